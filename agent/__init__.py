@@ -1,0 +1,1 @@
+"""The search loop, the proposers and the command line."""

@@ -1,0 +1,1 @@
+"""Proposals and their results as records in a git repository."""

@@ -1,0 +1,89 @@
+"""Records of the archive: a proposal, what became of it, and what it cost."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from evaluator.outcomes import CheckReport, Scorecard, Status, Trial, Value, Verdict
+from variants.contract import Task, Variant, VariantName
+
+
+class Prediction(Value):
+    """Accuracy expected of a task under the protocol, with an 80 % interval, written before any training."""
+
+    mean: float = Field(ge=0, le=1)
+    low: float = Field(ge=0, le=1)
+    high: float = Field(ge=0, le=1)
+    why: str = ""
+
+
+class Provenance(Value):
+    """Where a proposal comes from: enough to ask for it again."""
+
+    proposer: str
+    seed: int
+    model: str | None = None
+    prompt_hash: str | None = None
+    parents: tuple[VariantName, ...] = ()
+    mechanisms: dict[str, Any] = Field(default_factory=dict)
+    """The genome, for a proposer that has one: slot -> {mechanism, parameters}."""
+
+
+class Proposal(Value):
+    """A variant with its hypothesis: the analysis that led to it and numbers that can prove it wrong."""
+
+    variant: Variant
+    parent: VariantName
+    title: str
+    insights: tuple[str, ...]
+    motivation: str
+    mathematics: str
+    predictions: dict[Task, Prediction]
+    differences: tuple[str, ...]
+    next_steps: tuple[str, ...]
+    provenance: Provenance
+
+
+class Cost(Value):
+    """What a proposal cost. `usd` is None where the price is unknown, never 0 by default."""
+
+    cpu_seconds: float = 0.0
+    wall_seconds: float = 0.0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    usd: float | None = None
+
+
+class Exchange(Value):
+    """One attempt at a reply: the prompt as sent and the reply as received; never a key."""
+
+    attempt: int
+    prompt: str
+    reply: str | None
+    error: str | None = None
+    usage: dict[str, Any] = Field(default_factory=dict)
+    seconds: float = 0.0
+
+
+class Record(Value):
+    """Everything known of one proposal. Its number is its identity in an archive."""
+
+    number: int
+    created: str
+    proposal: Proposal
+    status: Status
+    reason: str = ""
+    protocol: str
+    protocol_hash: str
+    check: CheckReport | None = None
+    trials: tuple[Trial, ...] = ()
+    scorecard: Scorecard | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    exchanges: tuple[Exchange, ...] = ()
+    cost: Cost = Cost()
+    format: Literal[1] = 1
+
+    @property
+    def id(self) -> str:
+        """Folder name of the record: `0001-NAME`."""
+        return f"{self.number:04d}-{self.proposal.variant.name}"

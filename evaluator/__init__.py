@@ -1,0 +1,1 @@
+"""Checks, sandbox, MAD tasks, training and trusted scoring of variants."""

@@ -1,0 +1,142 @@
+"""What evaluation says of a variant: findings of the checks, trials, scorecard and verdict. Plain values."""
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from variants.contract import Task, VariantName
+
+CheckName = Literal[
+    "syntax", "fence", "signature", "shapes", "finite", "gradients", "mutation", "determinism", "causality", "prefix",
+    "batch", "heads", "lengths", "complexity", "scope", "timeout", "crash", "memory",
+]  # fmt: skip
+
+
+class Value(BaseModel):
+    """Base of every value that is written to disk: immutable, and refuses fields it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Status(StrEnum):
+    """How a proposal or a trial ended. A score exists if and only if it is SCORED."""
+
+    SCORED = "SCORED"
+    REJECTED = "REJECTED"
+    DUPLICATE = "DUPLICATE"
+    FAILED = "FAILED"
+    PRUNED = "PRUNED"
+    INTERRUPTED = "INTERRUPTED"
+
+
+class Grade(StrEnum):
+    """Strength of the sandbox: A bwrap + Landlock + seccomp; B without bwrap; C seccomp only; D rlimits only."""
+
+    A = "A"
+    B = "B"
+    C = "C"
+    D = "D"
+
+
+class Finding(Value):
+    """The result of one check, with its counterexample as evidence when it failed."""
+
+    check: CheckName
+    status: Literal["pass", "warn", "fail"]
+    message: str
+    evidence: dict[str, Any] = Field(default_factory=dict)
+
+
+class CheckReport(Value):
+    """All findings on one variant."""
+
+    name: VariantName
+    verdict: Literal["pass", "fail"]
+    duplicate_of: str | None = None
+    inert_tasks: tuple[Task, ...] = ()
+    sandbox_grade: Grade
+    seconds: float
+    findings: tuple[Finding, ...]
+    fingerprint: tuple[float, ...] = ()
+
+
+class Failure(Value):
+    """Why a variant's code gave no result: a fact about the variant, never an error of archer's."""
+
+    kind: Literal["crash", "timeout", "memory", "garbage", "diverged", "noncausal"]
+    message: str
+
+
+class CurvePoint(Value):
+    """One point of a learning curve, as reported by the training process (untrusted, for reading only)."""
+
+    step: int
+    loss: float
+
+
+class Trial(Value):
+    """One training run (variant × setting × lr × wd × seed) and the score that the parent process gave it."""
+
+    variant: VariantName
+    source_hash: str
+    protocol: str
+    protocol_hash: str
+    task: Task
+    setting: str
+    lr: float
+    weight_decay: float
+    seed: int
+    status: Status
+    accuracy: float | None = None
+    test_loss: float | None = None
+    predictions: int = 0
+    certificate: float | None = None
+    """Largest change of a logit before the cut when the future was replaced, relative to the logits' scale."""
+    inherited_from: str | None = None
+    """Name of the variant whose result this is, where the two cannot differ at this setting."""
+    failure: Failure | None = None
+    curve: tuple[CurvePoint, ...] = ()
+    steps: int = 0
+    cpu_seconds: float = 0.0
+    wall_seconds: float = 0.0
+    weights_hash: str | None = None
+    sandbox_grade: Grade
+    isolation: Literal["sandbox", "split"] = "sandbox"
+    device: str = "cpu"
+    versions: dict[str, str] = Field(default_factory=dict)
+
+
+class Score(Value):
+    """Accuracy of one task over n seeds: mean and a 95 % interval (low = high = mean where n is 1)."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+class Scorecard(Value):
+    """Scores per task of one variant under one protocol."""
+
+    variant: VariantName
+    protocol: str
+    protocol_hash: str
+    scores: dict[Task, Score]
+
+
+class Comparison(Value):
+    """Paired difference to another variant on one task, over the seeds both have."""
+
+    outcome: Literal["better", "worse", "indistinguishable", "inert"]
+    difference: float
+    low: float
+    high: float
+    n: int
+
+
+class Verdict(Value):
+    """Comparisons per task against one other variant."""
+
+    against: VariantName
+    tasks: dict[Task, Comparison]
