@@ -1,0 +1,57 @@
+"""Facts on the seeds, and leaderboards in the published form."""
+
+import pytest
+
+from variants.contract import BASELINE, REFERENCE, TASKS
+from variants.leaderboard import PUBLISHED, LeaderboardError, parse_leaderboard, read_leaderboard, write_leaderboard
+from variants.seeds import PROPOSED, seeds
+
+HEADER = "," + ",".join(TASKS)
+
+
+def test_published_rows_are_seeds():
+    assert set(read_leaderboard(PUBLISHED).index) == set(seeds()) - PROPOSED
+    assert {name for name, seed in seeds().items() if seed.origin == "proposed"} == PROPOSED
+
+
+def test_parents_are_seeds():
+    assert {name for name, seed in seeds().items() if seed.parent is None} == {BASELINE, REFERENCE}
+    assert {seed.parent for seed in seeds().values()} - {None} <= set(seeds())
+
+
+def test_published_table_round_trips_to_the_byte(tmp_path):
+    write_leaderboard(read_leaderboard(PUBLISHED), tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_bytes() == PUBLISHED.read_bytes()
+
+
+def test_header_of_names_and_order_of_tasks_are_free():
+    text = "Unnamed: 0," + ",".join(reversed(TASKS)) + "\nx,0.6,0.5,0.4,0.3,0.2,0.1\n"
+    assert parse_leaderboard(text, "t").loc["x"].tolist() == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no column for Compress, Context Recall, Fuzzy Recall, Memorize, Noisy Recall, Selective Copy"),
+        (HEADER.replace("Memorize", "Memory"), "no column for Memorize"),
+        (HEADER + ",Compress\nx,0,0,0,0,0,0,0", "Compress occurs twice"),
+        (HEADER, "no rows"),
+        (HEADER + "\nx,0,0,0,0,0,0\nx,0,0,0,0,0,0", "x occurs more than once"),
+        (HEADER + "\n,0,0,0,0,0,0", "row 1 has no name"),
+        (HEADER + "\nx,0,0,0,high,0,0", "x, Memorize: 'high' is not a number"),
+        (HEADER + "\nx,0,0,0", "x, Memorize: '' is not a number"),
+        (HEADER + "\nx,0,0,0,41.2,0,0", "divide percentages by 100"),
+        (HEADER + "\nx,0,0,0,-0.1,0,0", "not an accuracy from 0 to 1"),
+        (HEADER + "\nx,0,0,0,nan,0,0", "drop the row"),
+    ],
+)
+def test_a_table_that_is_no_leaderboard_is_refused_in_one_line(text, message):
+    with pytest.raises(LeaderboardError, match="t: ") as caught:
+        parse_leaderboard(text, "t")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(LeaderboardError, match="no such file"):
+        read_leaderboard(tmp_path / "none.csv")
