@@ -1,0 +1,1 @@
+"""The language-model side of the proposer: endpoint, prompts, replies, journal, budget and local server."""

@@ -1,0 +1,42 @@
+"""The hard limit of `--max-usd`: what a call could cost at most is reserved before it is made."""
+
+import threading
+
+from agent.llm.errors import BudgetExceeded
+from agent.llm.prices import Price
+
+
+class Budget:
+    """Shared by all asks of a run, in any thread."""
+
+    def __init__(self, max_usd: float | None) -> None:
+        self.max_usd = max_usd
+        self.spent = 0.0
+        self._reserved = 0.0
+        self._lock = threading.Lock()
+
+    def reserve(self, price: Price | None, model: str, prompt_tokens: int, reply_tokens: int) -> float:
+        """Set aside the most that a call can cost, and return it. Raises BudgetExceeded where that is too much."""
+        if self.max_usd is None:
+            return 0.0
+        if price is None:
+            raise BudgetExceeded(
+                f"--max-usd needs the price of {model}, which is unknown: add it to a price table "
+                f'([models."{model}"] with input and output, USD per million tokens) and pass the file with --prices'
+            )
+        most = price.usd(prompt_tokens, reply_tokens)
+        with self._lock:
+            left = self.max_usd - self.spent - self._reserved
+            if most > left:
+                raise BudgetExceeded(
+                    f"stopped before spending more than --max-usd {self.max_usd:g}: the next call could cost "
+                    f"${most:.4f} and ${max(left, 0.0):.4f} is left"
+                )
+            self._reserved += most
+        return most
+
+    def settle(self, reserved: float, usd: float | None) -> None:
+        """Replace a reservation by what the call cost; unknown counts as all that was reserved."""
+        with self._lock:
+            self._reserved -= reserved
+            self.spent += reserved if usd is None else usd

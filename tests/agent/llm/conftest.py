@@ -1,0 +1,143 @@
+"""Two endpoints over real HTTP: a server that misbehaves as told, and llama.cpp with a small model."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from agent.llm.settings import LLMSettings
+
+KEY = "sk-test-0123456789-secret"
+Answer = Callable[["Handler"], None]
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Plays the next answer of the server's script to each request; the last one again when the script is over."""
+
+    server: "FaultServer"
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:  # noqa: N802 - the library's name
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        answer = self.server.next(json.loads(body), dict(self.headers))
+        answer(self)
+
+    def do_GET(self) -> None:  # noqa: N802
+        self.send(
+            200, json.dumps({"object": "list", "data": [{"id": m, "object": "model"} for m in self.server.models]})
+        )
+
+    def send(self, status: int, text: str, content: str = "application/json", **headers: str) -> None:
+        data = text.encode()
+        self.send_response(status)
+        for name, value in {"Content-Type": content, "Content-Length": str(len(data)), **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *args: object) -> None:
+        """Silent."""
+
+
+def completion(text: str, finish: str = "stop", **usage: Any) -> str:
+    usage = usage or {"prompt_tokens": 1000, "completion_tokens": 200, "total_tokens": 1200}
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}
+    return json.dumps({"id": "c", "object": "chat.completion", "choices": [choice], "usage": usage})
+
+
+def says(text: str, finish: str = "stop", **usage: Any) -> Answer:
+    return lambda handler: handler.send(200, completion(text, finish, **usage))
+
+
+def status(code: int, message: str = "scripted failure", **headers: str) -> Answer:
+    return lambda handler: handler.send(code, json.dumps({"error": {"message": message, "code": None}}), **headers)
+
+
+def html(handler: Handler) -> None:
+    handler.send(200, "<!doctype html><html><body>Sign in</body></html>", "text/html")
+
+
+def hang(handler: Handler) -> None:
+    handler.server.stopping.wait(30)
+
+
+def trickle(handler: Handler) -> None:
+    """A byte every 50 ms, for ever: no read ever times out."""
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Content-Length", "1000000")
+    handler.end_headers()
+    while not handler.server.stopping.is_set():
+        handler.wfile.write(b" ")
+        handler.wfile.flush()
+        time.sleep(0.05)
+
+
+def drop(handler: Handler) -> None:
+    """Promises a body and closes the connection in the middle of it."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", "5000")
+    handler.end_headers()
+    handler.wfile.write(b'{"choices": [')
+    handler.wfile.flush()
+    handler.close_connection = True
+
+
+def cut(text: str) -> Answer:
+    """A complete HTTP reply whose JSON ends in the middle."""
+    return lambda handler: handler.send(200, completion(text)[:-40])
+
+
+class FaultServer(ThreadingHTTPServer):
+    """Standard-library server that follows a script and keeps the requests that it got."""
+
+    daemon_threads = True
+    # the vocabulary of scripts, here so that tests need no import from this file
+    says, status, cut = staticmethod(says), staticmethod(status), staticmethod(cut)
+    html, hang, trickle, drop = staticmethod(html), staticmethod(hang), staticmethod(trickle), staticmethod(drop)
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.script: list[Answer] = []
+        self.requests: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.models = ["scripted"]
+        self.stopping = threading.Event()
+        self._lock = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+    def next(self, request: dict[str, Any], headers: dict[str, str]) -> Answer:
+        with self._lock:
+            self.requests.append(request)
+            self.headers.append(headers)
+            return self.script.pop(0) if len(self.script) > 1 else self.script[0]
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hung up is what some tests are about."""
+
+
+@pytest.fixture
+def faults() -> Iterator[FaultServer]:
+    server = FaultServer()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    yield server
+    server.stopping.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def settings(faults: FaultServer, monkeypatch: pytest.MonkeyPatch) -> Callable[..., LLMSettings]:
+    """Settings for the fault server, with short waits and deadlines."""
+    monkeypatch.setattr("agent.llm.endpoint.FIRST_WAIT", 0.05)
+    defaults = {"base_url": faults.url, "model": "scripted", "deadline_seconds": 8, "attempt_seconds": 1, "attempts": 3}
+    return lambda **options: LLMSettings.resolve({}, KEY, **(defaults | options))
