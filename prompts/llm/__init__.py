@@ -1,0 +1,1 @@
+"""Templates of the prompts to a language model. Data only."""
