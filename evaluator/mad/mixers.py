@@ -1,0 +1,89 @@
+"""The two sequence mixers: DeltaNet (arXiv 2406.06484) and Gated DeltaNet (arXiv 2412.06464), around any kernel."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from evaluator.kernel import Kernel
+from evaluator.mad.layers import Initialised, Linear, RMSNorm, ShortConvolution
+from variants.contract import CHUNK_SIZE, Layer
+
+
+class DeltaNet(nn.Module):
+    """`[B, L, W]` -> `[B, L, W]`: projections, short convolutions, L2-normed q and k, kernel, head norm, projection.
+
+    q, k, v are one matrix and one convolution, in this order; heads are of W / H each. The kernel has no parameters
+    and always computes in float32.
+    """
+
+    def __init__(self, width: int, heads: int, kernel: Kernel, std: float | None = None):
+        super().__init__()
+        self.heads = heads
+        self.kernel = kernel
+        self.qkv = Linear(width, 3 * width, std)
+        self.convolution = ShortConvolution(3 * width)
+        self.beta = Linear(width, heads, std)
+        self.norm = RMSNorm(width // heads)
+        self.out = Linear(width, width, std)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mix along L."""
+        batch, length, width = x.shape
+        q, k, v = self.convolution(self.qkv(x)).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        inputs = (F.normalize(q, dim=-1), F.normalize(k, dim=-1), v, *self.gates(x))
+        with torch.autocast(x.device.type, enabled=False):
+            o, _ = self.kernel(*(each.float().contiguous() for each in inputs), chunk_size=CHUNK_SIZE)
+        mixed = self.norm(o.transpose(1, 2)).reshape(batch, length, width)
+        out: Tensor = self.out(self.finish(x, mixed))
+        return out
+
+    def gates(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The kernel's per-token inputs, each `[B, H, L]`: beta."""
+        return (torch.sigmoid(self.beta(x)).transpose(1, 2),)
+
+    def finish(self, x: Tensor, mixed: Tensor) -> Tensor:
+        """What happens to the normed heads before the output projection: nothing."""
+        return mixed
+
+
+class Decay(Initialised):
+    """g = -exp(A) softplus(w x + dt), the log of a head's decay (Mamba-2's, as in arXiv 2412.06464)."""
+
+    def __init__(self, width: int, heads: int, std: float | None = None):
+        super().__init__()
+        self.projection = Linear(width, heads, std)
+        self.log_a = nn.Parameter(torch.empty(heads))
+        self.dt_bias = nn.Parameter(torch.empty(heads))
+
+    def reset(self, generator: torch.Generator) -> None:
+        """A uniform in 0..16; dt log-uniform in 0.001..0.1, stored as the inverse of softplus."""
+        with torch.no_grad():
+            self.log_a.uniform_(0.0, 16.0, generator=generator).clamp_(min=1e-4).log_()
+            dt = self.dt_bias.uniform_(math.log(1e-3), math.log(1e-1), generator=generator).exp_()
+            self.dt_bias.copy_(dt + torch.log(-torch.expm1(-dt)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[B, L, W]` -> `[B, L, H]`, negative."""
+        return -self.log_a.exp() * F.softplus(self.projection(x).float() + self.dt_bias)
+
+
+class GatedDeltaNet(DeltaNet):
+    """DeltaNet with a data-dependent decay per head and an output gate."""
+
+    def __init__(self, width: int, heads: int, kernel: Kernel, std: float | None = None):
+        super().__init__(width, heads, kernel, std)
+        self.decay = Decay(width, heads, std)
+        self.gate = Linear(width, width, std)
+
+    def gates(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The kernel's per-token inputs, each `[B, H, L]`: beta and g."""
+        return (*super().gates(x), self.decay(x).transpose(1, 2))
+
+    def finish(self, x: Tensor, mixed: Tensor) -> Tensor:
+        """Gate the normed heads."""
+        return mixed * F.silu(self.gate(x))
+
+
+MIXERS: dict[Layer, type[DeltaNet]] = {Layer.DELTA_NET: DeltaNet, Layer.GATED_DELTA_NET: GatedDeltaNet}

@@ -1,0 +1,184 @@
+"""Score a trained model in the trusted process, so that a kernel which looks ahead gains nothing.
+
+A prediction at position t counts only if every token after t was replaced by a random one. The sequences of one batch
+go through the kernel in the order of rising t, and unchanged only at the very end: a kernel that remembers earlier
+calls has never met a token that it could put to use.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from evaluator.kernel import Kernel
+from evaluator.mad.backbones import AutoEncoder, LanguageModel, build
+from evaluator.mad.examples import IGNORED
+from evaluator.mad.tasks import examples, stream
+from evaluator.outcomes import Failure, Value
+from evaluator.plan import Protocol, TrialSpec
+from evaluator.training import TrainingJob
+
+SCORING_BATCH = 128
+NONCAUSAL_ABOVE = float(torch.finfo(torch.float32).eps) ** 0.5
+"""Scoring runs in float32. Half of its digits may be lost to rounding; what changes more looked ahead."""
+
+
+class ScoredTrial(Value):
+    """What scoring says: over `predictions` counted predictions. `certificate`: see outcomes.Trial."""
+
+    accuracy: float
+    test_loss: float
+    predictions: int
+    certificate: float
+
+
+class GarbageError(Exception):
+    """Weights or kernel outputs that cannot be used: the variant's fault, turned into a Failure by `score`."""
+
+
+@torch.no_grad()
+def score(
+    weights: Mapping[str, Tensor], job: TrainingJob, protocol: Protocol, spec: TrialSpec, kernel: Kernel
+) -> ScoredTrial | Failure:
+    """Accuracy and loss of trained weights on the test set of a trial's seed, and a certificate of causality.
+
+    weights: what `train` returned, not trusted. kernel: may run elsewhere and may fail; its exceptions pass through.
+    Returns a Failure for weights or outputs of the wrong names, shapes or dtypes, for non-finite numbers, and for a
+    certificate above NONCAUSAL_ABOVE. Runs on the CPU.
+    """
+    plan, setting = protocol.tasks[spec.task], protocol.setting(spec)
+    generator = torch.Generator().manual_seed(int(stream(setting, "cuts", spec.seed).integers(2**62)))
+    test = examples(setting, "test", plan.test_examples, spec.seed)
+    tally = _Tally()
+    try:
+        model = load(weights, job, kernel)
+        for inputs, targets in _batches(test.inputs, test.targets):
+            if isinstance(model, AutoEncoder):
+                _score_autoencoder(model, inputs, targets, generator, tally)
+            else:
+                _score_language_model(model, inputs, targets, plan.cuts, generator, tally)
+    except GarbageError as error:
+        return Failure(kind="garbage", message=str(error))
+    if tally.certificate > NONCAUSAL_ABOVE:
+        message = f"replacing the future changed the trained model's past by {tally.certificate:.2g} of its scale"
+        return Failure(kind="noncausal", message=f"{message} (allowed {NONCAUSAL_ABOVE:.2g})")
+    return tally.result()
+
+
+def load(weights: Mapping[str, Tensor], job: TrainingJob, kernel: Kernel) -> LanguageModel:
+    """The model of a job with these weights, around a kernel whose outputs are checked.
+
+    Raises GarbageError unless names, shapes and dtypes are exactly the model's and all numbers are finite.
+    """
+    model = build(job.model, _checked(kernel))
+    expected = model.state_dict()
+    if weights.keys() != expected.keys():
+        raise GarbageError(f"weights have other names: {sorted(weights.keys() ^ expected.keys())[:5]}")
+    for name, tensor in weights.items():
+        wanted = expected[name]
+        if tensor.shape != wanted.shape or tensor.dtype != wanted.dtype:
+            raise GarbageError(f"weight {name} is {tensor.dtype} {tuple(tensor.shape)}, not {tuple(wanted.shape)}")
+        if not bool(tensor.isfinite().all()):
+            raise GarbageError(f"weight {name} is not finite")
+    model.load_state_dict(dict(weights))
+    return model.eval()
+
+
+def _checked(kernel: Kernel) -> Kernel:
+    def call(*inputs: Tensor, chunk_size: int = 32) -> tuple[Tensor, Tensor]:
+        o, state = kernel(*inputs, chunk_size=chunk_size)
+        wanted = inputs[2]
+        if o.shape != wanted.shape or o.dtype != wanted.dtype:
+            raise GarbageError(f"kernel output is {o.dtype} {tuple(o.shape)}, not {wanted.dtype} {tuple(wanted.shape)}")
+        if not bool(o.isfinite().all()):
+            raise GarbageError("kernel output is not finite")
+        return o, state
+
+    return call
+
+
+@dataclass
+class _Tally:
+    right: int = 0
+    loss: float = 0.0
+    predictions: int = 0
+    certificate: float = 0.0
+
+    def count(self, logits: Tensor, targets: Tensor) -> None:
+        """Count predictions. logits `[n, V]`, targets `[n]`."""
+        self.right += int((logits.argmax(-1) == targets).sum())
+        self.loss += float(F.cross_entropy(logits, targets, reduction="sum"))
+        self.predictions += len(targets)
+
+    def compare(self, replaced: Tensor, original: Tensor, before: Tensor) -> None:
+        """Keep the largest change where `before` (`[B, L]`) is true, relative to the root mean square of all."""
+        scale = original.square().mean().sqrt().clamp(min=torch.finfo(original.dtype).tiny)
+        change = (replaced - original).abs().amax(-1)[before].max() / scale
+        self.certificate = max(self.certificate, float(change))
+
+    def result(self) -> ScoredTrial:
+        """The averages."""
+        return ScoredTrial(
+            accuracy=self.right / self.predictions,
+            test_loss=self.loss / self.predictions,
+            predictions=self.predictions,
+            certificate=self.certificate,
+        )
+
+
+def _score_language_model(
+    model: LanguageModel, inputs: Tensor, targets: Tensor, cuts: int, generator: torch.Generator, tally: _Tally
+) -> None:
+    passes = []
+    for cut, counts in draw_cuts(targets, cuts, generator):
+        hidden = model.encode(replace_future(inputs, cut, model.config.vocabulary, generator))
+        rows = counts.nonzero().flatten()
+        tally.count(model.read_out(hidden[rows, cut[rows]]), targets[rows, cut[rows]])
+        passes.append((cut, hidden))
+    original = model.read_out(model.encode(inputs))
+    for cut, hidden in passes:
+        tally.compare(model.read_out(hidden), original, _up_to(cut, inputs))
+
+
+def _score_autoencoder(
+    model: AutoEncoder, inputs: Tensor, targets: Tensor, generator: torch.Generator, tally: _Tally
+) -> None:
+    """Its code is made from the whole sequence, so all is scored at once; hidden states must still be causal."""
+    cut = torch.randint(inputs.shape[1] - 1, (len(inputs),), generator=generator)
+    hidden = model.encode(replace_future(inputs, cut, model.config.vocabulary, generator))
+    original = model.encode(inputs)
+    tally.compare(hidden, original, _up_to(cut, inputs))
+    tally.count(model.decode(original), targets.flatten())
+
+
+def draw_cuts(targets: Tensor, cuts: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    """For each of `cuts` passes, a position per row (`[B]`) and whether it counts, in rising order of position.
+
+    Positions are distinct scored ones, drawn uniformly. A row with fewer scored positions than cuts has passes that
+    do not count, at its last position, where nothing is replaced.
+    """
+    length = targets.shape[1]
+    lots = torch.rand(targets.shape, generator=generator).masked_fill(targets == IGNORED, -1.0)
+    drawn, position = lots.topk(min(cuts, length), dim=1)
+    counts = drawn >= 0
+    position = torch.where(counts, position, length - 1)
+    position, order = position.sort(dim=1)
+    counts = counts.gather(1, order)
+    return zip(position.unbind(1), counts.unbind(1), strict=True)
+
+
+def replace_future(inputs: Tensor, cut: Tensor, vocabulary: int, generator: torch.Generator) -> Tensor:
+    """Inputs `[B, L]` with every token after `cut` (`[B]`) drawn anew, uniformly from the vocabulary."""
+    noise = torch.randint(vocabulary, inputs.shape, generator=generator)
+    return torch.where(_up_to(cut, inputs), inputs, noise)
+
+
+def _up_to(cut: Tensor, inputs: Tensor) -> Tensor:
+    return torch.arange(inputs.shape[1]) <= cut[:, None]
+
+
+def _batches(inputs: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    for start in range(0, len(inputs), SCORING_BATCH):
+        yield inputs[start : start + SCORING_BATCH], targets[start : start + SCORING_BATCH]

@@ -1,0 +1,150 @@
+"""Train one model around one kernel. Runs inside the sandbox; knows nothing of the test set."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from evaluator.device import DeviceName, Precision
+from evaluator.kernel import Kernel
+from evaluator.mad.backbones import LanguageModel, ModelConfig, build
+from evaluator.mad.examples import IGNORED
+from evaluator.mad.layers import initialise
+from evaluator.outcomes import Value
+
+Report = Callable[[Mapping[str, Any]], None]
+
+REPORT_SECONDS = 0.5
+
+
+class EpochSelection(Value):
+    """Look at the held-out examples every `every` steps, keep the weights of the lowest loss, stop when good enough."""
+
+    every: int = Field(ge=1)
+    stop_at_accuracy: float = Field(default=0.999, gt=0)
+
+
+class TrainingJob(Value):
+    """Everything that training needs besides the data and the kernel. Seed: initial weights and order of batches."""
+
+    model: ModelConfig
+    lr: float = Field(gt=0)
+    weight_decay: float = Field(ge=0)
+    schedule: Literal["constant", "cosine"]
+    warmup: int = Field(default=0, ge=0)
+    steps: int = Field(ge=1)
+    batch: int = Field(ge=1)
+    seed: int = Field(ge=0)
+    selection: EpochSelection | None = None
+    threads: int = Field(default=1, ge=1)
+    device: DeviceName = "cpu"
+    precision: Precision = "float32"
+
+
+def train(job: Mapping[str, Any], data: Mapping[str, Tensor], kernel: Kernel, report: Report) -> dict[str, Tensor]:
+    """Train by AdamW (0.9, 0.999; decay on all parameters) and return the state dict, on the CPU.
+
+    job: the JSON of a TrainingJob. data: `inputs` and `targets`, `[N, L]` int64, and, where the job selects an epoch,
+    `held_inputs` and `held_targets`. Reports {"step", "steps", "loss"} about twice a second and at the end. Sets the
+    number of threads of the process. Raises FloatingPointError where the loss is no longer finite.
+    """
+    run = TrainingJob.model_validate(job)
+    torch.set_num_threads(run.threads)
+    model = build(run.model, kernel)
+    initialise(model, run.seed)
+    model.to(run.device)
+    placed = {name: tensor.to(run.device) for name, tensor in data.items()}
+    optimiser = torch.optim.AdamW(model.parameters(), lr=run.lr, weight_decay=run.weight_decay, fused=True)
+    best = _Best(run.selection, placed) if run.selection else None
+    reported = time.monotonic()
+    batches = _batches(len(placed["inputs"]), run)
+    for step in range(1, run.steps + 1):
+        index = next(batches)
+        loss = _step(model, optimiser, run, step, placed["inputs"][index], placed["targets"][index])
+        done = step == run.steps or (best is not None and best.look(model, run, step))
+        if done or time.monotonic() - reported >= REPORT_SECONDS:
+            report({"step": step, "steps": run.steps, "loss": loss})
+            reported = time.monotonic()
+        if done:
+            break
+    weights = best.weights if best is not None and best.weights else model.state_dict()
+    return {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
+
+
+def _step(
+    model: LanguageModel, optimiser: torch.optim.Optimizer, run: TrainingJob, step: int, inputs: Tensor, targets: Tensor
+) -> float:
+    for group in optimiser.param_groups:
+        group["lr"] = run.lr * schedule(run, step)
+    optimiser.zero_grad(set_to_none=True)
+    loss = _loss(model, run, inputs, targets)
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise FloatingPointError(f"the loss is {value} at step {step} of {run.steps}")
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
+    return value
+
+
+def schedule(run: TrainingJob, step: int) -> float:
+    """Factor on the learning rate at a step (from 1): linear warm-up, then constant, or cosine down to 0."""
+    if step <= run.warmup:
+        return step / run.warmup
+    if run.schedule == "constant":
+        return 1.0
+    progress = (step - run.warmup) / (run.steps - run.warmup + 1)
+    return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def _loss(model: LanguageModel, run: TrainingJob, inputs: Tensor, targets: Tensor) -> Tensor:
+    scored = targets != IGNORED
+    everywhere = bool(scored.all())
+    with torch.autocast(inputs.device.type, torch.bfloat16, enabled=run.precision == "bfloat16"):
+        logits = model(inputs, None if everywhere else scored)
+    return F.cross_entropy(logits.float(), targets.flatten() if everywhere else targets[scored])
+
+
+def _batches(count: int, run: TrainingJob) -> Iterator[Tensor]:
+    """Indices of batches, epoch after epoch, each in a new order; the last of an epoch may be smaller."""
+    generator = torch.Generator().manual_seed(run.seed)
+    while True:
+        yield from torch.split(torch.randperm(count, generator=generator), run.batch)
+
+
+class _Best:
+    """The weights of the lowest held-out loss so far."""
+
+    def __init__(self, selection: EpochSelection, data: Mapping[str, Tensor]):
+        self.selection = selection
+        self.inputs, self.targets = data["held_inputs"], data["held_targets"]
+        self.loss = math.inf
+        self.weights: dict[str, Tensor] = {}
+
+    def look(self, model: LanguageModel, run: TrainingJob, step: int) -> bool:
+        """Evaluate if it is time to; true when training may stop."""
+        if step % self.selection.every and step != run.steps:
+            return False
+        loss, accuracy = self._evaluate(model, run)
+        if loss < self.loss:
+            self.loss = loss
+            self.weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+        return accuracy >= self.selection.stop_at_accuracy
+
+    @torch.no_grad()
+    def _evaluate(self, model: LanguageModel, run: TrainingJob) -> tuple[float, float]:
+        loss, right, total = 0.0, 0, 0
+        for inputs, targets in zip(
+            torch.split(self.inputs, run.batch), torch.split(self.targets, run.batch), strict=True
+        ):
+            scored = targets != IGNORED
+            with torch.autocast(inputs.device.type, torch.bfloat16, enabled=run.precision == "bfloat16"):
+                logits = model(inputs, scored).float()
+            loss += float(F.cross_entropy(logits, targets[scored], reduction="sum"))
+            right += int((logits.argmax(-1) == targets[scored]).sum())
+            total += len(logits)
+        return loss / total, right / total
