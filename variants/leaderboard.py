@@ -47,9 +47,9 @@ def parse_leaderboard(text: str, source: str) -> pd.DataFrame:
     return pd.DataFrame(table, index=pd.Index(names, name="name"), columns=list(TASKS))
 
 
-def write_leaderboard(table: pd.DataFrame, path: Path) -> None:
-    """Write `table` (index: names; columns: at least the six tasks) in the published form: empty header over names."""
-    table.loc[:, list(TASKS)].round(6).to_csv(path, index_label="", lineterminator="\n")
+def format_leaderboard(table: pd.DataFrame) -> str:
+    """`table` (index: names; columns: at least the six tasks) as CSV text in the published form: no header over names."""
+    return table.loc[:, list(TASKS)].round(6).to_csv(index_label="", lineterminator="\n")
 
 
 def _refuse_bad_header(header: list[str], source: str) -> None:

@@ -1,0 +1,39 @@
+# `make propose` and `make test` are all that a fresh machine with Python 3.11, git and make needs.
+PYTHON ?= python3
+VENV ?= .venv
+N ?= 5
+ARCHIVE ?= archer-archive
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: propose test lint types clean
+
+propose: $(READY)
+	@echo "==> archer propose --n $(N)  (archive: $(ARCHIVE))"
+	@$(BIN)/archer propose --n $(N) --archive $(ARCHIVE)
+
+test: $(READY)-dev
+	@echo "==> ruff: style"
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@echo "==> mypy: types"
+	@$(BIN)/mypy
+	@echo "==> import-linter: imports point one way"
+	@$(BIN)/lint-imports
+	@echo "==> pytest: everything else, with real training on every task"
+	@$(BIN)/python -m pytest
+
+$(READY): pyproject.toml constraints.txt
+	@echo "==> making a virtual environment in $(VENV)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "archer needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	@$(PYTHON) -m venv $(VENV)
+	@echo "==> installing archer and torch at the versions of constraints.txt (minutes, the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@touch $@
+
+$(READY)-dev: $(READY)
+	@echo "==> installing the tools of the tests"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info

@@ -1,0 +1,81 @@
+"""The command line: which command is where, and what each kind of failure turns into."""
+
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+import typer
+from typer.exceptions import TyperException
+
+from agent.commands import check, diff, doctor, evaluate, import_csv, init, leaderboard, listing, propose, show, verify
+from agent.errors import BUG, DONE, INTERRUPTED, USAGE, UserError
+from archive.errors import ArchiveError
+from evaluator.sandbox import SandboxUnavailable
+from variants.leaderboard import LeaderboardError
+
+app = typer.Typer(
+    name="archer",
+    help="Search for better chunkwise delta-rule kernels: propose, check, train, score, archive.",
+    epilog="Example: archer propose --n 5",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for name, command in {
+    "init": init.init,
+    "propose": propose.propose,
+    "check": check.check,
+    "evaluate": evaluate.evaluate,
+    "leaderboard": leaderboard.leaderboard,
+    "list": listing.list_,
+    "show": show.show,
+    "diff": diff.diff,
+    "import-csv": import_csv.import_csv,
+    "verify": verify.verify,
+    "doctor": doctor.doctor,
+}.items():
+    app.command(name)(command)
+
+
+def main() -> None:
+    """Run the command line and exit with the code that `run` gives."""
+    code = run(sys.argv[1:])
+    sys.stdout.flush()
+    if code == INTERRUPTED:
+        os._exit(code)  # threads that wait for a model's reply would hold up an orderly exit
+    sys.exit(code)
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; returns its exit code and prints at most one line for what the user can mend."""
+    try:
+        result = app(arguments, standalone_mode=False)
+    except TyperException as error:
+        return _usage(error.format_message() if hasattr(error, "format_message") else str(error))
+    except (UserError, ArchiveError, LeaderboardError, SandboxUnavailable) as error:
+        return _usage(str(error))
+    except OSError as error:
+        return _usage(f"{error.filename or 'the system'}: {error.strerror or error}; nothing was left half-written")
+    except (KeyboardInterrupt, typer.Abort):
+        sys.stderr.write("archer: interrupted; everything finished so far is archived\n")
+        return INTERRUPTED
+    except Exception:  # noqa: BLE001 - the last line of defence: say that it is ours and where to look
+        return _bug()
+    return result if isinstance(result, int) else DONE
+
+
+def _usage(message: str) -> int:
+    sys.stderr.write(f"archer: {' '.join(message.split())}\n")
+    return USAGE
+
+
+def _bug() -> int:
+    trace = traceback.format_exc()
+    handle, log = tempfile.mkstemp(prefix="archer-bug-", suffix=".log")
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(f"{' '.join(sys.argv)}\n{trace}")
+    sys.stderr.write(f"{trace}archer: this is a bug of archer's, not yours; the trace is in {Path(log)}\n")
+    return BUG

@@ -1,0 +1,39 @@
+"""`archer check`: all checks of one variant file, no training."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agent.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, SandboxOption, Speech
+from agent.subject import archive_if_any, variant_from_file
+from agent.twins import Twins
+from agent.view import check_lines
+from evaluator.checks import check as check_variant
+from evaluator.outcomes import Grade
+from evaluator.sandbox import Sandbox
+from variants.contract import BASELINE
+from variants.seeds import seed_variants
+
+
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A variant: x_in_for_loop.py.")],
+    minimum: SandboxOption = Grade.B,
+    archive: ArchiveOption = DEFAULT_ARCHIVE,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> int:
+    """Check a variant in the sandbox: signature, causality, gradients and the rest. Exit code 1 if a check fails.
+
+    Example: archer check variants/delta_net_4layer_rope_qk_in_for_loop.py
+    """
+    speech = Speech(as_json, quiet)
+    variant = variant_from_file(file)
+    twins = Twins(archive_if_any(archive))
+    with Sandbox(minimum=minimum) as sandbox:
+        report = check_variant(variant, sandbox, parent=seed_variants()[BASELINE], known=twins.of_others(variant))
+    if as_json:
+        speech.answer(report.model_dump(mode="json", exclude={"fingerprint"}))
+    else:
+        speech.out.print("\n".join(check_lines(report)))
+    return int(report.verdict == "fail")

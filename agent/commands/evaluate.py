@@ -1,0 +1,1 @@
+"""`archer evaluate`: check, train and score one variant."""

@@ -1,0 +1,46 @@
+"""`archer import-csv`: bring a published leaderboard into an archive."""
+
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from agent.errors import UserError, readable
+from agent.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
+from archive.leaderboards import LEADERBOARDS
+from archive.seeding import make_archive
+from archive.store import Archive
+from evaluator.protocol import PROTOCOLS
+from variants.leaderboard import format_leaderboard, read_leaderboard
+
+
+def import_csv(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A first column of names, then the six tasks.")],
+    name: Annotated[str, typer.Option("--name", help="Which leaderboard of the archive takes the rows.")] = "published",
+    archive: ArchiveOption = DEFAULT_ARCHIVE,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Read a leaderboard in the published form; rows of the same name are replaced, the others kept.
+
+    Example: archer import-csv accuracies_df.csv
+    """
+    speech = Speech(as_json, quiet)
+    if name in PROTOCOLS:
+        raise UserError(f"--name {name}: that leaderboard is derived from archer's own trials; choose another name")
+    if not name.isidentifier():
+        raise UserError(f"--name {name}: use letters, digits and _")
+    with readable(file, "leaderboard"):
+        new = read_leaderboard(file)
+    found = Archive(archive) if archive.exists() else make_archive(archive)
+    path = found.root / LEADERBOARDS / f"{name}.csv"
+    old = read_leaderboard(path) if path.exists() else new.iloc[:0]
+    kept = old[~old.index.isin(new.index)]
+    found.tell_leaderboard(name, format_leaderboard(pd.concat([kept, new])))
+    added = len(new.index.difference(old.index))
+    counts = {"leaderboard": name, "added": added, "replaced": len(new) - added, "kept": len(kept)}
+    if as_json:
+        speech.answer(counts)
+    else:
+        speech.out.print(f"{path}: {added} rows added, {counts['replaced']} replaced, {len(kept)} kept")

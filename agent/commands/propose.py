@@ -1,0 +1,116 @@
+"""`archer propose`: the main job."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from agent.attempt import Workbench
+from agent.errors import DONE, INTERRUPTED, UserError
+from agent.interrupt import interruptible
+from agent.loop import Plan, Search
+from agent.options import (
+    DEFAULT_ARCHIVE,
+    DEFAULT_PROTOCOL,
+    ArchiveOption,
+    JsonOption,
+    ProtocolOption,
+    QuietOption,
+    SandboxOption,
+    Speech,
+    find_protocol,
+)
+from agent.progress import Progress
+from agent.proposers import make_proposer
+from agent.view import OUTCOME_STYLE, STATUS_STYLE, record_summary, score_text, short_name
+from archive.record import Record
+from archive.seeding import make_archive
+from archive.store import Archive
+from evaluator.outcomes import Grade
+from evaluator.sandbox import Sandbox
+from variants.contract import TASKS
+
+
+def propose(
+    n: Annotated[int, typer.Option("--n", min=1, help="How many proposals.")] = 5,
+    proposer: Annotated[str, typer.Option(help="auto, openai, evolve or replay:ID.")] = "auto",
+    protocol: ProtocolOption = DEFAULT_PROTOCOL,
+    parent: Annotated[str | None, typer.Option(metavar="NAME", help="Build on this variant.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Proposals under way at once.")] = 2,
+    max_minutes: Annotated[float | None, typer.Option(min=0, help="Start no proposal after this.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the proposer; else the archive's size.")] = None,
+    minimum: SandboxOption = Grade.B,
+    archive: ArchiveOption = DEFAULT_ARCHIVE,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> int:
+    """Propose variants, check, train and score them, and archive each with its report.
+
+    Example: archer propose --n 5
+    """
+    speech = Speech(as_json, quiet)
+    found = _open_or_make(archive, speech)
+    settings = find_protocol(protocol)
+    chosen = make_proposer(proposer, found)
+    if parent is not None and parent not in found.variants():
+        raise UserError(f"--parent {parent}: the archive has no such variant; `archer leaderboard` shows the names")
+    plan = Plan(n=n, jobs=min(jobs, n), seed=len(found.ids()) if seed is None else seed, parent=parent, max_minutes=max_minutes)
+    speech.progress.print(f"proposer {chosen.name}; protocol {protocol}; archive {found.root}", markup=False)
+    with Sandbox(minimum=minimum) as sandbox, ThreadPoolExecutor(os.cpu_count()) as trials:
+        speech.progress.print(f"sandbox grade {sandbox.grade}; {plan.jobs} proposals at a time", markup=False)
+        with Progress(speech.progress, n) as progress:
+            search = Search(found, Workbench(chosen, sandbox, settings, trials), plan, progress)
+            with interruptible(search.stop, progress.announce) as interrupted:
+                records = [_announced(record, progress) for record in search.run()]
+    _answer(speech, found, records)
+    return INTERRUPTED if interrupted.is_set() else DONE
+
+
+def _open_or_make(root: Path, speech: Speech) -> Archive:
+    if root.exists():
+        return Archive(root)
+    speech.progress.print(f"making the archive {root} with the seed variants", markup=False)
+    return make_archive(root)
+
+
+def _announced(record: Record, progress: Progress) -> Record:
+    style = STATUS_STYLE[record.status]
+    reason = f": {escape(record.reason)}" if record.reason else ""
+    progress.announce(f"[{style}]{record.status:11}[/] {record.number:4} {short_name(record.proposal.variant.name)}{reason}")
+    return record
+
+
+def _answer(speech: Speech, archive: Archive, records: Sequence[Record]) -> None:
+    if speech.as_json:
+        speech.answer([record_summary(record, archive.commit_of(record)) for record in records])
+        return
+    if records:
+        speech.out.print(_table(records))
+        first = records[0].number
+        where = "" if archive.root == DEFAULT_ARCHIVE else f" --archive {archive.root}"
+        speech.out.print(f"read one: archer show {first}{where}; all scores: archer leaderboard{where}", markup=False)
+    else:
+        speech.out.print("nothing was proposed")
+
+
+def _table(records: Sequence[Record]) -> Table:
+    """Each proposal's scores, coloured by the verdict against its parent."""
+    title = "accuracy, and difference to the parent: green better, red worse, cyan cannot differ, else within noise"
+    table = Table("ID", "proposal", "parent", "status", *TASKS, title=title, title_justify="left", box=None)
+    for record in records:
+        cells = []
+        against = next((v for v in record.verdicts if v.against == record.proposal.parent), None)
+        for task in TASKS:
+            score = record.scorecard.scores.get(task) if record.scorecard else None
+            found = against.tasks.get(task) if against else None
+            cell = score_text(score)
+            cells.append(f"[{OUTCOME_STYLE[found.outcome]}]{cell} {found.difference:+.3f}[/]" if found else cell)
+        proposal = record.proposal
+        status = f"[{STATUS_STYLE[record.status]}]{record.status}[/]"
+        table.add_row(str(record.number), short_name(proposal.variant.name), short_name(proposal.parent), status, *cells)
+    return table

@@ -1,0 +1,107 @@
+"""The search loop: ask, check, train, score, tell. One thread a proposal; only the main thread writes the archive."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from agent.attempt import Attempt, FailedAsk, Surroundings, Workbench
+from agent.progress import Progress
+from agent.report import render_report
+from agent.standing import make_context
+from agent.twins import Twins
+from archive.record import Record
+from archive.store import Archive
+
+Outcome = tuple[Record, ...] | FailedAsk
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one `archer propose` is to do. `max_minutes`: no proposal is started after that."""
+
+    n: int
+    jobs: int
+    seed: int
+    parent: str | None = None
+    max_minutes: float | None = None
+
+
+class Search:
+    """Runs a plan on an archive. Results are paired with proposals by identity, in whatever order they come."""
+
+    def __init__(self, archive: Archive, workbench: Workbench, plan: Plan, progress: Progress) -> None:
+        """`workbench` holds what an attempt works with: proposer, sandbox, protocol, executor of trials."""
+        self._archive = archive
+        self._workbench = workbench
+        self._plan = plan
+        self._progress = progress
+        self._stop = threading.Event()
+        self._reserved: dict[int, str] = {}
+        self._reserving = threading.Lock()
+        self._began = time.monotonic()
+
+    def run(self) -> Iterator[Record]:
+        """Yield each record once it is archived. After `stop`, what is under way is archived as INTERRUPTED."""
+        self._archive.recover()
+        running: dict[Future[Outcome], int] = {}
+        waiting = list(range(self._plan.n))
+        with ThreadPoolExecutor(self._plan.jobs, thread_name_prefix="proposal") as pool:
+            while running or (waiting and not self._closed()):
+                while waiting and len(running) < self._plan.jobs and not self._closed():
+                    index = waiting.pop(0)
+                    running[pool.submit(self._attempt, index)] = index
+                yield from self._collect(running)
+
+    def stop(self) -> None:
+        """Ask the search to end; safe in a signal handler."""
+        self._stop.set()
+
+    def _closed(self) -> bool:
+        """No proposal is to be started any more."""
+        limit = self._plan.max_minutes
+        return self._stop.is_set() or (limit is not None and time.monotonic() - self._began > 60 * limit)
+
+    def _attempt(self, index: int) -> Outcome:
+        under_way = tuple(self._reserved.values())
+        context = make_context(
+            self._archive,
+            self._workbench.protocol.name,
+            seed=self._plan.seed + index,
+            under_way=under_way,
+            forced_parent=self._plan.parent,
+        )
+        surroundings = Surroundings(
+            context=context,
+            trials=self._archive.trials(self._workbench.protocol.name),
+            twin=Twins(self._archive).find,
+            reserve=lambda name: self._reserve(index, name),
+            stop=self._stop,
+        )
+        return Attempt(self._workbench, surroundings, self._progress, index).run()
+
+    def _reserve(self, index: int, name: str) -> str:
+        with self._reserving:
+            self._reserved[index] = self._archive.free_name(name, tuple(self._reserved.values()))
+            return self._reserved[index]
+
+    def _collect(self, running: dict[Future[Outcome], int]) -> Iterator[Record]:
+        """Archive what has ended. Short waits keep Ctrl-C responsive."""
+        done, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
+        for future in done:
+            index = running.pop(future)
+            outcome = future.result()
+            if isinstance(outcome, FailedAsk):
+                created = datetime.now(UTC).isoformat(timespec="milliseconds")
+                self._archive.tell_failed_ask(created, outcome.reason, outcome.exchanges)
+                self._progress.announce(f"proposal {index + 1}: {outcome.reason}")
+            else:
+                yield from (self._tell(record) for record in outcome)
+            self._reserved.pop(index, None)
+            self._progress.update(index, stage="archived", done=1.0)
+
+    def _tell(self, record: Record) -> Record:
+        context = make_context(self._archive, record.protocol, seed=record.proposal.provenance.seed)
+        return self._archive.tell(record, render_report(record, context))

@@ -1,0 +1,57 @@
+"""Options that several commands share, and how a command speaks: people or JSON on stdout, progress on stderr."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from agent.errors import UserError
+from archive.store import Archive
+from evaluator.protocol import PROTOCOLS, Protocol
+
+ArchiveOption = Annotated[
+    Path, typer.Option("--archive", envvar="ARCHER_ARCHIVE", metavar="DIR", help="The archive's folder.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output, nothing else.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress on standard error.")]
+ProtocolOption = Annotated[str, typer.Option("--protocol", help=f"Training protocol: {', '.join(PROTOCOLS)}.")]
+DEFAULT_ARCHIVE = Path("archer-archive")
+DEFAULT_PROTOCOL = "quick"
+
+
+@dataclass(frozen=True)
+class Speech:
+    """Where a command's words go."""
+
+    as_json: bool = False
+    quiet: bool = False
+
+    @property
+    def out(self) -> Console:
+        """For the answer."""
+        return Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+
+    @property
+    def progress(self) -> Console:
+        """For what happens meanwhile."""
+        return Console(stderr=True, quiet=self.quiet, highlight=False)
+
+    def answer(self, document: Any) -> None:
+        """Print the JSON document."""
+        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def find_protocol(name: str) -> Protocol:
+    """The protocol of that name. Raises UserError listing those there are."""
+    if name not in PROTOCOLS:
+        raise UserError(f"unknown protocol {name!r}; choose one of {', '.join(PROTOCOLS)}")
+    return PROTOCOLS[name]
+
+
+def open_archive(root: Path) -> Archive:
+    """Open an archive that must be there. Raises ArchiveError."""
+    return Archive(root)

@@ -1,0 +1,96 @@
+"""What is seen while a search runs: one live line per proposal, and the time left."""
+
+import threading
+import time
+from dataclasses import dataclass, field, replace
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+_STAGES = ("waiting", "asking", "checking", "training", "archiving")
+
+
+@dataclass(frozen=True)
+class Line:
+    """State of one proposal under way. `done` is its share of work, 0 to 1."""
+
+    name: str = ""
+    stage: str = "waiting"
+    detail: str = ""
+    done: float = 0.0
+    scores: dict[str, float] = field(default_factory=dict)
+
+
+class Progress:
+    """Thread-safe live view; prints plain lines instead where the output is no terminal."""
+
+    def __init__(self, console: Console, count: int) -> None:
+        """Follow `count` proposals on `console`."""
+        self._console = console
+        self._lines = [Line() for _ in range(count)]
+        self._lock = threading.Lock()
+        self._began = time.monotonic()
+        self._live = Live(get_renderable=self._render, console=console, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> "Progress":
+        """Start to draw."""
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop drawing; what was announced stays on screen."""
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def update(self, index: int, **changes: object) -> None:
+        """Change fields of the line of proposal `index`."""
+        with self._lock:
+            before = self._lines[index]
+            after = self._lines[index] = replace(before, **changes)  # type: ignore[arg-type]
+        if not self._console.is_terminal and after.stage != before.stage:
+            self._console.print(f"[{index + 1}/{len(self._lines)}] {after.stage}: {after.name or '…'}", markup=False)
+
+    def score(self, index: int, task: str, accuracy: float) -> None:
+        """Note the newest accuracy of a task."""
+        with self._lock:
+            line = self._lines[index]
+            self._lines[index] = replace(line, scores=line.scores | {task: accuracy})
+
+    def announce(self, text: str) -> None:
+        """Print a line that stays."""
+        self._console.print(Text.from_markup(text))
+
+    def _render(self) -> RenderableType:
+        with self._lock:
+            lines = list(self._lines)
+        table = Table.grid(padding=(0, 1))
+        for index, line in enumerate(lines, 1):
+            if line.stage not in ("waiting", "archived"):
+                table.add_row(f"{index}/{len(lines)}", _bar(line.done), line.stage, _short(line.name), line.detail, _scores(line))
+        return Group(table, Text(self._time_left(lines), style="dim"))
+
+    def _time_left(self, lines: list[Line]) -> str:
+        elapsed = time.monotonic() - self._began
+        done = sum(line.done for line in lines) / len(lines)
+        left = f"about {_minutes(elapsed * (1 - done) / done)} left" if done > 0.02 else "estimating the time left"
+        return f"{_minutes(elapsed)} so far, {left}; Ctrl-C stops and keeps what is finished"
+
+
+def _bar(done: float, width: int = 12) -> str:
+    full = round(done * width)
+    return "━" * full + "╌" * (width - full)
+
+
+def _scores(line: Line) -> str:
+    return " ".join(f"{task.split()[0]} {accuracy:.2f}" for task, accuracy in line.scores.items())
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("delta_net_4layer_").removesuffix("_in_for_loop")
+
+
+def _minutes(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -1,0 +1,50 @@
+"""The variant that a command is about: a file of the user's or a name."""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from agent.errors import UserError, readable
+from archive.errors import ArchiveError
+from archive.store import Archive
+from variants.contract import Variant
+from variants.seeds import seed_variants
+
+MAX_SOURCE_BYTES = 1_000_000
+
+
+def variant_from_file(path: Path) -> Variant:
+    """Read a variant file. Raises UserError for what cannot be read, named or held in memory."""
+    with readable(path, "variant file"):
+        if path.is_file() and path.stat().st_size > MAX_SOURCE_BYTES:
+            raise UserError(f"variant file {path} is larger than {MAX_SOURCE_BYTES} bytes; a kernel takes a few thousand")
+        try:
+            return Variant.from_file(path)
+        except ValidationError as error:
+            raise UserError(f"{path.name} is no variant name; use lower-case letters, digits and _ (x_in_for_loop.py)") from error
+
+
+def find_variant(file_or_name: str, archive: Archive | None) -> Variant:
+    """A file if it looks like one, else a variant of the archive, else a seed. Raises UserError."""
+    if file_or_name.endswith(".py") or "/" in file_or_name or Path(file_or_name).is_file():
+        return variant_from_file(Path(file_or_name))
+    known = seed_variants()
+    if archive is not None:
+        known |= archive.variants()
+        if file_or_name.isdecimal():
+            return archive.record(file_or_name).proposal.variant
+    if file_or_name not in known:
+        raise UserError(f"no variant is called {file_or_name!r}; `archer leaderboard` and `archer list` show the names")
+    return known[file_or_name]
+
+
+def archive_if_any(root: Path) -> Archive | None:
+    """The archive at `root`; None where nothing is. Raises ArchiveError for a folder that is something else."""
+    return Archive(root) if root.exists() else None
+
+
+def existing_archive(root: Path) -> Archive:
+    """The archive at `root`. Raises ArchiveError when there is none."""
+    if not root.exists():
+        raise ArchiveError(f"no archive at {root}; make one with `archer init {root}` or `archer propose`")
+    return Archive(root)

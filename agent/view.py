@@ -1,0 +1,94 @@
+"""How values look on a terminal and in JSON answers: names, statuses, verdicts, scores."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from archive.record import Record
+from evaluator.outcomes import CheckReport, Finding, Score, Status, Verdict
+from variants.contract import TASKS
+
+STATUS_STYLE = {
+    Status.SCORED: "green",
+    Status.REJECTED: "red",
+    Status.DUPLICATE: "yellow",
+    Status.FAILED: "red",
+    Status.PRUNED: "yellow",
+    Status.INTERRUPTED: "yellow",
+}
+OUTCOME_STYLE = {"better": "green", "worse": "red", "indistinguishable": "dim", "inert": "cyan"}
+_FINDING_STYLE = {"pass": "green", "warn": "yellow", "fail": "bold red"}
+
+
+def short_name(name: str) -> str:
+    """The idea in a variant's name; markup-safe."""
+    return escape(name.removeprefix("delta_net_4layer_").removesuffix("_in_for_loop"))
+
+
+def record_summary(record: Record, commit: str | None) -> dict[str, Any]:
+    """A record as `--json` prints it."""
+    proposal = record.proposal
+    return {
+        "id": record.number,
+        "name": proposal.variant.name,
+        "status": record.status,
+        "reason": record.reason,
+        "proposer": proposal.provenance.proposer,
+        "parent": proposal.parent,
+        "commit": commit,
+        "protocol": {"name": record.protocol, "hash": record.protocol_hash},
+        "scores": scores_json(record.scorecard.scores) if record.scorecard else None,
+        "verdict": [verdict.model_dump(mode="json") for verdict in record.verdicts],
+        "predictions": {task: p.model_dump(mode="json") for task, p in proposal.predictions.items()},
+        "cost": record.cost.model_dump(mode="json"),
+    }
+
+
+def scores_json(scores: Any) -> dict[str, Any]:
+    """Scores by task as plain JSON."""
+    return {task: score.model_dump(mode="json") for task, score in scores.items()}
+
+
+def score_text(score: Score | None) -> str:
+    """`0.412 ±0.012`, or a dash where there is none."""
+    if score is None:
+        return "–"
+    return f"{score.mean:.3f}" + (f" ±{(score.high - score.low) / 2:.3f}" if score.n > 1 else "")
+
+
+def verdict_table(title: str, scores: dict[Any, Score], verdicts: Sequence[Verdict]) -> Table:
+    """Scores per task beside the paired differences to each reference."""
+    table = Table("task", "score", *(f"vs {short_name(v.against)}" for v in verdicts), title=title, title_justify="left")
+    for task in TASKS:
+        cells = []
+        for verdict in verdicts:
+            if (found := verdict.tasks.get(task)) is None:
+                cells.append("–")
+                continue
+            style = OUTCOME_STYLE[found.outcome]
+            cells.append(f"[{style}]{found.difference:+.3f} [{found.low:+.3f}, {found.high:+.3f}] {found.outcome}[/]")
+        table.add_row(task, score_text(scores.get(task)), *cells)
+    return table
+
+
+def finding_line(finding: Finding) -> str:
+    """One finding with its counterexample."""
+    style = _FINDING_STYLE[finding.status]
+    evidence = ", ".join(f"{key} {value}" for key, value in finding.evidence.items()) if finding.status != "pass" else ""
+    tail = f" [dim]({escape(evidence)})[/]" if evidence else ""
+    return f"[{style}]{finding.status:4}[/] {finding.check:12} {escape(finding.message)}{tail}"
+
+
+def check_lines(report: CheckReport) -> list[str]:
+    """The whole report, failures last so that they stand above the prompt."""
+    order = {"pass": 0, "warn": 1, "fail": 2}
+    lines = [finding_line(f) for f in sorted(report.findings, key=lambda f: order[f.status])]
+    if report.duplicate_of:
+        lines.append(f"[yellow]same function as {escape(report.duplicate_of)}[/]")
+    if report.inert_tasks:
+        lines.append(f"[cyan]cannot differ from its parent on {', '.join(report.inert_tasks)}[/]")
+    style = "green" if report.verdict == "pass" else "bold red"
+    lines.append(f"[{style}]{report.verdict}[/]  {report.name}  sandbox grade {report.sandbox_grade}, {report.seconds:.1f} s")
+    return lines

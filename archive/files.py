@@ -1,0 +1,78 @@
+"""Reading and writing of single files: whole or not at all, and with the file's name in every complaint."""
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from archive.errors import ArchiveError
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text so that a crash or a full disk leaves the old content or none. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
+        raise
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON that reads well in a diff."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_lines(path: Path, values: Iterable[BaseModel]) -> None:
+    """Write one JSON document a line."""
+    write_text(path, "".join(value.model_dump_json() + "\n" for value in values))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object. Raises ArchiveError naming the file."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ArchiveError(f"{path} is missing; `archer verify` lists what else is") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArchiveError(f"{path} cannot be read as JSON ({error}); restore it with `git checkout`") from error
+    if not isinstance(content, dict):
+        raise ArchiveError(f"{path} should hold a JSON object; restore it with `git checkout`")
+    return content
+
+
+def read_lines(path: Path, model: type[M]) -> tuple[M, ...]:
+    """Read one value a line; an absent file holds none. Raises ArchiveError naming file and line."""
+    if not path.exists():
+        return ()
+    values = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise ArchiveError(f"{path} cannot be read ({error})") from error
+    for number, line in enumerate(lines, 1):
+        try:
+            values.append(model.model_validate_json(line))
+        except ValidationError as error:
+            raise ArchiveError(f"{path}, line {number}: {first_problem(error)}; restore it with `git checkout`") from error
+    return tuple(values)
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first thing a validation found, as one line."""
+    problem = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"

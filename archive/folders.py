@@ -1,0 +1,78 @@
+"""One proposal as a folder of files: who reads only git and a text editor can read all of it."""
+
+import shutil
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from archive.errors import ArchiveError
+from archive.files import first_problem, read_json, read_lines, write_json, write_lines, write_text
+from archive.record import Exchange, Record
+from evaluator.outcomes import Trial
+
+PROPOSALS = "proposals"
+VARIANTS = "variants"
+_RESULT = ("status", "reason", "scorecard", "verdicts", "cost")
+
+
+def write_record(root: Path, record: Record, report: str) -> list[str]:
+    """Write the record's folder and its variant's file; returns their paths relative to `root`. Raises OSError.
+
+    The folder appears whole, by a rename, or not at all.
+    """
+    folder = root / PROPOSALS / record.id
+    draft = folder.with_name(f".tmp-{record.id}")
+    source = root / VARIANTS / f"{record.proposal.variant.name}.py"
+    try:
+        draft.mkdir(parents=True)
+        _write_parts(draft, record, report)
+        write_text(source, record.proposal.variant.source)
+        draft.rename(folder)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    return [str(folder.relative_to(root)), str(source.relative_to(root))]
+
+
+def _write_parts(folder: Path, record: Record, report: str) -> None:
+    content = record.model_dump(mode="json")
+    result = {key: content.pop(key) for key in _RESULT}
+    check = content.pop("check")
+    for in_lines in ("trials", "exchanges"):
+        del content[in_lines]
+    del content["proposal"]["variant"]["source"]
+    content["proposal"]["variant"]["source_hash"] = record.proposal.variant.source_hash
+    write_json(folder / "proposal.json", content)
+    write_json(folder / "scorecard.json", result)
+    write_text(folder / "report.md", report)
+    if check is not None:
+        write_json(folder / "check.json", check)
+    write_lines(folder / "trials.jsonl", record.trials)
+    write_lines(folder / "exchange.jsonl", record.exchanges)
+
+
+def read_record(root: Path, identity: str) -> Record:
+    """Read a proposal's folder. Raises ArchiveError that names the file at fault."""
+    folder = root / PROPOSALS / identity
+    content = read_json(folder / "proposal.json")
+    content |= read_json(folder / "scorecard.json")
+    if (folder / "check.json").exists():
+        content["check"] = read_json(folder / "check.json")
+    try:
+        variant = content["proposal"]["variant"]
+        source_hash = variant.pop("source_hash")
+        source = root / VARIANTS / f"{variant['name']}.py"
+        variant["source"] = source.read_text(encoding="utf-8")
+        record = Record.model_validate(content)
+    except ValidationError as error:
+        raise ArchiveError(f"{folder}: {first_problem(error)}; restore it with `git checkout`") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ArchiveError(f"{folder}/proposal.json lacks {error}; restore it with `git checkout`") from error
+    except (OSError, ValueError) as error:
+        raise ArchiveError(f"the code of {identity} cannot be read ({error}); restore it with `git checkout`") from error
+    if record.proposal.variant.source_hash != source_hash:
+        raise ArchiveError(f"{source} is not the code that {identity} was scored with; restore it with `git checkout`")
+    if record.id != identity:
+        raise ArchiveError(f"{folder} holds the record {record.id}; the folder was renamed")
+    trials = read_lines(folder / "trials.jsonl", Trial)
+    return record.model_copy(update={"trials": trials, "exchanges": read_lines(folder / "exchange.jsonl", Exchange)})

@@ -1,0 +1,86 @@
+"""The few git operations an archive needs, on a repository that is surely its own."""
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+
+from git import Repo
+from git.exc import GitCommandError, GitCommandNotFound, InvalidGitRepositoryError, NoSuchPathError
+
+from archive.errors import ArchiveError
+
+# Set by git around hooks and aliases; inherited, they would send our commits into the caller's repository.
+_REDIRECTING = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_NAMESPACE")
+_SETTINGS = ("-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null", "-c", "core.autocrlf=false")
+
+
+class GitFolder:
+    """A git work tree. Every method raises ArchiveError with git's own words when git refuses."""
+
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        """Open the repository whose work tree is exactly `path` (never a parent's), or make it."""
+        for name in _REDIRECTING:
+            os.environ.pop(name, None)
+        try:
+            self._repo = Repo.init(path, initial_branch="main") if create else Repo(path, search_parent_directories=False)
+        except (InvalidGitRepositoryError, NoSuchPathError) as error:
+            raise ArchiveError(f"{path} is no git repository; make an archive with `archer init {path}`") from error
+        except GitCommandNotFound as error:
+            raise ArchiveError("git was not found; install it (Debian: apt install git)") from error
+        except GitCommandError as error:
+            raise ArchiveError(f"git cannot make a repository in {path}: {_words(error)}") from error
+
+    def commit(self, message: str, paths: list[str]) -> str:
+        """Commit exactly `paths` (relative to the work tree); returns the commit's hash."""
+        self._git("add", "--force", "--", *paths)
+        self._git(*self._identity(), "commit", "--quiet", "--no-verify", "--message", message, "--", *paths)
+        return self._git("rev-parse", "HEAD")
+
+    def discard(self, paths: list[str]) -> None:
+        """Bring `paths` back to the last commit, as far as a full disk or the like allows."""
+        for path in paths:
+            whole = Path(self._repo.working_dir, path)
+            with contextlib.suppress(ArchiveError, OSError):
+                shutil.rmtree(whole) if whole.is_dir() else whole.unlink(missing_ok=True)
+            with contextlib.suppress(ArchiveError):
+                self._git("reset", "--quiet", "--", path)
+            with contextlib.suppress(ArchiveError):
+                self._git("checkout", "--quiet", "--", path)
+
+    def dirty_paths(self) -> list[str]:
+        """Paths that differ from the last commit or are unknown to it, relative to the work tree."""
+        status = self._git("status", "--porcelain", "-z", "--untracked-files=all", "--no-renames")
+        return [entry[3:] for entry in status.split("\0") if entry]
+
+    def last_commit_of(self, path: str) -> str | None:
+        """Hash of the newest commit that touched `path`; None if there is none."""
+        return self._git("log", "-1", "--format=%H", "--", path) or None
+
+    def first_commits(self, folder: str) -> dict[str, str]:
+        """For each folder directly below `folder`, the hash of the commit that added it."""
+        found: dict[str, str] = {}
+        commit = ""
+        for line in self._git("log", "--format=%x00%H", "--name-only", "--", folder).splitlines():
+            if line.startswith("\0"):
+                commit = line[1:]
+            elif line.startswith(f"{folder}/"):
+                found[line.split("/")[1]] = commit
+        return found
+
+    def _identity(self) -> tuple[str, ...]:
+        reader = self._repo.config_reader()
+        if reader.get_value("user", "email", default="") or "GIT_COMMITTER_EMAIL" in os.environ:
+            return ()
+        return ("-c", "user.name=archer", "-c", "user.email=archer@localhost")
+
+    def _git(self, *arguments: str) -> str:
+        try:
+            return str(self._repo.git.execute(["git", *_SETTINGS, *arguments], strip_newline_in_stdout=True))
+        except GitCommandError as error:
+            raise ArchiveError(f"git {arguments[0]} failed in {self._repo.working_dir}: {_words(error)}") from error
+
+
+def _words(error: GitCommandError) -> str:
+    text = str(error.stderr or error).strip().removeprefix("stderr:").strip().strip("'\"")
+    return " ".join(text.split())[:300]

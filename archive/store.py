@@ -1,0 +1,222 @@
+"""The archive: seeds, proposals and leaderboards of one search, in a git repository of its own."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from archive.errors import ArchiveError
+from archive.files import read_json, read_lines, write_json, write_lines, write_text
+from archive.folders import PROPOSALS, VARIANTS, read_record, write_record
+from archive.git import GitFolder
+from archive.leaderboards import LEADERBOARDS, write_leaderboard
+from archive.record import Exchange, Record
+from evaluator.outcomes import Status, Trial
+from variants.contract import Variant
+
+MARKER = "archive.json"
+TRIALS = "trials"
+_FORMAT = 1
+_README = """# An archer archive
+
+One architecture search. `proposals/` holds a folder for each proposal, with its report, checks, trials and scores;
+`variants/` the kernels; `trials/` the runs of variants that no proposal of this archive made (the seeds among them);
+`leaderboards/` is derived from these, one table per protocol. `git log` tells the story; `archer show 1` prints a part.
+"""
+
+
+class Archive:
+    """An open archive; this process is its only writer while it tells. Raises ArchiveError and OSError."""
+
+    def __init__(self, root: Path) -> None:
+        """Open the archive at `root`."""
+        if not (root / MARKER).is_file():
+            raise ArchiveError(f"{root} is no archive; name another with --archive, or make one: archer init {root}")
+        if (found := read_json(root / MARKER).get("format")) != _FORMAT:
+            raise ArchiveError(f"{root} has format {found}, this archer reads {_FORMAT}; use the archer that made it")
+        self.root = root
+        self._git = GitFolder(root)
+        self._lock = FileLock(root / ".git" / "archer.lock", timeout=60)
+        self._records: dict[str, Record] = {}
+
+    @classmethod
+    def create(
+        cls, root: Path, seeds: Mapping[str, Variant], trials: Sequence[Trial], leaderboards: Mapping[str, str]
+    ) -> "Archive":
+        """Make an archive: seed variants as generation 0, their trials, and leaderboards by name as CSV text."""
+        if root.exists() and (not root.is_dir() or any(root.iterdir())):
+            raise ArchiveError(f"{root} exists and is not empty; name a new folder with --archive")
+        existed = root.exists()
+        try:
+            cls._write_generation_0(root, seeds, trials, leaderboards)
+            archive = cls(root)
+            for protocol in sorted({trial.protocol for trial in trials}):
+                archive._derive(protocol)
+            paths = [MARKER, "README.md", VARIANTS, *(name for name in (LEADERBOARDS, TRIALS) if (root / name).exists())]
+            archive._git.commit(f"Generation 0: {len(seeds)} seed variants and the leaderboards", paths)
+        except BaseException:
+            shutil.rmtree(root, ignore_errors=True)
+            if existed:
+                root.mkdir()
+            raise
+        return archive
+
+    @staticmethod
+    def _write_generation_0(
+        root: Path, seeds: Mapping[str, Variant], trials: Sequence[Trial], leaderboards: Mapping[str, str]
+    ) -> None:
+        root.mkdir(parents=True, exist_ok=True)
+        GitFolder(root, create=True)
+        write_json(root / MARKER, {"format": _FORMAT})
+        write_text(root / "README.md", _README)
+        for name, variant in seeds.items():
+            write_text(root / VARIANTS / f"{name}.py", variant.source)
+        for name, text in leaderboards.items():
+            write_text(root / LEADERBOARDS / f"{name}.csv", text)
+        for protocol, name in sorted({(trial.protocol, trial.variant) for trial in trials}):
+            own = [trial for trial in trials if (trial.protocol, trial.variant) == (protocol, name)]
+            write_lines(root / TRIALS / protocol / f"{name}.jsonl", own)
+
+    def recover(self) -> list[str]:
+        """Finish what a killed archer left: drop half-written folders, commit whole ones; returns what was committed."""
+        with self._writing():
+            for draft in (self.root / PROPOSALS).glob(".tmp-*"):
+                shutil.rmtree(draft)
+            dirty = {path.split("/")[1] for path in self._git.dirty_paths() if path.startswith(f"{PROPOSALS}/")}
+            for identity in sorted(dirty):
+                record = read_record(self.root, identity)
+                paths = [f"{PROPOSALS}/{identity}", f"{VARIANTS}/{record.proposal.variant.name}.py"]
+                paths += [self._derive(record.protocol)] if record.status is Status.SCORED else []
+                self._git.commit(_message(record), paths)
+        return sorted(dirty)
+
+    def ids(self) -> list[str]:
+        """Folder names of all proposals, oldest first."""
+        folder = self.root / PROPOSALS
+        found = [path.name for path in folder.iterdir() if path.name[0].isdigit()] if folder.exists() else []
+        return sorted(found, key=lambda name: int(name.split("-")[0]))
+
+    def records(self) -> tuple[Record, ...]:
+        """All records, oldest first."""
+        return tuple(self._read(identity) for identity in self.ids())
+
+    def record(self, reference: str) -> Record:
+        """The record with this number ("7", "0007"), folder name or variant name."""
+        for identity in self.ids():
+            number, name = identity.split("-", 1)
+            if reference in (identity, name) or (reference.isdecimal() and int(reference) == int(number)):
+                return self._read(identity)
+        raise ArchiveError(f"no proposal {reference!r} in {self.root}; `archer list` shows those there are")
+
+    def commit_of(self, record: Record) -> str | None:
+        """Hash of the commit that holds the record."""
+        return self._git.last_commit_of(f"{PROPOSALS}/{record.id}")
+
+    def variants(self) -> dict[str, Variant]:
+        """All variants with their code, by name."""
+        return {path.stem: Variant.from_file(path) for path in sorted((self.root / VARIANTS).glob("*.py"))}
+
+    def trials(self, protocol: str) -> dict[str, tuple[Trial, ...]]:
+        """All trials under one protocol, by variant: of the seeds, of `evaluate --add`, and of the proposals."""
+        found = {path.stem: read_lines(path, Trial) for path in sorted((self.root / TRIALS / protocol).glob("*.jsonl"))}
+        for record in self.records():
+            own = tuple(trial for trial in record.trials if trial.protocol == protocol)
+            if own and record.status is Status.SCORED:
+                found[record.proposal.variant.name] = found.get(record.proposal.variant.name, ()) + own
+        return found
+
+    def tell(self, record: Record, report: str) -> Record:
+        """Archive a record under the next free number: one folder, one commit. Nothing is left behind on failure."""
+        with self._writing():
+            record = record.model_copy(update={"number": self._next_number()})
+            paths = write_record(self.root, record, report)
+            try:
+                if record.trials and record.status is Status.SCORED:
+                    paths.append(self._derive(record.protocol))
+                self._git.commit(_message(record), paths)
+            except BaseException:
+                self._git.discard(paths)
+                raise
+        self._records[record.id] = record
+        return record
+
+    def tell_trials(self, trials: Sequence[Trial]) -> None:
+        """Archive further trials of one variant that the archive already has the code of."""
+        protocol, name = trials[0].protocol, trials[0].variant
+        path = self.root / TRIALS / protocol / f"{name}.jsonl"
+        with self._writing():
+            write_lines(path, (*read_lines(path, Trial), *trials))
+            paths = [str(path.relative_to(self.root)), self._derive(protocol)]
+            self._git.commit(f"Measure {name} under {protocol}", paths)
+
+    def tell_leaderboard(self, name: str, csv: str) -> None:
+        """Archive a leaderboard that was published elsewhere."""
+        path = self.root / LEADERBOARDS / f"{name}.csv"
+        with self._writing():
+            write_text(path, csv)
+            if self._git.dirty_paths():
+                self._git.commit(f"Import the leaderboard {name}", [str(path.relative_to(self.root))])
+
+    def rebuild_leaderboards(self) -> None:
+        """Derive every protocol's leaderboard anew and commit what changed."""
+        with self._writing():
+            paths = [self._derive(protocol) for protocol in self.protocols()]
+            if changed := [path for path in paths if path in self._git.dirty_paths()]:
+                self._git.commit("Rebuild the leaderboards", changed)
+
+    def tell_failed_ask(self, created: str, reason: str, exchanges: Sequence[Exchange]) -> None:
+        """Archive the exchange of an ask that gave no proposal."""
+        path = self.root / "asks" / f"{created.replace(':', '')}.jsonl"
+        with self._writing():
+            write_lines(path, exchanges)
+            self._git.commit(f"Ask without a proposal: {reason}", [str(path.relative_to(self.root))])
+
+    def protocols(self) -> list[str]:
+        """Names of the protocols that the archive has trials of."""
+        found = {path.name for path in (self.root / TRIALS).glob("*")}
+        return sorted(found | {record.protocol for record in self.records() if record.status is Status.SCORED})
+
+    def dirty_paths(self) -> list[str]:
+        """Paths that differ from the last commit."""
+        return self._git.dirty_paths()
+
+    def free_name(self, name: str, taken: Sequence[str] = ()) -> str:
+        """`name`, or the next of its numbered forms that is neither in the archive nor in `taken`."""
+        stem, suffix = name.removesuffix("_in_for_loop"), "_in_for_loop" if name.endswith("_in_for_loop") else ""
+        candidate, number = name, 2
+        while candidate in taken or (self.root / VARIANTS / f"{candidate}.py").exists():
+            candidate, number = f"{stem}_{number}{suffix}", number + 1
+        return candidate
+
+    def _derive(self, protocol: str) -> str:
+        return write_leaderboard(self.root, protocol, self.trials(protocol))
+
+    def _next_number(self) -> int:
+        ids = self.ids()
+        return int(ids[-1].split("-")[0]) + 1 if ids else 1
+
+    def _read(self, identity: str) -> Record:
+        if identity not in self._records:
+            self._records[identity] = read_record(self.root, identity)
+        return self._records[identity]
+
+    def _writing(self) -> AbstractContextManager[object]:
+        try:
+            return self._lock.acquire()
+        except Timeout as error:
+            raise ArchiveError(f"another archer is writing to {self.root}; wait for it to end") from error
+
+def _message(record: Record) -> str:
+    proposal = record.proposal
+    parts = [f"{record.id}: {record.status}", proposal.title]
+    if record.reason:
+        parts.append(record.reason)
+    trailers = {
+        "Parent": proposal.parent,
+        "Status": record.status,
+        "Protocol": f"{record.protocol} {record.protocol_hash}",
+        "Proposer": proposal.provenance.proposer,
+    }
+    return "\n\n".join([*parts, "\n".join(f"{key}: {value}" for key, value in trailers.items())])

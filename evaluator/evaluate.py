@@ -1,0 +1,154 @@
+"""All trials of one variant under a protocol: inherited where they must be equal, run elsewhere, stopped when lost."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass
+from typing import Any
+
+from evaluator.outcomes import Status, Trial
+from evaluator.plan import Protocol, TrialSpec
+from evaluator.sandbox import Sandbox
+from evaluator.trial import Isolation, run_trial
+from variants.contract import Task, Variant
+
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Step:
+    """News of an evaluation: a trial at `done` of its steps (0 to 1), or the trial itself once it ended."""
+
+    spec: TrialSpec
+    done: float
+    trial: Trial | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How the trials of a variant ended. A score may be made of them if and only if `status` is SCORED."""
+
+    status: Status
+    reason: str
+    trials: tuple[Trial, ...]
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Runs trials of a protocol. `executor`: where; its tasks start sandboxed children, so threads do locally."""
+
+    protocol: Protocol
+    sandbox: Sandbox
+    executor: Executor
+    isolation: Isolation = "sandbox"
+
+    def evaluate(
+        self,
+        variant: Variant,
+        specs: Sequence[TrialSpec],
+        *,
+        inherited: Mapping[TrialSpec, Trial] | None = None,
+        follow: Callable[[Step], None] = lambda _: None,
+        stop: threading.Event | None = None,
+    ) -> Evaluation:
+        """Trials in the order of `specs`. The first failure that decides the outcome cancels the rest.
+
+        `follow` is called from several threads. `stop` ends what runs; what had ended by then is kept.
+        """
+        cancel = threading.Event()
+        found = {spec: trial for spec, trial in (inherited or {}).items() if spec in specs}
+        running: dict[Future[Trial], TrialSpec] = {}
+        for spec in specs:
+            if spec not in found:
+                running[self.executor.submit(self._run, variant, spec, follow, cancel)] = spec
+        try:
+            for spec, trial in _ended(running, cancel, stop):
+                found[spec] = trial
+                follow(Step(spec, 1.0, trial))
+                if _lost(found, specs):
+                    cancel.set()
+        finally:
+            cancel.set()
+        return _outcome(tuple(found[spec] for spec in specs if spec in found), specs, found)
+
+    def _run(
+        self, variant: Variant, spec: TrialSpec, follow: Callable[[Step], None], cancel: threading.Event
+    ) -> Trial:
+        def report(progress: Mapping[str, Any]) -> None:
+            follow(Step(spec, progress["step"] / progress["steps"]))
+
+        return run_trial(
+            variant, self.protocol, spec, self.sandbox, isolation=self.isolation, follow=report, stop=cancel
+        )
+
+
+def _ended(
+    running: dict[Future[Trial], TrialSpec], cancel: threading.Event, stop: threading.Event | None
+) -> Iterator[tuple[TrialSpec, Trial]]:
+    """Trials as they end; once cancelled, those that have not begun never do."""
+    while running:
+        done, _ = wait(running, POLL_SECONDS, FIRST_COMPLETED)
+        if stop is not None and stop.is_set():
+            cancel.set()
+        if cancel.is_set():
+            for future in [future for future in running if future.cancel()]:
+                del running[future]
+        for future in done & running.keys():
+            yield running.pop(future), future.result()
+
+
+def _lost(found: Mapping[TrialSpec, Trial], specs: Sequence[TrialSpec]) -> str:
+    """Why no score can come of this any more; empty while one can.
+
+    A grid forgives a divergence as long as another point of it may still do; nothing else is forgiven.
+    """
+    cells: dict[tuple[Task, str, int], list[Trial | None]] = {}
+    for spec in specs:
+        cells.setdefault((spec.task, spec.setting, spec.seed), []).append(found.get(spec))
+    for (task, _, seed), trials in cells.items():
+        failures = [trial.failure for trial in trials if trial is not None and trial.failure is not None]
+        fatal = [failure for failure in failures if failure.kind != "diverged"]
+        if fatal or len(failures) == len(trials):
+            failure = (fatal or failures)[0]
+            return f"{task}, seed {seed}: {failure.kind}: {failure.message}"
+    return ""
+
+
+def _outcome(
+    trials: tuple[Trial, ...], specs: Sequence[TrialSpec], found: Mapping[TrialSpec, Trial]
+) -> Evaluation:
+    if reason := _lost(found, specs):
+        return Evaluation(Status.FAILED, reason, trials)
+    if len(trials) < len(specs) or any(trial.status is Status.INTERRUPTED for trial in trials):
+        ended = sum(trial.status is not Status.INTERRUPTED for trial in trials)
+        return Evaluation(Status.INTERRUPTED, f"{ended} of {len(specs)} trials had ended", trials)
+    return Evaluation(Status.SCORED, "", trials)
+
+
+def inheritable(
+    variant: Variant, specs: Sequence[TrialSpec], inert: Sequence[Task], parent_trials: Sequence[Trial], protocol: Protocol
+) -> dict[TrialSpec, Trial]:
+    """The parent's trials at the settings where the variant cannot differ from it, as trials of the variant."""
+    wanted = {spec for spec in specs if spec.task in inert}
+    found = {}
+    for trial in parent_trials:
+        spec = TrialSpec.model_validate(trial.model_dump(include=set(TrialSpec.model_fields)))
+        if spec in wanted and trial.status is Status.SCORED and trial.protocol_hash == protocol.hash:
+            changes = {
+                "variant": variant.name,
+                "source_hash": variant.source_hash,
+                "inherited_from": trial.inherited_from or trial.variant,
+                "cpu_seconds": 0.0,
+                "wall_seconds": 0.0,
+            }
+            found[spec] = trial.model_copy(update=changes)
+    return found
+
+
+def kernel_shapes(protocol: Protocol) -> dict[Task, tuple[int, int, int, int, int]]:
+    """B, H, L, Dk, Dv that the kernel meets in each task, at the task's longest setting; B is small."""
+    head = protocol.width // protocol.heads
+    return {
+        task: (2, protocol.heads, max(setting.fed_length for setting in plan.settings), head, head)
+        for task, plan in protocol.tasks.items()
+    }
