@@ -1,0 +1,42 @@
+"""The static fence: a variant's source is parsed here, in archer's process, and never imported here.
+
+It keeps a kernel to computing on its inputs: known modules, no way to frames, files or hooks, no state that outlives a
+call. What it lets through is still run in the sandbox only.
+"""
+
+import ast
+
+from evaluator.fence.names import ALLOWED_BUILTINS, ALLOWED_MODULES
+from evaluator.fence.rules import Fence
+from evaluator.fence.top_level import drop_main_guard
+from evaluator.fence.violation import Violation
+
+__all__ = ["ALLOWED_BUILTINS", "ALLOWED_MODULES", "SourceError", "Violation", "parse", "violations"]
+
+SOURCE_CAP = 200_000
+
+
+class SourceError(Exception):
+    """The source is no Python module that could be judged."""
+
+
+def parse(source: str) -> ast.Module:
+    """Parse a variant's source. Raises SourceError, with the line where there is one."""
+    if len(source) > SOURCE_CAP:
+        raise SourceError(f"{len(source)} characters of source; at most {SOURCE_CAP} are read")
+    try:
+        return ast.parse(source)
+    except SyntaxError as error:
+        raise SourceError(f"line {error.lineno}: {error.msg}") from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise SourceError(f"cannot be parsed: {error or type(error).__name__}") from error
+
+
+def violations(tree: ast.Module) -> list[Violation]:
+    """Everything in a parsed source that a kernel may not do, by line. An empty list lets it pass."""
+    fence = Fence()
+    try:
+        fence.judge(drop_main_guard(tree))
+    except RecursionError:
+        return [Violation(1, "expressions are nested too deeply to judge")]
+    return sorted(set(fence.found))

@@ -1,0 +1,199 @@
+"""The walk over a variant's syntax tree: every name, attribute, import and store is looked at in its scope."""
+
+import ast
+
+from evaluator.fence import names
+from evaluator.fence.scopes import SCOPES, Function, Scope, arguments, bind, body, dotted, edges
+from evaluator.fence.top_level import Immutable, check_top_level, declared_fields
+from evaluator.fence.violation import Violation
+
+OWN = frozenset({"self", "cls", "ctx"})
+TABLE_READERS = frozenset("dict enumerate len list max min range reversed set sorted sum tuple zip".split())
+TABLE_METHODS = frozenset("copy count get index items keys values".split())
+
+
+class Fence(ast.NodeVisitor):
+    """Collects violations in `found`."""
+
+    def __init__(self) -> None:
+        self.found: list[Violation] = []
+        self.scope = Scope("module")
+        self.fields: frozenset[str] = frozenset()
+        self.parents: dict[ast.AST, ast.AST] = {}
+
+    def judge(self, tree: ast.Module) -> None:
+        """Look at the whole module."""
+        self.parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+        self.scope = bind(tree, None)
+        self.fields = declared_fields(tree)
+        immutable = Immutable(self.scope)
+        for node, what in check_top_level(tree, immutable):
+            self.refuse(node, what)
+        self.scope.tables = immutable.tables
+        self.generic_visit(tree)
+
+    def refuse(self, node: ast.AST, what: str) -> None:
+        """Note a violation at a node."""
+        self.found.append(Violation(getattr(node, "lineno", 1), what))
+
+    def visit(self, node: ast.AST) -> None:
+        """Visit a node; what a nested scope holds is visited in that scope, its decorators and defaults outside."""
+        if not isinstance(node, SCOPES):
+            super().visit(node)
+            return
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+            for edge in edges(node):
+                self.visit(edge)
+        self._definition(node)
+        outer, self.scope = self.scope, bind(node, self.scope)
+        for child in body(node):
+            self.visit(child)
+        self.scope = outer
+
+    def _definition(self, node: ast.AST) -> None:
+        if isinstance(node, ast.AsyncFunctionDef):
+            self.refuse(node, "an async function")
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name.startswith("__"):
+            if self.scope.kind != "class" or node.name not in names.OPEN_DUNDERS:
+                self.refuse(node, f"a definition of {node.name}")
+        if isinstance(node, ast.FunctionDef | ast.Lambda) and not self.scope.in_function:
+            self._defaults(node)
+
+    def _defaults(self, node: Function) -> None:
+        """A default of a function that outlives the call is state, if it can change."""
+        immutable = Immutable(self.scope)
+        for default in (*node.args.defaults, *(d for d in node.args.kw_defaults if d)):
+            if not immutable.holds(default):
+                self.refuse(default, "a default value that can change: it would keep state between calls")
+
+    def visit_Import(self, node: ast.Import) -> None:  # noqa: N802
+        """import a, b.c as d."""
+        for alias in node.names:
+            if alias.name not in names.ALLOWED_MODULES:
+                self.refuse(node, f"import of {alias.name}")
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:  # noqa: N802
+        """from a import b."""
+        module = node.module or ""
+        if node.level or module not in names.ALLOWED_MODULES:
+            self.refuse(node, f"import from {'.' * node.level}{module}")
+            return
+        for alias in node.names:
+            problem = "import of *" if alias.name == "*" else names.member_problem(module, alias.name)
+            if problem:
+                self.refuse(node, problem)
+
+    def visit_Name(self, node: ast.Name) -> None:  # noqa: N802
+        """A name on its own: a builtin, a module used as a value, or a table."""
+        if node.id.startswith("__") and not (isinstance(node.ctx, ast.Store) and node.id == "__all__"):
+            self.refuse(node, f"the name {node.id}")
+            return
+        home = self.scope.find(node.id)
+        if home is None:
+            if problem := names.builtin_problem(node.id):
+                self.refuse(node, problem)
+            elif node.id == "type" and not self._is_called_with_one(node):
+                self.refuse(node, "type other than type(x)")
+        elif node.id in home.modules and isinstance(node.ctx, ast.Load):
+            self._path(node, home.modules[node.id])
+        elif node.id in home.tables and isinstance(node.ctx, ast.Load) and not self._only_read(node):
+            self.refuse(node, f"{node.id}, a module-level list, dict or set, in a place where it could be changed")
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:  # noqa: N802
+        """`a.b`: a path into a module, or an attribute of a value."""
+        if not isinstance(node.ctx, ast.Load):
+            self._attribute_store(node)
+        path = dotted(node, self.scope)
+        if path is not None:
+            self._path(node, path)
+            return
+        of_self = isinstance(node.value, ast.Name) and node.value.id in OWN
+        problem = names.attribute_problem(node.attr, of_self=of_self)
+        if problem and not _is_super_init(node) and not (of_self and node.attr in ("save_for_backward",)):
+            self.refuse(node, problem)
+        self.visit(node.value)
+
+    def visit_MatchClass(self, node: ast.MatchClass) -> None:  # noqa: N802
+        """`case Point(x=0)` reads attributes too."""
+        for name in node.kwd_attrs:
+            if problem := names.attribute_problem(name):
+                self.refuse(node, problem)
+        self.generic_visit(node)
+
+    def visit_Global(self, node: ast.Global) -> None:  # noqa: N802
+        """Global x."""
+        self.refuse(node, f"global {', '.join(node.names)}: state that outlives a call")
+
+    def visit_Await(self, node: ast.Await) -> None:  # noqa: N802
+        """Await x."""
+        self.refuse(node, "await")
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:  # noqa: N802
+        """`x[i] = y` on something that outlives the call."""
+        base = node.value
+        if not isinstance(node.ctx, ast.Load) and isinstance(base, ast.Name) and self._outlives(base.id):
+            self.refuse(node, f"a change of {base.id}, which outlives a call")
+        self.generic_visit(node)
+
+    def _path(self, node: ast.expr, path: str) -> None:
+        """Judge a dotted path that starts at a module."""
+        module, *rest = path.split(".")
+        while rest and f"{module}.{rest[0]}" in names.ALLOWED_MODULES:
+            module = f"{module}.{rest.pop(0)}"
+        if module not in names.ALLOWED_MODULES:
+            return  # its import was refused already
+        if not rest:
+            if not self._is_alias(node):
+                self.refuse(node, f"the module {path} as a value")
+            return
+        problem = names.member_problem(module, rest[0])
+        problem = problem or next(filter(None, map(names.attribute_problem, rest[1:])), None)
+        if problem:
+            self.refuse(node, problem)
+
+    def _is_alias(self, node: ast.expr) -> bool:
+        """Whether this is the right-hand side of `F = torch.nn.functional`, or the F in `F.softmax`."""
+        parent = self.parents.get(node)
+        if isinstance(parent, ast.Assign):
+            return all(isinstance(t, ast.Name) and self._is_module(t.id) for t in parent.targets)
+        return False
+
+    def _is_module(self, name: str) -> bool:
+        home = self.scope.find(name)
+        return home is not None and name in home.modules
+
+    def _attribute_store(self, node: ast.Attribute) -> None:
+        base = node.value
+        if not isinstance(base, ast.Name) or self._outlives(base.id):
+            self.refuse(node, f"a change of the attribute {node.attr} of something that may outlive the call")
+        elif base.id == "cls":
+            self.refuse(node, f"a change of the class attribute {node.attr}")
+        elif base.id not in OWN and node.attr not in self.fields:
+            self.refuse(node, f"a new attribute {node.attr} on {base.id}: it would keep state")
+
+    def _outlives(self, name: str) -> bool:
+        home = self.scope.find(name)
+        return home is None or not home.in_function
+
+    def _only_read(self, node: ast.Name) -> bool:
+        parent = self.parents[node]
+        if isinstance(parent, ast.Subscript):
+            return parent.value is node and isinstance(parent.ctx, ast.Load)
+        if isinstance(parent, ast.Attribute):
+            return parent.attr in TABLE_METHODS
+        if isinstance(parent, ast.Call):
+            return isinstance(parent.func, ast.Name) and parent.func.id in TABLE_READERS
+        if isinstance(parent, ast.For | ast.comprehension):
+            return parent.iter is node
+        return isinstance(parent, ast.Compare | ast.keyword) and getattr(parent, "arg", None) is None
+
+    def _is_called_with_one(self, node: ast.Name) -> bool:
+        parent = self.parents[node]
+        called = isinstance(parent, ast.Call) and parent.func is node
+        return not called or (len(parent.args) == 1 and not parent.keywords)  # type: ignore[attr-defined]
+
+
+def _is_super_init(node: ast.Attribute) -> bool:
+    called = node.value
+    is_super = isinstance(called, ast.Call) and isinstance(called.func, ast.Name) and called.func.id == "super"
+    return is_super and node.attr in ("__init__", "__post_init__")

@@ -1,0 +1,141 @@
+"""What may stand at a variant's top level: imports, definitions and values that nothing can change."""
+
+import ast
+from collections.abc import Iterator
+
+from evaluator.fence.scopes import Scope, dotted
+
+CONSTRUCTORS = frozenset("abs bool complex float frozenset int max min pow range round str sum tuple".split())
+MAKERS = frozenset(
+    {"torch.finfo", "torch.iinfo", "torch.device", "typing.TypeVar", "typing.NewType", "collections.namedtuple",
+     "functools.partial", "operator.itemgetter", "dataclasses.field", "enum.auto"}
+)  # fmt: skip
+DECORATORS = frozenset(
+    {"torch.no_grad", "torch.enable_grad", "torch.inference_mode", "torch.autocast", "torch.amp.autocast", "functools.wraps",
+     "dataclasses.dataclass", "torch.autograd.function.once_differentiable"}
+)  # fmt: skip
+BUILTIN_DECORATORS = frozenset({"staticmethod", "classmethod", "property"})
+CONSTANT_NODES = (ast.Constant, ast.Lambda, ast.Tuple, ast.UnaryOp, ast.BinOp, ast.BoolOp, ast.Compare, ast.IfExp,
+                  ast.JoinedStr, ast.FormattedValue, ast.Starred, ast.Slice)  # fmt: skip
+TABLE_NODES = (ast.List, ast.Dict, ast.Set)
+
+Problem = tuple[ast.AST, str]
+
+
+class Immutable:
+    """Judges which expressions at the top level give values that nothing can change. tables: names of those that do,
+
+    lists, dicts and sets of constants: allowed as long as they are only read.
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self.tables: set[str] = set()
+
+    def holds(self, node: ast.expr) -> bool:
+        """Whether the expression's value can never change."""
+        if isinstance(node, ast.Name):
+            return node.id not in self.tables
+        if isinstance(node, ast.Lambda):
+            return True
+        if isinstance(node, CONSTANT_NODES):
+            return all(self.holds(child) for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr))
+        if isinstance(node, ast.Attribute):
+            return dotted(node, self.scope) is not None or self.holds(node.value)
+        if isinstance(node, ast.Subscript):  # Tuple[Tensor, Tensor], Callable[[Tensor], Tensor]
+            return self.holds(node.value)
+        return isinstance(node, ast.Call) and self._call(node)
+
+    def is_table(self, node: ast.expr) -> bool:
+        """Whether this is a list, dict or set whose elements can never change."""
+        children = [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)]
+        return isinstance(node, TABLE_NODES) and all(self.holds(child) for child in children)
+
+    def _call(self, node: ast.Call) -> bool:
+        arguments = (*node.args, *(keyword.value for keyword in node.keywords))
+        path = dotted(node.func, self.scope)
+        if path is not None:
+            known = path in MAKERS or path.startswith("math.")
+            return known and all(self.holds(x) or (path not in ("functools.partial",) and self.is_table(x)) for x in arguments)
+        known = isinstance(node.func, ast.Name) and node.func.id in CONSTRUCTORS
+        return known and all(self.holds(x) or self.is_table(x) for x in arguments)
+
+
+def drop_main_guard(tree: ast.Module) -> ast.Module:
+    """The module without `if __name__ == "__main__":`, which never runs in archer."""
+    return ast.Module([node for node in tree.body if not _is_main_guard(node)], tree.type_ignores)
+
+
+def declared_fields(tree: ast.Module) -> frozenset[str]:
+    """Names of the attributes that classes of this file declare, in their bodies or through self."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            fields = (child.target for child in node.body if isinstance(child, ast.AnnAssign))
+            found |= {target.id for target in fields if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
+            found.add(node.attr)
+    return frozenset(found)
+
+
+def check_top_level(tree: ast.Module, immutable: Immutable) -> list[Problem]:
+    """Problems among the statements that run at import, class bodies and decorators included."""
+    return [problem for node in tree.body for problem in _statement(node, immutable)]
+
+
+def _statement(node: ast.stmt, immutable: Immutable) -> Iterator[Problem]:
+    if isinstance(node, ast.Import | ast.ImportFrom | ast.Pass | ast.Assert):
+        return
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        yield from _decorators(node, immutable)
+        if isinstance(node, ast.ClassDef):
+            yield from _class(node, immutable)
+    elif isinstance(node, ast.Assign | ast.AnnAssign):
+        yield from _assignment(node, immutable)
+    elif isinstance(node, ast.If | ast.Try):
+        yield from (problem for child in _branches(node) for problem in _statement(child, immutable))
+    elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+        yield node, f"a statement that runs at import ({type(node).__name__})"
+
+
+def _assignment(node: ast.Assign | ast.AnnAssign, immutable: Immutable) -> Iterator[Problem]:
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    named = [target.id for target in targets if isinstance(target, ast.Name)]
+    if node.value is None or immutable.holds(node.value):
+        return
+    if immutable.is_table(node.value) and len(named) == len(targets):
+        immutable.tables |= set(named)
+    else:
+        yield node, "module-level state: a value that can change outlives the call"
+
+
+def _class(node: ast.ClassDef, immutable: Immutable) -> Iterator[Problem]:
+    if any(keyword.arg == "metaclass" for keyword in node.keywords):
+        yield node, "a metaclass"
+    for child in node.body:
+        if isinstance(child, ast.Assign | ast.AnnAssign) and child.value is not None:
+            if not immutable.holds(child.value):
+                yield child, "a class attribute that can change: it outlives the call"
+        else:
+            yield from _statement(child, immutable)
+
+
+def _decorators(node: ast.FunctionDef | ast.ClassDef, immutable: Immutable) -> Iterator[Problem]:
+    for decorator in node.decorator_list:
+        called = decorator.func if isinstance(decorator, ast.Call) else decorator
+        path = dotted(called, immutable.scope)
+        builtin = isinstance(called, ast.Name) and called.id in BUILTIN_DECORATORS
+        if not builtin and path not in DECORATORS:
+            yield decorator, f"the decorator {ast.unparse(decorator)}: it could keep state between calls"
+
+
+def _branches(node: ast.If | ast.Try) -> list[ast.stmt]:
+    handlers = node.handlers if isinstance(node, ast.Try) else []
+    final = node.finalbody if isinstance(node, ast.Try) else []
+    return [*node.body, *node.orelse, *final, *(child for handler in handlers for child in handler.body)]
+
+
+def _is_main_guard(node: ast.stmt) -> bool:
+    if not (isinstance(node, ast.If) and isinstance(node.test, ast.Compare)):
+        return False
+    return isinstance(node.test.left, ast.Name) and node.test.left.id == "__name__" and not node.orelse

@@ -1,0 +1,153 @@
+"""A kernel that runs in a candidate's process, as an ordinary differentiable function in ours."""
+
+import secrets
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from evaluator.outcomes import Failure
+from evaluator.sandbox.frames import DeadlinePassed, FrameError, PeerGone
+from evaluator.sandbox.limits import Limits, VariantFailed
+from variants.contract import Variant
+
+if TYPE_CHECKING:
+    from evaluator.sandbox.host import Candidate
+
+SLACK = 2**20
+FAILURE_KINDS = ("crash", "memory", "garbage")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The answer to one forward call, with what only the checks ask for.
+
+    inputs: the inputs as the call left them, where asked for. attached: whether o and S depend on an input that
+    requires a gradient, as the candidate says. touched: whether an input's version counter moved.
+    """
+
+    call: str
+    o: Tensor
+    S: Tensor
+    inputs: tuple[Tensor, ...]
+    attached: tuple[bool, bool]
+    touched: bool
+
+
+class KernelClient:
+    """Calls a variant's kernel in the sandbox: `client(q, k, v, beta, chunk_size=32) -> (o, S)`.
+
+    Shapes and dtypes of what comes back are the variant's: check them. Every call may raise VariantFailed, after which
+    the client is of no further use. Backward works once or more, not twice differentiably. One call at a time.
+    """
+
+    def __init__(self, candidate: "Candidate", variant: Variant, limits: Limits) -> None:
+        self._candidate, self._limits = candidate, limits
+        self._lock = threading.Lock()
+        self._released: list[str] = []
+        function = variant.signature.function
+        self._request({"name": variant.name, "source": variant.source, "function": function}, {}, SLACK)
+
+    def __call__(self, *inputs: Tensor, chunk_size: int = 32) -> tuple[Tensor, Tensor]:
+        """Run the kernel; gradients flow back to the inputs that require them."""
+        if torch.is_grad_enabled() and any(x.requires_grad for x in inputs):
+            o, S = _Remote.apply(self, chunk_size, *inputs)
+            return o, S
+        reply = self.forward(inputs, chunk_size=chunk_size)
+        return reply.o, reply.S
+
+    def forward(self, inputs: tuple[Tensor, ...], *, chunk_size: int = 32, grad: bool = False, echo: bool = False) -> Reply:
+        """Run the kernel once. grad: keep its graph, for `backward`. echo: ask for the inputs back."""
+        sizes = sum(x.numel() for x in inputs)
+        state = inputs[0].shape[:2].numel() * inputs[0].shape[-1] * inputs[2].shape[-1]
+        cap = 8 * (4 * sizes + 4 * state) + SLACK
+        request = {"op": "forward", "chunk_size": chunk_size, "grad": grad, "echo": echo}
+        tensors = {f"in{i}": x.detach() for i, x in enumerate(inputs)}
+        body, out = self._request(request, tensors, cap)
+        names = ["o", "S", *(tensors if echo else ())]
+        attached = body.get("attached")
+        if sorted(out) != sorted(names) or not (isinstance(attached, list) and len(attached) == 2):
+            self._garbage("an answer of another form")
+        found = [out[name].to(inputs[0].device) for name in names]
+        touched = bool(body.get("touched"))
+        return Reply(body["nonce"], found[0], found[1], tuple(found[2:]), (bool(attached[0]), bool(attached[1])), touched)
+
+    def backward(self, call: str, grads: Mapping[str, Tensor], inputs: tuple[Tensor, ...]) -> list[Tensor | None]:
+        """Gradients of a `forward(grad=True)`: one per input, None where none reaches it. grads: of "o" and "S"."""
+        cap = 8 * sum(x.numel() for x in inputs) + SLACK
+        _, out = self._request({"op": "backward", "call": call}, grads, cap)
+        found = [out.pop(f"in{i}", None) for i in range(len(inputs))]
+        if out or any(g is not None and g.shape != x.shape for g, x in zip(found, inputs, strict=True)):
+            self._garbage("gradients of other shapes than the inputs'")
+        return [g if g is None else g.to(x.device, x.dtype) for g, x in zip(found, inputs, strict=True)]
+
+    def release(self, call: str) -> None:
+        """Let go of the graph of a `forward(grad=True)`."""
+        self._released.append(call)
+
+    def _request(
+        self, request: Mapping[str, Any], tensors: Mapping[str, Tensor], cap: int
+    ) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        deadline = time.monotonic() + self._limits.wall_seconds
+        nonce = secrets.token_hex(8)
+        channel = self._candidate.channel
+        with self._lock:
+            released, self._released = self._released, []
+            try:
+                channel.send({"nonce": nonce, "released": released, **request}, tensors, deadline)
+                body, out = channel.receive(cap, deadline)
+            except DeadlinePassed:
+                self._candidate.kill("timeout")
+                message = f"no answer within {self._limits.wall_seconds:g} s"
+                raise VariantFailed(Failure(kind="timeout", message=message)) from None
+            except PeerGone:
+                raise VariantFailed(self._candidate.failure()) from None
+            except FrameError as error:
+                self._garbage(str(error))
+        if body.get("nonce") != nonce:
+            self._garbage("an answer to another question")
+        if (error := body.get("error")) is not None:
+            raise VariantFailed(failure_of(error))
+        return body, out
+
+    def _garbage(self, what: str) -> NoReturn:
+        self._candidate.kill("garbage")
+        raise VariantFailed(Failure(kind="garbage", message=what))
+
+
+def failure_of(error: Any) -> Failure:
+    """A failure as the candidate tells it, in a form that can be trusted to be one."""
+    known = isinstance(error, dict) and error.get("kind") in FAILURE_KINDS and isinstance(error.get("message"), str)
+    return Failure(**error) if known and len(error) == 2 else Failure(kind="garbage", message="a malformed error")
+
+
+class _Graph:
+    """Held by an autograd node: once nothing can ask for its gradients, the candidate may forget the call."""
+
+    def __init__(self, client: KernelClient, call: str) -> None:
+        self.client, self.call = client, call
+
+    def __del__(self) -> None:
+        self.client.release(self.call)
+
+
+class _Remote(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, client: KernelClient, chunk_size: int, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        reply = client.forward(inputs, chunk_size=chunk_size, grad=True)
+        ctx.graph = _Graph(client, reply.call)
+        ctx.inputs = tuple(x.detach() for x in inputs)
+        ctx.set_materialize_grads(False)
+        return reply.o, reply.S
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_o: Tensor | None, grad_S: Tensor | None) -> tuple[Any, ...]:
+        grads = {name: grad for name, grad in (("o", grad_o), ("S", grad_S)) if grad is not None}
+        found = ctx.graph.client.backward(ctx.graph.call, grads, ctx.inputs) if grads else [None] * len(ctx.inputs)
+        return (None, None, *found)

