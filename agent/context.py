@@ -1,0 +1,31 @@
+"""What a proposer may know when it is asked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from agent.catalogue import Genome
+from archive.record import Record
+from evaluator.outcomes import Score
+from variants.contract import Task, Variant
+
+
+@dataclass(frozen=True)
+class Context:
+    """A snapshot of the archive, under one protocol. An ask is a function of it alone."""
+
+    protocol: str
+    standings: Mapping[str, Mapping[Task, Score]]
+    """Scores by variant name, measured under the protocol: seeds and proposals."""
+    published: pd.DataFrame
+    """The published leaderboard: one seed, another protocol; index of names, six task columns."""
+    noise: Mapping[Task, float]
+    """Standard deviation of one seed under the protocol; a task without replicates is absent."""
+    history: tuple[Record, ...]
+    under_way: tuple[str, ...]
+    variants: Mapping[str, Variant]
+    genomes: Mapping[str, Genome]
+    seed: int
+    """Seeds every random choice of this ask."""
+    forced_parent: str | None = None

@@ -1,0 +1,44 @@
+"""What every proposer is: something that answers a context with one proposal."""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from agent.context import Context
+from archive.record import Exchange, Proposal
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A proposal, and the prompts and replies that led to it; none for a proposer that is no language model."""
+
+    proposal: Proposal
+    exchanges: tuple[Exchange, ...] = ()
+    usd: float | None = None
+    """What the exchanges cost; None where that is unknown, or where nothing was bought."""
+
+
+class AskFailed(Exception):  # noqa: N818 - an answer of the proposer's, and archived like one
+    """No usable proposal came of an ask. The message is one line; the exchanges are kept."""
+
+    def __init__(self, message: str, exchanges: tuple[Exchange, ...] = ()) -> None:
+        super().__init__(message)
+        self.exchanges = exchanges
+
+
+class Proposer(Protocol):
+    """Implementations may raise their own exceptions when they cannot propose at all."""
+
+    name: str
+
+    def ask(self, context: Context) -> Ask:
+        """One new proposal for what the context holds."""
+        ...
+
+
+@runtime_checkable
+class Repairer(Proposer, Protocol):
+    """A proposer that can mend what the checks rejected."""
+
+    def repair(self, context: Context, ask: Ask, problem: str) -> Ask:
+        """A new version of the proposal of `ask`; `problem` is the counterexample, or names the twin."""
+        ...
