@@ -70,6 +70,7 @@ class Protocol(Value):
     blocks: int = 2
     schedule: Literal["constant", "cosine"] = "cosine"
     warmup: float = Field(default=0.0, ge=0, le=0.5)
+    betas: tuple[float, float] = (0.9, 0.999)
     held_examples: int = Field(default=0, ge=0)
     stop_at_accuracy: float = 0.999
     precision: Precision = "float32"
@@ -106,6 +107,7 @@ class Protocol(Value):
             model=self.model(setting, layer),
             lr=spec.lr,
             weight_decay=spec.weight_decay,
+            betas=self.betas,
             schedule=self.schedule,
             warmup=round(self.warmup * steps),
             steps=steps,

@@ -35,6 +35,7 @@ class TrainingJob(Value):
     model: ModelConfig
     lr: float = Field(gt=0)
     weight_decay: float = Field(ge=0)
+    betas: tuple[float, float] = (0.9, 0.999)
     schedule: Literal["constant", "cosine"]
     warmup: int = Field(default=0, ge=0)
     steps: int = Field(ge=1)
@@ -47,7 +48,7 @@ class TrainingJob(Value):
 
 
 def train(job: Mapping[str, Any], data: Mapping[str, Tensor], kernel: Kernel, report: Report) -> dict[str, Tensor]:
-    """Train by AdamW (0.9, 0.999; decay on all parameters) and return the state dict, on the CPU.
+    """Train by AdamW (decay on all parameters) and return the state dict, on the CPU.
 
     job: the JSON of a TrainingJob. data: `inputs` and `targets`, `[N, L]` int64, and, where the job selects an epoch,
     `held_inputs` and `held_targets`. Reports {"step", "steps", "loss"} about twice a second and at the end. Sets the
@@ -59,7 +60,9 @@ def train(job: Mapping[str, Any], data: Mapping[str, Tensor], kernel: Kernel, re
     initialise(model, run.seed)
     model.to(run.device)
     placed = {name: tensor.to(run.device) for name, tensor in data.items()}
-    optimiser = torch.optim.AdamW(model.parameters(), lr=run.lr, weight_decay=run.weight_decay, fused=True)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=run.lr, betas=run.betas, weight_decay=run.weight_decay, fused=True
+    )
     best = _Best(run.selection, placed) if run.selection else None
     reported = time.monotonic()
     batches = _batches(len(placed["inputs"]), run)
