@@ -4,6 +4,7 @@ import os
 import sys
 import tempfile
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import typer
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for name, command in {
+COMMANDS: dict[str, Callable[..., int | None]] = {
     "init": init.init,
     "propose": propose.propose,
     "check": check.check,
@@ -36,7 +37,8 @@ for name, command in {
     "import-csv": import_csv.import_csv,
     "verify": verify.verify,
     "doctor": doctor.doctor,
-}.items():
+}
+for name, command in COMMANDS.items():
     app.command(name)(command)
 
 

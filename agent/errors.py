@@ -1,7 +1,7 @@
 """The errors that a user can mend; everything else that escapes a command is a bug of archer's."""
 
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 DONE, NO, USAGE, BUG, INTERRUPTED = 0, 1, 2, 3, 130

@@ -18,7 +18,9 @@ def interruptible(stop: Callable[[], None], announce: Callable[[str], None]) -> 
             raise KeyboardInterrupt
         interrupted.set()
         stop()
-        announce("stopping: what is finished is kept, what is under way is archived as INTERRUPTED; Ctrl-C again to quit now")
+        announce(
+            "stopping: what is finished is kept, what is under way is archived as INTERRUPTED; Ctrl-C again to quit now"
+        )
 
     before = {number: signal.signal(number, handle) for number in SIGNALS}
     try:

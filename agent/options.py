@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from agent.errors import UserError
-from archive.store import Archive
+from evaluator.outcomes import Grade
 from evaluator.protocol import PROTOCOLS, Protocol
 
 ArchiveOption = Annotated[
@@ -19,6 +19,10 @@ ArchiveOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output, nothing else.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress on standard error.")]
 ProtocolOption = Annotated[str, typer.Option("--protocol", help=f"Training protocol: {', '.join(PROTOCOLS)}.")]
+SandboxOption = Annotated[
+    Grade,
+    typer.Option("--sandbox", help="Weakest sandbox to accept: A, B, C (warns) or D (needs --i-accept-unsandboxed)."),
+]
 DEFAULT_ARCHIVE = Path("archer-archive")
 DEFAULT_PROTOCOL = "quick"
 
@@ -50,8 +54,3 @@ def find_protocol(name: str) -> Protocol:
     if name not in PROTOCOLS:
         raise UserError(f"unknown protocol {name!r}; choose one of {', '.join(PROTOCOLS)}")
     return PROTOCOLS[name]
-
-
-def open_archive(root: Path) -> Archive:
-    """Open an archive that must be there. Raises ArchiveError."""
-    return Archive(root)

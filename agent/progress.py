@@ -69,7 +69,9 @@ class Progress:
         table = Table.grid(padding=(0, 1))
         for index, line in enumerate(lines, 1):
             if line.stage not in ("waiting", "archived"):
-                table.add_row(f"{index}/{len(lines)}", _bar(line.done), line.stage, _short(line.name), line.detail, _scores(line))
+                table.add_row(
+                    f"{index}/{len(lines)}", _bar(line.done), line.stage, _short(line.name), line.detail, _scores(line)
+                )
         return Group(table, Text(self._time_left(lines), style="dim"))
 
     def _time_left(self, lines: list[Line]) -> str:

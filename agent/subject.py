@@ -17,11 +17,15 @@ def variant_from_file(path: Path) -> Variant:
     """Read a variant file. Raises UserError for what cannot be read, named or held in memory."""
     with readable(path, "variant file"):
         if path.is_file() and path.stat().st_size > MAX_SOURCE_BYTES:
-            raise UserError(f"variant file {path} is larger than {MAX_SOURCE_BYTES} bytes; a kernel takes a few thousand")
+            raise UserError(
+                f"variant file {path} is larger than {MAX_SOURCE_BYTES} bytes; a kernel takes a few thousand"
+            )
         try:
             return Variant.from_file(path)
         except ValidationError as error:
-            raise UserError(f"{path.name} is no variant name; use lower-case letters, digits and _ (x_in_for_loop.py)") from error
+            raise UserError(
+                f"{path.name} is no variant name; use lower-case letters, digits and _ (x_in_for_loop.py)"
+            ) from error
 
 
 def find_variant(file_or_name: str, archive: Archive | None) -> Variant:

@@ -3,8 +3,9 @@
 import json
 from collections.abc import Callable
 
-from archive.store import Archive
 from evaluator.fingerprint import Fingerprint, same
+
+from archive.store import Archive
 from variants.contract import Variant
 from variants.leaderboard import PUBLISHED
 from variants.seeds import seed_variants

@@ -60,7 +60,9 @@ def score_text(score: Score | None) -> str:
 
 def verdict_table(title: str, scores: dict[Any, Score], verdicts: Sequence[Verdict]) -> Table:
     """Scores per task beside the paired differences to each reference."""
-    table = Table("task", "score", *(f"vs {short_name(v.against)}" for v in verdicts), title=title, title_justify="left")
+    table = Table(
+        "task", "score", *(f"vs {short_name(v.against)}" for v in verdicts), title=title, title_justify="left"
+    )
     for task in TASKS:
         cells = []
         for verdict in verdicts:
@@ -76,7 +78,9 @@ def verdict_table(title: str, scores: dict[Any, Score], verdicts: Sequence[Verdi
 def finding_line(finding: Finding) -> str:
     """One finding with its counterexample."""
     style = _FINDING_STYLE[finding.status]
-    evidence = ", ".join(f"{key} {value}" for key, value in finding.evidence.items()) if finding.status != "pass" else ""
+    evidence = (
+        ", ".join(f"{key} {value}" for key, value in finding.evidence.items()) if finding.status != "pass" else ""
+    )
     tail = f" [dim]({escape(evidence)})[/]" if evidence else ""
     return f"[{style}]{finding.status:4}[/] {finding.check:12} {escape(finding.message)}{tail}"
 
@@ -90,5 +94,7 @@ def check_lines(report: CheckReport) -> list[str]:
     if report.inert_tasks:
         lines.append(f"[cyan]cannot differ from its parent on {', '.join(report.inert_tasks)}[/]")
     style = "green" if report.verdict == "pass" else "bold red"
-    lines.append(f"[{style}]{report.verdict}[/]  {report.name}  sandbox grade {report.sandbox_grade}, {report.seconds:.1f} s")
+    lines.append(
+        f"[{style}]{report.verdict}[/]  {report.name}  sandbox grade {report.sandbox_grade}, {report.seconds:.1f} s"
+    )
     return lines

@@ -68,7 +68,9 @@ def read_lines(path: Path, model: type[M]) -> tuple[M, ...]:
         try:
             values.append(model.model_validate_json(line))
         except ValidationError as error:
-            raise ArchiveError(f"{path}, line {number}: {first_problem(error)}; restore it with `git checkout`") from error
+            raise ArchiveError(
+                f"{path}, line {number}: {first_problem(error)}; restore it with `git checkout`"
+            ) from error
     return tuple(values)
 
 

@@ -69,7 +69,9 @@ def read_record(root: Path, identity: str) -> Record:
     except (KeyError, TypeError, AttributeError) as error:
         raise ArchiveError(f"{folder}/proposal.json lacks {error}; restore it with `git checkout`") from error
     except (OSError, ValueError) as error:
-        raise ArchiveError(f"the code of {identity} cannot be read ({error}); restore it with `git checkout`") from error
+        raise ArchiveError(
+            f"the code of {identity} cannot be read ({error}); restore it with `git checkout`"
+        ) from error
     if record.proposal.variant.source_hash != source_hash:
         raise ArchiveError(f"{source} is not the code that {identity} was scored with; restore it with `git checkout`")
     if record.id != identity:

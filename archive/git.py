@@ -23,7 +23,9 @@ class GitFolder:
         for name in _REDIRECTING:
             os.environ.pop(name, None)
         try:
-            self._repo = Repo.init(path, initial_branch="main") if create else Repo(path, search_parent_directories=False)
+            self._repo = (
+                Repo.init(path, initial_branch="main") if create else Repo(path, search_parent_directories=False)
+            )
         except (InvalidGitRepositoryError, NoSuchPathError) as error:
             raise ArchiveError(f"{path} is no git repository; make an archive with `archer init {path}`") from error
         except GitCommandNotFound as error:

@@ -54,7 +54,12 @@ class Archive:
             archive = cls(root)
             for protocol in sorted({trial.protocol for trial in trials}):
                 archive._derive(protocol)
-            paths = [MARKER, "README.md", VARIANTS, *(name for name in (LEADERBOARDS, TRIALS) if (root / name).exists())]
+            paths = [
+                MARKER,
+                "README.md",
+                VARIANTS,
+                *(name for name in (LEADERBOARDS, TRIALS) if (root / name).exists()),
+            ]
             archive._git.commit(f"Generation 0: {len(seeds)} seed variants and the leaderboards", paths)
         except BaseException:
             shutil.rmtree(root, ignore_errors=True)
@@ -80,7 +85,7 @@ class Archive:
             write_lines(root / TRIALS / protocol / f"{name}.jsonl", own)
 
     def recover(self) -> list[str]:
-        """Finish what a killed archer left: drop half-written folders, commit whole ones; returns what was committed."""
+        """Finish what a killed archer left: drop half-written folders, commit whole ones; returns those committed."""
         with self._writing():
             for draft in (self.root / PROPOSALS).glob(".tmp-*"):
                 shutil.rmtree(draft)
@@ -207,6 +212,7 @@ class Archive:
             return self._lock.acquire()
         except Timeout as error:
             raise ArchiveError(f"another archer is writing to {self.root}; wait for it to end") from error
+
 
 def _message(record: Record) -> str:
     proposal = record.proposal

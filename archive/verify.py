@@ -13,7 +13,7 @@ from evaluator.statistics import scorecard
 
 
 def problems(archive: Archive) -> Iterator[str]:
-    """Every contradiction in the archive, in words. An empty answer means that every row can be traced to its trials."""
+    """Every contradiction in the archive, in words; with none, every row can be traced to its trials."""
     sound = True
     for identity in archive.ids():
         try:
@@ -29,7 +29,9 @@ def problems(archive: Archive) -> Iterator[str]:
             yield str(error)
     if sound:
         yield from _leaderboard_problems(archive)
-    yield from (f"{path} differs from the last commit; commit it or `git checkout` it" for path in archive.dirty_paths())
+    yield from (
+        f"{path} differs from the last commit; commit it or `git checkout` it" for path in archive.dirty_paths()
+    )
 
 
 def _record_problems(record: Record) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from evaluator.outcomes import Status, Trial
 from evaluator.plan import Protocol, TrialSpec
 from evaluator.sandbox import Sandbox
-from evaluator.trial import Isolation, run_trial
+from evaluator.trial import Isolation, run_trial, spec_of
 from variants.contract import Task, Variant
 
 POLL_SECONDS = 0.2
@@ -71,9 +71,7 @@ class Evaluator:
             cancel.set()
         return _outcome(tuple(found[spec] for spec in specs if spec in found), specs, found)
 
-    def _run(
-        self, variant: Variant, spec: TrialSpec, follow: Callable[[Step], None], cancel: threading.Event
-    ) -> Trial:
+    def _run(self, variant: Variant, spec: TrialSpec, follow: Callable[[Step], None], cancel: threading.Event) -> Trial:
         def report(progress: Mapping[str, Any]) -> None:
             follow(Step(spec, progress["step"] / progress["steps"]))
 
@@ -114,9 +112,7 @@ def _lost(found: Mapping[TrialSpec, Trial], specs: Sequence[TrialSpec]) -> str:
     return ""
 
 
-def _outcome(
-    trials: tuple[Trial, ...], specs: Sequence[TrialSpec], found: Mapping[TrialSpec, Trial]
-) -> Evaluation:
+def _outcome(trials: tuple[Trial, ...], specs: Sequence[TrialSpec], found: Mapping[TrialSpec, Trial]) -> Evaluation:
     if reason := _lost(found, specs):
         return Evaluation(Status.FAILED, reason, trials)
     if len(trials) < len(specs) or any(trial.status is Status.INTERRUPTED for trial in trials):
@@ -126,13 +122,17 @@ def _outcome(
 
 
 def inheritable(
-    variant: Variant, specs: Sequence[TrialSpec], inert: Sequence[Task], parent_trials: Sequence[Trial], protocol: Protocol
+    variant: Variant,
+    specs: Sequence[TrialSpec],
+    inert: Sequence[Task],
+    parent_trials: Sequence[Trial],
+    protocol: Protocol,
 ) -> dict[TrialSpec, Trial]:
     """The parent's trials at the settings where the variant cannot differ from it, as trials of the variant."""
     wanted = {spec for spec in specs if spec.task in inert}
     found = {}
     for trial in parent_trials:
-        spec = TrialSpec.model_validate(trial.model_dump(include=set(TrialSpec.model_fields)))
+        spec = spec_of(trial)
         if spec in wanted and trial.status is Status.SCORED and trial.protocol_hash == protocol.hash:
             changes = {
                 "variant": variant.name,

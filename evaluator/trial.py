@@ -121,6 +121,11 @@ def _scored(scored: ScoredTrial | Failure) -> dict[str, Any]:
     return {"status": Status.SCORED, **scored.model_dump()}
 
 
+def spec_of(trial: Trial) -> TrialSpec:
+    """The spec that a trial ran."""
+    return TrialSpec.model_validate(trial.model_dump(include=set(TrialSpec.model_fields)))
+
+
 def weights_hash(weights: Mapping[str, Tensor]) -> str:
     """SHA-256 over names and bytes of the weights: equal if and only if two trainings ended in the same bits."""
     digest = hashlib.sha256()

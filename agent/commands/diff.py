@@ -37,4 +37,6 @@ def diff(
     elif not text:
         speech.out.print("no difference" if full else "no difference in the loop; try --full")
     else:
-        speech.out.print(Syntax(text, "diff", background_color="default") if speech.out.is_terminal else text, markup=False)
+        speech.out.print(
+            Syntax(text, "diff", background_color="default") if speech.out.is_terminal else text, markup=False
+        )

@@ -1,1 +1,114 @@
 """`archer evaluate`: check, train and score one variant."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated, Any
+
+import typer
+from rich.status import Status as Spinner
+
+from agent.errors import DONE, INTERRUPTED, NO, UserError
+from agent.interrupt import interruptible
+from agent.measure import Measured, Measurement, archive_result
+from agent.options import (
+    DEFAULT_ARCHIVE,
+    DEFAULT_PROTOCOL,
+    ArchiveOption,
+    JsonOption,
+    ProtocolOption,
+    QuietOption,
+    SandboxOption,
+    Speech,
+    find_protocol,
+)
+from agent.subject import archive_if_any, existing_archive, find_variant
+from agent.view import check_lines, scores_json, verdict_table
+from evaluator.evaluate import Evaluator, Step
+from evaluator.outcomes import Grade, Status
+from evaluator.sandbox import Sandbox
+from variants.contract import TASKS, Task
+
+
+def evaluate(
+    subject: Annotated[str, typer.Argument(metavar="FILE_OR_NAME", help="A variant file, or the name of a known one.")],
+    protocol: ProtocolOption = DEFAULT_PROTOCOL,
+    tasks: Annotated[str, typer.Option(help='Only these, as in "Memorize,Compress".')] = ",".join(TASKS),
+    seeds: Annotated[int | None, typer.Option(min=1, help="How many; else as the protocol says.")] = None,
+    confirm: Annotated[bool, typer.Option("--confirm", help="Train split: the kernel alone in the sandbox.")] = False,
+    add: Annotated[bool, typer.Option("--add", help="Put the result into the archive.")] = False,
+    parent: Annotated[str | None, typer.Option(metavar="NAME", help="Compare with this variant.")] = None,
+    minimum: SandboxOption = Grade.B,
+    archive: ArchiveOption = DEFAULT_ARCHIVE,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> int:
+    """Check, train and score a variant; compare it with its parent. Exit code 1 if a check or the training fails.
+
+    Example: archer evaluate delta_net_4layer --protocol smoke
+    """
+    speech = Speech(as_json, quiet)
+    settings, chosen = find_protocol(protocol), _tasks(tasks)
+    found = existing_archive(archive) if add else archive_if_any(archive)
+    variant = find_variant(subject, found)
+    measurement = Measurement.of(variant, settings, chosen, seeds, parent, found)
+    with (
+        Sandbox(minimum=minimum) as sandbox,
+        ThreadPoolExecutor(os.cpu_count()) as executor,
+        Spinner(f"checking {variant.name}", console=speech.progress) as spinner,
+        interruptible(measurement.stop.set, spinner.update) as interrupted,
+    ):
+        evaluator = Evaluator(settings, sandbox, executor, "split" if confirm else "sandbox")
+        measured = measurement.run(evaluator, _follow(spinner))
+    if add and found is not None:
+        archive_result(found, measured)
+    _answer(speech, measured)
+    if interrupted.is_set():
+        return INTERRUPTED
+    return DONE if measured.status is Status.SCORED else NO
+
+
+def _tasks(text: str) -> tuple[Task, ...]:
+    """Tasks by name, in any case. Raises UserError naming those there are."""
+    by_name = {task.lower(): task for task in TASKS}
+    found = []
+    for name in text.split(","):
+        if (task := by_name.get(name.strip().lower())) is None:
+            raise UserError(f"--tasks: no task is called {name.strip()!r}; choose from {', '.join(TASKS)}")
+        found.append(task)
+    return tuple(dict.fromkeys(found))
+
+
+def _follow(spinner: Spinner) -> Callable[[Step], None]:
+    ended = []
+
+    def follow(step: Step) -> None:
+        if step.trial is not None:
+            ended.append(step.trial)
+        spinner.update(f"{len(ended)} trials ended; {step.spec.task}, seed {step.spec.seed}: {step.done:.0%}")
+
+    return follow
+
+
+def _answer(speech: Speech, measured: Measured) -> None:
+    scores = measured.card.scores if measured.card else {}
+    if speech.as_json:
+        protocol = {"name": measured.protocol.name, "hash": measured.protocol.hash}
+        against = [verdict for verdict in measured.verdicts if verdict.against == measured.parent]
+        document: dict[str, Any] = measured.report.model_dump(mode="json", exclude={"fingerprint"}) | {
+            "status": measured.status,
+            "reason": measured.reason,
+            "scores": scores_json(scores),
+            "versus_parent": against[0].model_dump(mode="json") if against else None,
+            "cpu_seconds": measured.cpu_seconds,
+            "protocol": protocol,
+        }
+        speech.answer(document)
+        return
+    if measured.report.verdict == "fail":
+        speech.out.print("\n".join(check_lines(measured.report)))
+    elif measured.card is None:
+        speech.out.print(f"{measured.status}: {measured.reason}", style="red", markup=False)
+    else:
+        speech.out.print(verdict_table(f"{measured.variant.name}, {measured.protocol.name}", scores, measured.verdicts))
+        speech.out.print(f"{measured.cpu_seconds:.0f} CPU s, {measured.wall_seconds:.0f} s; --add archives this")

@@ -7,11 +7,19 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from agent.options import DEFAULT_ARCHIVE, DEFAULT_PROTOCOL, ArchiveOption, JsonOption, QuietOption, Speech, find_protocol
+from agent.measure import shipped
+from agent.options import (
+    DEFAULT_ARCHIVE,
+    DEFAULT_PROTOCOL,
+    ArchiveOption,
+    JsonOption,
+    QuietOption,
+    Speech,
+    find_protocol,
+)
 from agent.subject import archive_if_any
 from agent.view import OUTCOME_STYLE, score_text, scores_json, short_name
 from archive.leaderboards import LEADERBOARDS, leaderboard_csv, scorecards
-from archive.seeding import shipped_trials
 from evaluator.outcomes import Scorecard, Trial, Verdict
 from evaluator.protocol import PROTOCOLS
 from evaluator.statistics import verdict
@@ -38,7 +46,7 @@ def leaderboard(
         _print_published(speech, path, csv)
         return
     find_protocol(protocol)
-    trials = found.trials(protocol) if found else _shipped(protocol)
+    trials = found.trials(protocol) if found else shipped(protocol)
     cards = scorecards(protocol, trials)
     ranked = dict(sorted(cards.items(), key=lambda item: -_mean(item[1])))
     verdicts = {name: _against_reference(name, trials) for name in ranked}
@@ -48,13 +56,6 @@ def leaderboard(
         speech.answer({"protocol": _protocol_json(protocol), "rows": [_row(c, verdicts[n]) for n, c in ranked.items()]})
     else:
         speech.out.print(_table(protocol, ranked, verdicts))
-
-
-def _shipped(protocol: str) -> dict[str, list[Trial]]:
-    trials: dict[str, list[Trial]] = {}
-    for trial in shipped_trials(protocol):
-        trials.setdefault(trial.variant, []).append(trial)
-    return trials
 
 
 def _mean(card: Scorecard) -> float:
@@ -105,7 +106,9 @@ def _print_published(speech: Speech, path: Path, csv: bool) -> None:
     elif csv:
         speech.out.print(format_leaderboard(board), end="", markup=False)
     else:
-        table = Table("variant", "mean", *TASKS, title="published: one seed, full MAD on GPU", title_justify="left", box=None)
+        table = Table(
+            "variant", "mean", *TASKS, title="published: one seed, full MAD on GPU", title_justify="left", box=None
+        )
         for name, row in board.iterrows():
             table.add_row(short_name(str(name)), f"{row.mean():.3f}", *(f"{row[task]:.3f}" for task in TASKS))
         speech.out.print(table)

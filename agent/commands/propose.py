@@ -59,7 +59,9 @@ def propose(
     chosen = make_proposer(proposer, found)
     if parent is not None and parent not in found.variants():
         raise UserError(f"--parent {parent}: the archive has no such variant; `archer leaderboard` shows the names")
-    plan = Plan(n=n, jobs=min(jobs, n), seed=len(found.ids()) if seed is None else seed, parent=parent, max_minutes=max_minutes)
+    plan = Plan(
+        n=n, jobs=min(jobs, n), seed=len(found.ids()) if seed is None else seed, parent=parent, max_minutes=max_minutes
+    )
     speech.progress.print(f"proposer {chosen.name}; protocol {protocol}; archive {found.root}", markup=False)
     with Sandbox(minimum=minimum) as sandbox, ThreadPoolExecutor(os.cpu_count()) as trials:
         speech.progress.print(f"sandbox grade {sandbox.grade}; {plan.jobs} proposals at a time", markup=False)
@@ -81,7 +83,9 @@ def _open_or_make(root: Path, speech: Speech) -> Archive:
 def _announced(record: Record, progress: Progress) -> Record:
     style = STATUS_STYLE[record.status]
     reason = f": {escape(record.reason)}" if record.reason else ""
-    progress.announce(f"[{style}]{record.status:11}[/] {record.number:4} {short_name(record.proposal.variant.name)}{reason}")
+    progress.announce(
+        f"[{style}]{record.status:11}[/] {record.number:4} {short_name(record.proposal.variant.name)}{reason}"
+    )
     return record
 
 
@@ -112,5 +116,7 @@ def _table(records: Sequence[Record]) -> Table:
             cells.append(f"[{OUTCOME_STYLE[found.outcome]}]{cell} {found.difference:+.3f}[/]" if found else cell)
         proposal = record.proposal
         status = f"[{STATUS_STYLE[record.status]}]{record.status}[/]"
-        table.add_row(str(record.number), short_name(proposal.variant.name), short_name(proposal.parent), status, *cells)
+        table.add_row(
+            str(record.number), short_name(proposal.variant.name), short_name(proposal.parent), status, *cells
+        )
     return table

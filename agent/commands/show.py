@@ -34,7 +34,9 @@ def show(
     out = speech.out
     out.print(Markdown(report) if out.is_terminal else report, markup=False)
     out.rule("record")
-    out.print(f"[{STATUS_STYLE[record.status]}]{record.status}[/] {record.id}  commit {commit}  created {record.created}")
+    out.print(
+        f"[{STATUS_STYLE[record.status]}]{record.status}[/] {record.id}  commit {commit}  created {record.created}"
+    )
     if record.scorecard:
         out.print(verdict_table("measured", record.scorecard.scores, record.verdicts))
     if record.check:

@@ -1,0 +1,86 @@
+"""Score all seed variants under a protocol: the figures that ship in `variants/leaderboards/`.
+
+Run: python -m benchmarks.measure_seeds --protocol quick
+
+Writes `PROTOCOL.trials.jsonl`, `PROTOCOL.csv` and `fingerprints.json` there. Each trial is written as it ends, and one
+that is already there for the same code and protocol is not run again, so the command can be stopped and resumed.
+"""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+from archive.files import read_lines, write_json, write_lines, write_text
+from archive.leaderboards import leaderboard_csv, scorecards
+from evaluator.checks import check
+from evaluator.outcomes import Trial
+from evaluator.plan import Protocol, trial_specs
+from evaluator.protocol import PROTOCOLS
+from evaluator.sandbox import Sandbox
+from evaluator.trial import run_trial, spec_of
+from variants.contract import BASELINE, REFERENCE, Variant
+from variants.leaderboard import PUBLISHED
+from variants.seeds import seed_variants
+
+FOLDER = PUBLISHED.parent
+
+
+def main() -> None:
+    """Measure, then derive the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--protocol", choices=list(PROTOCOLS), default="quick")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    options = parser.parse_args()
+    protocol = PROTOCOLS[options.protocol]
+    seeds = seed_variants()
+    ordered = [seeds[BASELINE], seeds[REFERENCE], *(v for n, v in seeds.items() if n not in (BASELINE, REFERENCE))]
+    with Sandbox() as sandbox, ThreadPoolExecutor(options.jobs) as executor:
+        write_fingerprints(ordered, sandbox)
+        trials = measure(ordered, protocol, sandbox, executor)
+    by_variant = {name: [trial for trial in trials if trial.variant == name] for name in seeds}
+    write_text(FOLDER / f"{protocol.name}.csv", leaderboard_csv(scorecards(protocol.name, by_variant)))
+
+
+def write_fingerprints(variants: Sequence[Variant], sandbox: Sandbox) -> None:
+    """Check every seed and keep its fingerprint by the hash of its source."""
+    found = {}
+    for variant in variants:
+        report = check(variant, sandbox)
+        if report.verdict == "fail":
+            sys.exit(f"{variant.name} fails its checks: {[f for f in report.findings if f.status == 'fail']}")
+        found[variant.source_hash] = report.fingerprint
+    write_json(FOLDER / "fingerprints.json", found)
+
+
+def measure(
+    variants: Sequence[Variant], protocol: Protocol, sandbox: Sandbox, executor: ThreadPoolExecutor
+) -> list[Trial]:
+    """Run the missing trials; returns all, in a fixed order."""
+    path = FOLDER / f"{protocol.name}.trials.jsonl"
+    current = {variant.name: variant.source_hash for variant in variants}
+    done = {
+        (trial.variant, spec_of(trial)): trial
+        for trial in read_lines(path, Trial)
+        if trial.protocol_hash == protocol.hash and trial.source_hash == current.get(trial.variant)
+    }
+    order = [(variant, spec) for variant in variants for spec in trial_specs(protocol)]
+    missing = [(variant, spec) for variant, spec in order if (variant.name, spec) not in done]
+    running = {
+        executor.submit(run_trial, variant, protocol, spec, sandbox): (variant, spec) for variant, spec in missing
+    }
+    began = time.monotonic()
+    for count, future in enumerate(as_completed(running), 1):
+        variant, spec = running[future]
+        trial = done[variant.name, spec] = future.result()
+        write_lines(path, [done[v.name, s] for v, s in order if (v.name, s) in done])
+        left = (time.monotonic() - began) / count * (len(missing) - count) / 60
+        print(f"{count}/{len(missing)} {trial.variant} {trial.task} seed {trial.seed}: {trial.status} {trial.accuracy} "
+              f"({trial.cpu_seconds:.1f} CPU s; {left:.0f} min left)", flush=True)  # fmt: skip
+    return [done[variant.name, spec] for variant, spec in order]
+
+
+if __name__ == "__main__":
+    main()
