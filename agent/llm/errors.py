@@ -1,29 +1,25 @@
 """What can go wrong between archer and a language model.
 
-    LanguageModelError
-    ├── EndpointError        the endpoint or its configuration: nothing more can be asked until it is mended
-    │   ├── ContextOverflowError   the prompt is longer than the model can read: a shorter one may do
-    │   └── BudgetExceededError    the next call could cost more than --max-usd leaves
-    └── AskFailed            the endpoint works, but no usable proposal came of it: the next ask may do better
+    AskFailed                    the endpoint works, but no usable proposal came of it: the next ask may do better
+    └── EndpointError            the endpoint or its configuration: nothing more can be asked until it is mended
+        ├── ContextOverflowError    the prompt is longer than the model can read: a shorter one may do
+        └── BudgetExceededError     the next call could cost more than --max-usd leaves
 
-Every one carries the exchanges made before it, so that what was paid for is archived whatever happened.
+Every one carries the exchanges made before it, so that what was paid for is archived whatever happened. Whoever handles
+failed asks handles all of them; who wants to stop at once handles EndpointError, which is also an error of the user's.
 """
 
 from agent.errors import UserError
-from archive.record import Exchange
+from agent.proposers.base import AskFailed
 
 
-class LanguageModelError(Exception):
-    """A one-line message that says what is wrong and how to mend it, and the exchanges that led there."""
+class EndpointError(AskFailed, UserError):
+    """The endpoint cannot be used as configured, or did not answer in time. One line: what, and how to mend it."""
 
-    def __init__(self, message: str, exchanges: tuple[Exchange, ...] = ()) -> None:
-        super().__init__(message)
-        self.message = message
-        self.exchanges = exchanges
-
-
-class EndpointError(LanguageModelError, UserError):
-    """The endpoint cannot be used as configured, or did not answer in time."""
+    @property
+    def message(self) -> str:
+        """The line."""
+        return str(self)
 
 
 class ContextOverflowError(EndpointError):
@@ -32,7 +28,3 @@ class ContextOverflowError(EndpointError):
 
 class BudgetExceededError(EndpointError):
     """The hard limit of `--max-usd` does not allow another call."""
-
-
-class AskFailed(LanguageModelError):  # noqa: N818 - the word of the loop
-    """The model answered, but not with a usable proposal, within the attempts that an ask has."""

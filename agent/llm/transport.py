@@ -106,7 +106,7 @@ class Transport:
         """Text, finish reason and refusal of a completion that `post` returned."""
         message, finish = _message(body) or {}, body["choices"][0].get("finish_reason")
         text, refusal = message.get("content"), message.get("refusal")
-        return (text if isinstance(text, str) else ""), str(finish or ""), str(refusal or "")
+        return _whole(text if isinstance(text, str) else ""), str(finish or ""), _whole(str(refusal or ""))
 
     def _completion(self, text: str) -> dict[str, Any] | Fault:
         text = self._scrub.text(text)
@@ -155,6 +155,11 @@ class Transport:
         if status >= 500:
             return Fault("server", f"{url} failed ({status}: {said})", status, after)
         return Fault("request", f"{url} refuses the request ({status}: {said})", status)
+
+
+def _whole(text: str) -> str:
+    """Without lone surrogates, which JSON can carry and no file can."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _message(body: dict[str, Any]) -> dict[str, Any] | None:

@@ -1,0 +1,58 @@
+"""What one run has asked for and proposed already, so that asks made at the same time do not propose the same."""
+
+import ast
+import hashlib
+import random
+import threading
+from collections import Counter
+from collections.abc import Iterable
+
+from archive.record import Proposal
+from variants.contract import Variant
+
+
+class Claims:
+    """Shared by all threads that use one proposer."""
+
+    def __init__(self, focuses: Iterable[str]) -> None:
+        self._lock = threading.Lock()
+        self._uses = Counter(dict.fromkeys(focuses, 0))
+        self._proposed: dict[str, str] = {}
+        self._titles: dict[str, str] = {}
+
+    def focus(self, seed: int) -> str:
+        """One of the focuses that were given out least; the seed decides between them."""
+        with self._lock:
+            fewest = min(self._uses.values())
+            chosen = random.Random(seed).choice(sorted(focus for focus, uses in self._uses.items() if uses == fewest))
+            self._uses[chosen] += 1
+            return chosen
+
+    def titles(self, archived: Iterable[str]) -> tuple[str, ...]:
+        """`name: title` of the proposals of this run that are not among the archived names."""
+        known = set(archived)
+        with self._lock:
+            return tuple(f"{name}: {title}" for name, title in self._titles.items() if name not in known)
+
+    def claim(self, proposal: Proposal, known: Iterable[Variant]) -> str | None:
+        """Take the proposal's code for this ask; the name of whoever has it already, line for line, otherwise."""
+        code = identity(proposal.variant.source)
+        twins = {identity(variant.source): variant.name for variant in known}
+        with self._lock:
+            twin = self._proposed.get(code) or twins.get(code)
+            if twin is None:
+                self._proposed[code] = proposal.variant.name
+                self._titles[proposal.variant.name] = proposal.title
+            return twin
+
+
+def identity(source: str) -> str:
+    """Hash of the code without comments, layout and docstrings; of the text, where it is no Python."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return hashlib.sha256(source.encode("utf-8", "replace")).hexdigest()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.FunctionDef) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode("utf-8", "replace")).hexdigest()

@@ -1,0 +1,95 @@
+"""Fitting a prompt into a budget: cuts in a fixed order, the least useful first; the prompt says what was left out."""
+
+from collections.abc import Callable
+
+from agent.llm.errors import EndpointError
+from agent.llm.facts import Facts, Row
+from agent.llm.tokens import estimate_tokens
+
+Cut = Callable[[Facts], Facts]
+
+
+def fit(facts: Facts, budget: int, render: Callable[[Facts], str]) -> Facts:
+    """The facts with as few cuts as bring the rendered prompt into `budget` tokens.
+
+    Raises EndpointError where all cuts together are not enough.
+    """
+    whole = facts
+    for cut in (None, *CUTS):
+        if cut is not None:
+            facts = cut(facts)
+            facts = facts.model_copy(update={"dropped": left_out(whole, facts)})
+        if (needed := estimate_tokens(render(facts))) <= budget:
+            return facts
+    raise EndpointError(
+        f"the shortest prompt needs about {needed} tokens and the budget is {budget}: raise --context-tokens"
+    )
+
+
+def left_out(whole: Facts, cut: Facts) -> tuple[str, ...]:
+    """What `cut` lacks of `whole`, in words."""
+    counts = {
+        "earlier attempts, the oldest": len(whole.history) - len(cut.history),
+        "lower rows measured under this protocol": len(whole.measured) - len(cut.measured),
+        "lower published rows": len(whole.published) - len(cut.published),
+        "mechanisms of the catalogue": len(whole.mechanisms) - len(cut.mechanisms),
+    }
+    said = [f"{count} {what}" for what, count in counts.items() if count]
+    if len(cut.calibration) < len(whole.calibration):
+        said.append("how good your predictions were, task by task")
+    said += [f"the code of {kernel.name}" for kernel in whole.others if kernel not in cut.others]
+    if whole.base and not cut.base:
+        said.append("the baseline's code")
+    return tuple(said)
+
+
+def _history(keep: int) -> Cut:
+    return lambda facts: facts.model_copy(update={"history": facts.history[:keep]})
+
+
+def _measured(keep: int) -> Cut:
+    return lambda facts: facts.model_copy(update={"measured": _best(facts.measured, keep)})
+
+
+def _published(keep: int) -> Cut:
+    return lambda facts: facts.model_copy(update={"published": _best(facts.published, keep)})
+
+
+def _mechanisms(keep: int) -> Cut:
+    return lambda facts: facts.model_copy(update={"mechanisms": facts.mechanisms[:keep]})
+
+
+def _best(rows: tuple[Row, ...], keep: int) -> tuple[Row, ...]:
+    """The rows that are always kept and the `keep` best others, in their order."""
+    best = sorted((row for row in rows if not row.keep), key=lambda row: -row.rank)[:keep]
+    return tuple(row for row in rows if row.keep or row in best)
+
+
+def _no_others(facts: Facts) -> Facts:
+    return facts.model_copy(update={"others": ()})
+
+
+def _no_base(facts: Facts) -> Facts:
+    return facts.model_copy(update={"base": None})
+
+
+def _short_calibration(facts: Facts) -> Facts:
+    return facts.model_copy(update={"calibration": facts.calibration[:1]})
+
+
+CUTS: tuple[Cut, ...] = (
+    _history(20),
+    _published(10),
+    _history(8),
+    _measured(12),
+    _no_others,
+    _short_calibration,
+    _mechanisms(24),
+    _published(0),
+    _measured(4),
+    _history(3),
+    _no_base,
+    _mechanisms(12),
+    _measured(0),
+    _history(0),
+)

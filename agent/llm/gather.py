@@ -1,0 +1,89 @@
+"""From what the archive knows to what a prompt says."""
+
+from agent.catalogue import CATALOGUE, Genome, Mechanism
+from agent.catalogue.render import formulas
+from agent.context import Context
+from agent.llm.facts import Facts, Kernel, MechanismFact
+from agent.llm.past import calibration_lines, history_lines
+from agent.llm.settings import Form
+from agent.llm.standings import leader_lines, measured_rows, noise_lines, published_rows, structure_lines, table_name
+from variants.contract import BASELINE, Layer
+
+FOCUSES: dict[str, str] = {
+    "scores": "how q and k become scores inside the chunk (`attn`)",
+    "error": "what happens to the error `u_i` before it is read and written",
+    "decay": "what of the state S is forgotten from chunk to chunk, and when",
+    "update": "how the outer product of keys and errors enters S, with carried state if need be",
+    "readout": "what a query reads from S (`o_inter`), and how it meets the part from inside the chunk",
+    "write": "which errors are written at all, and how strongly",
+}
+"""Parts of the loop: concurrent asks are each pointed at another, so that they do not propose the same."""
+
+
+def gather(
+    context: Context, form: Form, model: str, parents: tuple[str, ...], focus: str, busy: tuple[str, ...]
+) -> Facts:
+    """All facts, uncut. `busy`: what this run has proposed that the archive does not tell of yet."""
+    parent, *others = (_kernel(context, name) for name in parents)
+    signature = context.variants[parent.name].signature
+    base = _kernel(context, BASELINE) if parent.name != BASELINE and BASELINE in context.variants else None
+    return Facts(
+        form=form,
+        protocol=context.protocol,
+        parent=parent,
+        others=tuple(kernel for kernel in others if kernel.name != BASELINE),
+        base=base,
+        measured=measured_rows(context, parents),
+        published=published_rows(context, parents),
+        noise=noise_lines(context),
+        leaders=leader_lines(context),
+        leaders_from=table_name(context),
+        structure=structure_lines(context),
+        history=history_lines(context),
+        calibration=calibration_lines(context, model),
+        under_way=tuple(dict.fromkeys([*context.under_way, *busy])),
+        focus=FOCUSES[focus],
+        mechanisms=mechanism_facts(context, parent.name, focus) if form == "structured" else (),
+        function=signature.function,
+        inputs=signature.inputs,
+    )
+
+
+def _kernel(context: Context, name: str) -> Kernel:
+    genome = context.genomes.get(name)
+    return Kernel(
+        name=name,
+        source=context.variants[name].source.strip(),
+        formulas=tuple(formulas(genome)) if genome is not None else (),
+        genome=genome.to_json() if genome is not None else None,
+        why="the gated layer's own kernel" if context.variants[name].layer is Layer.GATED_DELTA_NET else "",
+    )
+
+
+def mechanism_facts(context: Context, parent: str, focus: str) -> tuple[MechanismFact, ...]:
+    """Mechanisms that make something new of the parent at some value of their parameters, the focus's slot first."""
+    genome = context.genomes[parent]
+    known = {found.canonical for found in context.genomes.values()}
+    slots = sorted(CATALOGUE, key=lambda slot: slot != focus)
+    # In turns through the slots, so that a cut leaves some of each.
+    by_slot = [[_fact(slot, kind) for kind in CATALOGUE[slot] if _is_new(genome, slot, kind, known)] for slot in slots]
+    longest = max(map(len, by_slot), default=0)
+    return tuple(found[place] for place in range(longest) for found in by_slot if place < len(found))
+
+
+def _is_new(genome: Genome, slot: str, kind: type[Mechanism], known: set[str]) -> bool:
+    if kind.no_op:
+        return False
+    # A mechanism with parameters always has a value that was not tried; one without is known or it is not.
+    return bool(kind.grids()) or genome.replace(**{slot: kind()}).canonical not in known  # type: ignore[call-arg]
+
+
+def _fact(slot: str, kind: type[Mechanism]) -> MechanismFact:
+    default = kind()  # type: ignore[call-arg]
+    return MechanismFact(
+        slot=slot,
+        mechanism=default.mechanism,
+        title=default.title,
+        formula=default.fill(default.formula, q="q_i", k="k_i"),
+        parameters={name: tuple(values) for name, values in kind.grids().items()},
+    )
