@@ -1,0 +1,173 @@
+"""A small honest estimate of what a genome will score: additive effects of mechanisms, shrunken, with intervals.
+
+Per task, a Bayesian linear regression: score = level of the protocol + sum of the mechanisms' effects + noise. Effects
+start at 0 ± τ, τ being a typical effect on the published board. Published rows count by their difference to the
+published baseline, with an extra variance τ² because the protocol is another; rows measured under the protocol count in
+full, but for the noise of their seeds and a variance (τ/2)² for what is not additive. A child is predicted from its
+parent's measured score and the effects of what changed. On a task of one chunk only mechanisms that reach the first
+chunk have effects, and a child with its parent's first chunk has its parent's score, exactly.
+"""
+
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.board import Board
+from agent.catalogue import CATALOGUE, Genome
+from agent.insights import gaps
+from agent.llm.standings import single_chunk_tasks
+from archive.record import Prediction
+from variants.contract import BASELINE, TASKS, Task
+
+Vector = NDArray[np.float64]
+
+COLUMN: dict[str, int] = {
+    kind.model_fields["mechanism"].default: index
+    for index, kind in enumerate((kind for kinds in CATALOGUE.values() for kind in kinds), start=1)
+}
+"""Column of each mechanism in the design; column 0 is the level of the protocol."""
+LEVEL_DEVIATION = 0.25
+LEAST_EFFECT = 0.01
+EIGHTY = 1.2816
+"""Half of an 80 % interval, in standard deviations."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A score that is expected, with its standard deviation (0: it cannot be otherwise), and why."""
+
+    mean: float
+    deviation: float
+    why: str
+
+    def prediction(self) -> Prediction:
+        """As a proposal states it, within 0..1."""
+        low, high = self.mean - EIGHTY * self.deviation, self.mean + EIGHTY * self.deviation
+        mean, low, high = (min(1.0, max(0.0, round(x, 4))) for x in (self.mean, low, high))
+        return Prediction(mean=mean, low=low, high=high, why=self.why)
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What is believed of one task: level and effects, jointly normal; and which mechanisms were ever scored."""
+
+    mean: Vector
+    covariance: NDArray[np.float64]
+    typical: float
+    scored: frozenset[str]
+
+
+class Estimator:
+    """Effects per task, learned once from both boards."""
+
+    def __init__(self, board: Board, published: Board, genomes: dict[str, Genome]) -> None:
+        """`board`: measured under the protocol that is predicted for; may be without scores."""
+        self._board = board
+        self._published = published
+        self._genomes = genomes
+        self._one_chunk = single_chunk_tasks(board.protocol)
+        self._effects = {task: self._learn(task) for task in TASKS}
+
+    def predict(self, genome: Genome, parent: str) -> dict[Task, Estimate]:
+        """Scores to expect of a genome, told from its parent where that was measured."""
+        return {task: self._estimate(task, genome, parent) for task in TASKS}
+
+    def _estimate(self, task: Task, genome: Genome, parent: str) -> Estimate:
+        effects = self._effects[task]
+        anchor, origin = self._board.scores.get(parent, {}).get(task), self._genomes[parent]
+        ours, theirs = self._seen(task, genome), self._seen(task, origin)
+        if anchor is not None and ours.canonical == theirs.canonical:
+            return Estimate(
+                anchor.mean, 0.0, "cannot differ from the parent: the sequence is one chunk, its state zero"
+            )
+        seed = self._deviation(task)
+        noise = seed**2 / (anchor.n if anchor else 1)
+        misfit = (effects.typical / 2) ** 2
+        if anchor is None:
+            x = _row(ours) + _level()
+            mean = float(x @ effects.mean)
+            return Estimate(mean, _root(x, effects, noise + misfit), "parent not measured; level and effects alone")
+        x = _row(ours) - _row(theirs)
+        mean = anchor.mean + float(x @ effects.mean)
+        return Estimate(mean, _root(x, effects, 2 * noise + misfit), self._why(effects, ours, theirs, anchor.mean))
+
+    def _why(self, effects: Effects, ours: Genome, theirs: Genome, anchor: float) -> str:
+        changes = []
+        for slot in (*ours.mechanisms, *(slot for slot in theirs.mechanisms if slot not in ours.mechanisms)):
+            new, old = ours.mechanisms.get(slot), theirs.mechanisms.get(slot)
+            if new == old:
+                continue
+            if new and old and new.mechanism == old.mechanism:
+                changes.append(f"{new.mechanism} with other parameters")
+                continue
+            changes += [_effect(effects, found.mechanism, sign) for found, sign in ((new, 1), (old, -1)) if found]
+        return f"parent {anchor:.3f}; {'; '.join(changes)}"
+
+    def _learn(self, task: Task) -> Effects:
+        known = {name: gap for name in self._published.scores if (gap := self._published_gap(name, task)) is not None}
+        typical = max(LEAST_EFFECT, 1.48 * median(abs(gap) for gap in known.values())) if known else 0.1
+        baseline = self._published.mean(BASELINE, task)
+        rows, values, variances, scored = [], [], [], set[str]()
+        for name, gap in known.items():
+            rows.append(_row(self._seen(task, self._genomes[name])))
+            values.append(gap)
+            variances.append(2 * self._published.spreads[task].deviation ** 2 + typical**2)
+            scored |= {found.mechanism for found in self._genomes[name].mechanisms.values()}
+        for name, scores in self._board.scores.items():
+            if task in scores and name in self._genomes:
+                rows.append(_row(self._seen(task, self._genomes[name])) + _level())
+                values.append(scores[task].mean)
+                variances.append(self._deviation(task) ** 2 / scores[task].n + (typical / 2) ** 2)
+                scored |= {found.mechanism for found in self._genomes[name].mechanisms.values()}
+        level = 0.5 if baseline is None else baseline
+        mean, covariance = _posterior(rows, values, variances, level, typical)
+        return Effects(mean, covariance, typical, frozenset(scored))
+
+    def _published_gap(self, name: str, task: Task) -> float | None:
+        return gaps(self._published, name, BASELINE).get(task) if name in self._genomes and name != BASELINE else None
+
+    def _seen(self, task: Task, genome: Genome) -> Genome:
+        """The part of a genome that can matter to a task."""
+        return genome.first_chunk if task in self._one_chunk else genome
+
+    def _deviation(self, task: Task) -> float:
+        board = self._board if task in self._board.spreads else self._published
+        return board.spreads[task].deviation if task in board.spreads else 0.05
+
+
+def _posterior(
+    rows: list[Vector], values: list[float], variances: list[float], level: float, typical: float
+) -> tuple[Vector, NDArray[np.float64]]:
+    """Mean and covariance of level and effects, given rows of the design with values of known variance."""
+    columns = 1 + len(COLUMN)
+    prior = np.diag([LEVEL_DEVIATION**-2, *[typical**-2] * len(COLUMN)])
+    x, y, weight = np.array(rows).reshape(-1, columns), np.array(values), 1 / np.array(variances)
+    precision = prior + x.T @ (weight[:, None] * x)
+    covariance: NDArray[np.float64] = np.asarray(np.linalg.inv(precision), dtype=np.float64)
+    mean: Vector = covariance @ (prior @ (level * _level()) + x.T @ (weight * y))
+    return mean, covariance
+
+
+def _row(genome: Genome) -> Vector:
+    row = np.zeros(1 + len(COLUMN))
+    row[[COLUMN[found.mechanism] for found in genome.mechanisms.values() if not found.no_op]] = 1.0
+    return row
+
+
+def _level() -> Vector:
+    level = np.zeros(1 + len(COLUMN))
+    level[0] = 1.0
+    return level
+
+
+def _root(x: Vector, effects: Effects, variance: float) -> float:
+    return float(np.sqrt(x @ effects.covariance @ x + variance))
+
+
+def _effect(effects: Effects, mechanism: str, sign: int) -> str:
+    column = COLUMN[mechanism]
+    verb = "adds" if sign > 0 else "drops"
+    told = f"{sign * effects.mean[column]:+.3f} ± {effects.covariance[column, column] ** 0.5:.3f}"
+    return f"{verb} {mechanism} ({told if mechanism in effects.scored else 'never scored'})"
