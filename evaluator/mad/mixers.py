@@ -58,9 +58,13 @@ class Decay(Initialised):
         self.dt_bias = nn.Parameter(torch.empty(heads))
 
     def reset(self, generator: torch.Generator) -> None:
-        """A uniform in 0..16; dt log-uniform in 0.001..0.1, stored as the inverse of softplus."""
+        """A is 1; dt log-uniform in 0.001..0.1, stored as the inverse of softplus.
+
+        Where there are many heads, A is usually drawn from 0..16. With one head that is a lottery: some seeds would
+        start with a layer that forgets all within three tokens.
+        """
+        nn.init.zeros_(self.log_a)
         with torch.no_grad():
-            self.log_a.uniform_(0.0, 16.0, generator=generator).clamp_(min=1e-4).log_()
             dt = self.dt_bias.uniform_(math.log(1e-3), math.log(1e-1), generator=generator).exp_()
             self.dt_bias.copy_(dt + torch.log(-torch.expm1(-dt)))
 
