@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from agent.context import Context
+from agent.errors import UserError
 from agent.progress import Progress
 from agent.proposers.base import Ask, AskFailed, Proposer, Repairer
 from archive.record import Cost, Exchange, Proposal, Record
@@ -38,6 +39,8 @@ class FailedAsk:
 
     reason: str
     exchanges: tuple[Exchange, ...]
+    error: UserError | None = None
+    """Set where no further ask can do better until the user mends it."""
 
 
 @dataclass(frozen=True)
@@ -63,20 +66,23 @@ class Attempt:
         self._progress = progress
         self._index = index
 
-    def run(self) -> tuple[Record, ...] | FailedAsk:
-        """The record of every proposal that was made: rejected ones that were repaired, then the last."""
-        records: list[Record] = []
+    def run(self) -> tuple[Record | FailedAsk, ...]:
+        """The record of every proposal that was made, rejected ones that were repaired first; a failed ask is last."""
+        records: list[Record | FailedAsk] = []
         self._show(stage="asking")
         try:
             ask = self._workbench.proposer.ask(self._around.context)
-            records.append(self._judge(ask))
+            record = self._judge(ask)
+            records.append(record)
             proposer = self._workbench.proposer
-            while isinstance(proposer, Repairer) and len(records) <= self._workbench.repairs and _mendable(records[-1]):
+            while isinstance(proposer, Repairer) and len(records) <= self._workbench.repairs and _mendable(record):
                 self._show(stage="repairing")
-                ask = proposer.repair(self._around.context, ask, records[-1].reason)
-                records.append(self._judge(ask))
+                ask = proposer.repair(self._around.context, ask, record.reason)
+                record = self._judge(ask)
+                records.append(record)
         except AskFailed as failed:
-            return tuple(records) if records else FailedAsk(str(failed), failed.exchanges)
+            error = failed if isinstance(failed, UserError) else None
+            records.append(FailedAsk(str(failed), failed.exchanges, error))
         return tuple(records)
 
     def _judge(self, ask: Ask) -> Record:

@@ -81,3 +81,7 @@ def _bug() -> int:
         stream.write(f"{' '.join(sys.argv)}\n{trace}")
     sys.stderr.write(f"{trace}archer: this is a bug of archer's, not yours; the trace is in {Path(log)}\n")
     return BUG
+
+
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from rich.markup import escape
+
 from agent.attempt import Attempt, FailedAsk, Surroundings, Workbench
+from agent.errors import UserError
 from agent.progress import Progress
 from agent.report import render_report
 from agent.standing import make_context
@@ -15,7 +18,7 @@ from agent.twins import Twins
 from archive.record import Record
 from archive.store import Archive
 
-Outcome = tuple[Record, ...] | FailedAsk
+Outcome = tuple[Record | FailedAsk, ...]
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Search:
         self._reserved: dict[int, str] = {}
         self._reserving = threading.Lock()
         self._began = time.monotonic()
+        self.error: UserError | None = None
+        """Why no further proposal was asked for, where that is for the user to mend."""
 
     def run(self) -> Iterator[Record]:
         """Yield each record once it is archived. After `stop`, what is under way is archived as INTERRUPTED."""
@@ -62,7 +67,8 @@ class Search:
     def _closed(self) -> bool:
         """No proposal is to be started any more."""
         limit = self._plan.max_minutes
-        return self._stop.is_set() or (limit is not None and time.monotonic() - self._began > 60 * limit)
+        late = limit is not None and time.monotonic() - self._began > 60 * limit
+        return late or self._stop.is_set() or self.error is not None
 
     def _attempt(self, index: int) -> Outcome:
         under_way = tuple(self._reserved.values())
@@ -92,15 +98,19 @@ class Search:
         done, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
         for future in done:
             index = running.pop(future)
-            outcome = future.result()
-            if isinstance(outcome, FailedAsk):
-                created = datetime.now(UTC).isoformat(timespec="milliseconds")
-                self._archive.tell_failed_ask(created, outcome.reason, outcome.exchanges)
-                self._progress.announce(f"proposal {index + 1}: {outcome.reason}")
-            else:
-                yield from (self._tell(record) for record in outcome)
+            for outcome in future.result():
+                if isinstance(outcome, FailedAsk):
+                    self._tell_failed(index, outcome)
+                else:
+                    yield self._tell(outcome)
             self._reserved.pop(index, None)
             self._progress.update(index, stage="archived", done=1.0)
+
+    def _tell_failed(self, index: int, failed: FailedAsk) -> None:
+        created = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self._archive.tell_failed_ask(created, failed.reason, failed.exchanges)
+        self._progress.announce(f"[red]no proposal[/] {index + 1}: {escape(failed.reason)}")
+        self.error = self.error or failed.error
 
     def _tell(self, record: Record) -> Record:
         context = make_context(self._archive, record.protocol, seed=record.proposal.provenance.seed)

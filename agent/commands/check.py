@@ -5,12 +5,22 @@ from typing import Annotated
 
 import typer
 
-from agent.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, SandboxOption, Speech
+from agent.options import (
+    DEFAULT_ARCHIVE,
+    DEFAULT_PROTOCOL,
+    ArchiveOption,
+    JsonOption,
+    QuietOption,
+    SandboxOption,
+    Speech,
+)
 from agent.subject import archive_if_any, variant_from_file
 from agent.twins import Twins
 from agent.view import check_lines
 from evaluator.checks import check as check_variant
+from evaluator.evaluate import kernel_shapes
 from evaluator.outcomes import Grade
+from evaluator.protocol import PROTOCOLS
 from evaluator.sandbox import Sandbox
 from variants.contract import BASELINE
 from variants.seeds import seed_variants
@@ -31,7 +41,13 @@ def check(
     variant = variant_from_file(file)
     twins = Twins(archive_if_any(archive))
     with Sandbox(minimum=minimum) as sandbox:
-        report = check_variant(variant, sandbox, parent=seed_variants()[BASELINE], known=twins.of_others(variant))
+        report = check_variant(
+            variant,
+            sandbox,
+            parent=seed_variants()[BASELINE],
+            shapes=kernel_shapes(PROTOCOLS[DEFAULT_PROTOCOL]),
+            known=twins.of_others(variant),
+        )
     if as_json:
         speech.answer(report.model_dump(mode="json", exclude={"fingerprint"}))
     else:

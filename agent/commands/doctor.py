@@ -32,7 +32,7 @@ class Sign:
 
 
 def doctor(archive: ArchiveOption = DEFAULT_ARCHIVE, as_json: JsonOption = False, quiet: QuietOption = False) -> int:
-    """Look at Python, torch, sandbox (with real attacks), model endpoint, git and archive; exit code 1 if one is missing.
+    """Look at Python, torch, sandbox (with real attacks), model endpoint, git, archive; exit code 1 if one is missing.
 
     Example: archer doctor
     """

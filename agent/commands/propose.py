@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from agent.attempt import Workbench
+from agent.choose import CHOICES, Choice, open_proposer
 from agent.errors import DONE, INTERRUPTED, UserError
 from agent.interrupt import interruptible
 from agent.loop import Plan, Search
@@ -26,7 +27,6 @@ from agent.options import (
     find_protocol,
 )
 from agent.progress import Progress
-from agent.proposers import make_proposer
 from agent.view import OUTCOME_STYLE, STATUS_STYLE, record_summary, score_text, short_name
 from archive.record import Record
 from archive.seeding import make_archive
@@ -38,12 +38,21 @@ from variants.contract import TASKS
 
 def propose(
     n: Annotated[int, typer.Option("--n", min=1, help="How many proposals.")] = 5,
-    proposer: Annotated[str, typer.Option(help="auto, openai, evolve or replay:ID.")] = "auto",
+    proposer: Annotated[str, typer.Option(metavar="|".join(CHOICES), help="Who proposes.")] = "auto",
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
     parent: Annotated[str | None, typer.Option(metavar="NAME", help="Build on this variant.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Proposals under way at once.")] = 2,
     max_minutes: Annotated[float | None, typer.Option(min=0, help="Start no proposal after this.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the proposer; else the archive's size.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model to ask; else the only one there is.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint, as http://host/v1.")] = None,
+    gguf: Annotated[Path | None, typer.Option(metavar="PATH", help="Serve this model file here and ask it.")] = None,
+    form: Annotated[str | None, typer.Option(metavar="auto|code|structured", help="What the model writes.")] = None,
+    context_tokens: Annotated[int | None, typer.Option(help="Budget of a prompt.")] = None,
+    repairs: Annotated[int, typer.Option(min=0, help="How often a rejected variant goes back.")] = 2,
+    max_usd: Annotated[float | None, typer.Option(min=0, help="Hard limit on what the model may cost.")] = None,
+    prompts: Annotated[Path | None, typer.Option(metavar="DIR", help="Templates that override archer's.")] = None,
+    prices: Annotated[Path | None, typer.Option(metavar="FILE", help="Prices of models.")] = None,
     minimum: SandboxOption = Grade.B,
     archive: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
@@ -54,22 +63,34 @@ def propose(
     Example: archer propose --n 5
     """
     speech = Speech(as_json, quiet)
-    found = _open_or_make(archive, speech)
     settings = find_protocol(protocol)
-    chosen = make_proposer(proposer, found)
+    llm: dict[str, object] = {
+        "model": model,
+        "base_url": base_url,
+        "form": form,
+        "context_tokens": context_tokens,
+        "repairs": repairs,
+    }
+    llm |= {"max_usd": max_usd, "prompts": prompts, "prices": prices}
+    found = _open_or_make(archive, speech)
     if parent is not None and parent not in found.variants():
         raise UserError(f"--parent {parent}: the archive has no such variant; `archer leaderboard` shows the names")
-    plan = Plan(
-        n=n, jobs=min(jobs, n), seed=len(found.ids()) if seed is None else seed, parent=parent, max_minutes=max_minutes
-    )
-    speech.progress.print(f"proposer {chosen.name}; protocol {protocol}; archive {found.root}", markup=False)
-    with Sandbox(minimum=minimum) as sandbox, ThreadPoolExecutor(os.cpu_count()) as trials:
-        speech.progress.print(f"sandbox grade {sandbox.grade}; {plan.jobs} proposals at a time", markup=False)
-        with Progress(speech.progress, n) as progress:
-            search = Search(found, Workbench(chosen, sandbox, settings, trials), plan, progress)
-            with interruptible(search.stop, progress.announce) as interrupted:
-                records = [_announced(record, progress) for record in search.run()]
+    start = len(found.ids()) if seed is None else seed
+    plan = Plan(n=n, jobs=min(jobs, n), seed=start, parent=parent, max_minutes=max_minutes)
+    with (
+        open_proposer(Choice(proposer, gguf, plan.jobs, llm), found) as (chosen, who),
+        Sandbox(minimum=minimum) as sandbox,
+        ThreadPoolExecutor(os.cpu_count()) as trials,
+        Progress(speech.progress, n) as progress,
+    ):
+        progress.announce(escape(f"proposer: {who}"))
+        progress.announce(escape(f"protocol {protocol}, sandbox grade {sandbox.grade}, archive {found.root}"))
+        search = Search(found, Workbench(chosen, sandbox, settings, trials, repairs), plan, progress)
+        with interruptible(search.stop, progress.announce) as interrupted:
+            records = [_announced(record, progress) for record in search.run()]
     _answer(speech, found, records)
+    if search.error is not None:
+        raise search.error
     return INTERRUPTED if interrupted.is_set() else DONE
 
 

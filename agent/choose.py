@@ -1,0 +1,56 @@
+"""Which proposer answers a search: the one asked for, else a language model where there is one, else evolution."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent.errors import UserError
+from agent.llm.local import LocalServer
+from agent.llm.settings import KEY_VARIABLE, URL_VARIABLE, LLMSettings, withdraw_key
+from agent.proposers.base import Proposer
+from agent.proposers.evolve import EvolveProposer
+from agent.proposers.openai import OpenAIProposer
+from agent.proposers.replay import ReplayProposer
+from archive.store import Archive
+
+CHOICES = ("auto", "openai", "evolve", "replay:ID")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the command line says of the proposer. `llm`: options of LLMSettings, None where not given."""
+
+    name: str
+    gguf: Path | None
+    jobs: int
+    llm: dict[str, Any]
+
+
+@contextmanager
+def open_proposer(choice: Choice, archive: Archive) -> Iterator[tuple[Proposer, str]]:
+    """The proposer, and one line for people that says which it is and why. Raises UserError, EndpointError.
+
+    The key leaves the environment here: nothing that is started later inherits it.
+    """
+    configured = bool(os.environ.get(KEY_VARIABLE) or os.environ.get(URL_VARIABLE) or choice.llm.get("base_url"))
+    key = withdraw_key(os.environ)
+    name = choice.name
+    if name.startswith("replay:"):
+        record = archive.record(name.removeprefix("replay:"))
+        yield ReplayProposer(record), f"replay of {record.id}"
+    elif name == "evolve" or (name == "auto" and not configured and choice.gguf is None):
+        why = "" if name == "evolve" else f" (no {KEY_VARIABLE}, no endpoint: no language model is asked)"
+        yield EvolveProposer(), f"evolve{why}"
+    elif name not in ("auto", "openai"):
+        raise UserError(f"--proposer {name}: choose one of {', '.join(CHOICES)}")
+    elif choice.gguf is not None:
+        with LocalServer(choice.gguf, slots=choice.jobs) as server:
+            proposer = OpenAIProposer(server.settings(**choice.llm))
+            yield proposer, f"openai ({proposer.model}, served on this machine)"
+    else:
+        settings = LLMSettings.resolve(os.environ, key, **choice.llm)
+        proposer = OpenAIProposer(settings)
+        yield proposer, f"openai ({proposer.model} at {settings.public_url})"

@@ -1,0 +1,103 @@
+"""Trials for real: trained in a sandbox, scored outside of it, on every task."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from evaluator.evaluate import Evaluator, Step, inheritable, kernel_shapes
+from evaluator.outcomes import Status, Trial
+from evaluator.plan import trial_specs
+from evaluator.protocol import MAD, SMOKE
+from evaluator.sandbox import Sandbox
+from evaluator.trial import run_trial, spec_of
+from variants.contract import BASELINE, REFERENCE, TASKS, Task, Variant
+from variants.seeds import seed_variants
+
+SEEDS = seed_variants()
+BROKEN = "    raise RuntimeError('no kernel today')\n"
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def evaluator(sandbox: Sandbox) -> Iterator[Evaluator]:
+    with ThreadPoolExecutor(1) as executor:
+        yield Evaluator(SMOKE, sandbox, executor)
+
+
+def broken(name: str = "broken") -> Variant:
+    head = "def delta_rule_chunkwise(q, k, v, beta, chunk_size=32):\n"
+    return Variant(name=name, source=head + BROKEN)
+
+
+@pytest.mark.parametrize("name", [BASELINE, REFERENCE])
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_trains_and_is_scored_outside_the_sandbox(sandbox: Sandbox, name: str, task: Task):
+    (spec,) = trial_specs(SMOKE, [task])
+    trial = run_trial(SEEDS[name], SMOKE, spec, sandbox)
+    assert trial.status is Status.SCORED, trial.failure
+    assert trial.curve[-1].loss < trial.curve[0].loss or len(trial.curve) == 1
+    assert trial.predictions > 0
+    assert trial.certificate == 0
+    assert spec_of(trial) == spec
+
+
+def test_same_inputs_give_the_same_bits_and_split_training_does_not_change_them(sandbox: Sandbox):
+    (spec,) = trial_specs(SMOKE, ["Memorize"])
+    trials = [
+        run_trial(SEEDS[BASELINE], SMOKE, spec, sandbox),
+        run_trial(SEEDS[BASELINE], SMOKE, spec, sandbox),
+        run_trial(SEEDS[BASELINE], SMOKE, spec, sandbox, isolation="split"),
+    ]
+    assert len({(trial.weights_hash, trial.accuracy, trial.test_loss) for trial in trials}) == 1
+    assert trials[0].weights_hash is not None
+
+
+def test_failing_variant_is_a_value_and_cancels_what_had_not_begun(evaluator: Evaluator):
+    specs = trial_specs(SMOKE)
+    result = evaluator.evaluate(broken(), specs)
+    assert result.status is Status.FAILED
+    assert "no kernel today" in result.reason
+    assert len(result.trials) < len(specs)
+
+
+def test_stop_ends_what_runs_and_keeps_what_had_ended(evaluator: Evaluator):
+    stop = threading.Event()
+
+    def stop_after_first(step: Step) -> None:
+        if step.trial is not None:
+            stop.set()
+
+    result = evaluator.evaluate(SEEDS[BASELINE], trial_specs(SMOKE), follow=stop_after_first, stop=stop)
+    assert result.status is Status.INTERRUPTED
+    assert 1 <= sum(trial.status is Status.SCORED for trial in result.trials) < len(TASKS)
+
+
+def test_inherited_trials_are_not_run_and_say_where_they_come_from(evaluator: Evaluator):
+    specs = trial_specs(SMOKE, ["Memorize"])
+    parent = evaluator.evaluate(SEEDS[BASELINE], specs)
+    child = Variant(name="child", source=broken().source)
+    inherited = inheritable(child, specs, ["Memorize"], parent.trials, SMOKE)
+    result = evaluator.evaluate(child, specs, inherited=inherited)
+    assert result.status is Status.SCORED
+    (trial,) = result.trials
+    assert (trial.variant, trial.inherited_from, trial.cpu_seconds) == ("child", BASELINE, 0)
+    assert trial.accuracy == parent.trials[0].accuracy
+
+
+def test_trials_of_another_protocol_are_not_inherited(evaluator: Evaluator):
+    specs = trial_specs(SMOKE, ["Memorize"])
+    trials = evaluator.evaluate(SEEDS[BASELINE], specs).trials
+    old: list[Trial] = [trial.model_copy(update={"protocol_hash": "older"}) for trial in trials]
+    assert inheritable(broken(), specs, ["Memorize"], old, SMOKE) == {}
+
+
+def test_kernel_shapes_take_the_longest_setting():
+    assert kernel_shapes(MAD)["Memorize"] == (2, 1, 32, 128, 128)
+    assert kernel_shapes(MAD)["Context Recall"][2] == 1023
