@@ -20,23 +20,23 @@ if TYPE_CHECKING:
     from evaluator.sandbox.host import Candidate
 
 SLACK = 2**20
-FAILURE_KINDS = ("crash", "memory", "garbage")
+FAILURE_KINDS = ("crash", "memory", "garbage", "diverged")
 
 
 @dataclass(frozen=True)
 class Reply:
     """The answer to one forward call, with what only the checks ask for.
 
-    inputs: the inputs as the call left them, where asked for. attached: whether o and S depend on an input that
-    requires a gradient, as the candidate says. touched: whether an input's version counter moved.
+    inputs: the inputs as the call left them, where asked for. random: whether the global random generator moved.
+    work: operations and numbers computed, where asked for. The last two are the candidate's word.
     """
 
     call: str
     o: Tensor
     S: Tensor
     inputs: tuple[Tensor, ...]
-    attached: tuple[bool, bool]
-    touched: bool
+    random: bool
+    work: int
 
 
 class KernelClient:
@@ -61,21 +61,22 @@ class KernelClient:
         reply = self.forward(inputs, chunk_size=chunk_size)
         return reply.o, reply.S
 
-    def forward(self, inputs: tuple[Tensor, ...], *, chunk_size: int = 32, grad: bool = False, echo: bool = False) -> Reply:
-        """Run the kernel once. grad: keep its graph, for `backward`. echo: ask for the inputs back."""
+    def forward(
+        self, inputs: tuple[Tensor, ...], *, chunk_size: int = 32, grad: bool = False, echo: bool = False, count: bool = False
+    ) -> Reply:
+        """Run the kernel once. grad: keep its graph, for `backward`. echo: ask for the inputs back. count: for the work."""
         sizes = sum(x.numel() for x in inputs)
         state = inputs[0].shape[:2].numel() * inputs[0].shape[-1] * inputs[2].shape[-1]
         cap = 8 * (4 * sizes + 4 * state) + SLACK
-        request = {"op": "forward", "chunk_size": chunk_size, "grad": grad, "echo": echo}
+        request = {"op": "forward", "chunk_size": chunk_size, "grad": grad, "echo": echo, "count": count}
         tensors = {f"in{i}": x.detach() for i, x in enumerate(inputs)}
         body, out = self._request(request, tensors, cap)
         names = ["o", "S", *(tensors if echo else ())]
-        attached = body.get("attached")
-        if sorted(out) != sorted(names) or not (isinstance(attached, list) and len(attached) == 2):
+        work = body.get("work")
+        if sorted(out) != sorted(names) or type(work) is not int:
             self._garbage("an answer of another form")
         found = [out[name].to(inputs[0].device) for name in names]
-        touched = bool(body.get("touched"))
-        return Reply(body["nonce"], found[0], found[1], tuple(found[2:]), (bool(attached[0]), bool(attached[1])), touched)
+        return Reply(body["nonce"], found[0], found[1], tuple(found[2:]), bool(body.get("random")), work)
 
     def backward(self, call: str, grads: Mapping[str, Tensor], inputs: tuple[Tensor, ...]) -> list[Tensor | None]:
         """Gradients of a `forward(grad=True)`: one per input, None where none reaches it. grads: of "o" and "S"."""

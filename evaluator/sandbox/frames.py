@@ -46,16 +46,12 @@ class Channel:
         self.fd = fd
 
     def send(self, body: Mapping[str, Any], tensors: Mapping[str, Tensor], deadline: float | None = None) -> None:
-        """Send one frame. Tensors may lie in any memory order and on any device.
+        """Send one frame. Tensors may lie on any device and in any memory order; they arrive contiguous on the CPU.
 
         Raises PeerGone, and DeadlinePassed when `deadline` (of time.monotonic) passes first.
         """
-        swapped = {name: _is_swapped(tensor) for name, tensor in tensors.items()}
-        stored = {
-            name: (tensor.transpose(1, 2) if swapped[name] else tensor).detach().cpu().contiguous()
-            for name, tensor in tensors.items()
-        }
-        table = [[name, str(x.dtype).removeprefix("torch."), list(x.shape), swapped[name]] for name, x in stored.items()]
+        stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        table = [[name, str(x.dtype).removeprefix("torch."), list(x.shape)] for name, x in stored.items()]
         header = json.dumps({"body": body, "tensors": table}, allow_nan=True).encode()
         if len(header) > HEADER_CAP:
             raise FrameError(f"a header of {len(header)} bytes")
@@ -72,13 +68,13 @@ class Channel:
         if size > HEADER_CAP:
             raise FrameError(f"a header of {size} bytes")
         body, table = _parse(bytes(self._read(size, deadline)))
-        if (total := sum(_size(dtype, shape) for _, dtype, shape, _ in table)) > cap:
+        if (total := sum(math.prod(shape) * dtype.itemsize for _, dtype, shape in table)) > cap:
             raise FrameError(f"{total} bytes of tensors where at most {cap} were expected")
         tensors = {}
-        for name, dtype, shape, swapped in table:
+        for name, dtype, shape in table:
             tensor = torch.empty(shape, dtype=dtype)
             self._fill(_bytes_of(tensor), deadline)
-            tensors[name] = tensor.transpose(1, 2) if swapped else tensor
+            tensors[name] = tensor
         return body, tensors
 
     def _read(self, size: int, deadline: float | None) -> bytearray:
@@ -119,22 +115,13 @@ class Channel:
             raise DeadlinePassed
 
 
-def _is_swapped(tensor: Tensor) -> bool:
-    """Whether [B, H, L, D] lies in memory as [B, L, H, D], as a mixer's heads do: the kernel then meets it so too."""
-    return tensor.dim() >= 3 and not tensor.is_contiguous() and tensor.transpose(1, 2).is_contiguous()
-
-
 def _bytes_of(tensor: Tensor) -> memoryview:
     if tensor.numel() == 0:
         return memoryview(b"")
     return memoryview(tensor.reshape(-1).view(torch.uint8).numpy())
 
 
-def _size(dtype: torch.dtype, shape: list[int]) -> int:
-    return math.prod(shape) * dtype.itemsize
-
-
-Entry = tuple[str, torch.dtype, list[int], bool]
+Entry = tuple[str, torch.dtype, list[int]]
 
 
 def _parse(header: bytes) -> tuple[dict[str, Any], list[Entry]]:
@@ -150,9 +137,9 @@ def _parse(header: bytes) -> tuple[dict[str, Any], list[Entry]]:
 
 
 def _entry(row: Any) -> Entry:
-    name, dtype, shape, swapped = row
-    if not (isinstance(name, str) and isinstance(swapped, bool) and isinstance(shape, list) and len(shape) <= 16):
+    name, dtype, shape = row
+    if not (isinstance(name, str) and isinstance(shape, list) and len(shape) <= 16):
         raise ValueError("tensor entry")
-    if not all(type(n) is int and 0 <= n < 2**40 for n in shape) or (swapped and len(shape) < 3):
+    if not all(type(n) is int and 0 <= n < 2**40 for n in shape):
         raise ValueError("tensor shape")
-    return name, DTYPES[dtype], shape, swapped
+    return name, DTYPES[dtype], shape

@@ -30,7 +30,7 @@ from variants.contract import Variant
 BOOT_SECONDS = 60.0
 END_SECONDS = 10.0
 EVENT_CAP = 2**16
-SOCKET_BUFFER = 2**22
+SOCKET_BUFFER = 2**18
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Candidate:
         return os.pread(self.log, size, max(0, end - size)).decode(errors="replace")
 
     def failure(self) -> Failure:
-        """Why the candidate closed its channel."""
+        """Why the candidate closed its channel. Raises SandboxUnavailable where the fault is ours."""
         try:
             ended = self.ended.result(END_SECONDS)
         except TimeoutError:
@@ -147,13 +147,15 @@ class Sandbox:
 
     def _end(self, candidate: Candidate, ours: socket.socket) -> None:
         """Close the channel, at which an honest worker exits at once; a candidate that lingers is killed."""
+        candidate.channel.fd = -1  # the number may name another file soon
         ours.close()
-        try:
-            candidate.ended.result(0.2)
-        except TimeoutError:
-            candidate.kill("closed")
-            with suppress(TimeoutError):
-                candidate.ended.result(END_SECONDS)
+        with suppress(SandboxUnavailable):
+            try:
+                candidate.ended.result(0.2)
+            except TimeoutError:
+                candidate.kill("closed")
+                with suppress(TimeoutError):
+                    candidate.ended.result(END_SECONDS)
 
     def _order(self, fds: list[int] | None = None, **order: Any) -> None:
         with self._lock:
@@ -196,18 +198,19 @@ class Sandbox:
         except (OSError, SandboxUnavailable) as error:
             ready.set_exception(error)
             return
-        while message := self._control.recv(EVENT_CAP):
-            event = json.loads(message)
-            if event.pop("event") == "ready":
-                ready.set_result(None)
-            elif candidate := self._candidates.get(event.pop("name")):
-                candidate.ended.set_result(Ended(**event))
+        with suppress(ConnectionResetError):
+            while message := self._control.recv(EVENT_CAP):
+                event = json.loads(message)
+                if event.pop("event") == "ready":
+                    ready.set_result(None)
+                elif candidate := self._candidates.get(event.pop("name")):
+                    candidate.ended.set_result(Ended(**event))
         _reap(process)
         if not ready.done():
             ready.set_exception(SandboxUnavailable("its process ended while it started"))
         for candidate in list(self._candidates.values()):
             if not candidate.ended.done():
-                candidate.ended.set_result(Ended(-9, "the sandbox ended", 0.0))
+                candidate.ended.set_exception(SandboxUnavailable(f"the sandbox's template process ended{self._complaint()}"))
 
     def _stop(self) -> None:
         with suppress(OSError):

@@ -64,7 +64,8 @@ def _bubblewrap(readable: Iterable[str], home: Path, devices: Iterable[str]) -> 
         command += ["--ro-bind", path, path]
     for path in devices:
         command += ["--dev-bind", path, path]
-    return [*command, "--remount-ro", "/", "--chdir", str(home), "--"]
+    # torch writes caches where it is imported: the template may, the candidates that it forks may not
+    return [*command, "--bind", str(home), str(home), "--remount-ro", "/", "--chdir", str(home), "--"]
 
 
 def _bwrap_path() -> str:

@@ -46,6 +46,9 @@ class Template:
     def serve(self) -> None:
         """Run until archer closes the socket, then take every candidate along."""
         self._tell(event="ready")
+        worker.warm_up()
+        gc.collect()
+        gc.freeze()  # else a collection in a child copies every page it touches
         while self._turn():
             self._watch()
         for candidate in self.candidates.values():
@@ -148,6 +151,4 @@ def main(control_fd: int, parent: int | None, layers: str, device: str) -> None:
     Path("/proc/self/oom_score_adj").write_text("1000")
     worker.prepare()
     hide_this_process()
-    gc.collect()
-    gc.freeze()  # else a collection in a child copies every page it touches
     Template(socket.socket(fileno=control_fd), Layers(**json.loads(layers)), device).serve()

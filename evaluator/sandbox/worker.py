@@ -6,10 +6,13 @@ Nothing that this process says counts for more than the numbers in it: the check
 import builtins
 import importlib
 import linecache
+import os
 import sys
+import tempfile
 import traceback
 import types
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -18,6 +21,7 @@ from torch import Tensor
 from evaluator.fence import ALLOWED_BUILTINS, ALLOWED_MODULES
 from evaluator.kernel import Kernel
 from evaluator.sandbox.frames import Channel, PeerGone
+from evaluator.sandbox.work import WorkCounter
 
 REQUEST_CAP = 2**36
 MESSAGE_CAP = 4000
@@ -26,8 +30,16 @@ MESSAGE_CAP = 4000
 def prepare() -> None:
     """Trusted imports and settings, done once in the template."""
     torch.set_num_threads(1)
+    tempfile.tempdir = os.environ["TMPDIR"]  # else it is looked for by writing, on import of some parts of torch
     for module in sorted(ALLOWED_MODULES):
         importlib.import_module(module)
+
+
+def warm_up() -> None:
+    """Have torch import what it imports at the first gradient and the first dispatch mode, which takes seconds."""
+    importlib.import_module("torch.fx.experimental.symbolic_shapes")
+    with WorkCounter():
+        torch.linalg.solve_triangular(torch.eye(2), torch.ones(2, 1), upper=False)
 
 
 def serve(mode: str, fd: int, device: str) -> None:
@@ -72,21 +84,21 @@ class KernelServer:
         return {}, self._backward(body["call"], moved)
 
     def _forward(self, body: Mapping[str, Any], inputs: list[Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        with torch.set_grad_enabled(body["grad"]):
+        counter = WorkCounter()
+        random_state = torch.get_rng_state() if body["echo"] else None
+        with torch.set_grad_enabled(body["grad"]), counter if body["count"] else nullcontext():
             leaves = [x.requires_grad_(body["grad"] and x.is_floating_point()) for x in inputs]
             # a mixer's activations are not leaves: what may be done to them may be done here
             given = [x.clone() for x in leaves] if body["grad"] else leaves
-            before = [x._version for x in given]
             result = self.kernel(*given, chunk_size=body["chunk_size"])
         outputs, complaint = _outputs(result)
         if complaint:
             return {"error": {"kind": "garbage", "message": complaint}}, {}
         if body["grad"]:
             self.graphs[body["nonce"]] = (leaves, outputs)
-        touched = any(x._version != version for x, version in zip(given, before, strict=True))
         echo = {f"in{i}": x for i, x in enumerate(given)} if body["echo"] else {}
-        attached = [x.requires_grad for x in outputs]
-        return {"touched": touched, "attached": attached}, {"o": outputs[0], "S": outputs[1], **echo}
+        random = random_state is not None and not torch.equal(random_state, torch.get_rng_state())
+        return {"random": random, "work": counter.work}, {"o": outputs[0], "S": outputs[1], **echo}
 
     def _backward(self, call: str, grads: Mapping[str, Tensor]) -> dict[str, Tensor]:
         leaves, outputs = self.graphs[call]
@@ -153,13 +165,16 @@ def load_kernel(name: str, source: str, function: str) -> Kernel:
 
 
 def _import(name: str, *where: Any, **how: Any) -> types.ModuleType:
-    if name not in ALLOWED_MODULES:
+    # torch's C++ code imports parts of torch with the calling frame's builtins, which are these
+    if name not in ALLOWED_MODULES and not name.startswith("torch."):
         raise ImportError(f"a variant may not import {name}")
     return __import__(name, *where, **how)
 
 
 def describe(error: Exception) -> dict[str, Any]:
     """An exception of the variant's as a reply: its kind, and where in the variant's file it was raised."""
+    if isinstance(error, FloatingPointError):
+        return {"error": {"kind": "diverged", "message": str(error)[:MESSAGE_CAP]}}
     out_of_memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
     lines = [f"line {frame.lineno}" for frame in traceback.extract_tb(error.__traceback__) if frame.filename[0] == "<"]
     where = f" ({lines[-1]} of the variant)" if lines else ""

@@ -1,0 +1,163 @@
+"""Form and manners of a kernel: what it returns, for which inputs, and that it leaves no trace in them or in itself."""
+
+import torch
+from torch import Tensor
+
+from evaluator.checks.bench import Bench, Case, differences, distance
+from evaluator.checks.findings import failed, passed, warned
+from evaluator.checks.inputs import Shape
+from evaluator.outcomes import Finding
+from evaluator.sandbox import VariantFailed
+
+F32, F64 = torch.float32, torch.float64
+LENGTHS = (1, 2, 3, 7, 31, 32, 33, 63, 64, 65, 100, 127, 128, 256, 517)
+
+
+def check_shapes(bench: Bench) -> Finding:
+    """Shapes and dtypes of o and S as the contract has them."""
+    for shape, dtype in (((2, 2, 64, 16, 16), F32), ((1, 1, 100, 8, 8), F64), ((3, 2, 33, 32, 32), F32)):
+        case = Case(shape, dtype=dtype, seed=61)
+        reply = bench.client.forward(bench.draw(case))
+        if problem := misshapen(reply.o, reply.S, shape, dtype):
+            return failed("shapes", problem, case.evidence())
+    unequal = Case((2, 1, 40, 16, 24), seed=62)
+    return _optional(bench, unequal, "shapes", "Dk = Dv only") or _half_precision(bench)
+
+
+def misshapen(o: Tensor, S: Tensor, shape: Shape, dtype: torch.dtype) -> str:
+    """What is wrong with the form of an output; empty if nothing is."""
+    B, H, L, Dk, Dv = shape
+    if tuple(o.shape) != (B, H, L, Dv):
+        return f"o has shape {tuple(o.shape)}, not [B, H, L, Dv] = {(B, H, L, Dv)}"
+    if tuple(S.shape) != (B, H, Dk, Dv):
+        return f"S has shape {tuple(S.shape)}, not [B, H, Dk, Dv] = {(B, H, Dk, Dv)}"
+    if o.dtype != dtype:
+        return f"o has dtype {o.dtype} for inputs of {dtype}"
+    return "" if S.dtype.is_floating_point else f"S has dtype {S.dtype}"
+
+
+def _half_precision(bench: Bench) -> Finding:
+    case = Case((1, 2, 64, 16, 16), dtype=torch.bfloat16, seed=63)
+    return _optional(bench, case, "shapes", "float32 and float64 only") or passed(
+        "shapes", "o and S have the right shapes and dtypes"
+    )
+
+
+def _optional(bench: Bench, case: Case, check: str, limit: str) -> Finding | None:
+    """A warning where the kernel fails on something that no task needs."""
+    try:
+        reply = bench.client.forward(bench.draw(case))
+    except VariantFailed as error:
+        if error.failure.kind != "crash":
+            raise
+        return warned("shapes", f"works for {limit}: {error.failure.message}", case.evidence())
+    problem = misshapen(reply.o, reply.S, case.shape, case.dtype)
+    return warned("shapes", f"works for {limit}: {problem}", case.evidence()) if problem else None
+
+
+def check_lengths(bench: Bench) -> Finding:
+    """Any length works."""
+    for length in LENGTHS:
+        case = Case((2, 2, length, 8, 8), seed=71)
+        try:
+            reply = bench.client.forward(bench.draw(case))
+        except VariantFailed as error:
+            if error.failure.kind != "crash":
+                raise
+            return failed("lengths", f"fails at length {length}: {error.failure.message}", case.evidence())
+        if problem := misshapen(reply.o, reply.S, case.shape, case.dtype):
+            return failed("lengths", f"at length {length}, {problem}", case.evidence())
+    return passed("lengths", f"works at {len(LENGTHS)} lengths from {LENGTHS[0]} to {LENGTHS[-1]}")
+
+
+def check_finite(bench: Bench) -> Finding:
+    """Finite outputs and gradients for everything that a mixer delivers."""
+    for index, regime in enumerate(("unit", "training", "loud", "repeats")):
+        case = Case((2, 2, 256, 16, 16), regime, F32, 81 + index)
+        inputs = bench.draw(case)
+        reply = bench.client.forward(inputs, grad=True)
+        grads = bench.client.backward(reply.call, {"o": torch.ones_like(reply.o)}, inputs)
+        bench.client.release(reply.call)
+        named = zip(bench.signature.inputs, grads, strict=True)
+        for name, x in (("o", reply.o), ("S", reply.S), *((f"the gradient of {n}", g) for n, g in named if g is not None)):
+            if not x.isfinite().all():
+                bad = int((~x.isfinite()).sum())
+                return failed("finite", f"{name} has {bad} of {x.numel()} entries that are not finite", case.evidence())
+    return passed("finite", "outputs and gradients are finite")
+
+
+def check_mutation(bench: Bench) -> Finding:
+    """The inputs come back as they went in, with and without gradients."""
+    for grad in (False, True):
+        for shape in ((2, 2, 64, 16, 16), (2, 1, 100, 16, 16)):
+            case = Case(shape, seed=91)
+            inputs = bench.draw(case)
+            reply = bench.client.forward(inputs, grad=grad, echo=True)
+            bench.client.release(reply.call)
+            for name, sent, left in zip(bench.signature.inputs, inputs, reply.inputs, strict=True):
+                if sent.shape != left.shape or not torch.equal(sent, left):
+                    return failed("mutation", f"the kernel changes its input {name}", case.evidence() | {"input": name})
+            if reply.random:
+                message = "the kernel draws from the global random generator"
+                return failed("determinism", message, case.evidence())
+    return passed("mutation", "inputs are left as they were")
+
+
+def check_determinism(bench: Bench, fresh: Bench) -> Finding:
+    """The same inputs give the same outputs, whatever was computed before, in this process and in a fresh one."""
+    cases = [
+        Case((2, 2, 100, 16, 16), "unit", F32, 101),
+        Case((1, 1, 64, 16, 16), "unit", F64, 102),
+        Case((4, 1, 127, 8, 8), "training", F32, 103),
+    ]
+    drawn = [bench.draw(case) for case in cases]
+    first = [bench.client.forward(inputs) for inputs in drawn]
+    for again, client in ((1, bench.client), (2, bench.client), (3, fresh.client), (4, bench.client)):
+        order = list(zip(cases, drawn, first, strict=True))
+        for case, inputs, reply in reversed(order) if again % 2 else order:
+            repeat = client.forward(inputs, grad=again == 2)  # noqa: PLR2004 - training and scoring must agree too
+            client.release(repeat.call)
+            gap = max(distance(repeat.o, reply.o), distance(repeat.S, reply.S))
+            if gap and gap > bench.tolerance(inputs, reply.o) + bench.tolerance_of_state(inputs, reply.S):
+                where = "a fresh process" if client is fresh.client else "a repeated call"
+                evidence = case.evidence() | {"max_abs": gap}
+                return failed("determinism", f"{where} gives another output for the same inputs ({gap:.2g})", evidence)
+    return passed("determinism", "same inputs, same outputs, call after call and in a fresh process")
+
+
+def check_batch(bench: Bench) -> Finding:
+    """No sequence depends on others in its batch, nor on its place among them."""
+    for case in (Case((4, 2, 64, 16, 16), "unit", F64, 111), Case((8, 1, 100, 16, 16), "training", F32, 112)):
+        inputs, others = bench.draw(case), bench.draw(case, offset=1)
+        o = bench.o(inputs)
+        B = case.shape[0]
+        order = torch.randperm(B, generator=torch.Generator().manual_seed(case.seed))
+        half = torch.arange(B) < B // 2
+        mixed = tuple(torch.where(half.view(-1, *[1] * (x.dim() - 1)), x, y) for x, y in zip(inputs, others, strict=True))
+        trials = {
+            "other sequences in its batch": (bench.o(mixed)[half], o[half]),
+            "its place in the batch": (bench.o(tuple(x[order] for x in inputs)), o[order]),
+            "the size of the batch": (bench.o(tuple(x[:1] for x in inputs)), o[:1]),
+        }
+        for what, (got, expected) in trials.items():
+            gap = distance(got, expected)
+            if gap and gap > bench.tolerance(inputs, o):
+                return failed("batch", f"a sequence's output depends on {what} ({gap:.2g})", case.evidence() | {"max_abs": gap})
+    return passed("batch", "sequences of a batch do not affect each other")
+
+
+def check_heads(bench: Bench) -> Finding:
+    """No head depends on another head's inputs."""
+    for case in (Case((2, 4, 64, 16, 16), "unit", F64, 121), Case((2, 8, 100, 16, 16), "training", F32, 122)):
+        inputs, others = bench.draw(case), bench.draw(case, offset=1)
+        o = bench.o(inputs)
+        for kept in range(case.shape[1]):
+            one = torch.arange(case.shape[1]) == kept
+            mixed = tuple(
+                torch.where(one.view(1, -1, *[1] * (x.dim() - 2)), x, y) for x, y in zip(inputs, others, strict=True)
+            )
+            gap = differences(bench.o(mixed)[:, kept], o[:, kept]).max()
+            if gap and float(gap) > bench.tolerance(inputs, o):
+                message = f"the output of head {kept} depends on the inputs of other heads ({float(gap):.2g})"
+                return failed("heads", message, case.evidence() | {"head": kept, "max_abs": float(gap)})
+    return passed("heads", "heads do not affect each other")

@@ -1,0 +1,98 @@
+"""A kernel on the bench: calls to it with the dtype, gradients and tolerances that the checks need."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from evaluator.checks.inputs import REGIMES, Shape, draw, perturbed
+from evaluator.sandbox import KernelClient
+from evaluator.sandbox.client import Reply
+from variants.contract import KernelSignature
+
+SLACK = 200.0
+"""How many times the spread that one rounding of the inputs causes still counts as rounding."""
+
+LOOSEST = {torch.float64: 1e-6, torch.float32: 1e-3}
+"""No amplification of rounding excuses more than this, relative to the output's scale."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One set of inputs for a check, reproducible from these fields."""
+
+    shape: Shape
+    regime: str = "unit"
+    dtype: torch.dtype = torch.float32
+    seed: int = 0
+
+    def evidence(self) -> dict[str, object]:
+        """What is needed to draw the inputs again."""
+        dtype = str(self.dtype).removeprefix("torch.")
+        return {"length": self.shape[2], "shape": list(self.shape), "regime": self.regime, "dtype": dtype, "seed": self.seed}
+
+
+@dataclass
+class Bench:
+    """A running kernel and its signature."""
+
+    client: KernelClient
+    signature: KernelSignature
+    seed: int = 0
+
+    def draw(self, case: Case, offset: int = 0) -> tuple[Tensor, ...]:
+        """The inputs of a case; another offset gives others like them."""
+        return draw(self.signature, case.shape, REGIMES[case.regime], self.seed + case.seed + 7919 * offset, case.dtype)
+
+    def o(self, inputs: tuple[Tensor, ...]) -> Tensor:
+        """The output without gradients."""
+        return self.client.forward(inputs).o
+
+    def tolerance(self, inputs: tuple[Tensor, ...], o: Tensor) -> float:
+        """How far the output may move by rounding alone: measured, by rounding the inputs differently.
+
+        The smaller of two trials counts, so that a tie that flips in a top-k does not excuse a leak.
+        """
+        return self._tolerance(inputs, o, lambda reply: reply.o)
+
+    def tolerance_of_state(self, inputs: tuple[Tensor, ...], S: Tensor) -> float:
+        """The same for the final state."""
+        return self._tolerance(inputs, S, lambda reply: reply.S)
+
+    def step_size(self, inputs: tuple[Tensor, ...]) -> float:
+        """A step for central differences that suits the precision the kernel works in."""
+        return float(resolution_of(self.o(inputs))) ** (1 / 3)
+
+    def _tolerance(self, inputs: tuple[Tensor, ...], expected: Tensor, of: Callable[[Reply], Tensor]) -> float:
+        resolution = resolution_of(expected)
+        trials = (self.client.forward(perturbed(inputs, resolution, seed)) for seed in (1, 2))
+        spread = min(distance(of(trial), expected) for trial in trials)
+        scale = largest(expected)
+        loosest = LOOSEST[torch.float32 if resolution > 1e-10 else torch.float64]
+        return min(SLACK * spread + 64 * resolution * scale, loosest * scale)
+
+
+def resolution_of(x: Tensor) -> float:
+    """Machine epsilon of the precision that a kernel worked in, which may be lower than its output's dtype."""
+    if x.dtype == torch.float64 and torch.equal(x, x.float().double()):
+        return torch.finfo(torch.float32).eps
+    return torch.finfo(x.dtype).eps
+
+
+def distance(one: Tensor, other: Tensor) -> float:
+    """Largest absolute difference. Where both are the same infinity or both no number they do not differ."""
+    return float(differences(one, other).max()) if one.numel() else 0.0
+
+
+def differences(one: Tensor, other: Tensor) -> Tensor:
+    """Absolute differences, infinite where only one of the two is a number."""
+    gap = (one.double() - other.double()).abs()
+    alike = (one == other) | (one.isnan() & other.isnan())
+    return gap.masked_fill(alike, 0.0).nan_to_num(nan=float("inf"), posinf=float("inf"))
+
+
+def largest(x: Tensor) -> float:
+    """Largest finite absolute value; 0 where there is none."""
+    finite = x[x.isfinite()]
+    return float(finite.abs().max()) if finite.numel() else 0.0

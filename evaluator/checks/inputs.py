@@ -1,0 +1,86 @@
+"""Inputs for the checks, as a mixer delivers them: q and k normalised, beta in (0, 1), log decay g at most 0."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from variants.contract import KernelSignature
+
+Shape = tuple[int, int, int, int, int]
+"""B, H, L, Dk, Dv."""
+
+
+@dataclass(frozen=True)
+class Regime:
+    """A magnitude that activations come in.
+
+    norm: L2 norm of q and k. value: scale of v. beta: centre of beta before its sigmoid. keys: how many distinct keys
+    there are, 0 for all distinct. rectified: v is as after SiLU rather than symmetric.
+    """
+
+    name: str
+    norm: float = 1.0
+    value: float = 1.0
+    beta: float = 0.0
+    keys: int = 0
+    rectified: bool = False
+
+
+REGIMES: dict[str, Regime] = {
+    regime.name: regime
+    for regime in (
+        Regime("unit"),
+        Regime("training", value=0.3, rectified=True),
+        Regime("small", norm=0.1, value=1e-3, beta=-2.0),
+        Regime("loud", value=30.0, beta=2.0),
+        Regime("long", norm=1.3),
+        Regime("repeats", keys=8),
+    )
+}
+"""`small` and `long` are not normalised. A delta rule with longer keys than `long` diverges, and honestly so."""
+
+
+def draw(
+    signature: KernelSignature, shape: Shape, regime: Regime, seed: int, dtype: torch.dtype = torch.float32
+) -> tuple[Tensor, ...]:
+    """q, k `[B, H, L, Dk]`, v `[B, H, L, Dv]`, beta and, where the kernel takes it, g `[B, H, L]`. Same for a seed."""
+    B, H, L, Dk, Dv = shape
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*size: int) -> Tensor:
+        return torch.randn(*size, generator=generator, dtype=torch.float64)
+
+    q, k, v = normal(B, H, L, Dk), normal(B, H, L, Dk), normal(B, H, L, Dv)
+    if regime.keys:
+        book = normal(B, H, regime.keys, Dk)
+        chosen = torch.randint(regime.keys, (2, B, H, L, 1), generator=generator).expand(-1, -1, -1, -1, Dk)
+        q, k = (book.gather(2, index) for index in chosen)
+    q, k = (F.normalize(x, dim=-1) * regime.norm for x in (q, k))
+    drawn = {
+        "q": q,
+        "k": k,
+        "v": regime.value * (F.silu(v) if regime.rectified else v),
+        "beta": torch.sigmoid(normal(B, H, L) + regime.beta),
+        "g": -F.softplus(normal(B, H, L) - 2.0),
+    }
+    return tuple(drawn[name].to(dtype) for name in signature.inputs)
+
+
+def splice(past: tuple[Tensor, ...], future: tuple[Tensor, ...], cuts: Tensor) -> tuple[Tensor, ...]:
+    """Row b of `past` before position cuts[b], row b of `future` from there on."""
+    return tuple(torch.where(before(cuts, one), one, other) for one, other in zip(past, future, strict=True))
+
+
+def before(cuts: Tensor, like: Tensor) -> Tensor:
+    """Mask `[B, 1, L]` or `[B, 1, L, 1]` of the positions before each row's cut."""
+    mask = torch.arange(like.shape[2]) < cuts[:, None]
+    return mask[:, None, :, None] if like.dim() == 4 else mask[:, None, :]
+
+
+def perturbed(inputs: tuple[Tensor, ...], size: float, seed: int) -> tuple[Tensor, ...]:
+    """The inputs, each number off by a relative `size` at most: what rounding could have made of them."""
+    generator = torch.Generator().manual_seed(seed)
+    signs = (torch.rand(x.shape, generator=generator, dtype=torch.float64) * 2 - 1 for x in inputs)
+    return tuple((x.double() * (1 + size * sign)).to(x.dtype) for x, sign in zip(inputs, signs, strict=True))

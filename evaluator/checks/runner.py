@@ -1,0 +1,123 @@
+"""All checks of one variant, cheapest first, each failure with its counterexample."""
+
+import ast
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+
+from evaluator import fence
+from evaluator.checks import behaviour, causality, complexity, gradients, signature
+from evaluator.checks.bench import Bench
+from evaluator.checks.findings import failed, passed
+from evaluator.checks.inert import inert_tasks
+from evaluator.checks.inputs import Shape
+from evaluator.fingerprint import Fingerprint, fingerprint
+from evaluator.outcomes import CheckName, CheckReport, Finding
+from evaluator.sandbox import Limits, Sandbox, VariantFailed
+from evaluator.scope import check_scope
+from variants.contract import Task, Variant
+
+LIMITS = Limits(wall_seconds=20.0, cpu_seconds=120)
+FAILURES: dict[str, CheckName] = {"timeout": "timeout", "memory": "memory", "crash": "crash", "garbage": "signature"}
+MANY = 5
+
+
+def check(
+    variant: Variant,
+    sandbox: Sandbox,
+    *,
+    parent: Variant | None = None,
+    shapes: Mapping[Task, Shape] | None = None,
+    known: Callable[[Fingerprint], str | None] | None = None,
+) -> CheckReport:
+    """Run every check. The source is judged first, and does not reach the sandbox if that fails.
+
+    parent: to find the tasks at which the variant cannot differ from it, and what it changes outside the for-loop.
+    shapes: B, H, L, Dk, Dv that the kernel will meet, per task. known: names the variant that has a fingerprint.
+    """
+    began = time.monotonic()
+    findings, tree = static_findings(variant, parent)
+    inert: tuple[Task, ...] = ()
+    print_: Fingerprint = ()
+    if tree is not None:
+        running = _Running(variant, sandbox, tree, parent, shapes or {})
+        findings += list(running.findings())
+        inert, print_ = running.inert, running.fingerprint
+    verdict = "fail" if any(finding.status == "fail" for finding in findings) else "pass"
+    return CheckReport(
+        name=variant.name,
+        verdict=verdict,
+        duplicate_of=known(print_) if known and print_ and verdict == "pass" else None,
+        inert_tasks=inert,
+        sandbox_grade=sandbox.grade,
+        seconds=round(time.monotonic() - began, 3),
+        findings=tuple(findings),
+        fingerprint=print_,
+    )
+
+
+def static_findings(variant: Variant, parent: Variant | None) -> tuple[list[Finding], ast.Module | None]:
+    """What reading the source tells, and its syntax tree if it may be run."""
+    try:
+        tree = fence.parse(variant.source)
+    except fence.SourceError as error:
+        return [failed("syntax", str(error), {})], None
+    findings = [passed("syntax", "the source parses")]
+    if found := fence.violations(tree):
+        what = "; ".join(f"line {line}: {what}" for line, what in found[:MANY])
+        more = f"; and {len(found) - MANY} more" if len(found) > MANY else ""
+        evidence = {"violations": [{"line": line, "what": what} for line, what in found]}
+        return [*findings, failed("fence", what + more, evidence)], None
+    findings.append(passed("fence", "computes on its inputs only"))
+    findings.append(signature.check_definition(tree, variant.signature))
+    findings.append(check_scope(tree, variant, parent))
+    return findings, None if any(finding.status == "fail" for finding in findings) else tree
+
+
+class _Running:
+    """The checks that call the kernel."""
+
+    def __init__(
+        self, variant: Variant, sandbox: Sandbox, tree: ast.Module, parent: Variant | None, shapes: Mapping[Task, Shape]
+    ) -> None:
+        self.variant, self.sandbox, self.tree, self.parent, self.shapes = variant, sandbox, tree, parent, shapes
+        self.inert: tuple[Task, ...] = ()
+        self.fingerprint: Fingerprint = ()
+
+    def findings(self) -> Iterator[Finding]:
+        """Findings in order. One that ends the process, or leaves nothing to judge, is the last."""
+        with ExitStack() as stack:
+            try:
+                bench = self._bench(stack, self.variant)
+                broken = False
+                for run in self._checks(stack, bench):
+                    finding = run()
+                    broken |= finding.status == "fail"
+                    yield finding
+                if not broken:
+                    self._facts(stack, bench)
+            except VariantFailed as error:
+                yield failed(FAILURES.get(error.failure.kind, "crash"), error.failure.message, {})
+
+    def _checks(self, stack: ExitStack, bench: Bench) -> Iterator[Callable[[], Finding]]:
+        distinct = tuple(dict.fromkeys((min(B, 2), *rest) for B, *rest in self.shapes.values()))
+        yield lambda: behaviour.check_shapes(bench)
+        yield lambda: behaviour.check_lengths(bench)
+        yield lambda: behaviour.check_finite(bench)
+        yield lambda: behaviour.check_mutation(bench)
+        yield lambda: gradients.check_gradients(bench, self.tree)
+        yield lambda: behaviour.check_batch(bench)
+        yield lambda: behaviour.check_heads(bench)
+        yield lambda: causality.check_prefix(bench)
+        yield lambda: causality.check_causality(bench, distinct)
+        yield lambda: complexity.check_complexity(bench)
+        yield lambda: behaviour.check_determinism(bench, self._bench(stack, self.variant))
+
+    def _facts(self, stack: ExitStack, bench: Bench) -> None:
+        self.fingerprint = fingerprint(bench.client, self.variant.signature)
+        if self.parent is not None and self.shapes:
+            self.inert = inert_tasks(bench, self._bench(stack, self.parent), self.shapes)
+
+    def _bench(self, stack: ExitStack, variant: Variant) -> Bench:
+        client = stack.enter_context(self.sandbox.kernel(variant, LIMITS))
+        return Bench(client, variant.signature)

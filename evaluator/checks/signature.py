@@ -1,0 +1,40 @@
+"""The kernel's definition, as the source has it."""
+
+import ast
+
+from evaluator.checks.findings import failed, passed
+from evaluator.outcomes import Finding
+from variants.contract import KernelSignature
+
+
+def check_definition(tree: ast.Module, signature: KernelSignature) -> Finding:
+    """The file defines the kernel at its top level, and its parameters are those of the contract, in order."""
+    parameters = _parameters(tree, signature.function)
+    wanted = [*signature.inputs, "chunk_size"]
+    if parameters is None:
+        return failed("signature", f"the file defines no function {signature.function}", {"function": signature.function})
+    names, free = parameters
+    if names[: len(wanted)] == wanted and len(names) - len(wanted) <= free:
+        return passed("signature", f"{signature.function}({', '.join(names)})")
+    if not names:  # an assigned callable: calling it will tell
+        return passed("signature", f"{signature.function} is defined by assignment")
+    message = f"{signature.function} takes ({', '.join(names)}), not ({', '.join(wanted)})"
+    return failed("signature", message, {"function": signature.function, "parameters": names})
+
+
+def _parameters(tree: ast.Module, function: str) -> tuple[list[str], int] | None:
+    """Names of the parameters, and how many of those at the end have a default; None where there is no such function."""
+    found = None
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == function:
+            found = _of(node.args)
+        elif isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == function for t in node.targets):
+            found = _of(node.value.args) if isinstance(node.value, ast.Lambda) else ([], 0)
+    return found
+
+
+def _of(arguments: ast.arguments) -> tuple[list[str], int]:
+    names = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args)]
+    keyword_only = [argument.arg for argument in arguments.kwonlyargs]
+    with_default = len(arguments.defaults) + sum(default is not None for default in arguments.kw_defaults)
+    return names + keyword_only, with_default
