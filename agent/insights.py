@@ -21,7 +21,9 @@ def short(name: str) -> str:
 
 
 def signed(difference: float) -> str:
-    """`+0.012`, with a fourth digit where three would be zero."""
+    """`+0.012`, with a fourth digit where three would be zero; `0` for none."""
+    if abs(difference) < 0.00005:
+        return "0"
     return f"{difference:+.4f}" if abs(difference) < 0.0005 else f"{difference:+.3f}"
 
 

@@ -48,7 +48,7 @@ class EvolveProposer:
         estimator = Estimator(measured_board(context), published, genomes)
         candidates = self._candidates(context, board, genomes, estimator, chance)
         best = max(candidates, key=lambda candidate: _promise(candidate, board, chance))
-        return Ask(_proposal(best, context, board, genomes))
+        return Ask(_proposal(best, len(candidates), context, board, genomes))
 
     def _candidates(
         self, context: Context, board: Board, genomes: dict[str, Genome], estimator: Estimator, chance: random.Random
@@ -96,7 +96,9 @@ def _promise(candidate: Candidate, board: Board, chance: random.Random) -> float
     return MEAN_WEIGHT * sum(draws.values()) / len(draws) - short
 
 
-def _proposal(chosen: Candidate, context: Context, board: Board, genomes: Mapping[str, Genome]) -> Proposal:
+def _proposal(
+    chosen: Candidate, candidates: int, context: Context, board: Board, genomes: Mapping[str, Genome]
+) -> Proposal:
     child, parent = chosen.genome, chosen.parent
     made = wording.changes(genomes[parent], child)
     crossed = any(new and new == genomes[chosen.other].mechanisms.get(slot) for slot, _, new in made)
@@ -105,12 +107,16 @@ def _proposal(chosen: Candidate, context: Context, board: Board, genomes: Mappin
         variant=render_variant(child),
         parent=parent,
         title=wording.heading(child),
-        insights=wording.why_this_parent(board, parent, on_front=parent != context.forced_parent),
+        insights=wording.why_this_parent(
+            board, parent, on_front=parent != context.forced_parent, candidates=candidates
+        ),
         motivation=wording.full_motivation(parent, made, child),
         mathematics=wording.mathematics(child),
         predictions={task: found.prediction() for task, found in chosen.expected.items()},
         differences=wording.differences(child, parent, genomes, board, scored),
-        next_steps=wording.next_steps(made, child),
+        next_steps=wording.next_steps(
+            made, child, {task: found.mean for task, found in chosen.expected.items()}, board
+        ),
         provenance=Provenance(
             proposer=EvolveProposer.name,
             seed=context.seed,

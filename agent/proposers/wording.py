@@ -6,7 +6,7 @@ from agent.board import Board
 from agent.catalogue import Genome, Mechanism
 from agent.catalogue.render import formulas, motivation, title
 from agent.insights import gaps, short, signed
-from variants.contract import BASELINE, REFERENCE
+from variants.contract import BASELINE, REFERENCE, Task
 
 SLOT_WORDS = {
     "features": "q and k before the scores",
@@ -28,13 +28,17 @@ def changes(parent: Genome, child: Genome) -> list[Change]:
     return [(slot, old.get(slot), new.get(slot)) for slot in SLOT_WORDS if old.get(slot) != new.get(slot)]
 
 
-def why_this_parent(board: Board, parent: str, on_front: bool) -> tuple[str, ...]:
-    """Where the parent stands."""
+def why_this_parent(board: Board, parent: str, on_front: bool, candidates: int) -> tuple[str, ...]:
+    """Where the parent stands, and how the child was chosen."""
     lead = gaps(board, parent, REFERENCE)
     told = ", ".join(f"{task} {signed(gap)}" for task, gap in lead.items())
     chosen = "on the Pareto front of the six tasks" if on_front else "given as the parent"
     distance = f" Against `{REFERENCE}` ({board.title}): {told}." if told else ""
-    return (f"`{short(parent)}` is {chosen}.{distance}",)
+    return (
+        f"`{short(parent)}` is {chosen}.{distance}",
+        f"Of {candidates} untried children of such parents, this one had the best draw from what each is expected to "
+        f"score: least short of `{REFERENCE}`, summed over the tasks.",
+    )
 
 
 def full_motivation(parent: str, made: Sequence[Change], child: Genome) -> str:
@@ -72,9 +76,17 @@ def differences(
     return tuple(told)
 
 
-def next_steps(made: Sequence[Change], child: Genome) -> tuple[str, ...]:
+def next_steps(made: Sequence[Change], child: Genome, expected: Mapping[Task, float], board: Board) -> tuple[str, ...]:
     """What to try, whichever way it goes."""
+    lead = {task: mean - own for task, mean in expected.items() if (own := board.mean(REFERENCE, task)) is not None}
+    behind = {task: gap for task, gap in lead.items() if gap < 0}
     steps = []
+    if behind:
+        worst = min(behind, key=lambda task: behind[task])
+        steps.append(
+            f"If all goes as predicted, {worst} is what it still lacks most against `{REFERENCE}` "
+            f"({signed(behind[worst])}): the next change should be one that moves {worst}."
+        )
     for slot, _, new in made:
         if new is not None and type(new).grids():
             name, grid = next(iter(type(new).grids().items()))
