@@ -19,6 +19,7 @@ from agent.catalogue.write import ErrorGate
 from variants.contract import BASELINE
 from variants.seeds import seed_variants
 
+torch.set_num_threads(1)
 TOLERANCE = {"rtol": 1e-8, "atol": 1e-11}
 
 

@@ -13,6 +13,8 @@ from torch import Tensor
 from variants.contract import Layer
 from variants.seeds import HERE, seed_variants
 
+torch.set_num_threads(1)
+
 
 @cache
 def load(name: str) -> Callable[..., tuple[Tensor, Tensor]]:
