@@ -10,7 +10,20 @@ from pathlib import Path
 import typer
 from typer.exceptions import TyperException
 
-from agent.commands import check, diff, doctor, evaluate, import_csv, init, leaderboard, listing, propose, show, verify
+from agent.commands import (
+    check,
+    diff,
+    doctor,
+    evaluate,
+    import_csv,
+    init,
+    leaderboard,
+    listing,
+    propose,
+    replay,
+    show,
+    verify,
+)
 from agent.errors import BUG, DONE, INTERRUPTED, USAGE, UserError
 from archive.errors import ArchiveError
 from evaluator.sandbox import SandboxUnavailable
@@ -34,6 +47,7 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "list": listing.list_,
     "show": show.show,
     "diff": diff.diff,
+    "replay": replay.replay,
     "import-csv": import_csv.import_csv,
     "verify": verify.verify,
     "doctor": doctor.doctor,

@@ -23,6 +23,8 @@ SandboxOption = Annotated[
     Grade,
     typer.Option("--sandbox", help="Weakest sandbox to accept: A, B, C (warns) or D (needs --i-accept-unsandboxed)."),
 ]
+PIPED_WIDTH = 400
+"""Columns where nobody's terminal says how many there are: wide enough that no line is broken."""
 DEFAULT_ARCHIVE = Path("archer-archive")
 DEFAULT_PROTOCOL = "quick"
 
@@ -37,12 +39,14 @@ class Speech:
     @property
     def out(self) -> Console:
         """For the answer."""
-        return Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+        return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)
 
     @property
     def progress(self) -> Console:
         """For what happens meanwhile."""
-        return Console(stderr=True, quiet=self.quiet, highlight=False)
+        return Console(
+            stderr=True, quiet=self.quiet, width=None if sys.stderr.isatty() else PIPED_WIDTH, highlight=False
+        )
 
     def answer(self, document: Any) -> None:
         """Print the JSON document."""

@@ -1,14 +1,13 @@
 """`archer propose`: the main job."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from agent.attempt import Workbench
 from agent.choose import CHOICES, Choice, open_proposer
@@ -27,13 +26,13 @@ from agent.options import (
     find_protocol,
 )
 from agent.progress import Progress
-from agent.view import OUTCOME_STYLE, STATUS_STYLE, record_summary, score_text, short_name
+from agent.view import OUTCOME_STYLE, STATUS_STYLE, record_summary, short_name
 from archive.record import Record
 from archive.seeding import make_archive
 from archive.store import Archive
-from evaluator.outcomes import Grade
+from evaluator.outcomes import Grade, Status
 from evaluator.sandbox import Sandbox
-from variants.contract import TASKS
+from variants.contract import TASKS, Task
 
 
 def propose(
@@ -115,7 +114,8 @@ def _answer(speech: Speech, archive: Archive, records: Sequence[Record]) -> None
         speech.answer([record_summary(record, archive.commit_of(record)) for record in records])
         return
     if records:
-        speech.out.print(_table(records))
+        for line in _lines(records):
+            speech.out.print(line)
         first = records[0].number
         where = "" if archive.root == DEFAULT_ARCHIVE else f" --archive {archive.root}"
         speech.out.print(f"read one: archer show {first}{where}; all scores: archer leaderboard{where}", markup=False)
@@ -123,21 +123,34 @@ def _answer(speech: Speech, archive: Archive, records: Sequence[Record]) -> None
         speech.out.print("nothing was proposed")
 
 
-def _table(records: Sequence[Record]) -> Table:
-    """Each proposal's scores, coloured by the verdict against its parent."""
-    title = "accuracy, and difference to the parent: green better, red worse, cyan cannot differ, else within noise"
-    table = Table("ID", "proposal", "parent", "status", *TASKS, title=title, title_justify="left", box=None)
+def _lines(records: Sequence[Record]) -> Iterator[str]:
+    """Two lines a proposal: what it is; its scores and differences to the parent, coloured by the verdict."""
+    legend = "[green]better[/], [red]worse[/], [cyan]cannot differ[/], [dim]within noise[/]"
+    yield f"score and difference to the parent: {legend}"
+    yield "[bold]" + " " * 5 + "".join(f"{_ABBREVIATED[task]:13}" for task in TASKS) + "[/]"
     for record in records:
-        cells = []
-        against = next((v for v in record.verdicts if v.against == record.proposal.parent), None)
-        for task in TASKS:
-            score = record.scorecard.scores.get(task) if record.scorecard else None
-            found = against.tasks.get(task) if against else None
-            cell = score_text(score)
-            cells.append(f"[{OUTCOME_STYLE[found.outcome]}]{cell} {found.difference:+.3f}[/]" if found else cell)
         proposal = record.proposal
-        status = f"[{STATUS_STYLE[record.status]}]{record.status}[/]"
-        table.add_row(
-            str(record.number), short_name(proposal.variant.name), short_name(proposal.parent), status, *cells
-        )
-    return table
+        status = "" if record.status is Status.SCORED else f" [{STATUS_STYLE[record.status]}]{record.status}[/]"
+        yield f"{record.number:4} [bold]{short_name(proposal.variant.name)}[/]{status}"
+        yield f"     from {short_name(proposal.parent)}"
+        if record.scorecard:
+            yield " " * 5 + "".join(_cell(record, task) for task in TASKS)
+
+
+def _cell(record: Record, task: Task) -> str:
+    score = record.scorecard.scores.get(task) if record.scorecard else None
+    against = next((verdict for verdict in record.verdicts if verdict.against == record.proposal.parent), None)
+    found = against.tasks.get(task) if against else None
+    if score is None or found is None:
+        return f"{score.mean if score else float('nan'):<13.3f}"
+    return f"[{OUTCOME_STYLE[found.outcome]}]{f'{score.mean:.3f}{found.difference:+.3f}':13}[/]"
+
+
+_ABBREVIATED: dict[Task, str] = {
+    "Compress": "Compress",
+    "Context Recall": "Context",
+    "Fuzzy Recall": "Fuzzy",
+    "Memorize": "Memorize",
+    "Noisy Recall": "Noisy",
+    "Selective Copy": "Sel. Copy",
+}
