@@ -3,9 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from evaluator.mad.examples import IGNORED, Bools, Examples, Ints, Split, first_occurrence
 from evaluator.mad.settings import MOTIF_SIZE, Setting
+
+
+_BLOCK = 512
+"""Rows made at a time: few enough for the many arrays of a block to stay in the cache."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,11 @@ def fuzzy_recall(setting: Setting, split: Split, count: int, rng: np.random.Gene
     long as one more and the largest last pair would fit in `length` + 1 tokens. Train targets: the next token,
     pads included. Test targets: the value tokens of keys that occurred before.
     """
+    blocks = [_block(setting, split, min(_BLOCK, count - start), rng) for start in range(0, count, _BLOCK)]
+    return Examples(torch.cat([block.inputs for block in blocks]), torch.cat([block.targets for block in blocks]))
+
+
+def _block(setting: Setting, split: Split, count: int, rng: np.random.Generator) -> Examples:
     keys_total = setting.content_tokens // 2
     smallest_key = 1 if split == "train" else MOTIF_SIZE
     slots = (setting.length + 1 - 2 * MOTIF_SIZE) // (smallest_key + 1)

@@ -89,7 +89,7 @@ def literal_mixer(mixer: DeltaNet, x: Tensor) -> Tensor:
         out.append(o[:, 0] / (o[:, 0].square().mean(-1, keepdim=True) + 1e-5).sqrt() * mixer.norm.weight)
     mixed = torch.cat(out, -1)
     if isinstance(mixer, GatedDeltaNet):
-        mixed = mixed * F.silu(x @ mixer.gate.weight.t())
+        mixed = mixed * F.silu(x @ mixer.gate.projection.weight.t() + mixer.gate.bias)
     return mixed @ mixer.out.weight.t()
 
 
