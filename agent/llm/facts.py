@@ -56,7 +56,7 @@ class Facts(Fact):
     parent: Kernel
     others: tuple[Kernel, ...]
     base: Kernel | None
-    """The baseline's kernel, where it is not the parent."""
+    """The baseline's kernel, where the form is code and it is not the parent."""
     measured: tuple[Row, ...]
     published: tuple[Row, ...]
     noise: tuple[str, ...]

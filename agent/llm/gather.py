@@ -26,13 +26,13 @@ def gather(
     """All facts, uncut. `busy`: what this run has proposed that the archive does not tell of yet."""
     parent, *others = (_kernel(context, name) for name in parents)
     signature = context.variants[parent.name].signature
-    base = _kernel(context, BASELINE) if parent.name != BASELINE and BASELINE in context.variants else None
+    shows_base = form == "code" and parent.name != BASELINE and BASELINE in context.variants
     return Facts(
         form=form,
         protocol=context.protocol,
         parent=parent,
         others=tuple(kernel for kernel in others if kernel.name != BASELINE),
-        base=base,
+        base=_kernel(context, BASELINE) if shows_base else None,
         measured=measured_rows(context, parents),
         published=published_rows(context, parents),
         noise=noise_lines(context),

@@ -31,7 +31,7 @@ _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONPATH", "SYS
 class LocalServer:
     """Context manager: serves one GGUF file on 127.0.0.1 to `slots` asks at a time."""
 
-    def __init__(self, gguf: Path, context_tokens: int = 8192, slots: int = 1) -> None:
+    def __init__(self, gguf: Path, context_tokens: int = 4096, slots: int = 1) -> None:
         """`context_tokens` is what one ask can use, prompt and reply together."""
         self.gguf = gguf
         self.context_tokens = context_tokens

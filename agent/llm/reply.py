@@ -10,6 +10,7 @@ from archive.record import Prediction
 from variants.contract import TASKS, Task
 
 MAX_CODE = 40_000
+CUT_OFF = "the reply was cut off at the limit on its length: be briefer"
 
 
 class BadReply(Exception):  # noqa: N818 - what it is, not an error of archer's
@@ -89,15 +90,14 @@ def read_reply(text: str, finish: str, form: type[Reply]) -> Reply:
         raise BadReply(f"the reply cannot be used: {cause}")
     found = find_object(text)
     if found is None:
-        cut = (
-            "it was cut off at the limit on its length: be briefer" if finish == "length" else "it holds no JSON object"
-        )
-        raise BadReply(f"the reply cannot be used: {cut}")
+        raise BadReply(CUT_OFF if finish == "length" else "the reply cannot be used: it holds no complete JSON object")
     if "code" in form.model_fields:
         found = {**found, "code": _code(found.get("code"), text)}
     try:
         return form.model_validate(found)
     except ValidationError as error:
+        if finish == "length":  # what was found is then a part of the object that was cut off
+            raise BadReply(CUT_OFF) from None
         problems = error.errors(include_url=False, include_input=False, include_context=False)[:8]
         lines = [f"{'.'.join(map(str, problem['loc'])) or 'reply'}: {problem['msg']}" for problem in problems]
         raise BadReply("the reply does not have the required form: " + "; ".join(lines)) from None

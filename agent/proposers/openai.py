@@ -22,6 +22,7 @@ from archive.record import Proposal, Provenance
 
 CORRECTIONS = {"code": 1, "structured": 3}
 """Replies beyond the first that one ask may take to be usable; small models repeat what exists more often."""
+LONGEST_QUOTE = 400
 SHRINK, SHRINKS = 0.7, 2
 """How much of its budget a prompt keeps when the endpoint finds it too long all the same, and how often."""
 
@@ -94,7 +95,7 @@ class OpenAIProposer:
             except BadReply as bad:
                 problem = str(bad)
                 log.reject(problem)
-                said = reply.text or "(nothing)"
+                said = _quoted(reply)
                 conversation = conversation.answered(said, self._templates, INVALID, problem=problem)
                 continue
             return Ask(proposal, log.exchanges, usd_of(log.exchanges))
@@ -123,3 +124,9 @@ class OpenAIProposer:
             return None
         canonical = Genome.model_validate(proposal.provenance.mechanisms).canonical
         return next((name for name, genome in context.genomes.items() if genome.canonical == canonical), None)
+
+
+def _quoted(reply: Attempt) -> str:
+    """What a correction shows the model of its reply: all, but only the beginning of one that ran on without end."""
+    text = reply.text or "(nothing)"
+    return f"{text[:LONGEST_QUOTE]} ..." if reply.finish == "length" else text

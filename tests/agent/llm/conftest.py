@@ -11,8 +11,17 @@ from typing import Any
 
 import pytest
 
+from agent.catalogue import SEED_GENOMES
+from agent.context import Context
 from agent.llm.settings import LLMSettings
+from agent.proposers.base import Ask
+from archive.record import Record
+from evaluator.outcomes import Status
+from variants.contract import BASELINE
+from variants.leaderboard import PUBLISHED, read_leaderboard
+from variants.seeds import seed_variants
 
+REPLIES = Path(__file__).parent / "replies"
 KEY = "sk-test-0123456789-secret"
 Answer = Callable[["Handler"], None]
 
@@ -155,3 +164,40 @@ def smollm() -> Path:
     assert found is not None
     assert found.origin is not None
     return next(Path(found.origin).parent.glob("*.gguf"))
+
+
+@pytest.fixture
+def reply() -> Callable[[str], str]:
+    """Text of a scripted reply: written by hand in the form of a capable model's, none of them by a model."""
+    return lambda name: next(REPLIES.glob(f"scripted_{name}.*")).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def context() -> Callable[..., Context]:
+    """A context of the seeds and the published leaderboard; fields can be given otherwise."""
+    seeds: dict[str, Any] = {
+        "protocol": "quick",
+        "standings": {},
+        "published": read_leaderboard(PUBLISHED),
+        "noise": {},
+        "history": (),
+        "under_way": (),
+        "variants": seed_variants(),
+        "genomes": SEED_GENOMES,
+        "seed": 0,
+        "forced_parent": BASELINE,
+    }
+    return lambda **fields: Context(**(seeds | fields))
+
+
+@pytest.fixture
+def record() -> Callable[..., Record]:
+    """What the archive would hold of an ask."""
+
+    def make(ask: Ask, number: int = 1, **fields: Any) -> Record:
+        given = {"status": Status.REJECTED, "protocol": "quick", "protocol_hash": "0", **fields}
+        return Record(
+            number=number, created="2026-01-01T00:00:00+00:00", proposal=ask.proposal, exchanges=ask.exchanges, **given
+        )
+
+    return make
