@@ -79,7 +79,11 @@ def check_finite(bench: Bench) -> Finding:
         grads = bench.client.backward(reply.call, {"o": torch.ones_like(reply.o)}, inputs)
         bench.client.release(reply.call)
         named = zip(bench.signature.inputs, grads, strict=True)
-        for name, x in (("o", reply.o), ("S", reply.S), *((f"the gradient of {n}", g) for n, g in named if g is not None)):
+        for name, x in (
+            ("o", reply.o),
+            ("S", reply.S),
+            *((f"the gradient of {n}", g) for n, g in named if g is not None),
+        ):
             if not x.isfinite().all():
                 bad = int((~x.isfinite()).sum())
                 return failed("finite", f"{name} has {bad} of {x.numel()} entries that are not finite", case.evidence())
@@ -115,7 +119,7 @@ def check_determinism(bench: Bench, fresh: Bench) -> Finding:
     for again, client in ((1, bench.client), (2, bench.client), (3, fresh.client), (4, bench.client)):
         order = list(zip(cases, drawn, first, strict=True))
         for case, inputs, reply in reversed(order) if again % 2 else order:
-            repeat = client.forward(inputs, grad=again == 2)  # noqa: PLR2004 - training and scoring must agree too
+            repeat = client.forward(inputs, grad=again == 2)
             client.release(repeat.call)
             gap = max(distance(repeat.o, reply.o), distance(repeat.S, reply.S))
             if gap and gap > bench.tolerance(inputs, reply.o) + bench.tolerance_of_state(inputs, reply.S):
@@ -133,7 +137,9 @@ def check_batch(bench: Bench) -> Finding:
         B = case.shape[0]
         order = torch.randperm(B, generator=torch.Generator().manual_seed(case.seed))
         half = torch.arange(B) < B // 2
-        mixed = tuple(torch.where(half.view(-1, *[1] * (x.dim() - 1)), x, y) for x, y in zip(inputs, others, strict=True))
+        mixed = tuple(
+            torch.where(half.view(-1, *[1] * (x.dim() - 1)), x, y) for x, y in zip(inputs, others, strict=True)
+        )
         trials = {
             "other sequences in its batch": (bench.o(mixed)[half], o[half]),
             "its place in the batch": (bench.o(tuple(x[order] for x in inputs)), o[order]),
@@ -142,7 +148,9 @@ def check_batch(bench: Bench) -> Finding:
         for what, (got, expected) in trials.items():
             gap = distance(got, expected)
             if gap and gap > bench.tolerance(inputs, o):
-                return failed("batch", f"a sequence's output depends on {what} ({gap:.2g})", case.evidence() | {"max_abs": gap})
+                return failed(
+                    "batch", f"a sequence's output depends on {what} ({gap:.2g})", case.evidence() | {"max_abs": gap}
+                )
     return passed("batch", "sequences of a batch do not affect each other")
 
 

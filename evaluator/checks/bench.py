@@ -30,7 +30,13 @@ class Case:
     def evidence(self) -> dict[str, object]:
         """What is needed to draw the inputs again."""
         dtype = str(self.dtype).removeprefix("torch.")
-        return {"length": self.shape[2], "shape": list(self.shape), "regime": self.regime, "dtype": dtype, "seed": self.seed}
+        return {
+            "length": self.shape[2],
+            "shape": list(self.shape),
+            "regime": self.regime,
+            "dtype": dtype,
+            "seed": self.seed,
+        }
 
 
 @dataclass
@@ -62,7 +68,7 @@ class Bench:
 
     def step_size(self, inputs: tuple[Tensor, ...]) -> float:
         """A step for central differences that suits the precision the kernel works in."""
-        return float(resolution_of(self.o(inputs))) ** (1 / 3)
+        return float(resolution_of(self.o(inputs)) ** (1 / 3))
 
     def _tolerance(self, inputs: tuple[Tensor, ...], expected: Tensor, of: Callable[[Reply], Tensor]) -> float:
         resolution = resolution_of(expected)

@@ -110,7 +110,9 @@ def check_prefix(bench: Bench) -> Finding:
             gap = differences(part, whole[:, :, :cut])
             if float(gap.max()) > tolerance:
                 position = _first(gap == gap.max())[1]
-                message = f"the first {cut} positions alone give another output at {position} than as part of {case.shape[2]}"
+                message = (
+                    f"the first {cut} positions alone give another output at {position} than as part of {case.shape[2]}"
+                )
                 evidence = {"cut": cut, "position": position, "max_abs": float(gap.max()), "tolerance": tolerance}
                 return failed("prefix", f"{message} (max |Δ| {float(gap.max()):.2g})", case.evidence() | evidence)
     return passed("prefix", "a truncated run equals the prefix of the full run")

@@ -20,7 +20,7 @@ def check_complexity(bench: Bench) -> Finding:
         costs.append(bench.client.forward(inputs, count=True).work)
         if len(costs) > 1:
             slope = math.log2(max(costs[-1], 1) / max(costs[-2], 1))
-        if len(costs) > 2 and slope < CLEARLY_LINEAR:  # noqa: PLR2004
+        if len(costs) > 2 and slope < CLEARLY_LINEAR:
             break
     measured = dict(zip(map(str, LENGTHS), costs, strict=False))
     if slope > EXPONENT:

@@ -29,12 +29,14 @@ def check_gradients(bench: Bench, tree: ast.Module) -> Finding:
     if missing:
         message = f"no gradient reaches {', '.join(missing)}, though the output depends on it"
         return failed("gradients", message, case.evidence() | {"inputs": missing})
-    if unused and "v" in unused or len(unused) == len(inputs):
+    if (unused and "v" in unused) or len(unused) == len(inputs):
         return failed("gradients", "the output does not depend on v", case.evidence() | {"inputs": unused})
     if finding := _against_differences(bench, case, inputs, grads, weights, by_hand=_defines_backward(tree)):
         return finding
     if unused:
-        return warned("gradients", f"the output does not depend on {', '.join(unused)}", case.evidence() | {"inputs": unused})
+        return warned(
+            "gradients", f"the output does not depend on {', '.join(unused)}", case.evidence() | {"inputs": unused}
+        )
     return passed("gradients", f"gradients reach {', '.join(reached)} and agree with finite differences")
 
 
@@ -74,7 +76,13 @@ def _against_differences(
 
 
 def _error(
-    bench: Bench, inputs: tuple[Tensor, ...], grads: list[Tensor | None], weights: Tensor, index: int, step: float, seed: int
+    bench: Bench,
+    inputs: tuple[Tensor, ...],
+    grads: list[Tensor | None],
+    weights: Tensor,
+    index: int,
+    step: float,
+    seed: int,
 ) -> float:
     """Relative error of one directional derivative, against the size that it typically has."""
     x, grad = inputs[index], grads[index]

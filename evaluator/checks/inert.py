@@ -17,11 +17,10 @@ def inert_tasks(bench: Bench, parent: Bench, shapes: Mapping[Task, Shape]) -> tu
     if bench.signature != parent.signature:
         return ()
     verdicts: dict[Shape, bool] = {}
-    for shape in shapes.values():
-        small = (min(shape[0], 2), *shape[1:])
-        if small not in verdicts:
-            verdicts[small] = all(_agree(bench, parent, Case(small, name, torch.float64, 151)) for name in REGIMES)
-    return tuple(task for task, shape in shapes.items() if verdicts[(min(shape[0], 2), *shape[1:])])
+    small: dict[Task, Shape] = {task: (min(B, 2), H, L, Dk, Dv) for task, (B, H, L, Dk, Dv) in shapes.items()}
+    for shape in dict.fromkeys(small.values()):
+        verdicts[shape] = all(_agree(bench, parent, Case(shape, name, torch.float64, 151)) for name in REGIMES)
+    return tuple(task for task, shape in small.items() if verdicts[shape])
 
 
 def _agree(bench: Bench, parent: Bench, case: Case) -> bool:

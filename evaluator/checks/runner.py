@@ -4,6 +4,7 @@ import ast
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from typing import Literal
 
 from evaluator import fence
 from evaluator.checks import behaviour, causality, complexity, gradients, signature
@@ -43,7 +44,7 @@ def check(
         running = _Running(variant, sandbox, tree, parent, shapes or {})
         findings += list(running.findings())
         inert, print_ = running.inert, running.fingerprint
-    verdict = "fail" if any(finding.status == "fail" for finding in findings) else "pass"
+    verdict: Literal["pass", "fail"] = "fail" if any(finding.status == "fail" for finding in findings) else "pass"
     return CheckReport(
         name=variant.name,
         verdict=verdict,
@@ -100,7 +101,7 @@ class _Running:
                 yield failed(FAILURES.get(error.failure.kind, "crash"), error.failure.message, {})
 
     def _checks(self, stack: ExitStack, bench: Bench) -> Iterator[Callable[[], Finding]]:
-        distinct = tuple(dict.fromkeys((min(B, 2), *rest) for B, *rest in self.shapes.values()))
+        distinct = tuple(dict.fromkeys((min(B, 2), H, L, Dk, Dv) for B, H, L, Dk, Dv in self.shapes.values()))
         yield lambda: behaviour.check_shapes(bench)
         yield lambda: behaviour.check_lengths(bench)
         yield lambda: behaviour.check_finite(bench)

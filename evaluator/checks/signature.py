@@ -12,7 +12,9 @@ def check_definition(tree: ast.Module, signature: KernelSignature) -> Finding:
     parameters = _parameters(tree, signature.function)
     wanted = [*signature.inputs, "chunk_size"]
     if parameters is None:
-        return failed("signature", f"the file defines no function {signature.function}", {"function": signature.function})
+        return failed(
+            "signature", f"the file defines no function {signature.function}", {"function": signature.function}
+        )
     names, free = parameters
     if names[: len(wanted)] == wanted and len(names) - len(wanted) <= free:
         return passed("signature", f"{signature.function}({', '.join(names)})")
@@ -23,7 +25,7 @@ def check_definition(tree: ast.Module, signature: KernelSignature) -> Finding:
 
 
 def _parameters(tree: ast.Module, function: str) -> tuple[list[str], int] | None:
-    """Names of the parameters, and how many of those at the end have a default; None where there is no such function."""
+    """Names of the parameters, and how many have a default; None where there is no such function."""
     found = None
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == function:

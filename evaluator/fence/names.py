@@ -8,14 +8,20 @@ from functools import cache
 import torch
 import torch.nn.functional as F
 
-ALLOWED_BUILTINS = frozenset(
+
+def words(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(text.split())
+
+
+ALLOWED_BUILTINS = words(
     """
     abs all any bool bytes callable classmethod complex dict divmod enumerate filter float frozenset int isinstance
     issubclass iter len list map max min next object pow print property range repr reversed round set slice sorted
     staticmethod str sum super tuple type zip NotImplemented Ellipsis
     ArithmeticError AssertionError AttributeError Exception FloatingPointError ImportError IndexError KeyError
     LookupError NotImplementedError OverflowError RuntimeError StopIteration TypeError ValueError ZeroDivisionError
-    """.split()
+    """
 )
 
 MEMBERS: dict[str, frozenset[str]] = {
@@ -28,11 +34,11 @@ MEMBERS: dict[str, frozenset[str]] = {
     "functools": frozenset({"partial", "reduce", "wraps"}),
     "itertools": frozenset({"accumulate", "chain", "count", "islice", "pairwise", "product", "repeat", "zip_longest"}),
     "operator": frozenset({"add", "itemgetter", "matmul", "mul", "neg", "sub", "truediv"}),
-    "typing": frozenset(
+    "typing": words(
         """
         Annotated Any Callable ClassVar Dict Final Generic Iterable Iterator List Literal Mapping NamedTuple NewType
         Optional Protocol Self Sequence Set TYPE_CHECKING Tuple Type TypeAlias TypeVar Union cast
-        """.split()
+        """
     ),
     "torch.amp": frozenset({"autocast"}),
     "torch.autograd": frozenset({"Function", "enable_grad", "grad", "no_grad"}),
@@ -48,18 +54,18 @@ WHOLE = ("math", "torch", "torch.fft", "torch.linalg", "torch.nn", "torch.nn.fun
 
 ALLOWED_MODULES = frozenset({*MEMBERS, *WHOLE})
 
-TORCH_VALUES = frozenset(
+TORCH_VALUES = words(
     """
     Generator Size Tensor autocast block_diag broadcast_shapes broadcast_tensors can_cast contiguous_format
     device dtype enable_grad finfo iinfo inference_mode is_floating_point is_tensor e inf nan newaxis no_grad pi
     preserve_format promote_types result_type strided tensor as_tensor vmap is_grad_enabled get_default_dtype
     FloatTensor DoubleTensor HalfTensor BFloat16Tensor LongTensor IntTensor BoolTensor
-    """.split()
+    """
 )
 TORCH_REFUSED = frozenset({"from_file", "frombuffer", "from_numpy", "from_dlpack", "init_num_threads"})
 FUNCTIONAL_REFUSED = frozenset({"boolean_dispatch", "handle_torch_function", "has_torch_function"})
 
-ATTRIBUTES_REFUSED = frozenset(
+ATTRIBUTES_REFUSED = words(
     """
     apply_ ag_await ag_code ag_frame backward cr_await cr_code cr_frame cr_origin ctypes data_ptr dump dumps
     f_back f_builtins f_code f_globals f_locals f_trace format_map func_globals gi_code gi_frame gi_yieldfrom grad
@@ -67,12 +73,12 @@ ATTRIBUTES_REFUSED = frozenset(
     register_forward_hook register_forward_pre_hook register_full_backward_hook register_hook
     register_post_accumulate_grad_hook register_prehook retain_grad save set_ share_memory_ storage tb_frame tb_next
     tofile typed_storage untyped_storage with_traceback
-    """.split()
+    """
 )
 """Attributes through which a value leads out of the computation: to frames, graphs, storage, files and hooks."""
 
-OPEN_DUNDERS = frozenset(
-    "__call__ __enter__ __exit__ __getitem__ __init__ __iter__ __len__ __next__ __post_init__ __repr__".split()
+OPEN_DUNDERS = words(
+    "__call__ __enter__ __exit__ __getitem__ __init__ __iter__ __len__ __next__ __post_init__ __repr__"
 )
 """Special methods that a class in a variant may define."""
 

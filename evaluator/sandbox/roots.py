@@ -1,6 +1,5 @@
 """What a candidate may read: the interpreter, its packages, the system's libraries, and our two packages."""
 
-import os
 import site
 import sys
 import sysconfig
@@ -56,7 +55,7 @@ def _own() -> tuple[Path, Path]:
 
 def _outermost(paths: Iterable[str]) -> list[str]:
     """Both the path as named and where links lead, without what lies inside another of them."""
-    found = {form for path in paths for form in (os.path.abspath(path), os.path.realpath(path))}
+    found = {form for path in paths for form in (str(Path(path).absolute()), str(Path(path).resolve()))}
     return sorted(path for path in found if not any(str(parent) in found for parent in Path(path).parents))
 
 

@@ -68,7 +68,7 @@ def guards(pid: int, *, device_files: bool) -> dict[str, Guard]:
         "openat": ((Test(2, WRITING, 0),),),
     }
     if device_files:
-        int_is |= {name: ((),) for name in ("open", "openat", "ioctl")}
+        int_is |= dict.fromkeys(("open", "openat", "ioctl"), ((),))
     return int_is
 
 

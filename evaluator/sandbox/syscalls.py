@@ -1,6 +1,6 @@
 """Numbers of the system calls that a candidate may make, per architecture.
 
-Source: the kernel's asm/unistd_64.h and asm-generic/unistd.h. Calls that a table lacks do not exist on that architecture.
+Source: the kernel's asm/unistd_64.h and asm-generic/unistd.h. What a table lacks does not exist there.
 """
 
 # fmt: off

@@ -13,7 +13,6 @@ import select
 import signal
 import socket
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,9 +45,6 @@ class Template:
     def serve(self) -> None:
         """Run until archer closes the socket, then take every candidate along."""
         self._tell(event="ready")
-        worker.warm_up()
-        gc.collect()
-        gc.freeze()  # else a collection in a child copies every page it touches
         while self._turn():
             self._watch()
         for candidate in self.candidates.values():
@@ -70,7 +66,11 @@ class Template:
         if not message:
             return False
         order = json.loads(message)
-        if order["op"] == "spawn":
+        if order["op"] == "warm up":
+            worker.warm_up()
+            gc.collect()
+            gc.freeze()  # else a collection in a child copies every page it touches
+        elif order["op"] == "spawn":
             self._spawn(order, *fds)
         elif order["name"] in self.candidates:
             self._kill(self.candidates[order["name"]], order["reason"])

@@ -63,7 +63,7 @@ def run_training(
         _garbage(str(error))
     finally:
         watch.cancel()
-    _garbage(f"more than {PROGRESS_CAP} reports of progress")
+    raise VariantFailed(Failure(kind="garbage", message=f"more than {PROGRESS_CAP} reports of progress"))
 
 
 def _weights(body: Mapping[str, Any], weights: dict[str, Tensor]) -> dict[str, Tensor]:

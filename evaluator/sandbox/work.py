@@ -5,20 +5,22 @@ from typing import Any
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from evaluator.fence.names import words
+
 CALL = 50
 """What an operation costs on top of the numbers it computes."""
 
 PRODUCTS = frozenset({"mm", "bmm", "addmm", "baddbmm", "mv", "dot"})
-REDUCTIONS = frozenset(
-    "all amax amin any argmax argmin linalg_vector_norm logsumexp max mean median min norm prod sort std sum topk var".split()
+REDUCTIONS = words(
+    "all amax amin any argmax argmin linalg_vector_norm logsumexp max mean median min norm prod sort std sum topk var"
 )
 
 
-class WorkCounter(TorchDispatchMode):
+class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Adds up, over tensor operations, the numbers computed: the terms of a product, the inputs of a reduction."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.work = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

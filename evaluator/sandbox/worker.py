@@ -20,11 +20,14 @@ from torch import Tensor
 
 from evaluator.fence import ALLOWED_BUILTINS, ALLOWED_MODULES
 from evaluator.kernel import Kernel
+from evaluator.sandbox.attacks import attempt
 from evaluator.sandbox.frames import Channel, PeerGone
 from evaluator.sandbox.work import WorkCounter
 
 REQUEST_CAP = 2**36
 MESSAGE_CAP = 4000
+
+Answer = tuple[dict[str, Any], dict[str, Tensor]]
 
 
 def prepare() -> None:
@@ -56,14 +59,15 @@ def _serve_kernel(channel: Channel, device: str) -> None:
     server: KernelServer | None = None
     while True:
         body, tensors = channel.receive(REQUEST_CAP)
+        reply: dict[str, Any] = {}
+        out: dict[str, Tensor] = {}
         try:
             if server is None:
                 server = KernelServer(load_kernel(body["name"], body["source"], body["function"]), device)
-                reply, out = {}, {}
             else:
                 reply, out = server.answer(body, tensors)
         except Exception as error:  # noqa: BLE001 - any exception of the variant's is an answer
-            reply, out = describe(error), {}
+            reply = describe(error)
         channel.send({"nonce": body["nonce"], **reply}, out)
 
 
@@ -74,7 +78,7 @@ class KernelServer:
         self.kernel, self.device = kernel, device
         self.graphs: dict[str, tuple[list[Tensor], list[Tensor]]] = {}
 
-    def answer(self, body: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    def answer(self, body: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Answer:
         """The reply to one request, as a body and tensors."""
         for call in body["released"]:
             self.graphs.pop(call, None)
@@ -83,7 +87,7 @@ class KernelServer:
             return self._forward(body, list(moved.values()))
         return {}, self._backward(body["call"], moved)
 
-    def _forward(self, body: Mapping[str, Any], inputs: list[Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    def _forward(self, body: Mapping[str, Any], inputs: list[Tensor]) -> Answer:
         counter = WorkCounter()
         random_state = torch.get_rng_state() if body["echo"] else None
         with torch.set_grad_enabled(body["grad"]), counter if body["count"] else nullcontext():
@@ -126,7 +130,7 @@ def _kind(value: Any) -> str:
 
 
 def _serve_training(channel: Channel, device: str) -> None:
-    from evaluator import training  # noqa: PLC0415 - imported by the template, and by it only where one trains
+    from evaluator import training  # imported before the fork, and only where one trains
 
     body, data = channel.receive(REQUEST_CAP)
 
@@ -142,7 +146,17 @@ def _serve_training(channel: Channel, device: str) -> None:
         channel.send({"weights": True}, weights)
 
 
-MODES: dict[str, Callable[[Channel, str], None]] = {"kernel": _serve_kernel, "train": _serve_training}
+def _serve_attacks(channel: Channel, device: str) -> None:
+    while True:
+        body, _ = channel.receive(REQUEST_CAP)
+        channel.send({"stopped": attempt(body["attacks"], body["decoy"])}, {})
+
+
+MODES: dict[str, Callable[[Channel, str], None]] = {
+    "kernel": _serve_kernel,
+    "train": _serve_training,
+    "attack": _serve_attacks,
+}
 
 
 def load_kernel(name: str, source: str, function: str) -> Kernel:
