@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 
-from evaluator.fingerprint import Fingerprint, same
+from evaluator.checks.fingerprint import Fingerprint, same
 
 from archive.store import Archive
 from variants.contract import Variant

@@ -12,10 +12,10 @@ from evaluator.checks.bench import Bench
 from evaluator.checks.findings import failed, passed
 from evaluator.checks.inert import inert_tasks
 from evaluator.checks.inputs import Shape
-from evaluator.fingerprint import Fingerprint, fingerprint
+from evaluator.checks.fingerprint import Fingerprint, fingerprint
 from evaluator.outcomes import CheckName, CheckReport, Finding
 from evaluator.sandbox import Limits, Sandbox, VariantFailed
-from evaluator.scope import check_scope
+from evaluator.checks.scope import check_scope
 from variants.contract import Task, Variant
 
 LIMITS = Limits(wall_seconds=20.0, cpu_seconds=120)
