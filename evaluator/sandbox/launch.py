@@ -37,16 +37,17 @@ def start(grade: Grade, folder: Path, control: socket.socket, device: str) -> su
     command = [*_python(packages, control.fileno(), grade, layers, device)]
     if grade is Grade.A:
         command = [*_bubblewrap(readable, home, devices), *command]
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=(folder / "template.log").open("wb"),
-        env=_environment(home),
-        cwd=home,
-        pass_fds=(control.fileno(),),
-        start_new_session=True,
-    )
+    with (folder / "template.log").open("wb") as log:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            env=_environment(home),
+            cwd=home,
+            pass_fds=(control.fileno(),),
+            start_new_session=True,
+        )
 
 
 def _python(packages: Path, control: int, grade: Grade, layers: Layers, device: str) -> list[str]:
