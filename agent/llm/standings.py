@@ -13,6 +13,7 @@ from evaluator.protocol import PROTOCOLS
 from variants.contract import BASELINE, CHUNK_SIZE, REFERENCE, TASKS, Task
 
 CEILING = 0.99
+FEWEST_REPLICATES = 3
 
 
 def measured_rows(context: Context, parents: Iterable[str]) -> tuple[Row, ...]:
@@ -57,7 +58,7 @@ def noise_lines(context: Context) -> tuple[str, ...]:
 
 
 def published_noise(context: Context) -> tuple[float, float, int] | None:
-    """Standard deviation, largest difference and number of published Memorize scores that are the baseline's own."""
+    """Standard deviation, largest difference and number of published Memorize scores that the baseline shares."""
     if BASELINE not in context.published.index:
         return None
     own = float(context.published.loc[BASELINE, "Memorize"])  # type: ignore[arg-type]
@@ -66,7 +67,7 @@ def published_noise(context: Context) -> tuple[float, float, int] | None:
         for name, genome in context.genomes.items()
         if name != BASELINE and name in context.published.index and genome.first_chunk == Genome()
     ]
-    if not inert:
+    if len(inert) < FEWEST_REPLICATES:
         return None
     return stdev([own, *inert]), max(abs(value - own) for value in inert), len(inert)
 

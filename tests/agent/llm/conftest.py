@@ -34,7 +34,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        answer = self.server.next(json.loads(body), dict(self.headers))
+        answer = self.server.next(json.loads(body), {k.lower(): v for k, v in self.headers.items()})
         answer(self)
 
     def do_GET(self) -> None:
