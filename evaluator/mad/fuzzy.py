@@ -8,7 +8,6 @@ import torch
 from evaluator.mad.examples import IGNORED, Bools, Examples, Ints, Split, first_occurrence
 from evaluator.mad.settings import MOTIF_SIZE, Setting
 
-
 _BLOCK = 512
 """Rows made at a time: few enough for the many arrays of a block to stay in the cache."""
 
