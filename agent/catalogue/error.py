@@ -39,11 +39,11 @@ class TanhError(ErrorMechanism):
     mechanism: Literal["tanh_error"] = "tanh_error"
     bound: float = grid(1, 0.25, 0.5, 1, 2)
     idea: ClassVar[str] = "tanh_error"
-    formula: ClassVar[str] = "u_i ← {bound_x}tanh(u_i / {bound})"
+    formula: ClassVar[str] = "u_i ← {bound_x}tanh(u_i{bound_over})"
     why: ClassVar[str] = (
         "Small errors stay exact, outliers saturate: the delta rule where it is reliable, robust where it is not."
     )
-    code: ClassVar[str] = "u_i = {bound_times}(u_i / {bound}).tanh()"
+    code: ClassVar[str] = "u_i = {bound_times}torch.tanh(u_i{bound_over})"
 
 
 class ClippedError(ErrorMechanism):

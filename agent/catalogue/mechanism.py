@@ -15,8 +15,8 @@ def grid(default: float, *values: float) -> Any:
 class Mechanism(BaseModel):
     """Base of all mechanisms. The docstring of each is its title; the texts below are filled with its parameters.
 
-    A parameter `p` stands in them as `{p}`; as a factor, which vanishes where it is 1, as `{p_times}` in code and
-    `{p_x}` in formulas.
+    A parameter `p` stands in them as `{p}`; where 1 is to vanish, as `{p_times}` (factor), `{p_over}` (divisor) and
+    `{p_power}` (exponent) in code, `{p_x}` (factor) and `{p_exp}` (exponent) in formulas.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,6 +68,10 @@ class Mechanism(BaseModel):
         words = dict(names)
         for name, value in self.parameters.items():
             words[name] = f"{value:g}"
-            words[f"{name}_times"] = "" if value == 1 else f"{value:g} * "
-            words[f"{name}_x"] = "" if value == 1 else f"{value:g} "
+            vanish = value == 1
+            words[f"{name}_times"] = "" if vanish else f"{value:g} * "
+            words[f"{name}_over"] = "" if vanish else f" / {value:g}"
+            words[f"{name}_power"] = "" if vanish else f" ** {value:g}"
+            words[f"{name}_x"] = "" if vanish else f"{value:g} "
+            words[f"{name}_exp"] = "" if vanish else f"^{value:g}"
         return textwrap.dedent(text).strip("\n").format(**words)

@@ -37,13 +37,13 @@ class PowerScores(ScoreMechanism):
     mechanism: Literal["power_scores"] = "power_scores"
     power: float = grid(2, 1, 2, 4)
     idea: ClassVar[str] = "power_attention"
-    formula: ClassVar[str] = "attn = mask({q} {k}ᵀ |cos({q}, {k})|^{power})"
+    formula: ClassVar[str] = "attn = mask({q} {k}ᵀ |cos({q}, {k})|{power_exp})"
     why: ClassVar[str] = (
         "A full match keeps its score and a partial one loses it: sharp as softmax, yet linear in the errors."
     )
     code: ClassVar[str] = """
         cosine = F.normalize({q}, dim=-1, eps=1e-6) @ F.normalize({k}, dim=-1, eps=1e-6).mT  # [B, H, C, C]
-        attn = ({q} @ {k}.mT * cosine.abs().clamp(min=1e-6) ** {power}).masked_fill(future, 0)
+        attn = ({q} @ {k}.mT * cosine.abs().clamp(min=1e-6){power_power}).masked_fill(future, 0)
     """
 
 

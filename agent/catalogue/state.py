@@ -44,11 +44,11 @@ class SoftCap(Mechanism):
     mechanism: Literal["soft_cap"] = "soft_cap"
     bound: float = grid(4, 1, 2, 4, 8)
     idea: ClassVar[str] = "soft_capped_state_update"
-    formula: ClassVar[str] = "S ← {bound_x}tanh(S / {bound})"
+    formula: ClassVar[str] = "S ← {bound_x}tanh(S{bound_over})"
     why: ClassVar[str] = (
         "No single cell can dominate a read, and cells well below the bound are as the delta rule left them."
     )
-    code: ClassVar[str] = "S = {bound_times}(S / {bound}).tanh()"
+    code: ClassVar[str] = "S = {bound_times}torch.tanh(S{bound_over})"
 
 
 class ReadoutMechanism(Mechanism):

@@ -42,11 +42,11 @@ class BetaGate(WriteMechanism):
     mechanism: Literal["beta_gate"] = "beta_gate"
     power: float = grid(1, 0.5, 1, 2)
     idea: ClassVar[str] = "beta_gated_state_update"
-    formula: ClassVar[str] = "written = β_t^{power} u_t"
+    formula: ClassVar[str] = "written = β_t{power_exp} u_t"
     why: ClassVar[str] = (
         "What the layer marks as unimportant may help inside its chunk and still not enter long-term memory."
     )
-    code: ClassVar[str] = "gate = beta[:, :, i, :, None].clamp(min=1e-6) ** {power}  # [B, H, C, 1]"
+    code: ClassVar[str] = "gate = beta[:, :, i, :, None].clamp(min=1e-6){power_power}  # [B, H, C, 1]"
 
 
 class RecentWrite(WriteMechanism):
@@ -73,7 +73,11 @@ class RobustWrite(WriteMechanism):
     idea: ClassVar[str] = "robust_state_update"
     formula: ClassVar[str] = "written = u_t / (1 + ‖u_t‖² / ({scale}² Dv))"
     why: ClassVar[str] = "Noise tokens give large errors that teach nothing; their pull on the state goes back to zero."
-    code: ClassVar[str] = "gate = 1 / (1 + u_i.square().mean(-1, keepdim=True) / {scale}**2)  # [B, H, C, 1]"
+    code: ClassVar[str] = "gate = 1 / (1 + u_i.square().mean(-1, keepdim=True){over})  # [B, H, C, 1]"
+
+    def fill(self, text: str, **names: str) -> str:
+        """`{over}` divides by the square of the scale."""
+        return super().fill(text, over="" if self.scale == 1 else f" / {self.scale**2:g}", **names)
 
 
 class NovelKeyWrite(WriteMechanism):

@@ -3,9 +3,10 @@
 Per task, a Bayesian linear regression: score = level of the protocol + sum of the mechanisms' effects + noise. Effects
 start at 0 ± τ, τ being a typical effect on the published board. Published rows count by their difference to the
 published baseline, with an extra variance τ² because the protocol is another; rows measured under the protocol count in
-full, but for the noise of their seeds and a variance (τ/2)² for what is not additive. A child is predicted from its
-parent's measured score and the effects of what changed. On a task of one chunk only mechanisms that reach the first
-chunk have effects, and a child with its parent's first chunk has its parent's score, exactly.
+full, but for the noise of their seeds and a variance (τ/2)² for what is not additive. Before anything is measured, the
+level of a protocol other than the published one is some share of the published level, any share alike. A child is
+predicted from its parent's measured score and the effects of what changed. On a task of one chunk only mechanisms that
+reach the first chunk have effects, and a child with its parent's first chunk has its parent's score, exactly.
 """
 
 from dataclasses import dataclass
@@ -28,7 +29,8 @@ COLUMN: dict[str, int] = {
     for index, kind in enumerate((kind for kinds in CATALOGUE.values() for kind in kinds), start=1)
 }
 """Column of each mechanism in the design; column 0 is the level of the protocol."""
-LEVEL_DEVIATION = 0.25
+LEVEL_DEVIATION = 0.05
+"""Of the level under the published protocol; under another it is the published level times a uniform share."""
 LEAST_EFFECT = 0.01
 EIGHTY = 1.2816
 """Half of an 80 % interval, in standard deviations."""
@@ -63,7 +65,7 @@ class Estimator:
     """Effects per task, learned once from both boards."""
 
     def __init__(self, board: Board, published: Board, genomes: dict[str, Genome]) -> None:
-        """`board`: measured under the protocol that is predicted for; may be without scores."""
+        """`board`: measured under the protocol that is predicted for; may be without scores, or the published one."""
         self._board = board
         self._published = published
         self._genomes = genomes
@@ -108,9 +110,8 @@ class Estimator:
     def _learn(self, task: Task) -> Effects:
         known = {name: gap for name in self._published.scores if (gap := self._published_gap(name, task)) is not None}
         typical = max(LEAST_EFFECT, 1.48 * median(abs(gap) for gap in known.values())) if known else 0.1
-        baseline = self._published.mean(BASELINE, task)
         rows, values, variances, scored = [], [], [], set[str]()
-        for name, gap in known.items():
+        for name, gap in known.items() if self._board != self._published else ():
             rows.append(_row(self._seen(task, self._genomes[name])))
             values.append(gap)
             variances.append(2 * self._published.spreads[task].deviation ** 2 + typical**2)
@@ -121,9 +122,15 @@ class Estimator:
                 values.append(scores[task].mean)
                 variances.append(self._deviation(task) ** 2 / scores[task].n + (typical / 2) ** 2)
                 scored |= {found.mechanism for found in self._genomes[name].mechanisms.values()}
-        level = 0.5 if baseline is None else baseline
-        mean, covariance = _posterior(rows, values, variances, level, typical)
+        mean, covariance = _posterior(rows, values, variances, self._level(task), typical)
         return Effects(mean, covariance, typical, frozenset(scored))
+
+    def _level(self, task: Task) -> tuple[float, float]:
+        """Mean and standard deviation of the protocol's level before anything is measured."""
+        known = self._published.mean(BASELINE, task)
+        if known is not None and self._board.protocol == self._published.protocol:
+            return known, LEVEL_DEVIATION
+        return (known or 1.0) / 2, (known or 1.0) / 12**0.5
 
     def _published_gap(self, name: str, task: Task) -> float | None:
         return gaps(self._published, name, BASELINE).get(task) if name in self._genomes and name != BASELINE else None
@@ -138,15 +145,15 @@ class Estimator:
 
 
 def _posterior(
-    rows: list[Vector], values: list[float], variances: list[float], level: float, typical: float
+    rows: list[Vector], values: list[float], variances: list[float], level: tuple[float, float], typical: float
 ) -> tuple[Vector, NDArray[np.float64]]:
     """Mean and covariance of level and effects, given rows of the design with values of known variance."""
     columns = 1 + len(COLUMN)
-    prior = np.diag([LEVEL_DEVIATION**-2, *[typical**-2] * len(COLUMN)])
+    prior = np.diag([level[1] ** -2, *[typical**-2] * len(COLUMN)])
     x, y, weight = np.array(rows).reshape(-1, columns), np.array(values), 1 / np.array(variances)
     precision = prior + x.T @ (weight[:, None] * x)
     covariance: NDArray[np.float64] = np.asarray(np.linalg.inv(precision), dtype=np.float64)
-    mean: Vector = covariance @ (prior @ (level * _level()) + x.T @ (weight * y))
+    mean: Vector = covariance @ (prior @ (level[0] * _level()) + x.T @ (weight * y))
     return mean, covariance
 
 

@@ -23,7 +23,7 @@ MEAN_WEIGHT = 0.1
 
 @dataclass(frozen=True)
 class Candidate:
-    """A genome that nobody has proposed yet, with its parents and what it is expected to score."""
+    """A genome that nobody has proposed yet, with its parents and what it is expected to score on the board."""
 
     genome: Genome
     parent: str
@@ -45,10 +45,10 @@ class EvolveProposer:
         chance = random.Random(context.seed)
         board, published = best_board(context), published_board(context)
         genomes = {**SEED_GENOMES, **context.genomes}
-        estimator = Estimator(measured_board(context), published, genomes)
-        candidates = self._candidates(context, board, genomes, estimator, chance)
+        candidates = self._candidates(context, board, genomes, Estimator(board, published, genomes), chance)
         best = max(candidates, key=lambda candidate: _promise(candidate, board, chance))
-        return Ask(_proposal(best, len(candidates), context, board, genomes))
+        expected = Estimator(measured_board(context), published, genomes).predict(best.genome, best.parent)
+        return Ask(_proposal(best, len(candidates), expected, context, board, genomes))
 
     def _candidates(
         self, context: Context, board: Board, genomes: dict[str, Genome], estimator: Estimator, chance: random.Random
@@ -97,7 +97,12 @@ def _promise(candidate: Candidate, board: Board, chance: random.Random) -> float
 
 
 def _proposal(
-    chosen: Candidate, candidates: int, context: Context, board: Board, genomes: Mapping[str, Genome]
+    chosen: Candidate,
+    candidates: int,
+    expected: Mapping[Task, Estimate],
+    context: Context,
+    board: Board,
+    genomes: Mapping[str, Genome],
 ) -> Proposal:
     child, parent = chosen.genome, chosen.parent
     made = wording.changes(genomes[parent], child)
@@ -112,7 +117,7 @@ def _proposal(
         ),
         motivation=wording.full_motivation(parent, made, child),
         mathematics=wording.mathematics(child),
-        predictions={task: found.prediction() for task, found in chosen.expected.items()},
+        predictions={task: found.prediction() for task, found in expected.items()},
         differences=wording.differences(child, parent, genomes, board, scored),
         next_steps=wording.next_steps(
             made, child, {task: found.mean for task, found in chosen.expected.items()}, board
