@@ -100,7 +100,7 @@ class Attempt:
             known=self._around.twin,
         )
         if report.verdict == "fail":
-            return self._record(ask, proposal, began, Status.REJECTED, _first_failure(report), check=report)
+            return self._record(ask, proposal, began, Status.REJECTED, failures(report), check=report)
         if report.duplicate_of is not None:
             reason = f"computes the same as {report.duplicate_of}"
             return self._record(ask, proposal, began, Status.DUPLICATE, reason, check=report)
@@ -170,9 +170,9 @@ class Attempt:
         self._progress.update(self._index, **changes)
 
 
-def _first_failure(report: CheckReport) -> str:
-    failed = next(finding for finding in report.findings if finding.status == "fail")
-    return f"{failed.check}: {failed.message}"
+def failures(report: CheckReport) -> str:
+    """Every failed check with its counterexample, as one line."""
+    return "; ".join(f"{found.check}: {found.message}" for found in report.findings if found.status == "fail")
 
 
 def _mendable(record: Record) -> bool:

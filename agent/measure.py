@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from agent.attempt import failures
 from agent.report import render_report
 from agent.standing import make_context
 from agent.subject import find_variant
@@ -84,8 +85,7 @@ class Measurement:
             known=self.twins.of_others(self.variant),
         )
         if report.verdict == "fail":
-            reason = "; ".join(f"{f.check}: {f.message}" for f in report.findings if f.status == "fail")
-            return self._measured(began, Status.REJECTED, reason, report)
+            return self._measured(began, Status.REJECTED, failures(report), report)
         specs = trial_specs(self.protocol, self.tasks, self.seeds)
         inherited = {}
         if self.parent.name != self.variant.name:

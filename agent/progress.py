@@ -53,6 +53,10 @@ class Progress:
         if not self._console.is_terminal and after.stage != before.stage:
             self._console.print(f"[{index + 1}/{len(self._lines)}] {after.stage}: {after.name or '…'}", markup=False)
 
+    def stage(self, index: int) -> str:
+        """What proposal `index` is at."""
+        return self._lines[index].stage
+
     def score(self, index: int, task: str, accuracy: float) -> None:
         """Note the newest accuracy of a task."""
         with self._lock:
