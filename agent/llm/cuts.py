@@ -32,6 +32,7 @@ def left_out(whole: Facts, cut: Facts) -> tuple[str, ...]:
         "earlier attempts, the oldest": len(whole.history) - len(cut.history),
         "lower rows measured under this protocol": len(whole.measured) - len(cut.measured),
         "lower published rows": len(whole.published) - len(cut.published),
+        "sentences on the leaderboard": len(whole.insights) - len(cut.insights),
         "mechanisms of the catalogue": len(whole.mechanisms) - len(cut.mechanisms),
     }
     said = [f"{count} {what}" for what, count in counts.items() if count]
@@ -53,6 +54,10 @@ def _measured(keep: int) -> Cut:
 
 def _published(keep: int) -> Cut:
     return lambda facts: facts.model_copy(update={"published": _best(facts.published, keep)})
+
+
+def _insights(keep: int) -> Cut:
+    return lambda facts: facts.model_copy(update={"insights": facts.insights[:keep]})
 
 
 def _mechanisms(keep: int) -> Cut:
@@ -91,5 +96,6 @@ CUTS: tuple[Cut, ...] = (
     _no_base,
     _mechanisms(12),
     _measured(0),
+    _insights(3),
     _history(0),
 )

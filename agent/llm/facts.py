@@ -59,10 +59,8 @@ class Facts(Fact):
     """The baseline's kernel, where the form is code and it is not the parent."""
     measured: tuple[Row, ...]
     published: tuple[Row, ...]
-    noise: tuple[str, ...]
-    leaders: tuple[str, ...]
-    leaders_from: str
-    """Which leaderboard they lead."""
+    insights: tuple[str, ...]
+    """What the leaderboard says, computed: leaders, gaps to the reference, what is only noise."""
     structure: tuple[str, ...]
     history: tuple[str, ...]
     """Earlier attempts, the newest first."""

@@ -1,12 +1,17 @@
 """From what the archive knows to what a prompt says."""
 
+import random
+
+from agent.board import best_board, measured_board, published_board
 from agent.catalogue import CATALOGUE, Genome, Mechanism
 from agent.catalogue.render import formulas
 from agent.context import Context
+from agent.insights import insights
 from agent.llm.facts import Facts, Kernel, MechanismFact
 from agent.llm.past import calibration_lines, history_lines
 from agent.llm.settings import Form
-from agent.llm.standings import leader_lines, measured_rows, noise_lines, published_rows, structure_lines, table_name
+from agent.llm.standings import structure_lines
+from agent.llm.tables import board_rows
 from variants.contract import BASELINE, Layer
 
 FOCUSES: dict[str, str] = {
@@ -33,12 +38,10 @@ def gather(
         parent=parent,
         others=tuple(kernel for kernel in others if kernel.name != BASELINE),
         base=_kernel(context, BASELINE) if shows_base else None,
-        measured=measured_rows(context, parents),
-        published=published_rows(context, parents),
-        noise=noise_lines(context),
-        leaders=leader_lines(context),
-        leaders_from=table_name(context),
-        structure=structure_lines(context),
+        measured=board_rows(measured_board(context), parents),
+        published=board_rows(published_board(context), parents),
+        insights=insights(best_board(context)),
+        structure=structure_lines(context.protocol),
         history=history_lines(context),
         calibration=calibration_lines(context, model),
         under_way=tuple(dict.fromkeys([*context.under_way, *busy])),
@@ -64,9 +67,14 @@ def mechanism_facts(context: Context, parent: str, focus: str) -> tuple[Mechanis
     """Mechanisms that make something new of the parent at some value of their parameters, the focus's slot first."""
     genome = context.genomes[parent]
     known = {found.canonical for found in context.genomes.values()}
-    slots = sorted(CATALOGUE, key=lambda slot: slot != focus)
-    # In turns through the slots, so that a cut leaves some of each.
-    by_slot = [[_fact(slot, kind) for kind in CATALOGUE[slot] if _is_new(genome, slot, kind, known)] for slot in slots]
+    by_slot = [
+        [_fact(slot, kind) for kind in CATALOGUE[slot] if _is_new(genome, slot, kind, known)]
+        for slot in sorted(CATALOGUE, key=lambda slot: slot != focus)
+    ]
+    chance = random.Random(context.seed)
+    for found in by_slot:
+        chance.shuffle(found)
+    # In turns through the slots, so that a cut leaves some of each; shuffled, so that each is left by some asks.
     longest = max(map(len, by_slot), default=0)
     return tuple(found[place] for place in range(longest) for found in by_slot if place < len(found))
 

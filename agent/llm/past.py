@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 
 from agent.context import Context
+from agent.insights import short
 from archive.record import Record
 from evaluator.outcomes import Status, Verdict
 from variants.contract import TASKS, Task
@@ -18,7 +19,7 @@ def history_lines(context: Context) -> tuple[str, ...]:
 
 def _line(record: Record) -> str:
     proposal = record.proposal
-    start = f"`{proposal.variant.name}` from `{proposal.parent}`, {record.status}: {proposal.title}"
+    start = f"`{short(proposal.variant.name)}` from `{short(proposal.parent)}`, {record.status}: {proposal.title}"
     if record.status is Status.SCORED:
         found = next((verdict for verdict in record.verdicts if verdict.against == proposal.parent), None)
         return f"{start}. {_outcome(found) if found else 'Not compared with its parent'}."
