@@ -32,8 +32,11 @@ COLUMN: dict[str, int] = {
 LEVEL_DEVIATION = 0.05
 """Of the level under the published protocol; under another it is the published level times a uniform share."""
 LEAST_EFFECT = 0.01
-EIGHTY = 1.2816
-"""Half of an 80 % interval, in standard deviations."""
+EIGHTY = 1.533
+"""Half of an 80 % interval, in standard deviations: Student's t with 4 degrees of freedom, for a few effects are huge.
+
+Of the published rows, left out one at a time, 80 of 104 scores lie inside; a normal distribution's 1.28 held for 74.
+"""
 
 
 @dataclass(frozen=True)

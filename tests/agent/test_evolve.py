@@ -5,7 +5,7 @@ import random
 import pytest
 
 from agent.board import published_board
-from agent.catalogue import SEED_GENOMES, Genome
+from agent.catalogue import CATALOGUE, SEED_GENOMES, Genome
 from agent.catalogue.decay import BetaDecay, ConstantDecay
 from agent.catalogue.scores import Softmax
 from agent.context import Context
@@ -177,3 +177,35 @@ def test_noise_borrows_strength_from_other_tasks():
     assert 0.02 < found["Compress"].deviation < 0.1
     assert found["Memorize"].deviation < found["Fuzzy Recall"].deviation < found["Compress"].deviation
     assert found["Context Recall"].deviation < found["Fuzzy Recall"].deviation
+
+
+def search(seed, n=40):
+    """Proposals on a made-up landscape of additive effects and noise; the least shortfall of the first and the last."""
+    chance = random.Random(seed)
+    effect = {kind: {t: chance.gauss(-0.01, 0.04) for t in TASKS} for kinds in CATALOGUE.values() for kind in kinds}
+
+    def measure(genome):
+        true = {t: 0.5 + sum(effect[type(m)][t] for m in genome.mechanisms.values()) for t in TASKS}
+        return {t: score(min(1.0, max(0.0, x + chance.gauss(0, 0.005)))) for t, x in true.items()}
+
+    rows = {name: measure(genome) for name, genome in SEED_GENOMES.items()}
+    rows[REFERENCE] = {t: score(0.58) for t in TASKS}
+    genomes, history, sources = dict(SEED_GENOMES), [], seed_variants()
+    shortfalls = []
+    for index in range(n):
+        now = context(standings=rows, genomes=genomes, history=tuple(history), variants=sources, seed=index)
+        proposal = EvolveProposer().ask(now).proposal
+        genome = Genome.model_validate(proposal.provenance.mechanisms)
+        history.append(recorded(proposal, Status.SCORED))
+        name = proposal.variant.name
+        rows, genomes = rows | {name: measure(genome)}, genomes | {name: genome}
+        sources = sources | {name: proposal.variant}
+        shortfalls.append(sum(max(0.0, 0.58 - s.mean) for s in rows[name].values()))
+    assert len({record.proposal.variant.name for record in history}) == n
+    return min(shortfalls[:10]), min(shortfalls[-10:])
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_search_finds_better_children(seed):
+    first, last = search(seed)
+    assert last < first
