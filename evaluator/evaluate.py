@@ -10,7 +10,7 @@ from evaluator.outcomes import Status, Trial
 from evaluator.plan import Protocol, TrialSpec
 from evaluator.sandbox import Sandbox
 from evaluator.trial import Isolation, run_trial, spec_of
-from variants.contract import Task, Variant
+from variants.contract import CHUNK_SIZE, Task, Variant
 
 POLL_SECONDS = 0.2
 
@@ -146,9 +146,12 @@ def inheritable(
 
 
 def kernel_shapes(protocol: Protocol) -> dict[Task, tuple[int, int, int, int, int]]:
-    """B, H, L, Dk, Dv that the kernel meets in each task, at the task's longest setting; B is small."""
+    """B, H, L, Dk, Dv that the kernel meets in each task, at its longest setting; two sequences stand for a batch.
+
+    L is stretched to the number of chunks that the protocol's own chunk size makes of it.
+    """
     head = protocol.width // protocol.heads
     return {
-        task: (2, protocol.heads, max(setting.fed_length for setting in plan.settings), head, head)
+        task: (2, protocol.heads, max(s.fed_length for s in plan.settings) * CHUNK_SIZE // plan.chunk_size, head, head)
         for task, plan in protocol.tasks.items()
     }

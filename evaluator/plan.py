@@ -13,7 +13,7 @@ from evaluator.mad.settings import Setting
 from evaluator.mad.tasks import examples
 from evaluator.outcomes import Value
 from evaluator.training import EpochSelection, TrainingJob
-from variants.contract import Layer, Task
+from variants.contract import CHUNK_SIZE, Layer, Task
 
 
 class TaskPlan(Value):
@@ -28,6 +28,8 @@ class TaskPlan(Value):
     test_examples: int = Field(ge=1)
     cuts: int = Field(ge=1)
     """Predictions counted per test sequence, each made with its future replaced (Compress counts all positions)."""
+    chunk_size: int = Field(default=CHUNK_SIZE, ge=1)
+    """Positions in a chunk of the kernel; short sequences need short chunks to have several."""
 
     @model_validator(mode="after")
     def _one_duration(self) -> Self:
@@ -96,6 +98,7 @@ class Protocol(Value):
             heads=self.heads,
             inner=self.inner,
             blocks=self.blocks,
+            chunk_size=self.tasks[setting.task].chunk_size,
         )
 
     def job(self, spec: TrialSpec, layer: Layer, device: DeviceName = "cpu", threads: int = 1) -> TrainingJob:

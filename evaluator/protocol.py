@@ -2,14 +2,17 @@
 
 from evaluator.mad.settings import PUBLISHED, Setting
 from evaluator.plan import Protocol, TaskPlan, TrialSpec, trial_specs
-from variants.contract import TASKS
+from variants.contract import CHUNK_SIZE, TASKS, Task
 
 __all__ = ["MAD", "PROTOCOLS", "QUICK", "SMOKE", "Protocol", "TaskPlan", "TrialSpec", "trial_specs"]
+
+_SEVERAL_CHUNKS: tuple[Task, ...] = ("Context Recall", "Fuzzy Recall", "Noisy Recall", "Selective Copy")
 
 
 def _plan(
     setting: Setting, steps: int, lr: float, *, batch: int = 16, test_examples: int = 384, cuts: int = 4
 ) -> TaskPlan:
+    """A plan of one setting. Where the published one has several chunks of 32, this one has several of 16."""
     return TaskPlan(
         settings=(setting,),
         lr=(lr,),
@@ -18,6 +21,7 @@ def _plan(
         steps=steps,
         test_examples=test_examples,
         cuts=cuts,
+        chunk_size=16 if setting.task in _SEVERAL_CHUNKS else CHUNK_SIZE,
     )
 
 

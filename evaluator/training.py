@@ -20,6 +20,7 @@ from evaluator.outcomes import Value
 Report = Callable[[Mapping[str, Any]], None]
 
 REPORT_SECONDS = 0.5
+CURVE_POINTS = 20
 
 
 class EpochSelection(Value):
@@ -51,8 +52,9 @@ def train(job: Mapping[str, Any], data: Mapping[str, Tensor], kernel: Kernel, re
     """Train by AdamW (decay on all parameters) and return the state dict, on the CPU.
 
     job: the JSON of a TrainingJob. data: `inputs` and `targets`, `[N, L]` int64, and, where the job selects an epoch,
-    `held_inputs` and `held_targets`. Reports {"step", "steps", "loss"} about twice a second and at the end. Sets the
-    number of threads of the process. Raises FloatingPointError where the loss is no longer finite.
+    `held_inputs` and `held_targets`. Reports {"step", "steps", "loss"} at the steps of the learning curve, twice a
+    second in between, and at the end. Sets the number of threads of the process. Raises FloatingPointError where the
+    loss is no longer finite.
     """
     run = TrainingJob.model_validate(job)
     torch.set_num_threads(run.threads)
@@ -70,13 +72,18 @@ def train(job: Mapping[str, Any], data: Mapping[str, Tensor], kernel: Kernel, re
         index = next(batches)
         loss = _step(model, optimiser, run, step, placed["inputs"][index], placed["targets"][index])
         done = step == run.steps or (best is not None and best.look(model, run, step))
-        if done or time.monotonic() - reported >= REPORT_SECONDS:
+        if done or step % curve_interval(run.steps) == 0 or time.monotonic() - reported >= REPORT_SECONDS:
             report({"step": step, "steps": run.steps, "loss": loss})
             reported = time.monotonic()
         if done:
             break
     weights = best.weights if best is not None and best.weights else model.state_dict()
     return {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
+
+
+def curve_interval(steps: int) -> int:
+    """Steps between two points of a learning curve, whatever the speed of the machine."""
+    return max(1, steps // CURVE_POINTS)
 
 
 def _step(

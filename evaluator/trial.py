@@ -15,7 +15,7 @@ from evaluator.outcomes import CurvePoint, Failure, Status, Trial
 from evaluator.plan import Protocol, TrialSpec
 from evaluator.sandbox import Limits, Sandbox, TrainingStopped, VariantFailed
 from evaluator.scoring import ScoredTrial, score
-from evaluator.training import TrainingJob, train
+from evaluator.training import TrainingJob, curve_interval, train
 from variants.contract import Variant
 
 Isolation = Literal["sandbox", "split"]
@@ -61,7 +61,7 @@ def run_trial(
         **spec.model_dump(),
         **outcome,
         curve=tuple(run.curve),
-        steps=run.curve[-1].step if run.curve else 0,
+        steps=run.steps,
         cpu_seconds=run.cpu_seconds + time.thread_time() - cpu_began,
         wall_seconds=time.monotonic() - began,
         sandbox_grade=sandbox.grade,
@@ -88,6 +88,7 @@ class _Run:
         seconds = _START_SECONDS + _SECONDS_A_STEP * job.steps
         self.limits = Limits(wall_seconds=seconds, cpu_seconds=round(seconds * job.threads))
         self.curve: list[CurvePoint] = []
+        self.steps = 0
         self.cpu_seconds = 0.0
 
     def train(self, data: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
@@ -111,7 +112,9 @@ class _Run:
     def _report(self, progress: Mapping[str, Any]) -> None:
         if self._stop is not None and self._stop.is_set():
             raise TrainingStopped
-        self.curve.append(CurvePoint(step=progress["step"], loss=progress["loss"]))
+        self.steps = progress["step"]
+        if progress["step"] % curve_interval(self._job.steps) == 0:
+            self.curve.append(CurvePoint(step=progress["step"], loss=progress["loss"]))
         self._follow(progress)
 
 

@@ -12,7 +12,7 @@ from evaluator.kernel import Kernel
 from evaluator.mad.layers import Initialised, Linear, RMSNorm, SwiGLU
 from evaluator.mad.mixers import MIXERS
 from evaluator.outcomes import Value
-from variants.contract import Layer
+from variants.contract import CHUNK_SIZE, Layer
 
 EMBEDDING_STD = 0.02
 
@@ -28,6 +28,7 @@ class ModelConfig(Value):
     heads: int = Field(default=1, ge=1)
     inner: int = Field(default=352, ge=1)
     blocks: int = Field(default=2, ge=1)
+    chunk_size: int = Field(default=CHUNK_SIZE, ge=1)
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> Self:
@@ -106,7 +107,7 @@ class LanguageModel(nn.Module):
         self.embedding = Embedding(config.vocabulary, width)
         layers: list[nn.Module] = []
         for _ in range(config.blocks):
-            layers.append(Residual(width, MIXERS[config.layer](width, config.heads, kernel, std)))
+            layers.append(Residual(width, MIXERS[config.layer](width, config.heads, kernel, std, config.chunk_size)))
             layers.append(Residual(width, SwiGLU(width, config.inner, std)))
         self.layers = nn.Sequential(*layers)
         self.read_out = ReadOut(config, std)

@@ -18,10 +18,11 @@ class DeltaNet(nn.Module):
     and always computes in float32.
     """
 
-    def __init__(self, width: int, heads: int, kernel: Kernel, std: float | None = None):
+    def __init__(self, width: int, heads: int, kernel: Kernel, std: float | None = None, chunk_size: int = CHUNK_SIZE):
         super().__init__()
         self.heads = heads
         self.kernel = kernel
+        self.chunk_size = chunk_size
         self.qkv = Linear(width, 3 * width, std)
         self.convolution = ShortConvolution(3 * width)
         self.beta = Linear(width, heads, std)
@@ -34,7 +35,7 @@ class DeltaNet(nn.Module):
         q, k, v = self.convolution(self.qkv(x)).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         inputs = (F.normalize(q, dim=-1), F.normalize(k, dim=-1), v, *self.gates(x))
         with torch.autocast(x.device.type, enabled=False):
-            o, _ = self.kernel(*(each.float().contiguous() for each in inputs), chunk_size=CHUNK_SIZE)
+            o, _ = self.kernel(*(each.float().contiguous() for each in inputs), chunk_size=self.chunk_size)
         mixed = self.norm(o.transpose(1, 2)).reshape(batch, length, width)
         out: Tensor = self.out(self.finish(x, mixed))
         return out
@@ -97,8 +98,8 @@ class OutputGate(Initialised):
 class GatedDeltaNet(DeltaNet):
     """DeltaNet with a data-dependent decay per head and an output gate."""
 
-    def __init__(self, width: int, heads: int, kernel: Kernel, std: float | None = None):
-        super().__init__(width, heads, kernel, std)
+    def __init__(self, width: int, heads: int, kernel: Kernel, std: float | None = None, chunk_size: int = CHUNK_SIZE):
+        super().__init__(width, heads, kernel, std, chunk_size)
         self.decay = Decay(width, heads, std)
         self.gate = OutputGate(width, std)
 
