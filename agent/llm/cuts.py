@@ -30,8 +30,8 @@ def left_out(whole: Facts, cut: Facts) -> tuple[str, ...]:
     """What `cut` lacks of `whole`, in words."""
     counts = {
         "earlier attempts, the oldest": len(whole.history) - len(cut.history),
-        "lower rows measured under this protocol": len(whole.measured) - len(cut.measured),
-        "lower published rows": len(whole.published) - len(cut.published),
+        "rows measured under this protocol, the lower ones": len(whole.measured) - len(cut.measured),
+        "published rows, the lower ones": len(whole.published) - len(cut.published),
         "sentences on the leaderboard": len(whole.insights) - len(cut.insights),
         "mechanisms of the catalogue": len(whole.mechanisms) - len(cut.mechanisms),
     }
@@ -78,6 +78,10 @@ def _no_base(facts: Facts) -> Facts:
     return facts.model_copy(update={"base": None})
 
 
+def _no_published(facts: Facts) -> Facts:
+    return facts.model_copy(update={"published": ()})
+
+
 def _short_calibration(facts: Facts) -> Facts:
     return facts.model_copy(update={"calibration": facts.calibration[:1]})
 
@@ -97,5 +101,6 @@ CUTS: tuple[Cut, ...] = (
     _mechanisms(12),
     _measured(0),
     _insights(3),
+    _no_published,
     _history(0),
 )

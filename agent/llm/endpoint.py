@@ -175,9 +175,7 @@ class Endpoint:
         if wait >= left:
             asked = f", which asks to wait {wait:.0f} s" if fault.retry_after is not None else ""
             limit = self.settings.deadline_seconds
-            raise EndpointError(
-                f"{fault.message}{asked}; the deadline of {limit:g} s (--deadline) allows no other attempt"
-            )
+            raise EndpointError(f"{fault.message}{asked}; the deadline of {limit:g} s allows no other attempt")
         if self.transport.cancelled.wait(wait):
             raise EndpointError("cancelled while waiting to try again")
 

@@ -59,20 +59,25 @@ class StructuredReply(BaseModel):
         """The parent's genome with the changes made. Raises BadReply for what the catalogue does not hold."""
         slots: dict[str, Mechanism] = {}
         for change in self.changes:
-            slot, kind = _KINDS.get(str(change.get("mechanism")), (None, None))
-            if slot is None or kind is None:
-                raise BadReply(f"the catalogue has no mechanism {change.get('mechanism')!r}")
-            if slot in slots:
-                raise BadReply(
-                    f"{slots[slot].mechanism} and {change['mechanism']} both fill the slot {slot}: choose one"
-                )
-            try:
-                slots[slot] = kind.model_validate(change)
-            except ValidationError as error:
-                first = error.errors(include_url=False, include_input=False)[0]
-                where = ".".join(map(str, first["loc"]))
-                raise BadReply(f"{change['mechanism']}: {where}: {first['msg']}") from None
+            slot, mechanism = _mechanism(change)
+            # Small models say the same thing twice; that is no contradiction.
+            if slots.setdefault(slot, mechanism) != mechanism:
+                both = f"{slots[slot].mechanism} and {mechanism.mechanism}"
+                raise BadReply(f"{both} both fill the slot {slot}: choose one")
         return parent.replace(**slots)
+
+
+def _mechanism(change: dict[str, Any]) -> tuple[str, Mechanism]:
+    """The slot and the mechanism of one change. Raises BadReply."""
+    name = str(change.get("mechanism"))
+    if name not in _KINDS:
+        raise BadReply(f"the catalogue has no mechanism {name!r}")
+    slot, kind = _KINDS[name]
+    try:
+        return slot, kind.model_validate(change)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise BadReply(f"{name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
 def structured_schema(mechanisms: Sequence[MechanismFact]) -> dict[str, Any]:
