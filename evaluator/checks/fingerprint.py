@@ -14,7 +14,7 @@ PROBES: tuple[tuple[str, Shape], ...] = (
     ("unit", (1, 2, 100, 16, 16)),
     ("training", (1, 2, 65, 16, 16)),
     ("loud", (1, 1, 256, 8, 8)),
-    ("repeats", (1, 1, 256, 8, 16)),
+    ("repeats", (1, 1, 256, 16, 16)),
 )
 """Several chunks, and states small and large: a clip that never clips on one probe does on another."""
 

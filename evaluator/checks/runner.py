@@ -10,12 +10,12 @@ from evaluator import fence
 from evaluator.checks import behaviour, causality, complexity, gradients, signature
 from evaluator.checks.bench import Bench
 from evaluator.checks.findings import failed, passed
+from evaluator.checks.fingerprint import Fingerprint, fingerprint
 from evaluator.checks.inert import inert_tasks
 from evaluator.checks.inputs import Shape
-from evaluator.checks.fingerprint import Fingerprint, fingerprint
+from evaluator.checks.scope import check_scope
 from evaluator.outcomes import CheckName, CheckReport, Finding
 from evaluator.sandbox import Limits, Sandbox, VariantFailed
-from evaluator.checks.scope import check_scope
 from variants.contract import Task, Variant
 
 LIMITS = Limits(wall_seconds=20.0, cpu_seconds=120)
@@ -30,6 +30,7 @@ def check(
     parent: Variant | None = None,
     shapes: Mapping[Task, Shape] | None = None,
     known: Callable[[Fingerprint], str | None] | None = None,
+    limits: Limits = LIMITS,
 ) -> CheckReport:
     """Run every check. The source is judged first, and does not reach the sandbox if that fails.
 
@@ -41,7 +42,7 @@ def check(
     inert: tuple[Task, ...] = ()
     print_: Fingerprint = ()
     if tree is not None:
-        running = _Running(variant, sandbox, tree, parent, shapes or {})
+        running = _Running(variant, sandbox, tree, parent, shapes or {}, limits)
         findings += list(running.findings())
         inert, print_ = running.inert, running.fingerprint
     verdict: Literal["pass", "fail"] = "fail" if any(finding.status == "fail" for finding in findings) else "pass"
@@ -79,9 +80,16 @@ class _Running:
     """The checks that call the kernel."""
 
     def __init__(
-        self, variant: Variant, sandbox: Sandbox, tree: ast.Module, parent: Variant | None, shapes: Mapping[Task, Shape]
+        self,
+        variant: Variant,
+        sandbox: Sandbox,
+        tree: ast.Module,
+        parent: Variant | None,
+        shapes: Mapping[Task, Shape],
+        limits: Limits,
     ) -> None:
         self.variant, self.sandbox, self.tree, self.parent, self.shapes = variant, sandbox, tree, parent, shapes
+        self.limits = limits
         self.inert: tuple[Task, ...] = ()
         self.fingerprint: Fingerprint = ()
 
@@ -120,5 +128,5 @@ class _Running:
             self.inert = inert_tasks(bench, self._bench(stack, self.parent), self.shapes)
 
     def _bench(self, stack: ExitStack, variant: Variant) -> Bench:
-        client = stack.enter_context(self.sandbox.kernel(variant, LIMITS))
+        client = stack.enter_context(self.sandbox.kernel(variant, self.limits))
         return Bench(client, variant.signature)

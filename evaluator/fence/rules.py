@@ -4,7 +4,7 @@ import ast
 
 from evaluator.fence import names
 from evaluator.fence.scopes import SCOPES, Function, Scope, bind, body, dotted, edges
-from evaluator.fence.top_level import Immutable, check_top_level, declared_fields
+from evaluator.fence.top_level import Immutable, check_top_level, declared_fields, stateless_wrappers
 from evaluator.fence.violation import Violation
 
 OWN = frozenset({"self", "cls", "ctx"})
@@ -26,7 +26,7 @@ class Fence(ast.NodeVisitor):
         self.parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
         self.scope = bind(tree, None)
         self.fields = declared_fields(tree)
-        immutable = Immutable(self.scope)
+        immutable = Immutable(self.scope, stateless_wrappers(tree))
         for node, what in check_top_level(tree, immutable):
             self.refuse(node, what)
         self.scope.tables = immutable.tables

@@ -12,8 +12,8 @@ MAKERS = frozenset(
      "functools.partial", "operator.itemgetter", "dataclasses.field", "enum.auto"}
 )  # fmt: skip
 DECORATORS = frozenset(
-    {"torch.no_grad", "torch.enable_grad", "torch.inference_mode", "torch.autocast", "torch.amp.autocast", "functools.wraps",
-     "dataclasses.dataclass", "torch.autograd.function.once_differentiable"}
+    {"torch.no_grad", "torch.enable_grad", "torch.inference_mode", "torch.autocast", "torch.amp.autocast",
+     "functools.wraps", "dataclasses.dataclass", "torch.autograd.function.once_differentiable"}
 )  # fmt: skip
 BUILTIN_DECORATORS = frozenset({"staticmethod", "classmethod", "property"})
 CONSTANT_NODES = (ast.Constant, ast.Lambda, ast.Tuple, ast.UnaryOp, ast.BinOp, ast.BoolOp, ast.Compare, ast.IfExp,
@@ -27,11 +27,13 @@ class Immutable:
     """Judges which expressions at the top level give values that nothing can change.
 
     tables: names of lists, dicts and sets of constants, allowed as long as they are only read.
+    wrappers: functions of the file that may decorate others.
     """
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, wrappers: frozenset[str] = frozenset()) -> None:
         self.scope = scope
         self.tables: set[str] = set()
+        self.wrappers = wrappers
 
     def holds(self, node: ast.expr) -> bool:
         """Whether the expression's value can never change."""
@@ -46,6 +48,10 @@ class Immutable:
         if isinstance(node, ast.Subscript):  # Tuple[Tensor, Tensor], Callable[[Tensor], Tensor]
             return self.holds(node.value)
         return isinstance(node, ast.Call) and self._call(node)
+
+    def wraps_only(self, decorator: ast.expr) -> bool:
+        """Whether this is a decorator of the file that only wraps what it is given."""
+        return isinstance(decorator, ast.Name) and decorator.id in self.wrappers
 
     def is_table(self, node: ast.expr) -> bool:
         """Whether this is a list, dict or set whose elements can never change."""
@@ -79,6 +85,23 @@ def declared_fields(tree: ast.Module) -> frozenset[str]:
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
             found.add(node.attr)
     return frozenset(found)
+
+
+def stateless_wrappers(tree: ast.Module) -> frozenset[str]:
+    """Functions of the file that define an inner function, return it, and have nothing that could keep state."""
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return frozenset(node.name for node in functions if _only_wraps(node))
+
+
+def _only_wraps(function: ast.FunctionDef) -> bool:
+    allowed = (ast.FunctionDef, ast.Return)
+    texts = [x for x in function.body if isinstance(x, ast.Expr) and isinstance(x.value, ast.Constant)]
+    inner = [node for node in function.body if isinstance(node, ast.FunctionDef)]
+    defaults = [default for node in inner for default in (*node.args.defaults, *node.args.kw_defaults) if default]
+    plain = all(isinstance(node, allowed) or node in texts for node in function.body)
+    returned = function.body[-1].value if isinstance(function.body[-1], ast.Return) else None
+    fixed = all(isinstance(default, ast.Constant) for default in defaults)
+    return plain and fixed and isinstance(returned, ast.Name) and returned.id in {node.name for node in inner}
 
 
 def check_top_level(tree: ast.Module, immutable: Immutable) -> list[Problem]:
@@ -128,7 +151,7 @@ def _decorators(node: ast.FunctionDef | ast.ClassDef, immutable: Immutable) -> I
         called = decorator.func if isinstance(decorator, ast.Call) else decorator
         path = dotted(called, immutable.scope)
         builtin = isinstance(called, ast.Name) and called.id in BUILTIN_DECORATORS
-        if not builtin and path not in DECORATORS:
+        if not builtin and path not in DECORATORS and not immutable.wraps_only(called):
             yield decorator, f"the decorator {ast.unparse(decorator)}: it could keep state between calls"
 
 

@@ -70,7 +70,7 @@ class KernelClient:
         echo: bool = False,
         count: bool = False,
     ) -> Reply:
-        """Run the kernel once. grad: keep its graph, for `backward`. echo, count: ask for the inputs back, for the work."""
+        """Run the kernel once. grad: keep its graph. echo: ask for the inputs back. count: ask for the work."""
         sizes = sum(x.numel() for x in inputs)
         state = inputs[0].shape[:2].numel() * inputs[0].shape[-1] * inputs[2].shape[-1]
         cap = 8 * (4 * sizes + 4 * state) + SLACK

@@ -1,0 +1,131 @@
+"""The fence: what a source may name, judged by reading it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from evaluator import fence
+from evaluator.checks.scope import check_scope
+from variants.seeds import seeds
+
+CORPUS = Path(__file__).parents[1]
+CHEATERS: dict[str, str] = json.loads((CORPUS / "cheaters" / "expected.json").read_text())
+
+REFUSED = """
+torch.load
+torch.ops.aten.relu
+torch.cuda.synchronize()
+torch.backends.mkldnn.flags()
+torch.jit.script
+torch.nn.functional.torch.save
+torch.serialization.load
+torch.multiprocessing.spawn
+torch.overrides
+torch.nn.Module.__init__
+math.__loader__
+(lambda: 0).__globals__
+q.grad_fn
+q._base
+type('X', (), {})
+torch.Tensor.__setattr__
+torch.nn.utils
+torch.autograd.Variable
+einops.layers
+einops.rearrange.__globals__
+[m for m in (torch,)]
+dict(t=torch)
+f'{torch}'
+print.__self__
+q.register_hook(print)
+help()
+input()
+torch.nn.functional.handle_torch_function
+torch.random.manual_seed(0)
+torch.utils.cpp_extension.load
+""".strip().splitlines()
+
+LET_THROUGH = """
+torch.linalg.solve_triangular(q, q, upper=False)
+torch.finfo(q.dtype).eps
+einops.rearrange(q, 'a b -> b a')
+math.inf * q.shape[0]
+torch.nn.functional.softplus(q)
+torch.float32
+q.new_zeros(1).to(torch.bfloat16)
+torch.tensor([1.0], device=q.device)
+torch.einsum('ij->ji', q)
+[x for x in q]
+q.T.mT.H
+torch.special.expit(q)
+torch.fft.rfft(q)
+(q if q.is_cuda else q.cpu())
+type(q)
+torch.Size([1])
+sum(x.item() for x in q)
+torch.func.vmap(torch.sin)(q)
+torch.nn.Softmax(-1)(q)
+isinstance(q, torch.Tensor)
+torch.baddbmm(q, q, q)
+""".strip().splitlines()
+
+
+def judged(source: str) -> list[fence.Violation]:
+    return fence.violations(fence.parse(source))
+
+
+@pytest.mark.parametrize("name", [name for name, layer in CHEATERS.items() if layer == "fence"])
+def test_cheater_is_refused(name: str) -> None:
+    assert judged((CORPUS / "cheaters" / f"{name}.py").read_text())
+
+
+@pytest.mark.parametrize("name", [name for name, layer in CHEATERS.items() if layer == "syntax"])
+def test_unreadable_source_is_an_error_with_a_reason(name: str) -> None:
+    with pytest.raises(fence.SourceError, match=r"line|parsed"):
+        fence.parse((CORPUS / "cheaters" / f"{name}.py").read_text())
+
+
+@pytest.mark.parametrize("path", sorted((CORPUS / "honest").glob("*.py")), ids=lambda path: path.stem)
+def test_honest_source_passes(path: Path) -> None:
+    assert judged(path.read_text()) == []
+
+
+@pytest.mark.parametrize("name", seeds())
+def test_seed_passes_and_keeps_to_the_loop(name: str) -> None:
+    seed = seeds()[name]
+    tree = fence.parse(seed.variant.source)
+    assert fence.violations(tree) == []
+    parent = seeds()[seed.parent].variant if seed.parent else None
+    assert check_scope(tree, seed.variant, parent).status == "pass"
+
+
+def test_change_outside_the_loop_is_a_warning() -> None:
+    baseline = seeds()["delta_net_4layer"].variant
+    changed = baseline.model_copy(update={"source": baseline.source.replace("Dk**-0.5", "Dk**-0.25")})
+    finding = check_scope(fence.parse(changed.source), changed, baseline)
+    assert finding.status == "warn"
+    assert finding.evidence["added"] == ["q = q * Dk ** (-0.25)"]
+
+
+@pytest.mark.parametrize("expression", REFUSED)
+def test_expression_is_refused(expression: str) -> None:
+    assert judged(f"import math\nimport torch\nimport einops\n\n\ndef f(q):\n    return {expression}\n")
+
+
+@pytest.mark.parametrize("expression", LET_THROUGH)
+def test_expression_is_let_through(expression: str) -> None:
+    assert judged(f"import math\nimport torch\nimport einops\n\n\ndef f(q):\n    return {expression}\n") == []
+
+
+@pytest.mark.parametrize("source", ["", "x = 1\x00", "(" * 500, "-" * 50_000 + "1", "a." * 50_000 + "b"])
+def test_hostile_source_does_not_break_the_judge(source: str) -> None:
+    try:
+        tree = fence.parse(source)
+    except fence.SourceError:
+        return
+    fence.violations(tree)
+
+
+def test_oversized_source_is_not_read() -> None:
+    with pytest.raises(fence.SourceError, match="characters"):
+        fence.parse("#" * 300_000)
