@@ -189,8 +189,11 @@ def _overflows(fault: Fault) -> bool:
 
 
 def _usage(reply: dict[str, Any]) -> dict[str, Any]:
+    """Usage as reported, without counts that are no numbers: whoever adds tokens up relies on it."""
     usage = reply.get("usage")
-    return usage if isinstance(usage, dict) else {}
+    counts = ("prompt_tokens", "completion_tokens", "total_tokens")
+    reported = usage if isinstance(usage, dict) else {}
+    return {name: value for name, value in reported.items() if name not in counts or isinstance(value, int)}
 
 
 def _cost_of_fault(fault: Fault, free: bool) -> float | None:

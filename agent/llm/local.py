@@ -18,59 +18,59 @@ from types import TracebackType
 from typing import Any, Self
 
 from agent.llm.errors import EndpointError
-from agent.llm.settings import LLMSettings
+from agent.llm.settings import Form, LLMSettings, form_for
 
 START_SECONDS = 180.0
 STOP_SECONDS = 5.0
-REPLY_SHARE = 4
-"""A quarter of a slot's context is kept for the reply; a structured one takes about 700 tokens."""
+
+TOKENS: dict[Form, tuple[int, int]] = {"structured": (3072, 1024), "code": (8192, 6144)}
+"""Prompt and reply where the user sets no budget: short for small models, whose prompts a CPU reads slowly."""
 
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONPATH", "SYSTEMROOT", "CUDA_VISIBLE_DEVICES")
 
 
 class LocalServer:
-    """Context manager: serves one GGUF file on 127.0.0.1 to `slots` asks at a time."""
+    """Context manager: serves one GGUF file on 127.0.0.1 to `slots` asks at a time, once `settings` are asked for."""
 
-    def __init__(self, gguf: Path, context_tokens: int = 4096, slots: int = 1) -> None:
-        """`context_tokens` is what one ask can use, prompt and reply together."""
+    def __init__(self, gguf: Path, slots: int = 1) -> None:
         self.gguf = gguf
-        self.context_tokens = context_tokens
         self.slots = slots
         self._key = secrets.token_urlsafe(24)
         self._child: subprocess.Popen[str] | None = None
-        self.url = ""
 
     def settings(self, **options: object) -> LLMSettings:
-        """Settings of the proposer for this server; `options` as on the command line, None where not given."""
-        reply = self.context_tokens // REPLY_SHARE
-        own: dict[str, Any] = {
-            "base_url": self.url,
-            "model": self.gguf.stem,
-            "context_tokens": self.context_tokens - reply,
-            "reply_tokens": reply,
-            "free": True,
-        }
+        """Start the server with the context that these options need, and return the settings to ask it with.
+
+        `options` are those of LLMSettings, None where not given. Raises EndpointError, with what to do, where the
+        server does not come up.
+        """
         given = {name: value for name, value in options.items() if value is not None}
-        return LLMSettings.resolve({}, self._key, **(own | given))
+        own: dict[str, Any] = {"base_url": "http://127.0.0.1/v1", "model": self.gguf.stem, "free": True}
+        wanted = LLMSettings.resolve({}, self._key, **(own | given))
+        prompt, reply = TOKENS[form_for(wanted, self.gguf.stem)]
+        budget: dict[str, Any] = {"context_tokens": prompt, "reply_tokens": reply} | given
+        address = self._start(int(budget["context_tokens"]) + int(budget["reply_tokens"]))
+        return LLMSettings.resolve({}, self._key, **(own | budget | {"base_url": f"{address}/v1"}))
 
     def __enter__(self) -> Self:
-        """Start the server. Raises EndpointError, with what to do, where it does not come up."""
+        """Raises EndpointError where there is nothing to serve, or nothing to serve it with."""
         if not self.gguf.is_file():
             raise EndpointError(f"--gguf {self.gguf}: no such file; download a model in GGUF form and name it here")
         if importlib.util.find_spec("xllamacpp") is None:
             raise EndpointError("--gguf needs the local extra: pip install 'archer-search[local]'")
+        return self
+
+    def _start(self, context: int) -> str:
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
-            self._child = self._spawn(log)
+            self._child = self._spawn(log, context)
             address = self._hear(self._child)
             if address is None:
                 log.seek(0)
                 last = " ".join(log.read().split())[-300:]
-                self.__exit__(None, None, None)
                 raise EndpointError(f"--gguf {self.gguf}: the model does not load; llama.cpp says: {last or 'nothing'}")
-        self.url = f"{address}/v1"
-        return self
+        return address
 
-    def _spawn(self, log: Any) -> "subprocess.Popen[str]":
+    def _spawn(self, log: Any, context: int) -> "subprocess.Popen[str]":
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         # Without it, waiting OpenMP threads spin, and generation falls below a token a second on a busy machine.
         environment["OMP_WAIT_POLICY"] = "passive"
@@ -89,7 +89,7 @@ class LocalServer:
             "gguf": str(self.gguf.absolute()),
             "alias": self.gguf.stem,
             "key": self._key,
-            "context": self.context_tokens * self.slots,  # llama.cpp divides it among its slots
+            "context": context * self.slots,  # llama.cpp divides it among its slots
             "slots": self.slots,
         }
         child.stdin.write(json.dumps(options) + "\n")
