@@ -26,17 +26,17 @@ def _plan(
 
 
 _COMPRESS = Setting(task="Compress", vocabulary=8, length=40, train_examples=12_800)
-_CONTEXT = Setting(task="Context Recall", vocabulary=40, length=64, train_examples=12_800)
+_CONTEXT = Setting(task="Context Recall", vocabulary=36, length=64, train_examples=12_800)
 _FUZZY = Setting(task="Fuzzy Recall", vocabulary=8, length=64, train_examples=12_800)
 _MEMORIZE = Setting(task="Memorize", vocabulary=1_024, length=32, train_examples=256)
-_NOISY = Setting(task="Noisy Recall", vocabulary=32, length=64, train_examples=12_800, noise=0.2)
+_NOISY = Setting(task="Noisy Recall", vocabulary=30, length=64, train_examples=12_800, noise=0.2)
 _COPY = Setting(task="Selective Copy", vocabulary=16, length=64, train_examples=12_800, copies=8)
 
 QUICK = Protocol(
     name="quick",
     tasks={
         "Compress": _plan(_COMPRESS, steps=400, lr=4e-3),
-        "Context Recall": _plan(_CONTEXT, steps=300, lr=6e-3),
+        "Context Recall": _plan(_CONTEXT, steps=320, lr=6e-3),
         "Fuzzy Recall": _plan(_FUZZY, steps=350, lr=6e-3),
         "Memorize": _plan(_MEMORIZE, steps=60, lr=3e-3, batch=32, test_examples=256),
         "Noisy Recall": _plan(_NOISY, steps=280, lr=6e-3),

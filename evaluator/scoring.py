@@ -20,7 +20,7 @@ from evaluator.outcomes import Failure, Value
 from evaluator.plan import Protocol, TrialSpec
 from evaluator.training import TrainingJob
 
-SCORING_BATCH = 128
+SCORING_BATCH = 64
 NONCAUSAL_ABOVE = float(torch.finfo(torch.float32).eps) ** 0.5
 """Scoring runs in float32. Half of its digits may be lost to rounding; what changes more looked ahead."""
 

@@ -1,0 +1,104 @@
+"""What MAD costs and says here, for seed variants, in this process and without a sandbox: they are part of archer.
+
+    python -m benchmarks.mad examples
+    python -m benchmarks.mad accuracy quick delta_net_4layer gated_delta_net_4layer --seeds 3
+    python -m benchmarks.mad steps quick
+
+Seconds are CPU-seconds of this process, on one thread.
+"""
+
+import importlib
+import time
+from dataclasses import dataclass
+from statistics import fmean
+
+import torch
+import typer
+
+from evaluator.kernel import Kernel
+from evaluator.mad.settings import PUBLISHED
+from evaluator.mad.tasks import examples as draw
+from evaluator.outcomes import Failure
+from evaluator.plan import Protocol, TrialSpec, trial_specs
+from evaluator.protocol import PROTOCOLS
+from evaluator.scoring import ScoredTrial, score
+from evaluator.training import train
+from variants.contract import BASELINE, TASKS, Layer
+from variants.seeds import seed_variants
+
+app = typer.Typer(add_completion=False)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trial's outcome and its cost."""
+
+    outcome: ScoredTrial | Failure
+    training_seconds: float
+    scoring_seconds: float
+
+
+def kernel_of(name: str) -> tuple[Kernel, Layer]:
+    """The kernel of a seed variant, and the mixer that it belongs to."""
+    variant = seed_variants()[name]
+    kernel: Kernel = getattr(importlib.import_module(f"variants.{name}"), variant.signature.function)
+    return kernel, variant.layer
+
+
+def run(protocol: Protocol, spec: TrialSpec, name: str) -> Run:
+    """Train and score one trial."""
+    kernel, layer = kernel_of(name)
+    job = protocol.job(spec, layer)
+    start = time.process_time()
+    weights = train(job.model_dump(mode="json"), protocol.training_data(spec), kernel, lambda _: None)
+    trained = time.process_time()
+    outcome = score(weights, job, protocol, spec, kernel)
+    return Run(outcome, trained - start, time.process_time() - trained)
+
+
+@app.command()
+def accuracy(protocol: str, names: list[str], seeds: int = 3, first_seed: int = 0, only: str = "") -> None:
+    """Accuracy of each task (whose name contains `only`) for each seed, and the seconds."""
+    torch.set_num_threads(1)
+    chosen = PROTOCOLS[protocol]
+    typer.echo(f"{chosen.name} {chosen.hash}")
+    for name in names:
+        total = 0.0
+        for task in (task for task in TASKS if only in task):
+            specs = trial_specs(chosen, [task], range(first_seed, first_seed + seeds))
+            runs = [run(chosen, spec, name) for spec in specs]
+            total += sum(each.training_seconds + each.scoring_seconds for each in runs)
+            found = [each.outcome.accuracy for each in runs if isinstance(each.outcome, ScoredTrial)]
+            failures = [each.outcome.message for each in runs if isinstance(each.outcome, Failure)]
+            mean = f"{fmean(found):.3f}" if found else "  -  "
+            typer.echo(f"{name:76} {task:15} {mean}  {' '.join([f'{a:.3f}' for a in found] + failures)}")
+        typer.echo(f"{name:76} {total:.0f} s")
+
+
+@app.command()
+def examples(count: int = 12_800) -> None:
+    """Seconds to generate training and test examples of each of the 66 settings."""
+    for task in TASKS:
+        for setting in PUBLISHED[task]:
+            start = time.process_time()
+            draw(setting, "train", count, 0)
+            middle = time.process_time()
+            draw(setting, "test", count, 0)
+            end = time.process_time()
+            typer.echo(f"{task:15} {setting.id:28} train {middle - start:5.2f} s  test {end - middle:5.2f} s")
+
+
+@app.command()
+def steps(protocol: str, name: str = BASELINE) -> None:
+    """Milliseconds a training step in each task, generation included, and the share of a trial that scoring takes."""
+    torch.set_num_threads(1)
+    chosen = PROTOCOLS[protocol]
+    run(chosen, trial_specs(chosen)[0], name)
+    for spec in trial_specs(chosen, seeds=[0]):
+        each, total = run(chosen, spec, name), chosen.tasks[spec.task].steps_of(chosen.setting(spec))
+        share = each.scoring_seconds / (each.training_seconds + each.scoring_seconds)
+        typer.echo(f"{spec.task:15} {total} steps of {1e3 * each.training_seconds / total:.1f} ms, scoring {share:.0%}")
+
+
+if __name__ == "__main__":
+    app()
