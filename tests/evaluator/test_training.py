@@ -13,7 +13,7 @@ from evaluator.mad.examples import IGNORED
 from evaluator.mad.settings import Setting
 from evaluator.mad.tasks import examples
 from evaluator.training import EpochSelection, TrainingJob, schedule, train
-from tests.evaluator.delta_rule import chunkwise, exploding
+from tests.evaluator.delta_rule import chunkwise, exploding, recurrent
 
 SETTING = Setting(task="Memorize", vocabulary=16, length=16, train_examples=48)
 MODEL = {"backbone": "language_model", "layer": "delta_net", "vocabulary": 16, "length": 16, "width": 16, "inner": 24}
@@ -127,6 +127,37 @@ def test_a_selection_does_not_change_the_order_of_batches() -> None:
     given = data(held_inputs=drawn.inputs, held_targets=drawn.targets)
     selection = EpochSelection(every=1, stop_at_accuracy=2.0).model_dump()
     assert run(job(selection=selection), given)[1][-1] == run(job())[1][-1]
+
+
+@pytest.mark.parametrize("layer", ["delta_net", "gated_delta_net"])
+def test_half_precision_trains_and_the_kernel_computes_in_float32(layer: str) -> None:
+    met: set[tuple[torch.dtype, bool]] = set()
+
+    def watching(*inputs: Tensor, chunk_size: int = 32) -> tuple[Tensor, Tensor]:
+        met.update((each.dtype, torch.is_autocast_enabled("cpu")) for each in inputs)
+        return recurrent(*inputs)
+
+    model = MODEL | {"layer": layer}
+    weights, reports = run(job(model=model, precision="bfloat16", steps=30), kernel=watching)
+    assert met == {(torch.float32, False)}
+    assert all(tensor.dtype == torch.float32 for tensor in weights.values())
+    assert reports[-1]["loss"] < 2.5
+
+
+def test_the_kernel_gets_the_chunk_size_of_the_job() -> None:
+    met: set[int] = set()
+
+    def watching(*inputs: Tensor, chunk_size: int = 32) -> tuple[Tensor, Tensor]:
+        met.add(chunk_size)
+        return chunkwise(*inputs, chunk_size=chunk_size)
+
+    run(job(steps=1, model=MODEL | {"chunk_size": 8}), kernel=watching)
+    assert met == {8}
+
+
+def test_points_of_the_learning_curve_do_not_depend_on_speed() -> None:
+    _, reports = run(job(steps=60))
+    assert {3 * k for k in range(1, 21)} <= {report["step"] for report in reports}
 
 
 def test_unknown_fields_are_refused() -> None:
