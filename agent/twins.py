@@ -3,9 +3,8 @@
 import json
 from collections.abc import Callable
 
-from evaluator.checks.fingerprint import Fingerprint, same
-
 from archive.store import Archive
+from evaluator.checks.fingerprint import Fingerprint, same
 from variants.contract import Variant
 from variants.leaderboard import PUBLISHED
 from variants.seeds import seed_variants

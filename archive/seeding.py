@@ -1,14 +1,27 @@
 """Generation 0 of an archive: the seed variants, the scores that ship with them, and the published leaderboard."""
 
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from archive.files import read_lines
-from archive.store import Archive
+from archive.errors import ArchiveError
+from archive.files import read_lines, write_json, write_lines, write_text
+from archive.folders import VARIANTS
+from archive.git import GitFolder
+from archive.leaderboards import LEADERBOARDS, write_leaderboard
+from archive.store import FORMAT, MARKER, TRIALS, Archive
 from evaluator.outcomes import Trial
+from variants.contract import Variant
 from variants.leaderboard import PUBLISHED
 from variants.seeds import seed_variants
 
 SHIPPED = ("smoke", "quick")
+_README = """# An archer archive
+
+One architecture search. `proposals/` holds a folder for each proposal, with its report, checks, trials and scores;
+`variants/` the kernels; `trials/` the runs of variants that no proposal of this archive made (the seeds among them);
+`leaderboards/` is derived from these, one table per protocol. `git log` tells the story; `archer show 1` prints a part.
+"""
 
 
 def shipped_trials(protocol: str) -> tuple[Trial, ...]:
@@ -19,4 +32,43 @@ def shipped_trials(protocol: str) -> tuple[Trial, ...]:
 def make_archive(root: Path) -> Archive:
     """Make an archive at `root`. Raises ArchiveError or OSError, leaving nothing behind."""
     trials = [trial for protocol in SHIPPED for trial in shipped_trials(protocol)]
-    return Archive.create(root, seed_variants(), trials, {"published": PUBLISHED.read_text(encoding="utf-8")})
+    return create(root, seed_variants(), trials, {"published": PUBLISHED.read_text(encoding="utf-8")})
+
+
+def create(
+    root: Path, seeds: Mapping[str, Variant], trials: Sequence[Trial], leaderboards: Mapping[str, str]
+) -> Archive:
+    """The same with other seeds, trials of theirs, and leaderboards by name as CSV text."""
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise ArchiveError(f"{root} exists and is not empty; name a new folder with --archive")
+    existed = root.exists()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        git = GitFolder(root, create=True)
+        paths = _write(root, seeds, trials, leaderboards)
+        git.commit(f"Generation 0: {len(seeds)} seed variants and the leaderboards", paths)
+        return Archive(root)
+    except BaseException:
+        shutil.rmtree(root, ignore_errors=True)
+        if existed:
+            root.mkdir()
+        raise
+
+
+def _write(
+    root: Path, seeds: Mapping[str, Variant], trials: Sequence[Trial], leaderboards: Mapping[str, str]
+) -> list[str]:
+    write_json(root / MARKER, {"format": FORMAT})
+    write_text(root / "README.md", _README)
+    for name, variant in seeds.items():
+        write_text(root / VARIANTS / f"{name}.py", variant.source)
+    for name, text in leaderboards.items():
+        write_text(root / LEADERBOARDS / f"{name}.csv", text)
+    by_protocol: dict[str, dict[str, list[Trial]]] = {}
+    for trial in trials:
+        by_protocol.setdefault(trial.protocol, {}).setdefault(trial.variant, []).append(trial)
+    for protocol, by_variant in by_protocol.items():
+        for name, own in by_variant.items():
+            write_lines(root / TRIALS / protocol / f"{name}.jsonl", own)
+        write_leaderboard(root, protocol, by_variant)
+    return [path for path in (MARKER, "README.md", VARIANTS, LEADERBOARDS, TRIALS) if (root / path).exists()]

@@ -1,14 +1,14 @@
 """The archive: seeds, proposals and leaderboards of one search, in a git repository of its own."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from archive.errors import ArchiveError
-from archive.files import read_json, read_lines, write_json, write_lines, write_text
+from archive.files import read_json, read_lines, write_lines, write_text
 from archive.folders import PROPOSALS, VARIANTS, read_record, write_record
 from archive.git import GitFolder
 from archive.leaderboards import LEADERBOARDS, write_leaderboard
@@ -18,13 +18,7 @@ from variants.contract import Variant
 
 MARKER = "archive.json"
 TRIALS = "trials"
-_FORMAT = 1
-_README = """# An archer archive
-
-One architecture search. `proposals/` holds a folder for each proposal, with its report, checks, trials and scores;
-`variants/` the kernels; `trials/` the runs of variants that no proposal of this archive made (the seeds among them);
-`leaderboards/` is derived from these, one table per protocol. `git log` tells the story; `archer show 1` prints a part.
-"""
+FORMAT = 1
 
 
 class Archive:
@@ -34,55 +28,12 @@ class Archive:
         """Open the archive at `root`."""
         if not (root / MARKER).is_file():
             raise ArchiveError(f"{root} is no archive; name another with --archive, or make one: archer init {root}")
-        if (found := read_json(root / MARKER).get("format")) != _FORMAT:
-            raise ArchiveError(f"{root} has format {found}, this archer reads {_FORMAT}; use the archer that made it")
+        if (found := read_json(root / MARKER).get("format")) != FORMAT:
+            raise ArchiveError(f"{root} has format {found}, this archer reads {FORMAT}; use the archer that made it")
         self.root = root
         self._git = GitFolder(root)
         self._lock = FileLock(root / ".git" / "archer.lock", timeout=60)
         self._records: dict[str, Record] = {}
-
-    @classmethod
-    def create(
-        cls, root: Path, seeds: Mapping[str, Variant], trials: Sequence[Trial], leaderboards: Mapping[str, str]
-    ) -> "Archive":
-        """Make an archive: seed variants as generation 0, their trials, and leaderboards by name as CSV text."""
-        if root.exists() and (not root.is_dir() or any(root.iterdir())):
-            raise ArchiveError(f"{root} exists and is not empty; name a new folder with --archive")
-        existed = root.exists()
-        try:
-            cls._write_generation_0(root, seeds, trials, leaderboards)
-            archive = cls(root)
-            for protocol in sorted({trial.protocol for trial in trials}):
-                archive._derive(protocol)
-            paths = [
-                MARKER,
-                "README.md",
-                VARIANTS,
-                *(name for name in (LEADERBOARDS, TRIALS) if (root / name).exists()),
-            ]
-            archive._git.commit(f"Generation 0: {len(seeds)} seed variants and the leaderboards", paths)
-        except BaseException:
-            shutil.rmtree(root, ignore_errors=True)
-            if existed:
-                root.mkdir()
-            raise
-        return archive
-
-    @staticmethod
-    def _write_generation_0(
-        root: Path, seeds: Mapping[str, Variant], trials: Sequence[Trial], leaderboards: Mapping[str, str]
-    ) -> None:
-        root.mkdir(parents=True, exist_ok=True)
-        GitFolder(root, create=True)
-        write_json(root / MARKER, {"format": _FORMAT})
-        write_text(root / "README.md", _README)
-        for name, variant in seeds.items():
-            write_text(root / VARIANTS / f"{name}.py", variant.source)
-        for name, text in leaderboards.items():
-            write_text(root / LEADERBOARDS / f"{name}.csv", text)
-        for protocol, name in sorted({(trial.protocol, trial.variant) for trial in trials}):
-            own = [trial for trial in trials if (trial.protocol, trial.variant) == (protocol, name)]
-            write_lines(root / TRIALS / protocol / f"{name}.jsonl", own)
 
     def recover(self) -> list[str]:
         """Finish what a killed archer left: drop half-written folders, commit whole ones; returns those committed."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from archive.record import Prediction, Proposal, Provenance, Record
+from archive.seeding import create
 from archive.store import Archive
 from evaluator.outcomes import Grade, Scorecard, Status, Trial
 from evaluator.protocol import PROTOCOLS
@@ -44,7 +45,7 @@ def variant() -> Variant:
 @pytest.fixture
 def archive(tmp_path: Path) -> Archive:
     seed = Variant(name=BASELINE, source=SOURCE)
-    return Archive.create(tmp_path / "search", {BASELINE: seed}, make_trials(seed), {})
+    return create(tmp_path / "search", {BASELINE: seed}, make_trials(seed), {})
 
 
 @pytest.fixture

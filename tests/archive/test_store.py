@@ -9,6 +9,7 @@ import pytest
 
 from archive.errors import ArchiveError
 from archive.record import Exchange, Record
+from archive.seeding import create
 from archive.store import Archive
 from archive.verify import problems
 from evaluator.outcomes import Status
@@ -66,7 +67,7 @@ def test_killed_between_rename_and_commit_is_finished_by_recover(archive: Archiv
 def test_second_archive_in_the_same_folder_is_refused_and_the_folder_untouched(archive: Archive):
     before = git(archive, "rev-parse", "HEAD")
     with pytest.raises(ArchiveError, match="not empty"):
-        Archive.create(archive.root, {}, (), {})
+        create(archive.root, {}, (), {})
     assert git(archive, "rev-parse", "HEAD") == before
 
 
