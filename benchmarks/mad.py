@@ -3,6 +3,7 @@
     python -m benchmarks.mad examples
     python -m benchmarks.mad accuracy quick delta_net_4layer gated_delta_net_4layer --seeds 3
     python -m benchmarks.mad steps quick
+    python -m benchmarks.mad trial "Noisy Recall" gated_delta_net_4layer --vocabulary 32 --steps 280 --chunk-size 16
 
 Seconds are CPU-seconds of this process, on one thread.
 """
@@ -11,6 +12,7 @@ import importlib
 import time
 from dataclasses import dataclass
 from statistics import fmean
+from typing import TypeVar
 
 import torch
 import typer
@@ -18,15 +20,16 @@ import typer
 from evaluator.kernel import Kernel
 from evaluator.mad.settings import PUBLISHED
 from evaluator.mad.tasks import examples as draw
-from evaluator.outcomes import Failure
+from evaluator.outcomes import Failure, Value
 from evaluator.plan import Protocol, TrialSpec, trial_specs
-from evaluator.protocol import PROTOCOLS
+from evaluator.protocol import PROTOCOLS, QUICK
 from evaluator.scoring import ScoredTrial, score
 from evaluator.training import train
 from variants.contract import BASELINE, TASKS, Layer
 from variants.seeds import seed_variants
 
 app = typer.Typer(add_completion=False)
+Model = TypeVar("Model", bound=Value)
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,37 @@ def accuracy(protocol: str, names: list[str], seeds: int = 3, first_seed: int = 
             mean = f"{fmean(found):.3f}" if found else "  -  "
             typer.echo(f"{name:76} {task:15} {mean}  {' '.join([f'{a:.3f}' for a in found] + failures)}")
         typer.echo(f"{name:76} {total:.0f} s")
+
+
+@app.command()
+def trial(
+    task: str,
+    name: str,
+    vocabulary: int | None = None,
+    length: int | None = None,
+    noise: float | None = None,
+    copies: int | None = None,
+    steps: int | None = None,
+    lr: float | None = None,
+    batch: int | None = None,
+    chunk_size: int | None = None,
+    seed: int = 0,
+) -> None:
+    """One trial of quick with some of its choices changed: how they were found."""
+    torch.set_num_threads(1)
+    wanted = next(each for each in TASKS if each == task)
+    plan = QUICK.tasks[wanted]
+    setting = _changed(plan.settings[0], vocabulary=vocabulary, length=length, noise=noise, copies=copies)
+    plan = _changed(plan, settings=(setting,), steps=steps, lr=lr and (lr,), batch=batch, chunk_size=chunk_size)
+    chosen = _changed(QUICK, name="trial", tasks={wanted: plan})
+    each = run(chosen, trial_specs(chosen, [wanted], [seed])[0], name)
+    found = each.outcome.message if isinstance(each.outcome, Failure) else f"{each.outcome.accuracy:.3f}"
+    typer.echo(f"{found}  training {each.training_seconds:.1f} s, scoring {each.scoring_seconds:.1f} s")
+
+
+def _changed(value: Model, **changes: object) -> Model:
+    given = {name: change for name, change in changes.items() if change is not None}
+    return type(value).model_validate({**dict(value), **given})
 
 
 @app.command()
