@@ -1,0 +1,113 @@
+"""Frames: what goes in comes out, and nothing malformed gets further than an error."""
+
+import os
+import socket
+import struct
+import time
+from collections.abc import Iterator
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evaluator.sandbox.client import failure_of
+from evaluator.sandbox.frames import DTYPES, HEADER_CAP, Channel, DeadlinePassed, FrameError, PeerGone
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[Channel, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with ours, theirs:
+        yield Channel(ours.fileno()), theirs
+
+
+def frame(header: bytes, payload: bytes = b"") -> bytes:
+    return struct.pack("<I", len(header)) + header + payload
+
+
+@pytest.mark.parametrize("name", DTYPES)
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 0, 3), (2, 3, 4)])
+def test_round_trip(pair: tuple[Channel, socket.socket], name: str, shape: tuple[int, ...]) -> None:
+    channel, theirs = pair
+    sent = torch.randint(0, 2, shape).to(DTYPES[name])
+    Channel(theirs.fileno()).send({"a": 1}, {"x": sent, "t": sent.transpose(0, -1) if shape else sent})
+    body, got = channel.receive(2**20, time.monotonic() + 5)
+    assert body == {"a": 1}
+    assert torch.equal(got["x"], sent)
+    assert got["x"].dtype == sent.dtype
+    assert got["t"].shape == (sent.transpose(0, -1) if shape else sent).shape
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        struct.pack("<I", HEADER_CAP + 1),
+        frame(b"not json"),
+        frame(b"[]"),
+        frame(b"{}"),
+        frame(b"[" * 100_000),
+        frame(b'{"body": [], "tensors": []}'),
+        frame(b'{"body": {}, "tensors": 3}'),
+        frame(b'{"body": {}, "tensors": [["x", "object", [1]]]}'),
+        frame(b'{"body": {}, "tensors": [["x", "float32", [-1]]]}'),
+        frame(b'{"body": {}, "tensors": [["x", "float32", [1.5]]]}'),
+        frame(b'{"body": {}, "tensors": [["x", "float32", [1099511627775, 1099511627775]]]}'),
+        frame(b'{"body": {}, "tensors": [["x", "float32", [1]], ["x", "float32", [1]]]}', b"\0" * 8),
+        frame(b'{"body": {}, "tensors": [["x", ["float32"], [1]]]}'),
+        frame(b"\xff\xfe"),
+    ],
+)
+def test_malformed_frame_is_refused(pair: tuple[Channel, socket.socket], data: bytes) -> None:
+    channel, theirs = pair
+    theirs.sendall(data)
+    with pytest.raises(FrameError):
+        channel.receive(2**20, time.monotonic() + 5)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=300))
+def test_noise_gives_an_error_of_ours(noise: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with ours:
+        with theirs:
+            theirs.sendall(frame(noise))
+        with pytest.raises((FrameError, PeerGone)):
+            Channel(ours.fileno()).receive(2**20, time.monotonic() + 5)
+
+
+def test_too_many_bytes_are_refused_unread(pair: tuple[Channel, socket.socket]) -> None:
+    channel, theirs = pair
+    theirs.sendall(frame(b'{"body": {}, "tensors": [["x", "float32", [1000]]]}'))
+    with pytest.raises(FrameError, match="at most 100"):
+        channel.receive(100, time.monotonic() + 5)
+
+
+def test_silence_ends_at_the_deadline(pair: tuple[Channel, socket.socket]) -> None:
+    channel, _ = pair
+    began = time.monotonic()
+    with pytest.raises(DeadlinePassed):
+        channel.receive(100, began + 0.2)
+    with pytest.raises(DeadlinePassed):  # the other end does not read either
+        channel.send({}, {"x": torch.zeros(10_000_000)}, time.monotonic() + 0.2)
+    assert time.monotonic() - began < 2
+
+
+def test_an_end_is_told_from_silence(pair: tuple[Channel, socket.socket]) -> None:
+    channel, theirs = pair
+    os.close(theirs.detach())
+    with pytest.raises(PeerGone):
+        channel.receive(100, time.monotonic() + 5)
+
+
+NO_ERRORS = (
+    None, [], "x", {}, {"kind": "fine", "message": "x"}, {"kind": "crash", "message": 3}, {"kind": ["crash"], "message": "x"},
+    {"kind": "crash", "message": "x", "extra": 1},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("told", NO_ERRORS)
+def test_a_malformed_error_is_garbage(told: object) -> None:
+    assert failure_of(told).kind == "garbage"
