@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
 import typer
 from typer.exceptions import TyperException
 
@@ -58,6 +59,7 @@ for name, command in COMMANDS.items():
 
 def main() -> None:
     """Run the command line and exit with the code that `run` gives."""
+    torch.set_num_threads(1)  # several proposals are checked and scored at once, each in a thread
     code = run(sys.argv[1:])
     sys.stdout.flush()
     if code == INTERRUPTED:

@@ -41,6 +41,7 @@ def run_trial(
     wrong ends as a FAILED trial; `stop` ends it as INTERRUPTED. Raises only for failures of archer's own.
     """
     job = protocol.job(spec, variant.layer, device=best_device())
+    torch.set_num_threads(job.threads)  # sums are rounded by how many threads share them
     run = _Run(variant, sandbox, job, isolation, follow, stop)
     began, cpu_began = time.monotonic(), time.thread_time()
     outcome: dict[str, Any]
