@@ -12,6 +12,7 @@ from rich.console import Console
 from agent.errors import UserError
 from evaluator.outcomes import Grade
 from evaluator.protocol import PROTOCOLS, Protocol
+from evaluator.sandbox import Sandbox
 
 ArchiveOption = Annotated[
     Path, typer.Option("--archive", envvar="ARCHER_ARCHIVE", metavar="DIR", help="The archive's folder.")
@@ -19,10 +20,8 @@ ArchiveOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output, nothing else.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress on standard error.")]
 ProtocolOption = Annotated[str, typer.Option("--protocol", help=f"Training protocol: {', '.join(PROTOCOLS)}.")]
-SandboxOption = Annotated[
-    Grade,
-    typer.Option("--sandbox", help="Weakest sandbox to accept: A, B, C (warns) or D (needs --i-accept-unsandboxed)."),
-]
+SandboxOption = Annotated[Grade, typer.Option("--sandbox", help="Weakest sandbox to accept: A, B or C.")]
+UnsandboxedOption = Annotated[bool, typer.Option("--i-accept-unsandboxed", help="Accept grade D: limits, no fence.")]
 PIPED_WIDTH = 400
 """Columns where nobody's terminal says how many there are: wide enough that no line is broken."""
 DEFAULT_ARCHIVE = Path("archer-archive")
@@ -58,3 +57,13 @@ def find_protocol(name: str) -> Protocol:
     if name not in PROTOCOLS:
         raise UserError(f"unknown protocol {name!r}; choose one of {', '.join(PROTOCOLS)}")
     return PROTOCOLS[name]
+
+
+def open_sandbox(minimum: Grade, unsandboxed: bool, speech: Speech) -> Sandbox:
+    """The best sandbox there is, with a warning if it is weak. Raises SandboxUnavailable, UserError."""
+    if minimum is Grade.D and not unsandboxed:
+        raise UserError("--sandbox D runs unknown code without a fence; add --i-accept-unsandboxed if you mean it")
+    sandbox = Sandbox(minimum=Grade.D if unsandboxed else minimum)
+    if sandbox.grade > Grade.B:
+        speech.progress.print(f"warning: sandbox of grade {sandbox.grade} only; `archer doctor` says what is missing")
+    return sandbox

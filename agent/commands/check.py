@@ -13,6 +13,8 @@ from agent.options import (
     QuietOption,
     SandboxOption,
     Speech,
+    UnsandboxedOption,
+    open_sandbox,
 )
 from agent.subject import archive_if_any, variant_from_file
 from agent.twins import Twins
@@ -21,7 +23,6 @@ from evaluator.checks import check as check_variant
 from evaluator.evaluate import kernel_shapes
 from evaluator.outcomes import Grade
 from evaluator.protocol import PROTOCOLS
-from evaluator.sandbox import Sandbox
 from variants.contract import BASELINE
 from variants.seeds import seed_variants
 
@@ -29,6 +30,7 @@ from variants.seeds import seed_variants
 def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A variant: x_in_for_loop.py.")],
     minimum: SandboxOption = Grade.B,
+    unsandboxed: UnsandboxedOption = False,
     archive: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -40,7 +42,7 @@ def check(
     speech = Speech(as_json, quiet)
     variant = variant_from_file(file)
     twins = Twins(archive_if_any(archive))
-    with Sandbox(minimum=minimum) as sandbox:
+    with open_sandbox(minimum, unsandboxed, speech) as sandbox:
         report = check_variant(
             variant,
             sandbox,

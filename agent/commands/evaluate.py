@@ -20,13 +20,14 @@ from agent.options import (
     QuietOption,
     SandboxOption,
     Speech,
+    UnsandboxedOption,
     find_protocol,
+    open_sandbox,
 )
 from agent.subject import archive_if_any, existing_archive, find_variant
 from agent.view import check_lines, scores_json, verdict_table
 from evaluator.evaluate import Evaluator, Step
 from evaluator.outcomes import Grade, Status
-from evaluator.sandbox import Sandbox
 from variants.contract import TASKS, Task
 
 
@@ -39,6 +40,7 @@ def evaluate(
     add: Annotated[bool, typer.Option("--add", help="Put the result into the archive.")] = False,
     parent: Annotated[str | None, typer.Option(metavar="NAME", help="Compare with this variant.")] = None,
     minimum: SandboxOption = Grade.B,
+    unsandboxed: UnsandboxedOption = False,
     archive: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -53,7 +55,7 @@ def evaluate(
     variant = find_variant(subject, found)
     measurement = Measurement.of(variant, settings, chosen, seeds, parent, found)
     with (
-        Sandbox(minimum=minimum) as sandbox,
+        open_sandbox(minimum, unsandboxed, speech) as sandbox,
         ThreadPoolExecutor(os.cpu_count()) as executor,
         Spinner(f"checking {variant.name}", console=speech.progress) as spinner,
         interruptible(measurement.stop.set, spinner.update) as interrupted,

@@ -23,7 +23,9 @@ from agent.options import (
     QuietOption,
     SandboxOption,
     Speech,
+    UnsandboxedOption,
     find_protocol,
+    open_sandbox,
 )
 from agent.progress import Progress
 from agent.view import OUTCOME_STYLE, STATUS_STYLE, record_summary, short_name
@@ -31,7 +33,6 @@ from archive.record import Record
 from archive.seeding import make_archive
 from archive.store import Archive
 from evaluator.outcomes import Grade, Status
-from evaluator.sandbox import Sandbox
 from variants.contract import TASKS, Task
 
 
@@ -53,6 +54,7 @@ def propose(
     prompts: Annotated[Path | None, typer.Option(metavar="DIR", help="Templates that override archer's.")] = None,
     prices: Annotated[Path | None, typer.Option(metavar="FILE", help="Prices of models.")] = None,
     minimum: SandboxOption = Grade.B,
+    unsandboxed: UnsandboxedOption = False,
     archive: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -78,7 +80,7 @@ def propose(
     plan = Plan(n=n, jobs=min(jobs, n), seed=start, parent=parent, max_minutes=max_minutes)
     with (
         open_proposer(Choice(proposer, gguf, plan.jobs, llm), found) as (chosen, who),
-        Sandbox(minimum=minimum) as sandbox,
+        open_sandbox(minimum, unsandboxed, speech) as sandbox,
         ThreadPoolExecutor(os.cpu_count()) as trials,
         Progress(speech.progress, n) as progress,
     ):

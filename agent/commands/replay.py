@@ -10,7 +10,17 @@ import typer
 from rich.markup import escape
 
 from agent.errors import DONE, NO
-from agent.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, SandboxOption, Speech, find_protocol
+from agent.options import (
+    DEFAULT_ARCHIVE,
+    ArchiveOption,
+    JsonOption,
+    QuietOption,
+    SandboxOption,
+    Speech,
+    UnsandboxedOption,
+    find_protocol,
+    open_sandbox,
+)
 from agent.proposers.replay import compare, rebuild
 from agent.subject import existing_archive
 from archive.record import Record
@@ -33,6 +43,7 @@ def replay(
     evaluate: Annotated[bool, typer.Option("--evaluate", help="Train and score again, too.")] = False,
     prompts: Annotated[Path | None, typer.Option(metavar="DIR", help="Templates that override archer's.")] = None,
     minimum: SandboxOption = Grade.B,
+    unsandboxed: UnsandboxedOption = False,
     archive: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -45,17 +56,18 @@ def replay(
     found = existing_archive(archive)
     record = found.record(reference)
     steps = []
-    for step, answer in _steps(found, record, evaluate, prompts, minimum):
-        steps.append((step, answer))
-        if not as_json:
-            style = "green" if answer == SAME else "yellow"
-            speech.out.print(f"{step:28} [{style}]{escape(answer)}[/]")
+    with open_sandbox(minimum, unsandboxed, speech) as sandbox:
+        for step, answer in _steps(found, record, evaluate, prompts, sandbox):
+            steps.append((step, answer))
+            if not as_json:
+                style = "green" if answer == SAME else "yellow"
+                speech.out.print(f"{step:28} [{style}]{escape(answer)}[/]")
     if as_json:
         speech.answer({"id": record.number, "steps": [{"step": step, "answer": answer} for step, answer in steps]})
     return DONE if all(answer == SAME for _, answer in steps) else NO
 
 
-def _steps(archive: Archive, record: Record, evaluate: bool, prompts: Path | None, minimum: Grade) -> Iterator[Step]:
+def _steps(archive: Archive, record: Record, evaluate: bool, prompts: Path | None, sandbox: Sandbox) -> Iterator[Step]:
     rebuilt = rebuild(record)
     comparison = compare(record, rebuilt, prompts)
     for what in comparison.same:
@@ -66,11 +78,10 @@ def _steps(archive: Archive, record: Record, evaluate: bool, prompts: Path | Non
     variant, protocol = rebuilt.variant, find_protocol(record.protocol)
     if protocol.hash != record.protocol_hash:
         yield "protocol", f"differs: {record.protocol} was {record.protocol_hash}, is {protocol.hash}"
-    with Sandbox(minimum=minimum) as sandbox:
-        yield from _checks(archive, record, variant, protocol, sandbox)
-        if evaluate:
-            with ThreadPoolExecutor(os.cpu_count()) as executor:
-                yield from _trials(record, variant, Evaluator(protocol, sandbox, executor))
+    yield from _checks(archive, record, variant, protocol, sandbox)
+    if evaluate:
+        with ThreadPoolExecutor(os.cpu_count()) as executor:
+            yield from _trials(record, variant, Evaluator(protocol, sandbox, executor))
 
 
 def _checks(archive: Archive, record: Record, variant: Variant, protocol: Protocol, sandbox: Sandbox) -> Iterator[Step]:
