@@ -1,9 +1,11 @@
 """Score all seed variants under a protocol: the figures that ship in `variants/leaderboards/`.
 
-Run: python -m benchmarks.measure_seeds --protocol quick
+python -m benchmarks.measure_seeds --fingerprints
+python -m benchmarks.measure_seeds --protocol quick
 
-Writes `PROTOCOL.trials.jsonl`, `PROTOCOL.csv` and `fingerprints.json` there. Each trial is written as it ends, and one
-that is already there for the same code and protocol is not run again, so the command can be stopped and resumed.
+The first checks every seed and writes `fingerprints.json`, the second `PROTOCOL.trials.jsonl` and `PROTOCOL.csv`. Each
+trial is written as it ends, and one that is already there for the same code and protocol is not run again, so the
+command can be stopped and resumed.
 """
 
 import argparse
@@ -29,18 +31,27 @@ FOLDER = PUBLISHED.parent
 
 
 def main() -> None:
-    """Measure, then derive the table."""
+    """Do what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--protocol", choices=list(PROTOCOLS), default="quick")
+    parser.add_argument("--fingerprints", action="store_true", help="check the seeds and keep their fingerprints")
+    parser.add_argument("--protocol", choices=list(PROTOCOLS), help="train and score the seeds")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
-    protocol = PROTOCOLS[options.protocol]
     seeds = seed_variants()
     ordered = [seeds[BASELINE], seeds[REFERENCE], *(v for n, v in seeds.items() if n not in (BASELINE, REFERENCE))]
     with Sandbox() as sandbox, ThreadPoolExecutor(options.jobs) as executor:
-        write_fingerprints(ordered, sandbox)
-        trials = measure(ordered, protocol, sandbox, executor)
-    by_variant = {name: [trial for trial in trials if trial.variant == name] for name in seeds}
+        if options.fingerprints:
+            write_fingerprints(ordered, sandbox)
+        if options.protocol is not None:
+            write_scores(ordered, PROTOCOLS[options.protocol], sandbox, executor)
+
+
+def write_scores(
+    variants: Sequence[Variant], protocol: Protocol, sandbox: Sandbox, executor: ThreadPoolExecutor
+) -> None:
+    """Measure, then derive the table."""
+    trials = measure(variants, protocol, sandbox, executor)
+    by_variant = {v.name: [trial for trial in trials if trial.variant == v.name] for v in variants}
     write_text(FOLDER / f"{protocol.name}.csv", leaderboard_csv(scorecards(protocol.name, by_variant)))
 
 
