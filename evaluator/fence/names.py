@@ -73,9 +73,10 @@ ATTRIBUTES_REFUSED = words(
     register_forward_hook register_forward_pre_hook register_full_backward_hook register_hook
     register_post_accumulate_grad_hook register_prehook retain_grad save set_ share_memory_ storage tb_frame tb_next
     tofile typed_storage untyped_storage with_traceback
+    builtins cpp_extension hub importlib load_library os subprocess sys
     """
 )
-"""Attributes through which a value leads out of the computation: to frames, graphs, storage, files and hooks."""
+"""Attributes through which a value leads out of the computation: to frames, graphs, storage, files, hooks and modules."""
 
 OPEN_DUNDERS = words(
     "__call__ __enter__ __exit__ __getitem__ __init__ __iter__ __len__ __next__ __post_init__ __repr__"

@@ -49,7 +49,7 @@ def bind(node: ast.AST, outer: Scope | None) -> Scope:
             bindings.update(_bound(child))
     scope.values = set(bindings)
     for child in inside(node):
-        if isinstance(child, ast.Assign):
+        if isinstance(child, ast.Assign) and scope.kind != "class":  # there it could be had as an attribute
             _alias(child, bindings, scope)
     return scope
 

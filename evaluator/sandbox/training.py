@@ -51,7 +51,7 @@ def run_training(
             body, weights = candidate.channel.receive(WEIGHTS_CAP, deadline)
             if "progress" not in body:
                 return _weights(body, weights)
-            on_progress(body["progress"])
+            on_progress(_progress(body["progress"]))
     except DeadlinePassed:
         candidate.kill("timeout")
         raise VariantFailed(Failure(kind="timeout", message=f"not done after {limits.wall_seconds:g} s")) from None
@@ -64,6 +64,13 @@ def run_training(
     finally:
         watch.cancel()
     raise VariantFailed(Failure(kind="garbage", message=f"more than {PROGRESS_CAP} reports of progress"))
+
+
+def _progress(told: Any) -> dict[str, Any]:
+    """Progress in the form that the trainer reports it; anything else was not written by the trainer."""
+    if not (isinstance(told, dict) and type(told.get("step")) is int and isinstance(told.get("loss"), float)):
+        _garbage("progress of another form")
+    return told
 
 
 def _weights(body: Mapping[str, Any], weights: dict[str, Tensor]) -> dict[str, Tensor]:

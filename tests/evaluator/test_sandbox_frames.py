@@ -103,7 +103,8 @@ def test_an_end_is_told_from_silence(pair: tuple[Channel, socket.socket]) -> Non
 
 
 NO_ERRORS = (
-    None, [], "x", {}, {"kind": "fine", "message": "x"}, {"kind": "crash", "message": 3}, {"kind": ["crash"], "message": "x"},
+    None, [], "x", {}, {"kind": "fine", "message": "x"}, {"kind": "crash", "message": 3},
+    {"kind": ["crash"], "message": "x"},
     {"kind": "crash", "message": "x", "extra": 1},
 )  # fmt: skip
 
