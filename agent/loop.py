@@ -12,6 +12,7 @@ from rich.markup import escape
 from agent.attempt import Attempt, FailedAsk, Surroundings, Workbench
 from agent.errors import UserError
 from agent.progress import Progress
+from agent.proposers.base import Repairer
 from agent.report import render_report
 from agent.standing import make_context
 from agent.twins import Twins
@@ -63,6 +64,8 @@ class Search:
     def stop(self) -> None:
         """Ask the search to end; safe in a signal handler."""
         self._stop.set()
+        if isinstance(self._workbench.proposer, Repairer):
+            self._workbench.proposer.cancel()
 
     def _closed(self) -> bool:
         """No proposal is to be started any more."""

@@ -90,9 +90,11 @@ def propose(
         with interruptible(search.stop, progress.announce) as interrupted:
             records = [_announced(record, progress) for record in search.run()]
     _answer(speech, found, records)
+    if interrupted.is_set():
+        return INTERRUPTED
     if search.error is not None:
         raise search.error
-    return INTERRUPTED if interrupted.is_set() else DONE
+    return DONE
 
 
 def _open_or_make(root: Path, speech: Speech) -> Archive:

@@ -42,3 +42,7 @@ class Repairer(Proposer, Protocol):
     def repair(self, context: Context, ask: Ask, problem: str) -> Ask:
         """A new version of the proposal of `ask`; `problem` is the counterexample, or names the twin."""
         ...
+
+    def cancel(self) -> None:
+        """End all asks under way, which raise AskFailed; safe in a signal handler."""
+        ...

@@ -78,6 +78,9 @@ class ScriptedRepairer(Scripted):
         self.problems.append(problem)
         return self.ask(context)
 
+    def cancel(self) -> None:
+        self.answers.clear()
+
 
 class EndpointGoneError(AskFailed, UserError):
     """As a model's endpoint fails for good."""
