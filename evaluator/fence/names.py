@@ -76,7 +76,7 @@ ATTRIBUTES_REFUSED = words(
     builtins cpp_extension hub importlib load_library os subprocess sys
     """
 )
-"""Attributes through which a value leads out of the computation: to frames, graphs, storage, files, hooks and modules."""
+"""Attributes through which a value leads out of the computation: to frames, graphs, storage, files, hooks, modules."""
 
 OPEN_DUNDERS = words(
     "__call__ __enter__ __exit__ __getitem__ __init__ __iter__ __len__ __next__ __post_init__ __repr__"

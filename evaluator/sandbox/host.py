@@ -155,11 +155,21 @@ class Sandbox:
         try:
             with theirs:
                 self._order([theirs.fileno(), log], **order)
+            self._await_start(candidate)
             yield candidate
         finally:
             self._end(candidate, ours)
             os.close(log)
             del self._candidates[name]
+
+    def _await_start(self, candidate: Candidate) -> None:
+        """Wait until it is locked down: on a busy machine that takes a while, which no variant shall be blamed for."""
+        try:
+            candidate.channel.receive(0, time.monotonic() + BOOT_SECONDS)
+        except (PeerGone, DeadlinePassed, FrameError) as error:
+            raise SandboxUnavailable(
+                f"a candidate did not start: {candidate.log_tail(400).strip() or error}"
+            ) from error
 
     def _end(self, candidate: Candidate, ours: socket.socket) -> None:
         """Close the channel, at which an honest worker exits at once; a candidate that lingers is killed."""

@@ -50,6 +50,7 @@ def serve(mode: str, fd: int, device: str) -> None:
     channel = Channel(fd)
     torch.seed()  # the template's random state is every child's: two fresh processes shall not agree by that
     try:
+        channel.send({"started": True}, {})
         MODES[mode](channel, device)
     except PeerGone:
         return

@@ -18,7 +18,7 @@ CORPUS = Path(__file__).parents[1]
 CHEATERS: dict[str, str] = json.loads((CORPUS / "cheaters" / "expected.json").read_text())
 BY_READING = ("syntax", "fence")
 HONEST = sorted(path.stem for path in (CORPUS / "honest").glob("*.py"))
-TIGHT = Limits(wall_seconds=5.0, memory_bytes=2**29)
+TIGHT = Limits(wall_seconds=10.0, memory_bytes=2**29)
 SHAPES: dict[Task, Shape] = {"Memorize": (2, 2, 32, 32, 32), "Context Recall": (2, 2, 127, 32, 32)}
 
 
