@@ -102,5 +102,6 @@ CUTS: tuple[Cut, ...] = (
     _measured(0),
     _insights(3),
     _no_published,
+    _mechanisms(6),
     _history(0),
 )

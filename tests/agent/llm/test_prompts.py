@@ -121,13 +121,13 @@ def facts(context: Context, form: Form) -> Facts:
 @pytest.mark.parametrize("form", ["code", "structured"])
 def test_the_whole_prompt(small: Context, form: Form) -> None:
     conversation = Conversation.begin(facts(small, form), Templates())
-    assert agrees(conversation.text, f"{form}.md")
+    assert agrees(conversation.text, f"{form}.txt")
 
 
 def test_the_whole_prompt_of_a_repair(small: Context) -> None:
     conversation = Conversation.begin(facts(small, "code"), Templates())
     repair = conversation.answered("{...}", Templates(), REPAIR, problem="causality: output at 3 changes when 7 does")
-    assert agrees(repair.turns[-1].text, "repair.md")
+    assert agrees(repair.turns[-1].text, "repair.txt")
 
 
 def test_a_small_budget_drops_the_least_useful_first_and_says_so(small: Context) -> None:
@@ -140,7 +140,7 @@ def test_a_small_budget_drops_the_least_useful_first_and_says_so(small: Context)
     most = estimate_tokens(text(whole))
     cut = fit(whole, most - 350, text)
     assert estimate_tokens(text(cut)) <= most - 350
-    assert agrees(text(cut), "code_cut.md")
+    assert agrees(text(cut), "code_cut.txt")
     lengths = [len(fit(whole, budget, text).dropped) for budget in range(most, most - 500, -100)]
     assert lengths == sorted(lengths)
     assert lengths[0] == 0
