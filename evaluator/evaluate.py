@@ -6,11 +6,12 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from typing import Any
 
+from evaluator.checks.inputs import TaskShape
 from evaluator.outcomes import Status, Trial
 from evaluator.plan import Protocol, TrialSpec
 from evaluator.sandbox import Sandbox
 from evaluator.trial import Isolation, run_trial, spec_of
-from variants.contract import CHUNK_SIZE, Task, Variant
+from variants.contract import Task, Variant
 
 POLL_SECONDS = 0.2
 
@@ -145,13 +146,10 @@ def inheritable(
     return found
 
 
-def kernel_shapes(protocol: Protocol) -> dict[Task, tuple[int, int, int, int, int]]:
-    """B, H, L, Dk, Dv that the kernel meets in each task, at its longest setting; two sequences stand for a batch.
-
-    L is stretched to the number of chunks that the protocol's own chunk size makes of it.
-    """
+def kernel_shapes(protocol: Protocol) -> dict[Task, TaskShape]:
+    """What the kernel meets in each task, at its longest setting; two sequences stand for a batch."""
     head = protocol.width // protocol.heads
     return {
-        task: (2, protocol.heads, max(s.fed_length for s in plan.settings) * CHUNK_SIZE // plan.chunk_size, head, head)
+        task: TaskShape((2, protocol.heads, max(s.fed_length for s in plan.settings), head, head), plan.chunk_size)
         for task, plan in protocol.tasks.items()
     }

@@ -17,7 +17,7 @@ def check_shapes(bench: Bench) -> Finding:
     """Shapes and dtypes of o and S as the contract has them."""
     for shape, dtype in (((2, 2, 64, 16, 16), F32), ((1, 1, 96, 8, 8), F64), ((3, 2, 32, 32, 32), F32)):
         case = Case(shape, dtype=dtype, seed=61)
-        reply = bench.client.forward(bench.draw(case))
+        reply = bench.forward(bench.draw(case))
         if problem := misshapen(reply.o, reply.S, shape, dtype):
             return failed("shapes", problem, case.evidence())
     unequal = Case((2, 1, 64, 16, 24), seed=62)
@@ -46,7 +46,7 @@ def _half_precision(bench: Bench) -> Finding:
 def _optional(bench: Bench, case: Case, check: str, limit: str) -> Finding | None:
     """A warning where the kernel fails on something that no task needs."""
     try:
-        reply = bench.client.forward(bench.draw(case))
+        reply = bench.forward(bench.draw(case))
     except VariantFailed as error:
         if error.failure.kind != "crash":
             raise
@@ -60,7 +60,7 @@ def check_lengths(bench: Bench) -> Finding:
     for length in LENGTHS:
         case = Case((2, 2, length, 8, 8), seed=71)
         try:
-            reply = bench.client.forward(bench.draw(case))
+            reply = bench.forward(bench.draw(case))
         except VariantFailed as error:
             if error.failure.kind != "crash":
                 raise
@@ -75,7 +75,7 @@ def check_finite(bench: Bench) -> Finding:
     for index, regime in enumerate(("unit", "training", "loud", "repeats")):
         case = Case((2, 2, 256, 16, 16), regime, F32, 81 + index)
         inputs = bench.draw(case)
-        reply = bench.client.forward(inputs, grad=True)
+        reply = bench.forward(inputs, grad=True)
         grads = bench.client.backward(reply.call, {"o": torch.ones_like(reply.o)}, inputs)
         bench.client.release(reply.call)
         named = zip(bench.signature.inputs, grads, strict=True)
@@ -96,7 +96,7 @@ def check_mutation(bench: Bench) -> Finding:
         for shape in ((2, 2, 64, 16, 16), (2, 1, 100, 16, 16)):
             case = Case(shape, seed=91)
             inputs = bench.draw(case)
-            reply = bench.client.forward(inputs, grad=grad, echo=True)
+            reply = bench.forward(inputs, grad=grad, echo=True)
             bench.client.release(reply.call)
             for name, sent, left in zip(bench.signature.inputs, inputs, reply.inputs, strict=True):
                 if sent.shape != left.shape or not torch.equal(sent, left):
@@ -115,7 +115,7 @@ def check_determinism(bench: Bench, fresh: Bench) -> Finding:
         Case((4, 1, 127, 8, 8), "training", F32, 103),
     ]
     drawn = [bench.draw(case) for case in cases]
-    first = [bench.client.forward(inputs) for inputs in drawn]
+    first = [bench.forward(inputs) for inputs in drawn]
     for again, client in ((1, bench.client), (2, bench.client), (3, fresh.client), (4, bench.client)):
         order = list(zip(cases, drawn, first, strict=True))
         for case, inputs, reply in reversed(order) if again % 2 else order:

@@ -1,7 +1,7 @@
 """A kernel on the bench: calls to it with the dtype, gradients and tolerances that the checks need."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from torch import Tensor
 from evaluator.checks.inputs import REGIMES, Shape, draw, perturbed
 from evaluator.sandbox import KernelClient
 from evaluator.sandbox.client import Reply
-from variants.contract import KernelSignature
+from variants.contract import CHUNK_SIZE, KernelSignature
 
 SLACK = 200.0
 """How many times the spread that one rounding of the inputs causes still counts as rounding."""
@@ -26,6 +26,7 @@ class Case:
     regime: str = "unit"
     dtype: torch.dtype = torch.float32
     seed: int = 0
+    chunk_size: int = CHUNK_SIZE
 
     def evidence(self) -> dict[str, object]:
         """What is needed to draw the inputs again."""
@@ -36,16 +37,28 @@ class Case:
             "regime": self.regime,
             "dtype": dtype,
             "seed": self.seed,
+            "chunk_size": self.chunk_size,
         }
 
 
 @dataclass
 class Bench:
-    """A running kernel and its signature."""
+    """A running kernel and its signature, called with chunks of one size."""
 
     client: KernelClient
     signature: KernelSignature
     seed: int = 0
+    chunk_size: int = CHUNK_SIZE
+
+    def sized(self, case: Case) -> "Bench":
+        """The same kernel, called with the chunk size of a case."""
+        return replace(self, chunk_size=case.chunk_size)
+
+    def forward(
+        self, inputs: tuple[Tensor, ...], *, grad: bool = False, echo: bool = False, count: bool = False
+    ) -> Reply:
+        """Run the kernel once; see KernelClient.forward."""
+        return self.client.forward(inputs, chunk_size=self.chunk_size, grad=grad, echo=echo, count=count)
 
     def draw(self, case: Case, offset: int = 0) -> tuple[Tensor, ...]:
         """The inputs of a case; another offset gives others like them."""
@@ -53,7 +66,7 @@ class Bench:
 
     def o(self, inputs: tuple[Tensor, ...]) -> Tensor:
         """The output without gradients."""
-        return self.client.forward(inputs).o
+        return self.forward(inputs).o
 
     def tolerance(self, inputs: tuple[Tensor, ...], o: Tensor) -> float:
         """How far the output may move by rounding alone: measured, by rounding the inputs differently.
@@ -72,7 +85,7 @@ class Bench:
 
     def _tolerance(self, inputs: tuple[Tensor, ...], expected: Tensor, of: Callable[[Reply], Tensor]) -> float:
         resolution = resolution_of(expected)
-        trials = (self.client.forward(perturbed(inputs, resolution, seed)) for seed in (1, 2))
+        trials = (self.forward(perturbed(inputs, resolution, seed)) for seed in (1, 2))
         spread = min(distance(of(trial), expected) for trial in trials)
         scale = largest(expected)
         loosest = LOOSEST[torch.float32 if resolution > 1e-10 else torch.float64]

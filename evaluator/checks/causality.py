@@ -5,7 +5,7 @@ from torch import Tensor
 
 from evaluator.checks.bench import Bench, Case, differences, largest
 from evaluator.checks.findings import failed, passed
-from evaluator.checks.inputs import Shape, before, splice
+from evaluator.checks.inputs import TaskShape, before, splice
 from evaluator.outcomes import Finding
 
 F32, F64 = torch.float32, torch.float64
@@ -23,6 +23,8 @@ CASES = (
     Case((3, 2, 600, 8, 8), "unit", F32, 11),
     Case((4, 2, 33, 16, 16), "small", F32, 12),
     Case((1, 1, 7, 16, 16), "unit", F32, 13),
+    Case((63, 1, 64, 8, 8), "training", F32, 14, chunk_size=16),
+    Case((99, 1, 100, 8, 8), "unit", F64, 15, chunk_size=64),
 )
 """As many rows as the length less one: every cut is tried there, each in a row of its own."""
 
@@ -31,18 +33,25 @@ GRADIENT_CASES = (
     Case((99, 1, 100, 8, 8), "unit", F64, 22),
     Case((64, 1, 127, 16, 16), "training", F32, 23),
     Case((2, 2, 256, 16, 16), "repeats", F32, 24),
+    Case((63, 1, 64, 8, 8), "training", F32, 25, chunk_size=16),
+)
+
+PREFIX_CASES = (
+    Case((2, 2, 100, 16, 16), "unit", F64, 51),
+    Case((2, 1, 127, 16, 16), "training", F32, 52),
+    Case((2, 1, 100, 16, 16), "training", F32, 53, chunk_size=16),
 )
 
 
-def check_causality(bench: Bench, shapes: tuple[Shape, ...] = ()) -> Finding:
+def check_causality(bench: Bench, shapes: tuple[TaskShape, ...] = ()) -> Finding:
     """Outputs before a cut do not move when everything after it is drawn anew. shapes: of the tasks to be trained."""
-    tasks = (Case(shape, "training", F32, 40 + index) for index, shape in enumerate(shapes))
+    tasks = (Case(s.shape, "training", F32, 40 + index, s.chunk_size) for index, s in enumerate(shapes))
     for case in (*CASES, *tasks):
         for grad in (False, True):
-            if finding := _forward(bench, case, grad=grad):
+            if finding := _forward(bench.sized(case), case, grad=grad):
                 return finding
     for case in GRADIENT_CASES:
-        if finding := _through_gradients(bench, case):
+        if finding := _through_gradients(bench.sized(case), case):
             return finding
     return passed("causality", "no output before a cut depends on what comes after it")
 
@@ -57,8 +66,8 @@ def cuts_of(case: Case) -> Tensor:
 def _forward(bench: Bench, case: Case, *, grad: bool) -> Finding | None:
     past, cuts = bench.draw(case), cuts_of(case)
     resampled = splice(past, bench.draw(case, offset=1), cuts)
-    one = bench.client.forward(past, grad=grad)
-    other = bench.client.forward(resampled, grad=grad)
+    one = bench.forward(past, grad=grad)
+    other = bench.forward(resampled, grad=grad)
     for reply in (one, other):
         bench.client.release(reply.call)
     moved = differences(one.o, other.o).masked_fill(~before(cuts, one.o), 0.0)
@@ -76,7 +85,7 @@ def _forward(bench: Bench, case: Case, *, grad: bool) -> Finding | None:
 
 def _through_gradients(bench: Bench, case: Case) -> Finding | None:
     inputs, cuts = bench.draw(case), cuts_of(case)
-    reply = bench.client.forward(inputs, grad=True)
+    reply = bench.forward(inputs, grad=True)
     weights = torch.randn(reply.o.shape, generator=torch.Generator().manual_seed(case.seed), dtype=case.dtype)
     grads = bench.client.backward(reply.call, {"o": weights.masked_fill(~before(cuts, reply.o), 0.0)}, inputs)
     bench.client.release(reply.call)
@@ -101,7 +110,8 @@ def _first(mask: Tensor) -> tuple[int, int]:
 
 def check_prefix(bench: Bench) -> Finding:
     """A run on the first positions gives the first outputs of the whole run."""
-    for case in (Case((2, 2, 100, 16, 16), "unit", F64, 51), Case((2, 1, 127, 16, 16), "training", F32, 52)):
+    for case in PREFIX_CASES:
+        bench = bench.sized(case)
         inputs = bench.draw(case)
         whole = bench.o(inputs)
         tolerance = bench.tolerance(inputs, whole)

@@ -19,7 +19,7 @@ def check_gradients(bench: Bench, tree: ast.Module) -> Finding:
     """A gradient reaches every input that the output depends on, and agrees with finite differences in float64."""
     case = Case((2, 2, 70, 16, 16), "training", F64, 131)
     inputs = bench.draw(case)
-    reply = bench.client.forward(inputs, grad=True)
+    reply = bench.forward(inputs, grad=True)
     weights = torch.randn(reply.o.shape, generator=torch.Generator().manual_seed(case.seed), dtype=F64)
     grads = bench.client.backward(reply.call, {"o": weights}, inputs)
     bench.client.release(reply.call)

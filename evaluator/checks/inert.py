@@ -6,21 +6,21 @@ import torch
 from torch import Tensor
 
 from evaluator.checks.bench import Bench, Case, distance
-from evaluator.checks.inputs import Shape
+from evaluator.checks.inputs import TaskShape
 from variants.contract import Task
 
 REGIMES = ("training", "unit", "loud", "repeats")
 
 
-def inert_tasks(bench: Bench, parent: Bench, shapes: Mapping[Task, Shape]) -> tuple[Task, ...]:
+def inert_tasks(bench: Bench, parent: Bench, shapes: Mapping[Task, TaskShape]) -> tuple[Task, ...]:
     """Tasks at whose shape outputs, and gradients through them, are the parent's for inputs of all magnitudes."""
     if bench.signature != parent.signature:
         return ()
-    verdicts: dict[Shape, bool] = {}
-    small: dict[Task, Shape] = {task: (min(B, 2), H, L, Dk, Dv) for task, (B, H, L, Dk, Dv) in shapes.items()}
-    for shape in dict.fromkeys(small.values()):
-        verdicts[shape] = all(_agree(bench, parent, Case(shape, name, torch.float64, 151)) for name in REGIMES)
-    return tuple(task for task, shape in small.items() if verdicts[shape])
+    verdicts: dict[TaskShape, bool] = {}
+    for found in dict.fromkeys(shapes.values()):
+        cases = (Case(found.shape, name, torch.float64, 151, found.chunk_size) for name in REGIMES)
+        verdicts[found] = all(_agree(bench.sized(case), parent.sized(case), case) for case in cases)
+    return tuple(task for task, found in shapes.items() if verdicts[found])
 
 
 def _agree(bench: Bench, parent: Bench, case: Case) -> bool:
@@ -32,7 +32,7 @@ def _agree(bench: Bench, parent: Bench, case: Case) -> bool:
     weights = torch.randn(o.shape, generator=torch.Generator().manual_seed(case.seed), dtype=o.dtype)
     grads = []
     for one in (bench, parent):
-        reply = one.client.forward(inputs, grad=True)
+        reply = one.forward(inputs, grad=True)
         grads.append(_felt(one, inputs, one.client.backward(reply.call, {"o": weights}, inputs)))
         one.client.release(reply.call)
     return all(_same_gradient(a, b) for a, b in zip(*grads, strict=True))

@@ -1,6 +1,7 @@
 """Inputs for the checks, as a mixer delivers them: q and k normalised, beta in (0, 1), log decay g at most 0."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +11,13 @@ from variants.contract import KernelSignature
 
 Shape = tuple[int, int, int, int, int]
 """B, H, L, Dk, Dv."""
+
+
+class TaskShape(NamedTuple):
+    """What the kernel meets in a task."""
+
+    shape: Shape
+    chunk_size: int
 
 
 @dataclass(frozen=True)

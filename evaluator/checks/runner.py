@@ -12,7 +12,7 @@ from evaluator.checks.bench import Bench
 from evaluator.checks.findings import failed, passed
 from evaluator.checks.fingerprint import Fingerprint, fingerprint
 from evaluator.checks.inert import inert_tasks
-from evaluator.checks.inputs import Shape
+from evaluator.checks.inputs import TaskShape
 from evaluator.checks.scope import check_scope
 from evaluator.outcomes import CheckName, CheckReport, Finding
 from evaluator.sandbox import Limits, Sandbox, VariantFailed
@@ -28,14 +28,14 @@ def check(
     sandbox: Sandbox,
     *,
     parent: Variant | None = None,
-    shapes: Mapping[Task, Shape] | None = None,
+    shapes: Mapping[Task, TaskShape] | None = None,
     known: Callable[[Fingerprint], str | None] | None = None,
     limits: Limits = LIMITS,
 ) -> CheckReport:
     """Run every check. The source is judged first, and does not reach the sandbox if that fails.
 
     parent: to find the tasks at which the variant cannot differ from it, and what it changes outside the for-loop.
-    shapes: B, H, L, Dk, Dv that the kernel will meet, per task. known: names the variant that has a fingerprint.
+    shapes: what the kernel will meet, per task. known: names the variant that has a fingerprint.
     """
     began = time.monotonic()
     findings, tree = static_findings(variant, parent)
@@ -85,7 +85,7 @@ class _Running:
         sandbox: Sandbox,
         tree: ast.Module,
         parent: Variant | None,
-        shapes: Mapping[Task, Shape],
+        shapes: Mapping[Task, TaskShape],
         limits: Limits,
     ) -> None:
         self.variant, self.sandbox, self.tree, self.parent, self.shapes = variant, sandbox, tree, parent, shapes
@@ -109,7 +109,7 @@ class _Running:
                 yield failed(FAILURES.get(error.failure.kind, "crash"), error.failure.message, {})
 
     def _checks(self, stack: ExitStack, bench: Bench) -> Iterator[Callable[[], Finding]]:
-        distinct = tuple(dict.fromkeys((min(B, 2), H, L, Dk, Dv) for B, H, L, Dk, Dv in self.shapes.values()))
+        distinct = tuple(dict.fromkeys(self.shapes.values()))
         yield lambda: behaviour.check_shapes(bench)
         yield lambda: behaviour.check_lengths(bench)
         yield lambda: behaviour.check_finite(bench)

@@ -8,7 +8,7 @@ import torch
 
 from evaluator.checks import check
 from evaluator.checks.fingerprint import fingerprint, same
-from evaluator.checks.inputs import REGIMES, Shape, draw
+from evaluator.checks.inputs import REGIMES, TaskShape, draw
 from evaluator.outcomes import CheckReport
 from evaluator.sandbox import Limits, Sandbox
 from variants.contract import BASELINE, Task, Variant
@@ -19,7 +19,10 @@ CHEATERS: dict[str, str] = json.loads((CORPUS / "cheaters" / "expected.json").re
 BY_READING = ("syntax", "fence")
 HONEST = sorted(path.stem for path in (CORPUS / "honest").glob("*.py"))
 TIGHT = Limits(wall_seconds=10.0, memory_bytes=2**29)
-SHAPES: dict[Task, Shape] = {"Memorize": (2, 2, 32, 32, 32), "Context Recall": (2, 2, 127, 32, 32)}
+SHAPES: dict[Task, TaskShape] = {
+    "Memorize": TaskShape((2, 2, 32, 32, 32), 32),
+    "Context Recall": TaskShape((2, 2, 127, 32, 32), 32),
+}
 
 
 def failing(report: CheckReport) -> list[str]:
