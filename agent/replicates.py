@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from agent.catalogue import Genome
-from agent.llm.standings import single_chunk_tasks
+from evaluator.protocol import single_chunk_tasks
 from variants.contract import TASKS, Task
 
 PRIOR_FREEDOM = 4

@@ -4,7 +4,17 @@ from evaluator.mad.settings import PUBLISHED, Setting
 from evaluator.plan import Protocol, TaskPlan, TrialSpec, trial_specs
 from variants.contract import CHUNK_SIZE, TASKS, Task
 
-__all__ = ["MAD", "PROTOCOLS", "QUICK", "SMOKE", "Protocol", "TaskPlan", "TrialSpec", "trial_specs"]
+__all__ = [
+    "MAD",
+    "PROTOCOLS",
+    "QUICK",
+    "SMOKE",
+    "Protocol",
+    "TaskPlan",
+    "TrialSpec",
+    "single_chunk_tasks",
+    "trial_specs",
+]
 
 _SEVERAL_CHUNKS: tuple[Task, ...] = ("Context Recall", "Fuzzy Recall", "Noisy Recall", "Selective Copy")
 
@@ -93,3 +103,11 @@ The grid's best is still taken on test accuracy, as published.
 """
 
 PROTOCOLS: dict[str, Protocol] = {protocol.name: protocol for protocol in (SMOKE, QUICK, MAD)}
+
+
+def single_chunk_tasks(protocol: str) -> tuple[Task, ...]:
+    """Tasks all of whose settings fit into one chunk; Memorize, for a protocol that archer does not know."""
+    if protocol not in PROTOCOLS:
+        return ("Memorize",)
+    plans = PROTOCOLS[protocol].tasks
+    return tuple(t for t, plan in plans.items() if all(s.fed_length <= plan.chunk_size for s in plan.settings))

@@ -1,7 +1,7 @@
 """What structure rules out, before anything is trained."""
 
-from evaluator.protocol import PROTOCOLS
-from variants.contract import CHUNK_SIZE, TASKS, Task
+from evaluator.protocol import single_chunk_tasks
+from variants.contract import CHUNK_SIZE
 
 
 def structure_lines(protocol: str) -> tuple[str, ...]:
@@ -19,15 +19,3 @@ def structure_lines(protocol: str) -> tuple[str, ...]:
         "beta lies in (0, 1) and is already part of u and w."
     )
     return tuple(lines)
-
-
-def single_chunk_tasks(protocol: str) -> tuple[Task, ...]:
-    """Tasks all of whose settings fit into one chunk; Memorize, whatever the protocol, at its published length."""
-    if protocol not in PROTOCOLS:
-        return ("Memorize",)
-    plans = PROTOCOLS[protocol].tasks
-    return tuple(
-        task
-        for task in TASKS
-        if task in plans and all(setting.fed_length <= CHUNK_SIZE for setting in plans[task].settings)
-    )

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from agent.board import Board
 from agent.catalogue import CATALOGUE, Genome
 from agent.insights import gaps
-from agent.llm.standings import single_chunk_tasks
 from archive.record import Prediction
+from evaluator.protocol import single_chunk_tasks
 from variants.contract import BASELINE, TASKS, Task
 
 Vector = NDArray[np.float64]
