@@ -87,7 +87,7 @@ class Transport:
                 raw = await client.chat.completions.with_raw_response.create(**payload)
                 return self._completion(raw.text)
         except TimeoutError:
-            return Fault("timeout", f"no complete reply within {seconds:.0f} s")
+            return Fault("timeout", f"no complete reply within {seconds:.3g} s")
         except openai.APIError as error:
             return self._fault(error, seconds)
 
@@ -128,7 +128,7 @@ class Transport:
     def _fault(self, error: openai.APIError, seconds: float) -> Fault:
         url = self._settings.public_url
         if isinstance(error, openai.APITimeoutError):
-            return Fault("timeout", f"no complete reply within {seconds:.0f} s")
+            return Fault("timeout", f"no complete reply within {seconds:.3g} s")
         if isinstance(error, openai.APIStatusError):
             return self._status(error)
         cause = self._scrub.text(str(error.__cause__ or error)) or type(error.__cause__ or error).__name__

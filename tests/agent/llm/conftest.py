@@ -73,7 +73,7 @@ def html(handler: Handler) -> None:
 
 
 def hang(handler: Handler) -> None:
-    handler.server.stopping.wait(30)
+    handler.server.stopping.wait(60)
 
 
 def trickle(handler: Handler) -> None:
@@ -148,9 +148,15 @@ def faults() -> Iterator[FaultServer]:
 
 @pytest.fixture
 def settings(faults: FaultServer, monkeypatch: pytest.MonkeyPatch) -> Callable[..., LLMSettings]:
-    """Settings for the fault server, with short waits and deadlines."""
+    """Settings for the fault server: short waits, and limits that even a busy machine keeps."""
     monkeypatch.setattr("agent.llm.endpoint.FIRST_WAIT", 0.05)
-    defaults = {"base_url": faults.url, "model": "scripted", "deadline_seconds": 8, "attempt_seconds": 1, "attempts": 3}
+    defaults = {
+        "base_url": faults.url,
+        "model": "scripted",
+        "deadline_seconds": 90,
+        "attempt_seconds": 30,
+        "attempts": 3,
+    }
     return lambda **options: LLMSettings.resolve({}, KEY, **(defaults | options))
 
 

@@ -14,6 +14,8 @@ from agent.llm.errors import BudgetExceededError, ContextOverflowError, Endpoint
 from agent.llm.settings import LLMSettings
 
 Settings = Callable[..., LLMSettings]
+BUSY = 15
+"""Seconds that a busy machine may take beyond a limit; without the limit, the faults last for a minute or for ever."""
 REQUEST = Request(({"role": "user", "content": "hello"},), {"type": "object"}, seed=7)
 
 
@@ -32,13 +34,11 @@ def ask(settings: LLMSettings, endpoint: Endpoint | None = None) -> tuple[Attemp
         (lambda s: s.status(429, Retry_After="0.1"), "limits the rate"),
         (lambda s: s.status(429), "limits the rate"),
         (lambda s: s.status(500), "failed (500"),
-        (lambda s: s.hang, "no complete reply within 1 s"),
-        (lambda s: s.trickle, "no complete reply within 1 s"),
         (lambda s: s.drop, "connection to"),
         (lambda s: s.cut("x" * 100), "cut off"),
         (lambda s: s.status(200, "upstream is gone"), "upstream is gone"),
     ],
-    ids=["429 with Retry-After", "429", "500", "hang", "trickle", "drop", "cut", "error in a 200"],
+    ids=["429 with Retry-After", "429", "500", "drop", "cut", "error in a 200"],
 )
 def test_a_passing_fault_is_tried_again(faults: Any, settings: Settings, fault: Any, reason: str) -> None:
     faults.script = [fault(faults), faults.says("fine")]
@@ -49,31 +49,46 @@ def test_a_passing_fault_is_tried_again(faults: Any, settings: Settings, fault: 
     assert reason in str(kept[0].error)
 
 
+@pytest.mark.parametrize("fault", ["hang", "trickle"])
+def test_a_reply_without_end_is_given_up_and_asked_for_again(faults: Any, settings: Settings, fault: str) -> None:
+    faults.script = [getattr(faults, fault), faults.says("fine")]
+    reply, kept = ask(settings(attempt_seconds=4))
+    assert isinstance(reply, Attempt)
+    assert "no complete reply within 4 s" in str(kept[0].error)
+
+
 @pytest.mark.parametrize(
     ("fault", "reason", "requests"),
     [
         (lambda s: s.status(503, "overloaded"), "overloaded); gave up after 3 attempts", 3),
-        (lambda s: s.status(429, Retry_After="3600"), "asks to wait 3600 s; the deadline of 8 s", 1),
-        (lambda s: s.hang, "no complete reply within 1 s; gave up after 3 attempts", 3),
-        (lambda s: s.trickle, "no complete reply within 1 s; gave up after 3 attempts", 3),
+        (lambda s: s.status(429, Retry_After="3600"), "asks to wait 3600 s; the deadline of 90 s", 1),
         (lambda s: s.html, "answers with a web page; is the base URL right", 1),
         (lambda s: s.status(401, "bad key"), "refuses the key (401: bad key); set OPENAI_API_KEY", 1),
         (lambda s: s.status(404, "no model"), "check --model and --base-url", 1),
         (lambda s: s.status(418, "teapot"), "refuses the request (418: teapot)", 1),
     ],
-    ids=["503", "long Retry-After", "hang", "trickle", "html", "401", "404", "418"],
+    ids=["503", "long Retry-After", "html", "401", "404", "418"],
 )
 def test_a_lasting_fault_is_a_clear_error(
     faults: Any, settings: Settings, fault: Any, reason: str, requests: int
 ) -> None:
     faults.script = [fault(faults)]
-    began = time.monotonic()
     error, kept = ask(settings())
     assert isinstance(error, EndpointError)
     assert reason in error.message
     assert "\n" not in error.message
     assert len(kept) == len(faults.requests) == requests
-    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("fault", ["hang", "trickle"])
+def test_replies_without_end_are_a_clear_error_in_bounded_time(faults: Any, settings: Settings, fault: str) -> None:
+    faults.script = [getattr(faults, fault)]
+    began = time.monotonic()
+    error, kept = ask(settings(attempt_seconds=0.5))
+    assert isinstance(error, EndpointError)
+    assert "no complete reply within 0.5 s; gave up after 3 attempts" in error.message
+    assert len(kept) == 3
+    assert time.monotonic() - began < 3 * 0.5 + BUSY
 
 
 def test_the_deadline_ends_all_attempts_together(faults: Any, settings: Settings) -> None:
@@ -81,7 +96,7 @@ def test_the_deadline_ends_all_attempts_together(faults: Any, settings: Settings
     began = time.monotonic()
     error, _ = ask(settings(deadline_seconds=1.5, attempts=50))
     assert isinstance(error, EndpointError)
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 1.5 + BUSY
 
 
 def test_nobody_there(settings: Settings) -> None:
@@ -179,12 +194,12 @@ def test_an_interrupted_run_takes_up_the_replies_it_paid_for(faults: Any, settin
 
 def test_asks_are_cancelled_from_another_thread(faults: Any, settings: Settings) -> None:
     faults.script = [faults.hang]
-    endpoint = Endpoint(settings(attempt_seconds=20, deadline_seconds=30))
+    endpoint = Endpoint(settings(attempt_seconds=30, deadline_seconds=60))
     threading.Timer(0.3, endpoint.cancel).start()
     began = time.monotonic()
     error, _ = ask(endpoint.settings, endpoint)
     assert isinstance(error, EndpointError)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < BUSY
 
 
 def test_the_only_model_is_found_and_several_are_listed(faults: Any, settings: Settings) -> None:

@@ -175,7 +175,7 @@ def test_every_fault_ends_in_bounded_time(faults: Any, settings: Settings, conte
     with pytest.raises(EndpointError) as failed:
         OpenAIProposer(settings(attempt_seconds=0.5, attempts=2)).ask(context())
     assert failed.value.exchanges
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 15, "without limits, the faults last for a minute or for ever"
 
 
 def test_templates_are_overridden_by_files_of_their_names(
