@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from agent.insights import short
 from agent.llm.errors import EndpointError
 from agent.llm.facts import Facts, Row
 from agent.llm.tokens import estimate_tokens
@@ -78,6 +79,12 @@ def _no_base(facts: Facts) -> Facts:
     return facts.model_copy(update={"base": None})
 
 
+def _core_measured(facts: Facts) -> Facts:
+    """Baseline, reference and parents only: the rest of the table is what the insights sum up."""
+    core = {short(name) for name in (facts.baseline, facts.reference, *facts.parents)}
+    return facts.model_copy(update={"measured": tuple(row for row in facts.measured if row.name in core)})
+
+
 def _no_published(facts: Facts) -> Facts:
     return facts.model_copy(update={"published": ()})
 
@@ -102,6 +109,7 @@ CUTS: tuple[Cut, ...] = (
     _measured(0),
     _insights(3),
     _no_published,
+    _core_measured,
     _mechanisms(6),
     _history(0),
 )
