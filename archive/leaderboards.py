@@ -29,8 +29,8 @@ def scorecards(protocol: str, trials: Mapping[str, Sequence[Trial]]) -> dict[str
 
 
 def leaderboard_csv(cards: Mapping[str, Scorecard]) -> str:
-    """The published form: name and six means; only variants with all six tasks."""
-    whole = {name: card.scores for name, card in cards.items() if set(card.scores) == set(TASKS)}
+    """The published form: name and six means; only variants with all six tasks, by name."""
+    whole = {name: cards[name].scores for name in sorted(cards) if set(cards[name].scores) == set(TASKS)}
     rows = [[scores[task].mean for task in TASKS] for scores in whole.values()]
     return format_leaderboard(pd.DataFrame(rows, index=pd.Index(list(whole)), columns=list(TASKS)))
 

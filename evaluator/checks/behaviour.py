@@ -1,5 +1,7 @@
 """Form and manners of a kernel: what it returns, for which inputs, and that it leaves no trace in them or in itself."""
 
+from collections.abc import Iterable, Mapping
+
 import torch
 from torch import Tensor
 
@@ -8,6 +10,7 @@ from evaluator.checks.findings import failed, passed, warned
 from evaluator.checks.inputs import Shape
 from evaluator.outcomes import Finding
 from evaluator.sandbox import VariantFailed
+from variants.contract import CHUNK_SIZE
 
 F32, F64 = torch.float32, torch.float64
 LENGTHS = (1, 2, 3, 7, 31, 32, 33, 63, 64, 65, 100, 127, 128, 256, 517)
@@ -55,8 +58,22 @@ def _optional(bench: Bench, case: Case, check: str, limit: str) -> Finding | Non
     return warned("shapes", f"works for {limit}: {problem}", case.evidence()) if problem else None
 
 
-def check_lengths(bench: Bench) -> Finding:
-    """Any length works."""
+def refused_sizes(bench: Bench, sizes: Iterable[int]) -> dict[int, str]:
+    """Chunk sizes other than the default at which the kernel crashes, with what it says."""
+    refused = {}
+    for size in sorted(set(sizes) - {CHUNK_SIZE}):
+        case = Case((1, 1, 3 * size, 8, 8), seed=72, chunk_size=size)
+        try:
+            bench.sized(case).forward(bench.draw(case))
+        except VariantFailed as error:
+            if error.failure.kind != "crash":
+                raise
+            refused[size] = error.failure.message
+    return refused
+
+
+def check_lengths(bench: Bench, refused: Mapping[int, str]) -> Finding:
+    """Any length works; other chunk sizes should."""
     for length in LENGTHS:
         case = Case((2, 2, length, 8, 8), seed=71)
         try:
@@ -67,6 +84,9 @@ def check_lengths(bench: Bench) -> Finding:
             return failed("lengths", f"fails at length {length}: {error.failure.message}", case.evidence())
         if problem := misshapen(reply.o, reply.S, case.shape, case.dtype):
             return failed("lengths", f"at length {length}, {problem}", case.evidence())
+    if refused:
+        message = "; ".join(f"chunk size {size}: {said}" for size, said in refused.items())
+        return warned("lengths", f"protocols with other chunk sizes cannot train this: {message}", {})
     return passed("lengths", f"works at {len(LENGTHS)} lengths from {LENGTHS[0]} to {LENGTHS[-1]}")
 
 

@@ -1,5 +1,7 @@
 """Causality: what comes after a cut, resampled, changes nothing before it, neither forward nor through gradients."""
 
+from collections.abc import Collection, Iterator
+
 import torch
 from torch import Tensor
 
@@ -42,15 +44,25 @@ PREFIX_CASES = (
     Case((2, 1, 100, 16, 16), "training", F32, 53, chunk_size=16),
 )
 
+CHUNK_SIZES = {case.chunk_size for case in (*CASES, *GRADIENT_CASES, *PREFIX_CASES)}
 
-def check_causality(bench: Bench, shapes: tuple[TaskShape, ...] = ()) -> Finding:
-    """Outputs before a cut do not move when everything after it is drawn anew. shapes: of the tasks to be trained."""
+
+def _at(refused: Collection[int], *cases: Case) -> Iterator[Case]:
+    """The cases whose chunk size the kernel takes."""
+    return (case for case in cases if case.chunk_size not in refused)
+
+
+def check_causality(bench: Bench, shapes: tuple[TaskShape, ...] = (), refused: Collection[int] = ()) -> Finding:
+    """Outputs before a cut do not move when everything after it is drawn anew. shapes: of the tasks to be trained.
+
+    refused: chunk sizes that the kernel does not take.
+    """
     tasks = (Case(s.shape, "training", F32, 40 + index, s.chunk_size) for index, s in enumerate(shapes))
-    for case in (*CASES, *tasks):
+    for case in _at(refused, *CASES, *tasks):
         for grad in (False, True):
             if finding := _forward(bench.sized(case), case, grad=grad):
                 return finding
-    for case in GRADIENT_CASES:
+    for case in _at(refused, *GRADIENT_CASES):
         if finding := _through_gradients(bench.sized(case), case):
             return finding
     return passed("causality", "no output before a cut depends on what comes after it")
@@ -108,9 +120,9 @@ def _first(mask: Tensor) -> tuple[int, int]:
     return row, position
 
 
-def check_prefix(bench: Bench) -> Finding:
+def check_prefix(bench: Bench, refused: Collection[int] = ()) -> Finding:
     """A run on the first positions gives the first outputs of the whole run."""
-    for case in PREFIX_CASES:
+    for case in _at(refused, *PREFIX_CASES):
         bench = bench.sized(case)
         inputs = bench.draw(case)
         whole = bench.o(inputs)

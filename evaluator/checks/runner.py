@@ -90,6 +90,7 @@ class _Running:
     ) -> None:
         self.variant, self.sandbox, self.tree, self.parent, self.shapes = variant, sandbox, tree, parent, shapes
         self.limits = limits
+        self.refused: dict[int, str] = {}
         self.inert: tuple[Task, ...] = ()
         self.fingerprint: Fingerprint = ()
 
@@ -98,6 +99,7 @@ class _Running:
         with ExitStack() as stack:
             try:
                 bench = self._bench(stack, self.variant)
+                self.refused = behaviour.refused_sizes(bench, self._sizes())
                 broken = False
                 for run in self._checks(stack, bench):
                     finding = run()
@@ -109,23 +111,27 @@ class _Running:
                 yield failed(FAILURES.get(error.failure.kind, "crash"), error.failure.message, {})
 
     def _checks(self, stack: ExitStack, bench: Bench) -> Iterator[Callable[[], Finding]]:
-        distinct = tuple(dict.fromkeys(self.shapes.values()))
+        usable = {shape: None for shape in self.shapes.values() if shape.chunk_size not in self.refused}
         yield lambda: behaviour.check_shapes(bench)
-        yield lambda: behaviour.check_lengths(bench)
+        yield lambda: behaviour.check_lengths(bench, self.refused)
         yield lambda: behaviour.check_finite(bench)
         yield lambda: behaviour.check_mutation(bench)
         yield lambda: gradients.check_gradients(bench, self.tree)
         yield lambda: behaviour.check_batch(bench)
         yield lambda: behaviour.check_heads(bench)
-        yield lambda: causality.check_prefix(bench)
-        yield lambda: causality.check_causality(bench, distinct)
+        yield lambda: causality.check_prefix(bench, self.refused)
+        yield lambda: causality.check_causality(bench, tuple(usable), self.refused)
         yield lambda: complexity.check_complexity(bench)
         yield lambda: behaviour.check_determinism(bench, self._bench(stack, self.variant))
 
     def _facts(self, stack: ExitStack, bench: Bench) -> None:
         self.fingerprint = fingerprint(bench.client, self.variant.signature)
-        if self.parent is not None and self.shapes:
-            self.inert = inert_tasks(bench, self._bench(stack, self.parent), self.shapes)
+        usable = {task: shape for task, shape in self.shapes.items() if shape.chunk_size not in self.refused}
+        if self.parent is not None and usable:
+            self.inert = inert_tasks(bench, self._bench(stack, self.parent), usable)
+
+    def _sizes(self) -> set[int]:
+        return {*causality.CHUNK_SIZES, *(shape.chunk_size for shape in self.shapes.values())}
 
     def _bench(self, stack: ExitStack, variant: Variant) -> Bench:
         client = stack.enter_context(self.sandbox.kernel(variant, self.limits))

@@ -18,7 +18,7 @@ def test_a_real_model_proposes_a_variant_that_is_trained(
     smollm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     archive = tmp_path / "archive"
-    options = ["--protocol", "smoke", "--archive", str(archive), "--context-tokens", "2000", "--seed", "1", "--json"]
+    options = ["--protocol", "smoke", "--archive", str(archive), "--context-tokens", "3500", "--seed", "1", "--json"]
     assert run(["propose", "--n", "1", "--jobs", "1", "--gguf", str(smollm), *options]) == 0
     (printed,) = json.loads(capsys.readouterr().out)
     (record,) = Archive(archive).records()
