@@ -20,7 +20,7 @@ test: $(READY)-dev
 	@echo "==> import-linter: imports point one way"
 	@$(BIN)/lint-imports
 	@echo "==> pytest: everything else, with real training on every task"
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2
 
 $(READY): pyproject.toml constraints.txt
 	@echo "==> making a virtual environment in $(VENV)"

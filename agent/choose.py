@@ -35,6 +35,7 @@ def open_proposer(choice: Choice, archive: Archive) -> Iterator[tuple[Proposer, 
 
     The key leaves the environment here: nothing that is started later inherits it.
     """
+    choice.llm["journal"] = archive.journal
     configured = bool(os.environ.get(KEY_VARIABLE) or os.environ.get(URL_VARIABLE) or choice.llm.get("base_url"))
     key = withdraw_key(os.environ)
     name = choice.name

@@ -7,6 +7,7 @@ from typing import Any
 
 from agent.board import Board, measured_board, published_board
 from agent.context import Context
+from agent.contradictions import contradictions
 from agent.insights import insights
 from agent.report_tables import (
     code,
@@ -28,6 +29,7 @@ def render_report(record: Record, context: Context) -> str:
     measured, published = measured_board(context), published_board(context)
     boards = [board for board in (measured, published) if len(board.scores) > 1]
     proposal = record.proposal
+    claims = "\n".join((*proposal.insights, proposal.motivation, *proposal.differences))
     return templates().get_template("report.md.j2").render(
         record=record,
         proposal=proposal,
@@ -39,6 +41,7 @@ def render_report(record: Record, context: Context) -> str:
         diff=fenced(_diff(record, context), "diff"),
         mathematics=_mathematics(proposal.mathematics),
         expected=expected_rows(record, measured, published),
+        contradictions=contradictions(claims, context),
         measured=measured_rows(record, measured),
         calibration=calibration(record, measured),
         verdicts=[_verdict_facts(verdict) for verdict in record.verdicts],

@@ -66,6 +66,11 @@ class Archive:
                 return self._read(identity)
         raise ArchiveError(f"no proposal {reference!r} in {self.root}; `archer list` shows those there are")
 
+    @property
+    def journal(self) -> Path:
+        """Where raw requests and replies of this archive's searches are kept, outside of its history."""
+        return self.root / ".git" / "archer-journal.jsonl"
+
     def commit_of(self, record: Record) -> str | None:
         """Hash of the commit that holds the record."""
         return self._git.last_commit_of(f"{PROPOSALS}/{record.id}")

@@ -6,7 +6,7 @@ from variants.contract import SIGNATURES
 
 
 def loop_source(source: str) -> str:
-    """Source text of the kernel's chunk loop, the outermost `for` with the most lines; the whole text if it has none."""
+    """Source text of the kernel's chunk loop, its longest outermost `for`; the whole text if it has none."""
     names = {signature.function for signature in SIGNATURES.values()}
     try:
         tree = ast.parse(source)

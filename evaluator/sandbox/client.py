@@ -5,19 +5,17 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from evaluator.outcomes import Failure
+from evaluator.sandbox.candidate import Candidate
 from evaluator.sandbox.frames import DeadlinePassed, FrameError, PeerGone
 from evaluator.sandbox.limits import Limits, VariantFailed
 from variants.contract import Variant
-
-if TYPE_CHECKING:
-    from evaluator.sandbox.host import Candidate
 
 SLACK = 2**20
 FAILURE_KINDS = ("crash", "memory", "garbage", "diverged")
@@ -46,7 +44,7 @@ class KernelClient:
     the client is of no further use. Backward works once or more, not twice differentiably. One call at a time.
     """
 
-    def __init__(self, candidate: "Candidate", variant: Variant, limits: Limits) -> None:
+    def __init__(self, candidate: Candidate, variant: Variant, limits: Limits) -> None:
         self._candidate, self._limits = candidate, limits
         self._lock = threading.Lock()
         self._released: list[str] = []

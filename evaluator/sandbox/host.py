@@ -12,15 +12,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from torch import Tensor
 
-from evaluator.outcomes import Failure, Grade
+from evaluator.outcomes import Grade
 from evaluator.sandbox import launch
 from evaluator.sandbox.canaries import Canary, release_canaries, unexpected
+from evaluator.sandbox.candidate import END_SECONDS, Candidate, Ended
 from evaluator.sandbox.client import KernelClient
 from evaluator.sandbox.frames import Channel, DeadlinePassed, FrameError, PeerGone
 from evaluator.sandbox.limits import Limits, SandboxUnavailable
@@ -29,49 +29,9 @@ from evaluator.sandbox.training import TrainingOutput, run_training
 from variants.contract import Variant
 
 BOOT_SECONDS = 60.0
-END_SECONDS = 10.0
 GRADES = tuple(Grade)
 EVENT_CAP = 2**16
 SOCKET_BUFFER = 2**18
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a candidate's process ended, as the template saw it."""
-
-    code: int
-    reason: str | None
-    cpu_seconds: float
-
-
-class Candidate:
-    """One running candidate: the channel to it, its log, and its end once it has come."""
-
-    def __init__(self, channel: Channel, log: int, kill: Callable[[str], None]) -> None:
-        self.channel, self.log, self.kill = channel, log, kill
-        self.ended: Future[Ended] = Future()
-
-    def log_tail(self, size: int = 4096) -> str:
-        """The last `size` bytes that the candidate printed."""
-        end = os.fstat(self.log).st_size
-        return os.pread(self.log, size, max(0, end - size)).decode(errors="replace")
-
-    def failure(self) -> Failure:
-        """Why the candidate closed its channel. Raises SandboxUnavailable where the fault is ours."""
-        try:
-            ended = self.ended.result(END_SECONDS)
-        except TimeoutError:
-            return Failure(kind="garbage", message="closed its channel and went on running")
-        if ended.reason == "memory" or ended.reason == "threads":
-            return Failure(
-                kind="memory", message=f"killed for using too much memory or too many threads ({ended.reason})"
-            )
-        if ended.reason is not None or ended.code in (-9, -24):
-            return Failure(kind="timeout", message=f"killed: {ended.reason or 'out of CPU time'}")
-        tail = self.log_tail(400).strip()
-        return Failure(
-            kind="crash", message=f"its process ended with code {ended.code}" + (f": {tail}" if tail else "")
-        )
 
 
 class Sandbox:
