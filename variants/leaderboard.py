@@ -48,7 +48,7 @@ def parse_leaderboard(text: str, source: str) -> pd.DataFrame:
 
 
 def format_leaderboard(table: pd.DataFrame) -> str:
-    """`table` (index: names; columns: at least the six tasks) as CSV text in the published form: no header over names."""
+    """`table` (index: names; columns: at least the six tasks) as CSV text in the published form."""
     return table.loc[:, list(TASKS)].round(6).to_csv(index_label="", lineterminator="\n")
 
 
