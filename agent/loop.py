@@ -55,11 +55,15 @@ class Search:
         running: dict[Future[Outcome], int] = {}
         waiting = list(range(self._plan.n))
         with ThreadPoolExecutor(self._plan.jobs, thread_name_prefix="proposal") as pool:
-            while running or (waiting and not self._closed()):
-                while waiting and len(running) < self._plan.jobs and not self._closed():
-                    index = waiting.pop(0)
-                    running[pool.submit(self._attempt, index)] = index
-                yield from self._collect(running)
+            try:
+                while running or (waiting and not self._closed()):
+                    while waiting and len(running) < self._plan.jobs and not self._closed():
+                        index = waiting.pop(0)
+                        running[pool.submit(self._attempt, index)] = index
+                    yield from self._collect(running)
+            except BaseException:
+                self.stop()  # else the pool would wait for trainings that nobody can archive
+                raise
 
     def stop(self) -> None:
         """Ask the search to end; safe in a signal handler."""

@@ -49,6 +49,7 @@ def run_trial(
         weights = run.train(protocol.training_data(spec))
         with sandbox.kernel(variant) as kernel:
             scored = score(weights, job, protocol, spec, kernel)
+        run.cpu_seconds += kernel.cpu_seconds
         outcome = _scored(scored) | {"weights_hash": weights_hash(weights)}
     except VariantFailed as failed:
         outcome = {"status": Status.FAILED, "failure": failed.failure}
@@ -106,9 +107,11 @@ class _Run:
     def _train_split(self, job: Mapping[str, Any], data: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         with self._sandbox.kernel(self._variant, self.limits) as kernel:
             try:
-                return train(job, data, kernel, self._report)
+                weights = train(job, data, kernel, self._report)
             except FloatingPointError as error:
                 raise VariantFailed(Failure(kind="diverged", message=str(error))) from error
+        self.cpu_seconds += kernel.cpu_seconds
+        return weights
 
     def _report(self, progress: Mapping[str, Any]) -> None:
         if self._stop is not None and self._stop.is_set():

@@ -48,6 +48,8 @@ class KernelClient:
         self._candidate, self._limits = candidate, limits
         self._lock = threading.Lock()
         self._released: list[str] = []
+        self.cpu_seconds = 0.0
+        """CPU time of the kernel's process, once it has ended."""
         function = variant.signature.function
         self._request({"name": variant.name, "source": variant.source, "function": function}, {}, SLACK)
 

@@ -68,7 +68,9 @@ class Sandbox:
         """A fresh process that serves the variant's kernel. Raises VariantFailed where its source cannot be loaded."""
         limits = limits or Limits()
         with self._candidate("kernel", limits) as candidate:
-            yield KernelClient(candidate, variant, limits)
+            client = KernelClient(candidate, variant, limits)
+            yield client
+        client.cpu_seconds = candidate.ended.result(END_SECONDS).cpu_seconds
 
     def train(
         self,
