@@ -13,6 +13,7 @@ from agent.proposers.estimate import Estimate, Estimator
 from agent.proposers.selection import choose_parents
 from agent.proposers.variation import offspring
 from archive.record import Proposal, Provenance
+from evaluator.outcomes import Status
 from variants.contract import BASELINE, REFERENCE, TASKS, Task
 
 CANDIDATES = 24
@@ -83,8 +84,9 @@ def _parents(context: Context, board: Board, genomes: Mapping[str, Genome], chan
 
 
 def _known(context: Context, genomes: Mapping[str, Genome]) -> set[str]:
-    """Canonical forms of the seeds and of everything proposed before, whatever became of it."""
-    recorded = [record.proposal.provenance.mechanisms for record in context.history]
+    """Canonical forms of the seeds and of everything proposed before; what was interrupted may be asked for again."""
+    ended = (record for record in context.history if record.status is not Status.INTERRUPTED)
+    recorded = [record.proposal.provenance.mechanisms for record in ended]
     past = [Genome.model_validate(mechanisms) for mechanisms in recorded if mechanisms]
     return {genome.canonical for genome in (*genomes.values(), *past)}
 

@@ -137,6 +137,22 @@ def test_evaluate_scores_the_tasks_asked_for(archer: Run):
     assert answer["scores"]["Memorize"]["n"] == 1
 
 
+def test_proposal_is_archived_read_and_made_again(archer: Run):
+    code, out, _ = archer("propose", "--n", "1", "--protocol", "smoke", "--proposer", "evolve", "--json", "--quiet")
+    (record,) = json.loads(out)
+    assert (code, record["id"], record["status"], record["proposer"]) == (DONE, 1, "SCORED", "evolve")
+    assert set(record["scores"]) == set(record["predictions"]) == set(TASKS)
+    assert [verdict["against"] for verdict in record["verdict"]][-1] == "gated_delta_net_4layer"
+    assert json.loads(archer("list", "--json")[1]) == [record]
+    shown = json.loads(archer("show", "1", "--json")[1])
+    assert "## 3. Expected effect" in shown["report"]
+    assert "## 6. Measured against expected" in shown["report"]
+    assert archer("diff", record["name"], "--json")[1].count("\\n+") > 0
+    code, out, _ = archer("replay", "1", "--evaluate", "--json")
+    assert (code, {step["answer"] for step in json.loads(out)["steps"]}) == (DONE, {"identical"})
+    assert archer("verify", "--quiet")[0] == DONE
+
+
 def test_own_bug_is_exit_code_3_with_the_trace_kept(archer: Run, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("agent.commands.listing.existing_archive", lambda _: 1 / 0)
     code, _, err = archer("list")
