@@ -19,6 +19,8 @@ STATUS_STYLE = {
     Status.INTERRUPTED: "yellow",
 }
 OUTCOME_STYLE = {"better": "green", "worse": "red", "indistinguishable": "dim", "inert": "cyan"}
+OUTCOME_MARK = {"better": "▲", "worse": "▼", "indistinguishable": " ", "inert": "="}
+"""The same where there are no colours."""
 _FINDING_STYLE = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 
 

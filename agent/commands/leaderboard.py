@@ -18,7 +18,7 @@ from agent.options import (
     find_protocol,
 )
 from agent.subject import archive_if_any
-from agent.view import OUTCOME_STYLE, score_text, scores_json, short_name
+from agent.view import OUTCOME_MARK, OUTCOME_STYLE, score_text, scores_json, short_name
 from archive.leaderboards import LEADERBOARDS, leaderboard_csv, scorecards
 from evaluator.outcomes import Scorecard, Trial, Verdict
 from evaluator.protocol import PROTOCOLS
@@ -83,7 +83,7 @@ def _row(card: Scorecard, against: Verdict | None) -> dict[str, Any]:
 
 
 def _table(protocol: str, ranked: Mapping[str, Scorecard], verdicts: Mapping[str, Verdict | None]) -> Table:
-    title = f"{protocol}: accuracy ± half of the 95 % interval; coloured against {REFERENCE}: green better, red worse"
+    title = f"{protocol}: accuracy ± half of the 95 % interval; against {REFERENCE}: ▲ better, ▼ worse"
     table = Table("variant", "mean", *TASKS, "n", title=title, title_justify="left", box=None)
     for name, card in ranked.items():
         against = verdicts[name]
@@ -91,7 +91,8 @@ def _table(protocol: str, ranked: Mapping[str, Scorecard], verdicts: Mapping[str
         for task in TASKS:
             outcome = against.tasks[task].outcome if against and task in against.tasks else "indistinguishable"
             style = OUTCOME_STYLE[outcome] if outcome in ("better", "worse") else "default"
-            cells.append(f"[{style}]{score_text(card.scores.get(task))}[/]")
+            mark = OUTCOME_MARK[outcome] if outcome != "inert" else " "
+            cells.append(f"[{style}]{score_text(card.scores.get(task))} {mark}[/]")
         n = str(min(score.n for score in card.scores.values()))
         table.add_row(short_name(name), f"{_mean(card):.3f}", *cells, n)
     return table

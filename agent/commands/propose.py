@@ -28,7 +28,7 @@ from agent.options import (
     open_sandbox,
 )
 from agent.progress import Progress
-from agent.view import OUTCOME_STYLE, STATUS_STYLE, record_summary, short_name
+from agent.view import OUTCOME_MARK, OUTCOME_STYLE, STATUS_STYLE, record_summary, short_name
 from archive.record import Record
 from archive.seeding import make_archive
 from archive.store import Archive
@@ -129,7 +129,7 @@ def _answer(speech: Speech, archive: Archive, records: Sequence[Record]) -> None
 
 def _lines(records: Sequence[Record]) -> Iterator[str]:
     """Two lines a proposal: what it is; its scores and differences to the parent, coloured by the verdict."""
-    legend = "[green]better[/], [red]worse[/], [cyan]cannot differ[/], [dim]within noise[/]"
+    legend = "[green]▲ better[/], [red]▼ worse[/], [cyan]= cannot differ[/], [dim]else within noise[/]"
     yield f"score and difference to the parent: {legend}"
     yield "[bold]" + " " * 5 + "".join(f"{_ABBREVIATED[task]:13}" for task in TASKS) + "[/]"
     for record in records:
@@ -147,7 +147,8 @@ def _cell(record: Record, task: Task) -> str:
     found = against.tasks.get(task) if against else None
     if score is None or found is None:
         return f"{score.mean if score else float('nan'):<13.3f}"
-    return f"[{OUTCOME_STYLE[found.outcome]}]{f'{score.mean:.3f}{found.difference:+.3f}':13}[/]"
+    text = f"{score.mean:.3f}{found.difference:+.3f}{OUTCOME_MARK[found.outcome]}"
+    return f"[{OUTCOME_STYLE[found.outcome]}]{text:13}[/]"
 
 
 _ABBREVIATED: dict[Task, str] = {
