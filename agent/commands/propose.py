@@ -42,6 +42,7 @@ def propose(
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
     parent: Annotated[str | None, typer.Option(metavar="NAME", help="Build on this variant.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Proposals under way at once.")] = 2,
+    engine: Annotated[str, typer.Option(metavar="local|ray", help="Where trials run; ray is not built yet.")] = "local",
     max_minutes: Annotated[float | None, typer.Option(min=0, help="Start no proposal after this.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the proposer; else the archive's size.")] = None,
     model: Annotated[str | None, typer.Option(help="Model to ask; else the only one there is.")] = None,
@@ -65,6 +66,8 @@ def propose(
     """
     speech = Speech(as_json, quiet)
     settings = find_protocol(protocol)
+    if engine != "local":
+        raise UserError(f"--engine {engine}: only local is built so far; leave the option out")
     llm: dict[str, object] = {
         "model": model,
         "base_url": base_url,

@@ -45,6 +45,7 @@ def test_every_command_has_help_with_an_example(archer: Run, command: str):
         (["propose", "--protocol", "tiny"], "choose one of smoke, quick, mad"),
         (["propose", "--proposer", "oracle"], "oracle"),
         (["propose", "--parent", "nobody"], "nobody"),
+        (["propose", "--engine", "ray"], "only local is built"),
         (["check", "absent.py"], "absent.py does not exist"),
         (["evaluate", "nobody"], "no variant is called 'nobody'"),
         (["evaluate", BASELINE, "--tasks", "Memorise"], "Memorise"),
