@@ -1,11 +1,11 @@
 """A small honest estimate of what a genome will score: additive effects of mechanisms, shrunken, with intervals.
 
 Per task, a Bayesian linear regression: score = level of the protocol + sum of the mechanisms' effects + noise. Effects
-start at 0 ± τ, τ being a typical effect on the published board. Published rows count by their difference to the
-published baseline, with an extra variance τ² because the protocol is another; rows measured under the protocol count in
-full, but for the noise of their seeds and a variance (τ/2)² for what is not additive. Before anything is measured, the
-level of a protocol other than the published one is some share of the published level, any share alike. A child is
-predicted from its parent's measured score and the effects of what changed. On a task of one chunk only mechanisms that
+start at 0 ± τ, τ being a typical effect on the published board or on the measured one, whichever is larger. Published
+rows count by their difference to the published baseline, with an extra variance τ² because the protocol is another; rows
+measured under the protocol count in full, but for the noise of their seeds and a variance (τ/2)² for what is not
+additive. Before anything is measured, the level of a protocol other than the published one is some share of the
+published level, any share alike. A child is predicted from its parent's measured score and the effects of what changed. On a task of one chunk only mechanisms that
 reach the first chunk have effects, and a child with its parent's first chunk has its parent's score, exactly.
 """
 
@@ -112,7 +112,7 @@ class Estimator:
 
     def _learn(self, task: Task) -> Effects:
         known = {name: gap for name in self._published.scores if (gap := self._published_gap(name, task)) is not None}
-        typical = max(LEAST_EFFECT, 1.48 * median(abs(gap) for gap in known.values())) if known else 0.1
+        typical = self._typical(task, list(known.values()))
         rows, values, variances, scored = [], [], [], set[str]()
         for name, gap in known.items() if self._board != self._published else ():
             rows.append(_row(self._seen(task, self._genomes[name])))
@@ -127,6 +127,14 @@ class Estimator:
                 scored |= {found.mechanism for found in self._genomes[name].mechanisms.values()}
         mean, covariance = _posterior(rows, values, variances, self._level(task), typical)
         return Effects(mean, covariance, typical, frozenset(scored))
+
+    def _typical(self, task: Task, published: list[float]) -> float:
+        """Size of a usual effect: the larger of what the published board shows and what this one does."""
+        base = self._board.mean(BASELINE, task)
+        rows = ((name, self._board.mean(name, task)) for name in self._board.scores if name != BASELINE)
+        measured = [mean - base for _, mean in rows if mean is not None and base is not None]
+        usual = [1.48 * median(map(abs, gaps)) for gaps in (published, measured) if gaps]
+        return max(LEAST_EFFECT, *usual) if usual else 0.1
 
     def _level(self, task: Task) -> tuple[float, float]:
         """Mean and standard deviation of the protocol's level before anything is measured."""
