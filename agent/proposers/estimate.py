@@ -2,11 +2,12 @@
 
 Per task, a Bayesian linear regression: score = level of the protocol + sum of the mechanisms' effects + noise. Effects
 start at 0 ± τ, τ being a typical effect on the published board or on the measured one, whichever is larger. Published
-rows count by their difference to the published baseline, with an extra variance τ² because the protocol is another; rows
-measured under the protocol count in full, but for the noise of their seeds and a variance (τ/2)² for what is not
+rows count by their difference to the published baseline, with an extra variance τ² because the protocol is another;
+rows measured under the protocol count in full, but for the noise of their seeds and a variance (τ/2)² for what is not
 additive. Before anything is measured, the level of a protocol other than the published one is some share of the
-published level, any share alike. A child is predicted from its parent's measured score and the effects of what changed. On a task of one chunk only mechanisms that
-reach the first chunk have effects, and a child with its parent's first chunk has its parent's score, exactly.
+published level, any share alike. A child is predicted from its parent's measured score and the effects of what
+changed. On a task of one chunk only mechanisms that reach the first chunk have effects, and a child with its parent's
+first chunk has its parent's score, exactly.
 """
 
 from dataclasses import dataclass
