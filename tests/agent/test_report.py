@@ -161,3 +161,12 @@ def test_insights_need_no_reference_and_no_full_rows():
 
 def test_signed_takes_a_fourth_digit_where_three_would_be_zero():
     assert [signed(x) for x in (0.0123, -0.0004, 0.0, -0.00001)] == ["+0.012", "-0.0004", "0", "0"]
+
+
+def test_a_figure_that_the_leaderboard_contradicts_is_marked():
+    proposal = by_hand(insights=("gated_delta_net_4layer scores 0.11 on Memorize.",))
+    text = render_report(record(proposal=proposal), context())
+    assert "**Contradicted by the leaderboard**" in text
+    assert "says 0.11 for `gated_delta_net_4layer` on Memorize; published: 0.587" in text
+    sound = by_hand(insights=("gated_delta_net_4layer scores 0.587 on Memorize.",))
+    assert "Contradicted" not in render_report(record(proposal=sound), context())
