@@ -70,7 +70,8 @@ class Sandbox:
         with self._candidate("kernel", limits) as candidate:
             client = KernelClient(candidate, variant, limits)
             yield client
-        client.cpu_seconds = candidate.ended.result(END_SECONDS).cpu_seconds
+        with suppress(SandboxUnavailable, TimeoutError):  # a sandbox that was closed meanwhile cannot say
+            client.cpu_seconds = candidate.ended.result(END_SECONDS).cpu_seconds
 
     def train(
         self,
