@@ -59,17 +59,6 @@ class GitFolder:
         """Hash of the newest commit that touched `path`; None if there is none."""
         return self._git("log", "-1", "--format=%H", "--", path) or None
 
-    def first_commits(self, folder: str) -> dict[str, str]:
-        """For each folder directly below `folder`, the hash of the commit that added it."""
-        found: dict[str, str] = {}
-        commit = ""
-        for line in self._git("log", "--format=%x00%H", "--name-only", "--", folder).splitlines():
-            if line.startswith("\0"):
-                commit = line[1:]
-            elif line.startswith(f"{folder}/"):
-                found[line.split("/")[1]] = commit
-        return found
-
     def _identity(self) -> tuple[str, ...]:
         reader = self._repo.config_reader()
         if reader.get_value("user", "email", default="") or "GIT_COMMITTER_EMAIL" in os.environ:
