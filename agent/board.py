@@ -1,19 +1,27 @@
 """A leaderboard as proposers and report read it: scores, and how large a difference must be to mean something."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+import pandas as pd
 from scipy import stats
 
 from agent.catalogue import SEED_GENOMES, Genome
 from agent.context import Context
 from agent.replicates import Spread, moderate, spreads
-from evaluator.outcomes import Score
+from agent.standing import genomes, noise, published
+from archive.leaderboards import scorecards
+from archive.seeding import shipped_trials
+from archive.store import Archive
+from evaluator.outcomes import Score, Trial
 from variants.contract import TASKS, Task
+from variants.leaderboard import PUBLISHED, read_leaderboard
 
 PUBLISHED_PROTOCOL = "mad"
+PUBLISHED_NAME = "published"
+"""What the published leaderboard is called where a protocol is asked for."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +48,15 @@ class Board:
         score = self.scores.get(name, {}).get(task)
         return None if score is None else score.mean
 
+    def one_function(self, name: str, other: str, task: Task) -> bool:
+        """Whether two rows are known to compute the same on a task, so that a difference of theirs is noise."""
+        groups = self.spreads[task].groups if task in self.spreads else ()
+        return name == other or any(name in group and other in group for group in groups)
+
 
 def published_board(context: Context) -> Board:
     """The published leaderboard: one seed a row; its noise is known from rows that are the same function."""
-    rows = {str(name): {task: float(row[task]) for task in TASKS} for name, row in context.published.iterrows()}
-    scores = {name: {task: Score(mean=x, low=x, high=x, n=1) for task, x in row.items()} for name, row in rows.items()}
-    known = spreads(rows, _genomes(context), PUBLISHED_PROTOCOL)
-    return Board("published, one seed", PUBLISHED_PROTOCOL, scores, moderate(known, _levels(scores)))
+    return _board_of_table(context.published, {**SEED_GENOMES, **context.genomes})
 
 
 def measured_board(context: Context) -> Board:
@@ -54,9 +64,25 @@ def measured_board(context: Context) -> Board:
 
     Rows that are one function are no replicates here: a task on which a variant cannot differ inherits its score.
     """
-    known = {task: Spread(deviation, max(1, _freedom(context, task))) for task, deviation in context.noise.items()}
-    levels = _levels(context.standings)
-    return Board(f"protocol {context.protocol}", context.protocol, context.standings, moderate(known, levels))
+    return _board_of_scores(context.protocol, context.standings, context.noise)
+
+
+def open_board(protocol: str, archive: Archive | None) -> Board:
+    """The board of a protocol, or of `published`: from an archive, or from what ships with archer.
+
+    Raises ArchiveError and LeaderboardError for what cannot be read.
+    """
+    if protocol == PUBLISHED_NAME:
+        table = published(archive) if archive is not None else read_leaderboard(PUBLISHED)
+        return _board_of_table(table, genomes(archive.records() if archive is not None else ()))
+    trials: dict[str, Sequence[Trial]] = {}
+    if archive is not None:
+        trials.update(archive.trials(protocol))
+    else:
+        for trial in shipped_trials(protocol):
+            trials[trial.variant] = [*trials.get(trial.variant, ()), trial]
+    scores = {name: card.scores for name, card in scorecards(protocol, trials).items()}
+    return _board_of_scores(protocol, scores, noise({name: trials[name] for name in scores}))
 
 
 def best_board(context: Context) -> Board:
@@ -65,15 +91,25 @@ def best_board(context: Context) -> Board:
     return measured_board(context) if len(full) > 1 else published_board(context)
 
 
+def _board_of_table(table: pd.DataFrame, known: Mapping[str, Genome]) -> Board:
+    rows = {str(name): {task: float(row[task]) for task in TASKS} for name, row in table.iterrows()}
+    scores = {name: {task: Score(mean=x, low=x, high=x, n=1) for task, x in row.items()} for name, row in rows.items()}
+    found = spreads(rows, known, PUBLISHED_PROTOCOL)
+    return Board("published, one seed", PUBLISHED_PROTOCOL, scores, moderate(found, _levels(scores)))
+
+
+def _board_of_scores(
+    protocol: str, scores: Mapping[str, Mapping[Task, Score]], deviations: Mapping[Task, float]
+) -> Board:
+    known = {task: Spread(deviation, max(1, _freedom(scores, task))) for task, deviation in deviations.items()}
+    return Board(f"protocol {protocol}", protocol, scores, moderate(known, _levels(scores)))
+
+
 def _levels(scores: Mapping[str, Mapping[Task, Score]]) -> dict[Task, float]:
     """The median score of each task."""
     rows = {task: [row[task].mean for row in scores.values() if task in row] for task in TASKS}
     return {task: median(found) for task, found in rows.items() if found}
 
 
-def _genomes(context: Context) -> Mapping[str, Genome]:
-    return {**SEED_GENOMES, **context.genomes}
-
-
-def _freedom(context: Context, task: Task) -> int:
-    return sum(row[task].n - 1 for row in context.standings.values() if task in row)
+def _freedom(scores: Mapping[str, Mapping[Task, Score]], task: Task) -> int:
+    return sum(row[task].n - 1 for row in scores.values() if task in row)

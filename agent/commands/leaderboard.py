@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from agent.commands.front import print_front
 from agent.measure import shipped
 from agent.options import (
     DEFAULT_ARCHIVE,
@@ -30,6 +31,7 @@ from variants.leaderboard import PUBLISHED, format_leaderboard, read_leaderboard
 def leaderboard(
     protocol: Annotated[str, typer.Option("--protocol", help="smoke, quick, mad, or published.")] = DEFAULT_PROTOCOL,
     csv: Annotated[bool, typer.Option("--csv", help="The published form: name, six tasks.")] = False,
+    front: Annotated[bool, typer.Option("--front", help="Who is undominated; what is missing where.")] = False,
     archive: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -41,6 +43,9 @@ def leaderboard(
     """
     speech = Speech(as_json, quiet)
     found = archive_if_any(archive)
+    if front:
+        print_front(speech, protocol, found)
+        return
     if protocol == "published":
         path = found.root / LEADERBOARDS / "published.csv" if found else PUBLISHED
         _print_published(speech, path, csv)
