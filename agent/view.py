@@ -63,7 +63,7 @@ def score_text(score: Score | None) -> str:
 def verdict_table(title: str, scores: dict[Any, Score], verdicts: Sequence[Verdict]) -> Table:
     """Scores per task beside the paired differences to each reference."""
     table = Table(
-        "task", "score", *(f"vs {short_name(v.against)}" for v in verdicts), title=title, title_justify="left"
+        "task", "score", "n", *(f"vs {short_name(v.against)}" for v in verdicts), title=title, title_justify="left"
     )
     for task in TASKS:
         cells = []
@@ -73,7 +73,8 @@ def verdict_table(title: str, scores: dict[Any, Score], verdicts: Sequence[Verdi
                 continue
             style = OUTCOME_STYLE[found.outcome]
             cells.append(f"[{style}]{found.difference:+.3f} [{found.low:+.3f}, {found.high:+.3f}] {found.outcome}[/]")
-        table.add_row(task, score_text(scores.get(task)), *cells)
+        score = scores.get(task)
+        table.add_row(task, score_text(score), str(score.n) if score else "–", *cells)
     return table
 
 

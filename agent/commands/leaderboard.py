@@ -19,6 +19,7 @@ from agent.options import (
     find_protocol,
 )
 from agent.subject import archive_if_any
+from agent.tried import families, families_json, families_lines
 from agent.view import OUTCOME_MARK, OUTCOME_STYLE, score_text, scores_json, short_name
 from archive.leaderboards import LEADERBOARDS, leaderboard_csv, scorecards
 from evaluator.outcomes import Scorecard, Trial, Verdict
@@ -57,10 +58,15 @@ def leaderboard(
     verdicts = {name: _against_reference(name, trials) for name in ranked}
     if csv:
         speech.out.print(leaderboard_csv(ranked), end="", markup=False)
-    elif as_json:
-        speech.answer({"protocol": _protocol_json(protocol), "rows": [_row(c, verdicts[n]) for n, c in ranked.items()]})
-    else:
-        speech.out.print(_table(protocol, ranked, verdicts))
+        return
+    tried = families(found, protocol) if found else {}
+    if as_json:
+        rows = [_row(card, verdicts[name]) for name, card in ranked.items()]
+        speech.answer({"protocol": _protocol_json(protocol), "rows": rows, "discoveries": families_json(tried)})
+        return
+    speech.out.print(_table(protocol, ranked, verdicts))
+    for line in families_lines(tried):
+        speech.out.print(line)
 
 
 def _mean(card: Scorecard) -> float:

@@ -7,6 +7,7 @@ from rich.markdown import Markdown
 
 from agent.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
 from agent.subject import existing_archive
+from agent.tried import families, tests_lines, tests_of
 from agent.view import STATUS_STYLE, check_lines, record_summary, verdict_table
 from archive.folders import PROPOSALS
 
@@ -26,10 +27,13 @@ def show(
     record = found.record(reference)
     report = (found.root / PROPOSALS / record.id / "report.md").read_text(encoding="utf-8")
     commit = found.commit_of(record)
+    name, tried = record.proposal.variant.name, families(found, record.protocol)
     if as_json:
         check = record.check.model_dump(mode="json") if record.check else None
         provenance = record.proposal.provenance.model_dump(mode="json")
-        speech.answer(record_summary(record, commit) | {"report": report, "check": check, "provenance": provenance})
+        tests = {rival: test.model_dump(mode="json") for rival, test in tests_of(name, tried).items()}
+        more = {"report": report, "check": check, "provenance": provenance, "tests": tests}
+        speech.answer(record_summary(record, commit) | more)
         return
     out = speech.out
     out.print(Markdown(report) if out.is_terminal else report, markup=False)
@@ -39,6 +43,8 @@ def show(
     )
     if record.scorecard:
         out.print(verdict_table("measured", record.scorecard.scores, record.verdicts))
+        for line in tests_lines(name, tried):
+            out.print(line)
     if record.check:
         out.print("\n".join(check_lines(record.check)))
     cost = record.cost

@@ -1,0 +1,103 @@
+"""All proposals of an archive as one family: which are better than their parent, or a reference, after correction."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from agent.view import short_name
+from archive.store import Archive
+from evaluator.discoveries import LEVELS, Discoveries, Tested, Tried, discoveries
+from evaluator.outcomes import Status
+from evaluator.protocol import PROTOCOLS
+from variants.contract import BASELINE, REFERENCE, TASKS
+
+PARENT = "parent"
+RIVALS = (PARENT, BASELINE, REFERENCE)
+
+
+def families(archive: Archive, protocol: str) -> dict[str, Discoveries]:
+    """By what the proposals are compared with. Only what was measured under today's version of the protocol counts."""
+    if protocol not in PROTOCOLS:
+        return {}
+    current = PROTOCOLS[protocol].hash
+    trials = {
+        name: own
+        for name, found in archive.trials(protocol).items()
+        if (own := [trial for trial in found if trial.protocol_hash == current])
+    }
+    records = [
+        record
+        for record in archive.records()
+        if record.protocol_hash == current and record.status in (Status.SCORED, Status.PRUNED)
+    ]
+    found = {}
+    for rival in RIVALS:
+        tried = []
+        for record in records:
+            against = record.proposal.parent if rival == PARENT else rival
+            if against in trials:
+                pruned = record.status is Status.PRUNED
+                tried.append(Tried(record.proposal.variant.name, against, record.trials, trials[against], pruned))
+        found[rival] = discoveries(tried, trials, TASKS)
+    return found
+
+
+def families_json(families: Mapping[str, Discoveries]) -> dict[str, Any]:
+    """As `--json` prints them: by rival; names called better at each rate, and every test."""
+    return {
+        rival: {
+            "tried": family.tried,
+            "pruned": family.pruned,
+            "untestable": family.untestable,
+            "method": "Benjamini-Hochberg, one-sided",
+            "better": {f"{level:.2f}": [test.name for test in family.better(level)] for level in LEVELS},
+            "means": [test.model_dump(mode="json") for test in family.means],
+            "tasks": [test.model_dump(mode="json") for test in family.tasks],
+        }
+        for rival, family in families.items()
+    }
+
+
+def families_lines(families: Mapping[str, Discoveries]) -> Iterator[str]:
+    """A few lines for people, with Rich's markup; none where nothing was tried."""
+    tested = {rival: family for rival, family in families.items() if family.tried}
+    if tested:
+        yield "[bold]better in the mean of six tasks, counting all that were tried[/] (false discovery rate)"
+    for rival, family in tested.items():
+        whom = "its parent" if rival == PARENT else short_name(rival)
+        yield f"  than {whom}: {_better(family)} {_of(family)}"
+    if not tested and PARENT in families and families[PARENT].untestable:
+        count = families[PARENT].untestable
+        yield f"{count} proposals of one seed each: nothing tells of noise, so none is called better"
+
+
+def _better(family: Discoveries) -> str:
+    found = {level: family.better(level) for level in LEVELS}
+    if not found[LEVELS[-1]]:
+        return f"none at {LEVELS[-1]:.0%}"
+    return "; ".join(f"{_names(tests)} at {level:.0%}" for level, tests in found.items())
+
+
+def _of(family: Discoveries) -> str:
+    pruned = f", {family.pruned} of them pruned" if family.pruned else ""
+    chance = [test for test in family.means if test.p <= LEVELS[0] and test.adjusted > LEVELS[-1]]
+    lost = f"; {len(chance)} with p < {LEVELS[0]} alone" if chance else ""
+    return f"[dim]({family.tried} tried{pruned}{lost})[/]"
+
+
+def _names(tests: Sequence[Tested]) -> str:
+    return ", ".join(short_name(test.name) for test in tests) or "none"
+
+
+def tests_of(name: str, families: Mapping[str, Discoveries]) -> dict[str, Tested]:
+    """The tests of one proposal's mean, by rival."""
+    return {rival: test for rival, family in families.items() for test in family.means if test.name == name}
+
+
+def tests_lines(name: str, families: Mapping[str, Discoveries]) -> Iterator[str]:
+    """What the families say of one proposal, a line a rival."""
+    for rival, test in tests_of(name, families).items():
+        whom = "parent" if rival == PARENT else short_name(test.against)
+        yield (
+            f"mean of six against {whom}: {test.difference:+.3f} [{test.low:+.3f}, {test.high:+.3f}], n {test.n}; "
+            f"p {test.p:.3f}, {test.adjusted:.3f} counting {families[rival].tried} tried"
+        )
