@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 
 import pandas as pd
@@ -10,7 +10,7 @@ from scipy import stats
 
 from agent.catalogue import SEED_GENOMES, Genome
 from agent.context import Context
-from agent.replicates import Spread, moderate, spreads
+from agent.replicates import Spread, function_groups, moderate, spreads
 from agent.standing import genomes, noise, published
 from archive.leaderboards import scorecards
 from archive.seeding import shipped_trials
@@ -33,6 +33,8 @@ class Board:
     scores: Mapping[str, Mapping[Task, Score]]
     spreads: Mapping[Task, Spread]
     """Noise of one seed, of every task that anybody has a score of."""
+    one: Mapping[Task, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    """Groups of rows that are known to be one function on a task."""
 
     def half_width(self, task: Task, n: int = 1, confidence: float = 0.95) -> float:
         """Half of the interval of a mean of n seeds, by Student's t on the pooled spread."""
@@ -50,13 +52,12 @@ class Board:
 
     def one_function(self, name: str, other: str, task: Task) -> bool:
         """Whether two rows are known to compute the same on a task, so that a difference of theirs is noise."""
-        groups = self.spreads[task].groups if task in self.spreads else ()
-        return name == other or any(name in group and other in group for group in groups)
+        return name == other or any(name in group and other in group for group in self.one.get(task, ()))
 
 
 def published_board(context: Context) -> Board:
     """The published leaderboard: one seed a row; its noise is known from rows that are the same function."""
-    return _board_of_table(context.published, {**SEED_GENOMES, **context.genomes})
+    return _board_of_table(context.published, _genomes(context))
 
 
 def measured_board(context: Context) -> Board:
@@ -64,7 +65,7 @@ def measured_board(context: Context) -> Board:
 
     Rows that are one function are no replicates here: a task on which a variant cannot differ inherits its score.
     """
-    return _board_of_scores(context.protocol, context.standings, context.noise)
+    return _board_of_scores(context.protocol, context.standings, context.noise, _genomes(context))
 
 
 def open_board(protocol: str, archive: Archive | None) -> Board:
@@ -72,9 +73,9 @@ def open_board(protocol: str, archive: Archive | None) -> Board:
 
     Raises ArchiveError and LeaderboardError for what cannot be read.
     """
+    known = genomes(archive.records() if archive is not None else ())
     if protocol == PUBLISHED_NAME:
-        table = published(archive) if archive is not None else read_leaderboard(PUBLISHED)
-        return _board_of_table(table, genomes(archive.records() if archive is not None else ()))
+        return _board_of_table(published(archive) if archive is not None else read_leaderboard(PUBLISHED), known)
     trials: dict[str, Sequence[Trial]] = {}
     if archive is not None:
         trials.update(archive.trials(protocol))
@@ -82,7 +83,7 @@ def open_board(protocol: str, archive: Archive | None) -> Board:
         for trial in shipped_trials(protocol):
             trials[trial.variant] = [*trials.get(trial.variant, ()), trial]
     scores = {name: card.scores for name, card in scorecards(protocol, trials).items()}
-    return _board_of_scores(protocol, scores, noise({name: trials[name] for name in scores}))
+    return _board_of_scores(protocol, scores, noise({name: trials[name] for name in scores}), known)
 
 
 def best_board(context: Context) -> Board:
@@ -95,14 +96,23 @@ def _board_of_table(table: pd.DataFrame, known: Mapping[str, Genome]) -> Board:
     rows = {str(name): {task: float(row[task]) for task in TASKS} for name, row in table.iterrows()}
     scores = {name: {task: Score(mean=x, low=x, high=x, n=1) for task, x in row.items()} for name, row in rows.items()}
     found = spreads(rows, known, PUBLISHED_PROTOCOL)
-    return Board("published, one seed", PUBLISHED_PROTOCOL, scores, moderate(found, _levels(scores)))
+    one = function_groups(rows, known, PUBLISHED_PROTOCOL)
+    return Board("published, one seed", PUBLISHED_PROTOCOL, scores, moderate(found, _levels(scores)), one)
 
 
 def _board_of_scores(
-    protocol: str, scores: Mapping[str, Mapping[Task, Score]], deviations: Mapping[Task, float]
+    protocol: str,
+    scores: Mapping[str, Mapping[Task, Score]],
+    deviations: Mapping[Task, float],
+    known: Mapping[str, Genome],
 ) -> Board:
-    known = {task: Spread(deviation, max(1, _freedom(scores, task))) for task, deviation in deviations.items()}
-    return Board(f"protocol {protocol}", protocol, scores, moderate(known, _levels(scores)))
+    found = {task: Spread(deviation, max(1, _freedom(scores, task))) for task, deviation in deviations.items()}
+    one = function_groups(scores, known, protocol)
+    return Board(f"protocol {protocol}", protocol, scores, moderate(found, _levels(scores)), one)
+
+
+def _genomes(context: Context) -> Mapping[str, Genome]:
+    return {**SEED_GENOMES, **context.genomes}
 
 
 def _levels(scores: Mapping[str, Mapping[Task, Score]]) -> dict[Task, float]:

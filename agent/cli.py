@@ -12,6 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from agent.commands import (
+    calibration,
     check,
     diff,
     doctor,
@@ -44,6 +45,7 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "propose": propose.propose,
     "check": check.check,
     "evaluate": evaluate.evaluate,
+    "calibration": calibration.calibration,
     "leaderboard": leaderboard.leaderboard,
     "list": listing.list_,
     "show": show.show,

@@ -87,9 +87,9 @@ def places(board: Board, reference: str = REFERENCE) -> tuple[Place, ...]:
 
 
 def gaps(board: Board, name: str, other: str) -> dict[Task, Gap]:
-    """One row less another on the six tasks, with what noise does to a difference of so many seeds."""
+    """One row less another on the tasks that both have, with what noise does to a difference of so many seeds."""
     found = {}
-    for task in TASKS:
+    for task in (task for task in TASKS if task in board.scores[name] and task in board.scores[other]):
         ours, theirs = board.scores[name][task], board.scores[other][task]
         noise = board.least_difference(task, ours.n, theirs.n)
         found[task] = Gap(ours.mean - theirs.mean, noise, board.one_function(name, other, task))

@@ -68,15 +68,23 @@ def _binomial(level: float) -> float:
     return max(level * (1 - level), 1e-3)
 
 
+def function_groups(
+    names: Iterable[str], genomes: Mapping[str, Genome], protocol: str
+) -> dict[Task, tuple[tuple[str, ...], ...]]:
+    """Rows that are one function, per task of a protocol: on tasks of one chunk, those alike in their first chunk."""
+    one_chunk = single_chunk_tasks(protocol)
+    known = tuple(names)
+    return {task: replicates(known, genomes, task in one_chunk) for task in TASKS}
+
+
 def spreads(
     table: Mapping[str, Mapping[Task, float]], genomes: Mapping[str, Genome], protocol: str
 ) -> dict[Task, Spread]:
     """The spread of each task of a table of single runs under a protocol; a task without replicates is absent."""
-    one_chunk = single_chunk_tasks(protocol)
     found: dict[Task, Spread] = {}
-    for task in TASKS:
+    for task, groups in function_groups(table, genomes, protocol).items():
         scores = {name: row[task] for name, row in table.items() if task in row}
-        known = spread(scores, replicates(scores, genomes, task in one_chunk))
-        if known is not None:
+        inside = (tuple(name for name in group if name in scores) for group in groups)
+        if (known := spread(scores, (group for group in inside if len(group) > 1))) is not None:
             found[task] = known
     return found

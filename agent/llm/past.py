@@ -1,13 +1,15 @@
 """Earlier attempts as a prompt tells them: what was tried, what became of it and why, and how good predictions were."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from statistics import fmean
 
+from agent.board import Board, measured_board
+from agent.calibration import Forecast, Summary, forecasts, summarise
 from agent.context import Context
 from agent.insights import short
 from archive.record import Record
 from evaluator.outcomes import Status, Verdict
-from variants.contract import TASKS, Task
+from variants.contract import TASKS
 
 LONGEST_REASON = 220
 
@@ -43,55 +45,50 @@ def _outcome(verdict: Verdict) -> str:
 
 def calibration_lines(context: Context, model: str) -> tuple[str, ...]:
     """How good this model's predictions were: a summary, then a line a task; empty where none was scored."""
-    own = [record for record in context.history if record.proposal.provenance.model == model and record.scorecard]
-    pairs = {task: pairs for task in TASKS if (pairs := _pairs(own, task))}
-    if not pairs:
+    own = [record for record in context.history if record.proposal.provenance.model == model]
+    found = [forecast for forecast in forecasts(own, _boards(context)) if not forecast.exact]
+    if not found:
         return ()
-    everything = [pair for found in pairs.values() for pair in found]
-    inside = sum(low <= actual <= high for _, low, high, actual in everything)
-    share = inside / len(everything)
+    by_task = ((task, [forecast for forecast in found if forecast.task == task]) for task in TASKS)
+    return (_summary(summarise(found)), *(f"{task}: {_bias(made)}" for task, made in by_task if made))
+
+
+def _boards(context: Context) -> Callable[[str], Board]:
+    """The noise of the protocol that is searched under; that of another is not at hand."""
+    measured = measured_board(context)
+    return lambda protocol: measured if protocol == context.protocol else Board(protocol, protocol, {}, {})
+
+
+def _summary(known: Summary) -> str:
+    share = known.coverage or 0.0
     advice = "widen them" if share < 0.7 else "narrow them" if share > 0.9 else "keep their width"
-    summary = (
-        f"Of your {len(everything)} predictions so far, {inside} ({share:.0%}) lay inside of their 80 % interval: "
-        f"{advice}. "
-        f"Mean absolute error {_error(everything):.3f}; {_direction(own, context)}"
+    told = (
+        f"Of your {known.intervals} predictions so far, {known.inside} ({share:.0%}) lay inside of their 80 % "
+        f"interval: {advice}."
     )
-    return (summary, *(f"{task}: {_bias(found)}" for task, found in pairs.items()))
+    if known.error is not None and known.error_of_no_change is not None:
+        told += (
+            f" Mean absolute error {known.error:.3f}; predicting the parent's score would have had "
+            f"{known.error_of_no_change:.3f}."
+        )
+    if known.skill is not None:
+        told += (
+            f" Skill by the interval score: {known.skill:+.2f} (0: no better than predicting no change; 1: perfect)."
+        )
+    moved = known.signs.get("right", 0) + known.signs.get("wrong", 0)
+    if moved:
+        told += (
+            f" Where you predicted a change and the task clearly moved, the direction was right in "
+            f"{known.signs.get('right', 0)} of {moved} cases."
+        )
+    if lost := known.signs.get("open", 0):
+        told += f" Of the other changes that you predicted, {lost} did not show above the noise."
+    if impossible := known.signs.get("ruled out", 0):
+        told += f" {impossible} times you predicted a change where the structure allows none."
+    return told
 
 
-Pair = tuple[float, float, float, float]
-"""Predicted mean, low, high; measured mean."""
-
-
-def _pairs(records: Iterable[Record], task: Task) -> list[Pair]:
-    found = []
-    for record in records:
-        predicted, scores = record.proposal.predictions.get(task), record.scorecard.scores if record.scorecard else {}
-        if predicted is not None and task in scores:
-            found.append((predicted.mean, predicted.low, predicted.high, scores[task].mean))
-    return found
-
-
-def _error(pairs: Sequence[Pair]) -> float:
-    return fmean(abs(mean - actual) for mean, _, _, actual in pairs)
-
-
-def _bias(pairs: Sequence[Pair]) -> str:
-    bias = fmean(mean - actual for mean, _, _, actual in pairs)
-    return f"on average {abs(bias):.3f} too {'high' if bias > 0 else 'low'}, error {_error(pairs):.3f} (n={len(pairs)})"
-
-
-def _direction(records: Iterable[Record], context: Context) -> str:
-    """How often the predicted direction against the parent was right, where the verdict says that there was one."""
-    right = total = 0
-    for record in records:
-        parent = context.standings.get(record.proposal.parent, {})
-        verdict = next((found for found in record.verdicts if found.against == record.proposal.parent), None)
-        for task, comparison in verdict.tasks.items() if verdict else ():
-            predicted = record.proposal.predictions.get(task)
-            if comparison.outcome in ("better", "worse") and predicted is not None and task in parent:
-                total += 1
-                right += (predicted.mean > parent[task].mean) == (comparison.outcome == "better")
-    if not total:
-        return "no task moved clearly enough yet to judge directions."
-    return f"the direction was right in {right} of the {total} cases where a task clearly moved."
+def _bias(made: Sequence[Forecast]) -> str:
+    differences = [forecast.mean - forecast.measured for forecast in made if forecast.mean is not None]
+    bias, error = fmean(differences), fmean(map(abs, differences))
+    return f"on average {abs(bias):.3f} too {'high' if bias > 0 else 'low'}, error {error:.3f} (n={len(differences)})"

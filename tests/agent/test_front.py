@@ -1,6 +1,7 @@
 """Pareto dominance on means and beyond noise, and the distance to the reference."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ def board(rows: dict[str, list[float]], groups: tuple[tuple[str, ...], ...] = ()
         name: {task: Score(mean=x, low=x, high=x, n=1) for task, x in zip(TASKS, row, strict=True)}
         for name, row in rows.items()
     }
-    return Board("made up", "mad", scores, {task: Spread(NOISE, 1000, groups) for task in TASKS})
+    return Board("made up", "mad", scores, {task: Spread(NOISE, 1000) for task in TASKS}, dict.fromkeys(TASKS, groups))
 
 
 def test_dominated_on_the_means_is_not_yet_surely_dominated() -> None:
@@ -40,8 +41,7 @@ def test_where_two_rows_are_one_function_a_difference_says_nothing() -> None:
     one = places(board(rows, (("a", "b"),)))
     assert not any(place.surely_dominated_by for place in one), "rows that are one function everywhere dominate nobody"
     free = board(rows)
-    spreads = {**free.spreads, TASKS[3]: Spread(NOISE, 1000, (("a", "b"),))}
-    by_name = {place.name: place for place in places(Board("made up", "mad", free.scores, spreads))}
+    by_name = {place.name: place for place in places(replace(free, one={TASKS[3]: (("a", "b"),)}))}
     assert by_name["b"].dominated_by == ()
     assert by_name["b"].standing == "surely dominated", "its lead where the two are one function is chance"
 
