@@ -1,13 +1,19 @@
 """One running candidate as archer sees it: its channel, its log, and how it ended."""
 
 import os
+import socket
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 
 from evaluator.outcomes import Failure
-from evaluator.sandbox.frames import Channel
+from evaluator.sandbox.frames import Channel, DeadlinePassed, FrameError, PeerGone
+from evaluator.sandbox.limits import Limits, SandboxUnavailable
+from evaluator.sandbox.memory import Memory
 
+START_SECONDS = 60.0
 END_SECONDS = 10.0
 
 
@@ -21,11 +27,47 @@ class Ended:
 
 
 class Candidate:
-    """One running candidate: the channel to it, its log, and its end once it has come."""
+    """One candidate: the channel to it, its log, and its end once it has come. `kill` needs a reason."""
 
-    def __init__(self, channel: Channel, log: int, kill: Callable[[str], None]) -> None:
-        self.channel, self.log, self.kill = channel, log, kill
+    def __init__(self, limits: Limits, kill: Callable[[str], None]) -> None:
+        self.kill = kill
         self.ended: Future[Ended] = Future()
+        self.log = os.memfd_create("log")
+        self._socket, self._theirs = socket.socketpair()
+        self._socket.setblocking(False)
+        questions, answers = Memory.for_questions(limits.exchange_bytes), Memory.for_answers(limits.exchange_bytes)
+        self.channel = Channel(self._socket.fileno(), questions, answers)
+
+    def hand_over(self, order: Callable[[list[int]], None]) -> None:
+        """Have the process started with its ends: of the channel, its log, and the two memory files."""
+        with self._theirs:
+            order([self._theirs.fileno(), self.log, self.channel.outbox.fd, self.channel.inbox.fd])
+
+    def await_start(self) -> None:
+        """Wait until it is locked down: on a busy machine that takes a while, which no variant shall be blamed for.
+
+        Raises SandboxUnavailable.
+        """
+        try:
+            self.channel.receive(0, time.monotonic() + START_SECONDS)
+        except (PeerGone, DeadlinePassed, FrameError) as error:
+            raise SandboxUnavailable(f"a candidate did not start: {self.log_tail(400).strip() or error}") from error
+
+    def end(self) -> None:
+        """Close the channel, at which an honest worker exits at once; a candidate that lingers is killed."""
+        self.channel.fd = -1  # the number may name another file soon
+        self._theirs.close()
+        self._socket.close()
+        with suppress(SandboxUnavailable):
+            try:
+                self.ended.result(0.2)
+            except TimeoutError:
+                self.kill("closed")
+                with suppress(TimeoutError):
+                    self.ended.result(END_SECONDS)
+        os.close(self.log)
+        self.channel.outbox.close()
+        self.channel.inbox.close()
 
     def log_tail(self, size: int = 4096) -> str:
         """The last `size` bytes that the candidate printed."""

@@ -15,6 +15,7 @@ from evaluator.outcomes import Failure
 from evaluator.sandbox.candidate import Candidate
 from evaluator.sandbox.frames import DeadlinePassed, FrameError, PeerGone
 from evaluator.sandbox.limits import Limits, VariantFailed
+from evaluator.sandbox.memory import extents, offsets
 from variants.contract import Variant
 
 SLACK = 2**20
@@ -25,8 +26,9 @@ FAILURE_KINDS = ("crash", "memory", "garbage", "diverged")
 class Reply:
     """The answer to one forward call, with what only the checks ask for.
 
-    inputs: the inputs as the call left them, where asked for. random: whether the global random generator moved.
-    work: operations and numbers computed, where asked for. The last two are the candidate's word.
+    inputs: where asked for, the inputs as the call left them, read from the memory that the kernel had them in.
+    random: whether the global random generator moved. work: operations and numbers computed, where asked for. The last
+    two are the candidate's word.
     """
 
     call: str
@@ -76,13 +78,15 @@ class KernelClient:
         cap = 8 * (4 * sizes + 4 * state) + SLACK
         request = {"op": "forward", "chunk_size": chunk_size, "grad": grad, "echo": echo, "count": count}
         tensors = {f"in{i}": x.detach() for i, x in enumerate(inputs)}
-        body, out = self._request(request, tensors, cap)
-        names = ["o", "S", *(tensors if echo else ())]
+        found = extents(inputs) if echo else []
+        *places, start = offsets(found)
+        body, out = self._request(request, tensors, cap, start)
         work = body.get("work")
-        if sorted(out) != sorted(names) or type(work) is not int:
+        if sorted(out) != ["S", "o"] or type(work) is not int:
             self._garbage("an answer of another form")
-        found = [out[name].to(inputs[0].device) for name in names]
-        return Reply(body["nonce"], found[0], found[1], tuple(found[2:]), bool(body.get("random")), work)
+        o, S = (out[name].to(inputs[0].device) for name in "oS")
+        left = tuple(self._candidate.channel.inbox.take(at, x) for at, x in zip(places, found, strict=True))
+        return Reply(body["nonce"], o, S, left, bool(body.get("random")), work)
 
     def backward(self, call: str, grads: Mapping[str, Tensor], inputs: tuple[Tensor, ...]) -> list[Tensor | None]:
         """Gradients of a `forward(grad=True)`: one per input, None where none reaches it. grads: of "o" and "S"."""
@@ -98,7 +102,7 @@ class KernelClient:
         self._released.append(call)
 
     def _request(
-        self, request: Mapping[str, Any], tensors: Mapping[str, Tensor], cap: int
+        self, request: Mapping[str, Any], tensors: Mapping[str, Tensor], cap: int, start: int = 0
     ) -> tuple[dict[str, Any], dict[str, Tensor]]:
         deadline = time.monotonic() + self._limits.wall_seconds
         nonce = secrets.token_hex(8)
@@ -107,7 +111,7 @@ class KernelClient:
             released, self._released = self._released, []
             try:
                 channel.send({"nonce": nonce, "released": released, **request}, tensors, deadline)
-                body, out = channel.receive(cap, deadline)
+                body, out = channel.receive(cap, deadline, start=start)
             except DeadlinePassed:
                 self._candidate.kill("timeout")
                 message = f"no answer within {self._limits.wall_seconds:g} s"

@@ -1,7 +1,6 @@
-"""Frames between archer and a candidate: a length, strict JSON, then raw tensors of declared dtype and shape.
+"""Frames between archer and a candidate: a length and strict JSON on a socket, tensors in two sealed memory files.
 
-Never pickle: whatever arrives is numbers. Plain socket writes rather than shared memory, so that the sender cannot
-change or shrink what the receiver is reading.
+Never pickle: whatever arrives is numbers. A frame says dtypes and shapes; where each tensor lies follows from them.
 """
 
 import json
@@ -15,6 +14,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+from evaluator.sandbox.memory import Extent, Memory, extents, offsets
 
 HEADER_CAP = 2**20
 TENSORS_CAP = 4096
@@ -40,49 +41,54 @@ class DeadlinePassed(Exception):  # noqa: N818
 
 
 class Channel:
-    """One end of a stream socket. Without a deadline it blocks; with one the descriptor must be non-blocking."""
+    """One end: a stream socket, a memory file to write tensors to and one to read them from.
 
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
+    Without a deadline it blocks; with one the descriptor must be non-blocking. Questions and answers take turns, so
+    that each file holds one frame's tensors at a time.
+    """
 
-    def send(self, body: Mapping[str, Any], tensors: Mapping[str, Tensor], deadline: float | None = None) -> None:
+    def __init__(self, fd: int, outbox: Memory, inbox: Memory) -> None:
+        self.fd, self.outbox, self.inbox = fd, outbox, inbox
+
+    def send(
+        self, body: Mapping[str, Any], tensors: Mapping[str, Tensor], deadline: float | None = None, *, start: int = 0
+    ) -> None:
         """Send one frame. Tensors may lie on any device and in any memory order; they arrive contiguous on the CPU.
 
-        Raises PeerGone, and DeadlinePassed when `deadline` (of time.monotonic) passes first.
+        start: bytes at the front of the outbox to leave alone. Raises PeerGone, DoesNotFit, and DeadlinePassed when
+        `deadline` (of time.monotonic) passes first.
         """
-        stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        stored = {name: x.detach() for name, x in tensors.items()}
         table = [[name, str(x.dtype).removeprefix("torch."), list(x.shape)] for name, x in stored.items()]
         header = json.dumps({"body": body, "tensors": table}, allow_nan=True).encode()
         if len(header) > HEADER_CAP:
             raise FrameError(f"a header of {len(header)} bytes")
+        for offset, tensor in zip(offsets(extents(stored.values()), start), stored.values(), strict=False):
+            self.outbox.window(offset, (tensor.dtype, list(tensor.shape))).copy_(tensor)
         self._write(memoryview(struct.pack("<I", len(header)) + header), deadline)
-        for tensor in stored.values():
-            self._write(_bytes_of(tensor), deadline)
 
-    def receive(self, cap: int, deadline: float | None = None) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """Receive one frame with at most `cap` bytes of tensors.
+    def receive(
+        self, cap: int, deadline: float | None = None, *, start: int = 0, copy: bool = True
+    ) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Receive one frame with at most `cap` bytes of tensors, which lie from `start` on in the inbox.
 
-        Raises FrameError for anything malformed or larger, PeerGone, and DeadlinePassed.
+        copy: else the tensors are the inbox itself, and change with the next frame. Raises FrameError for anything
+        malformed or larger, PeerGone, and DeadlinePassed.
         """
         (size,) = struct.unpack("<I", self._read(4, deadline))
         if size > HEADER_CAP:
             raise FrameError(f"a header of {size} bytes")
         body, table = _parse(bytes(self._read(size, deadline)))
-        if (total := sum(math.prod(shape) * dtype.itemsize for _, dtype, shape in table)) > cap:
-            raise FrameError(f"{total} bytes of tensors where at most {cap} were expected")
-        tensors = {}
-        for name, dtype, shape in table:
-            tensor = torch.empty(shape, dtype=dtype)
-            self._fill(_bytes_of(tensor), deadline)
-            tensors[name] = tensor
-        return body, tensors
+        *places, end = offsets(table.values(), start)
+        total = sum(math.prod(shape) * dtype.itemsize for dtype, shape in table.values())
+        if total > cap or end > self.inbox.size:
+            raise FrameError(f"{total} bytes of tensors where at most {min(cap, self.inbox.size)} were expected")
+        get = self.inbox.take if copy else self.inbox.window
+        return body, {name: get(offset, extent) for offset, (name, extent) in zip(places, table.items(), strict=True)}
 
     def _read(self, size: int, deadline: float | None) -> bytearray:
         buffer = bytearray(size)
-        self._fill(memoryview(buffer), deadline)
-        return buffer
-
-    def _fill(self, view: memoryview, deadline: float | None) -> None:
+        view = memoryview(buffer)
         while view:
             self._wait(select.POLLIN, deadline)
             try:
@@ -94,6 +100,7 @@ class Channel:
             if count == 0:
                 raise PeerGone("end of stream")
             view = view[count:]
+        return buffer
 
     def _write(self, view: memoryview, deadline: float | None) -> None:
         while view:
@@ -115,31 +122,22 @@ class Channel:
             raise DeadlinePassed
 
 
-def _bytes_of(tensor: Tensor) -> memoryview:
-    if tensor.numel() == 0:
-        return memoryview(b"")
-    return memoryview(tensor.reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
-
-
-Entry = tuple[str, torch.dtype, list[int]]
-
-
-def _parse(header: bytes) -> tuple[dict[str, Any], list[Entry]]:
+def _parse(header: bytes) -> tuple[dict[str, Any], dict[str, Extent]]:
     try:
         document = json.loads(header)
         body, table = document["body"], document["tensors"]
         entries = [_entry(row) for row in table]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise FrameError(f"malformed header: {error}") from error
-    if not isinstance(body, dict) or len(entries) > TENSORS_CAP or len({entry[0] for entry in entries}) != len(entries):
+    if not isinstance(body, dict) or len(entries) > TENSORS_CAP or len(dict(entries)) != len(entries):
         raise FrameError("malformed header")
-    return body, entries
+    return body, dict(entries)
 
 
-def _entry(row: Any) -> Entry:
+def _entry(row: Any) -> tuple[str, Extent]:
     name, dtype, shape = row
     if not (isinstance(name, str) and isinstance(shape, list) and len(shape) <= 16):
         raise ValueError("tensor entry")
     if not all(type(n) is int and 0 <= n < 2**40 for n in shape):
         raise ValueError("tensor shape")
-    return name, DTYPES[dtype], shape
+    return name, (DTYPES[dtype], shape)

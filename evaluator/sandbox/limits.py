@@ -14,12 +14,15 @@ class Limits(Value):
     cpu_seconds: for the whole life of the process, over all calls.
     memory_bytes: private memory beyond what the process starts with; the resident set is watched against it too.
     log_bytes: standard output and error together.
+    exchange_bytes: size of each of the two memory files through which tensors pass; what the candidate puts into its
+    own comes on top of memory_bytes.
     """
 
     wall_seconds: float = Field(default=60.0, gt=0)
     cpu_seconds: int = Field(default=3600, gt=0)
     memory_bytes: int = Field(default=4096 * MEBIBYTE, gt=0)
     log_bytes: int = Field(default=256 * 1024, gt=0)
+    exchange_bytes: int = Field(default=1024 * MEBIBYTE, gt=0)
     threads: int = Field(default=64, gt=0)
 
 

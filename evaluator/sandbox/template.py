@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from evaluator.sandbox import worker
+from evaluator.sandbox.frames import Channel
 from evaluator.sandbox.limits import Limits
 from evaluator.sandbox.lockdown import Layers, die_with_parent, hide_this_process, lock_down
+from evaluator.sandbox.memory import Memory
 
 MESSAGE_CAP = 2**16
 TICK_MS = 50
@@ -62,7 +64,7 @@ class Template:
         return self.control.fileno() not in ready or self._obey()
 
     def _obey(self) -> bool:
-        message, fds, _, _ = socket.recv_fds(self.control, MESSAGE_CAP, 2)
+        message, fds, _, _ = socket.recv_fds(self.control, MESSAGE_CAP, 4)
         if not message:
             return False
         order = json.loads(message)
@@ -71,12 +73,12 @@ class Template:
             gc.collect()
             gc.freeze()  # else a collection in a child copies every page it touches
         elif order["op"] == "spawn":
-            self._spawn(order, *fds)
+            self._spawn(order, fds)
         elif order["name"] in self.candidates:
             self._kill(self.candidates[order["name"]], order["reason"])
         return True
 
-    def _spawn(self, order: dict[str, Any], channel: int, log: int) -> None:
+    def _spawn(self, order: dict[str, Any], fds: list[int]) -> None:
         if order["mode"] == "train":
             importlib.import_module("torch._dynamo")  # AdamW imports it on first use, which takes a second
             importlib.import_module("evaluator.training")
@@ -84,12 +86,14 @@ class Template:
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
-            self._become(order["mode"], parent, limits, channel, log)
-        os.close(channel)
-        os.close(log)
+            self._become(order["mode"], parent, limits, *fds)
+        for fd in fds:
+            os.close(fd)
         self.candidates[order["name"]] = Candidate(pid, os.pidfd_open(pid), limits)
 
-    def _become(self, mode: str, parent: int, limits: Limits, channel: int, log: int) -> None:
+    def _become(
+        self, mode: str, parent: int, limits: Limits, socket_: int, log: int, questions: int, answers: int
+    ) -> None:
         """The child: never returns."""
         try:
             die_with_parent(parent)
@@ -100,6 +104,7 @@ class Template:
             os.dup2(log, 1)
             os.dup2(log, 2)
             os.close(log)
+            channel = Channel(socket_, Memory(answers, writable=True), Memory(questions, writable=False))
             lock_down(limits, self.layers)
             worker.serve(mode, channel, self.device)
             sys.stdout.flush()

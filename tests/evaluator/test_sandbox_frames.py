@@ -5,6 +5,7 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -13,14 +14,26 @@ from hypothesis import strategies as st
 
 from evaluator.sandbox.client import failure_of
 from evaluator.sandbox.frames import DTYPES, HEADER_CAP, Channel, DeadlinePassed, FrameError, PeerGone
+from evaluator.sandbox.memory import Memory
+
+
+@contextmanager
+def ends(size: int = 2**20) -> Iterator[tuple[Channel, Channel, socket.socket]]:
+    """archer's end, the candidate's, and the candidate's bare."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    questions, answers = Memory.for_questions(size), Memory.for_answers(size)
+    other = Channel(theirs.fileno(), Memory(answers.fd, writable=True), Memory(questions.fd, writable=False))
+    with ours, theirs:
+        yield Channel(ours.fileno(), questions, answers), other, theirs
+    questions.close()
+    answers.close()
 
 
 @pytest.fixture
 def pair() -> Iterator[tuple[Channel, socket.socket]]:
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    with ours, theirs:
-        yield Channel(ours.fileno()), theirs
+    with ends() as (channel, _, theirs):
+        yield channel, theirs
 
 
 def frame(header: bytes, payload: bytes = b"") -> bytes:
@@ -29,15 +42,18 @@ def frame(header: bytes, payload: bytes = b"") -> bytes:
 
 @pytest.mark.parametrize("name", DTYPES)
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 0, 3), (2, 3, 4)])
-def test_round_trip(pair: tuple[Channel, socket.socket], name: str, shape: tuple[int, ...]) -> None:
-    channel, theirs = pair
-    sent = torch.randint(0, 2, shape).to(DTYPES[name])
-    Channel(theirs.fileno()).send({"a": 1}, {"x": sent, "t": sent.transpose(0, -1) if shape else sent})
-    body, got = channel.receive(2**20, time.monotonic() + 5)
-    assert body == {"a": 1}
-    assert torch.equal(got["x"], sent)
-    assert got["x"].dtype == sent.dtype
-    assert got["t"].shape == (sent.transpose(0, -1) if shape else sent).shape
+@pytest.mark.parametrize("start", [0, 4096])
+def test_round_trip(name: str, shape: tuple[int, ...], start: int) -> None:
+    with ends() as (ours, theirs, _):
+        sent = torch.randint(0, 2, shape).to(DTYPES[name])
+        turned = sent.transpose(0, -1) if shape else sent
+        for sender, receiver in ((ours, theirs), (theirs, ours)):
+            sender.send({"a": 1}, {"x": sent, "t": turned}, start=start)
+            body, got = receiver.receive(2**20, time.monotonic() + 5, start=start)
+            assert body == {"a": 1}
+            assert torch.equal(got["x"], sent)
+            assert got["x"].dtype == sent.dtype
+            assert torch.equal(got["t"], turned)
 
 
 @pytest.mark.parametrize(
@@ -69,13 +85,11 @@ def test_malformed_frame_is_refused(pair: tuple[Channel, socket.socket], data: b
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=300))
 def test_noise_gives_an_error_of_ours(noise: bytes) -> None:
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    with ours:
-        with theirs:
-            theirs.sendall(frame(noise))
+    with ends() as (channel, _, theirs):
+        theirs.sendall(frame(noise))
+        theirs.close()
         with pytest.raises((FrameError, PeerGone)):
-            Channel(ours.fileno()).receive(2**20, time.monotonic() + 5)
+            channel.receive(2**20, time.monotonic() + 5)
 
 
 def test_too_many_bytes_are_refused_unread(pair: tuple[Channel, socket.socket]) -> None:
@@ -91,7 +105,7 @@ def test_silence_ends_at_the_deadline(pair: tuple[Channel, socket.socket]) -> No
     with pytest.raises(DeadlinePassed):
         channel.receive(100, began + 0.2)
     with pytest.raises(DeadlinePassed):  # the other end does not read either
-        channel.send({}, {"x": torch.zeros(10_000_000)}, time.monotonic() + 0.2)
+        channel.send({"x": "x" * 900_000}, {}, time.monotonic() + 0.2)
     assert time.monotonic() - began < 2
 
 

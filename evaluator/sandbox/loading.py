@@ -1,0 +1,52 @@
+"""Executing a variant's source in a candidate's process, and telling what it raised."""
+
+import builtins
+import linecache
+import sys
+import traceback
+import types
+from typing import Any
+
+import torch
+
+from evaluator.fence import ALLOWED_BUILTINS, ALLOWED_MODULES
+from evaluator.kernel import Kernel
+
+MESSAGE_CAP = 4000
+
+
+def load_kernel(name: str, source: str, function: str) -> Kernel:
+    """Execute a variant's source with the fence's names only, and return its kernel.
+
+    The fence has judged the source already; this holds it to that, should the fence have missed an alias.
+    """
+    filename = f"<{name}.py>"
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    module = types.ModuleType(name)
+    sys.modules[name] = module
+    module.__dict__["__builtins__"] = {
+        **{known: getattr(builtins, known) for known in ALLOWED_BUILTINS},
+        "__import__": _import,
+        "__build_class__": builtins.__build_class__,
+    }
+    exec(compile(source, filename, "exec", dont_inherit=True), module.__dict__)
+    kernel: Kernel = getattr(module, function)
+    return kernel
+
+
+def _import(name: str, *where: Any, **how: Any) -> types.ModuleType:
+    # torch's C++ code imports parts of torch with the calling frame's builtins, which are these
+    if name not in ALLOWED_MODULES and not name.startswith("torch."):
+        raise ImportError(f"a variant may not import {name}")
+    return __import__(name, *where, **how)
+
+
+def describe(error: Exception) -> dict[str, Any]:
+    """An exception of the variant's as a reply: its kind, and where in the variant's file it was raised."""
+    if isinstance(error, FloatingPointError):
+        return {"error": {"kind": "diverged", "message": str(error)[:MESSAGE_CAP]}}
+    out_of_memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
+    lines = [f"line {frame.lineno}" for frame in traceback.extract_tb(error.__traceback__) if frame.filename[0] == "<"]
+    where = f" ({lines[-1]} of the variant)" if lines else ""
+    message = f"{type(error).__name__}: {error}{where}"[:MESSAGE_CAP]
+    return {"error": {"kind": "memory" if out_of_memory else "crash", "message": message}}
