@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from agent.view import short_name
+from agent.view import record_summary, short_name
+from archive.record import Record
 from archive.store import Archive
 from evaluator.discoveries import LEVELS, Discoveries, Tested, Tried, discoveries
 from evaluator.outcomes import Status
@@ -101,3 +102,18 @@ def tests_lines(name: str, families: Mapping[str, Discoveries]) -> Iterator[str]
             f"mean of six against {whom}: {test.difference:+.3f} [{test.low:+.3f}, {test.high:+.3f}], n {test.n}; "
             f"p {test.p:.3f}, {test.adjusted:.3f} counting {families[rival].tried} tried"
         )
+
+
+def summaries(archive: Archive, records: Sequence[Record]) -> list[dict[str, Any]]:
+    """Records as `--json` prints them, each with its tests."""
+    found = {protocol: families(archive, protocol) for protocol in {record.protocol for record in records}}
+    return [
+        record_summary(record, archive.commit_of(record))
+        | {"tests": tests_json(record.proposal.variant.name, found[record.protocol])}
+        for record in records
+    ]
+
+
+def tests_json(name: str, families: Mapping[str, Discoveries]) -> dict[str, Any]:
+    """The tests of one proposal's mean, by rival."""
+    return {rival: test.model_dump(mode="json") for rival, test in tests_of(name, families).items()}

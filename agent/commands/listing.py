@@ -7,7 +7,8 @@ from rich.table import Table
 
 from agent.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
 from agent.subject import existing_archive
-from agent.view import STATUS_STYLE, record_summary, short_name
+from agent.tried import summaries
+from agent.view import STATUS_STYLE, short_name
 from evaluator.outcomes import Status
 
 
@@ -25,7 +26,7 @@ def list_(
     found = existing_archive(archive)
     records = [record for record in found.records() if status in (None, record.status)]
     if as_json:
-        speech.answer([record_summary(record, found.commit_of(record)) for record in records])
+        speech.answer(summaries(found, records))
         return
     table = Table("ID", "proposal", "status", "parent", "proposer", "protocol", "mean", box=None, pad_edge=False)
     for record in records:

@@ -1,10 +1,10 @@
 """`archer propose`: the main job."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -28,12 +28,11 @@ from agent.options import (
     open_sandbox,
 )
 from agent.progress import Progress
-from agent.tried import families, families_lines, tests_of
-from agent.view import OUTCOME_MARK, OUTCOME_STYLE, STATUS_STYLE, record_summary, short_name
+from agent.tried import families, families_lines, summaries
+from agent.view import OUTCOME_MARK, OUTCOME_STYLE, STATUS_STYLE, short_name
 from archive.record import Record
 from archive.seeding import make_archive
 from archive.store import Archive
-from evaluator.discoveries import Discoveries
 from evaluator.outcomes import Grade, Status
 from variants.contract import TASKS, Task
 
@@ -119,24 +118,17 @@ def _announced(record: Record, progress: Progress) -> Record:
 
 
 def _answer(speech: Speech, archive: Archive, records: Sequence[Record]) -> None:
-    tried = families(archive, records[0].protocol) if records else {}
     if speech.as_json:
-        speech.answer([_summary(record, archive, tried) for record in records])
+        speech.answer(summaries(archive, records))
         return
     if records:
-        for line in (*_lines(records), *families_lines(tried)):
+        for line in (*_lines(records), *families_lines(families(archive, records[0].protocol))):
             speech.out.print(line)
         first = records[0].number
         where = "" if archive.root == DEFAULT_ARCHIVE else f" --archive {archive.root}"
         speech.out.print(f"read one: archer show {first}{where}; all scores: archer leaderboard{where}", markup=False)
     else:
         speech.out.print("nothing was proposed")
-
-
-def _summary(record: Record, archive: Archive, tried: Mapping[str, Discoveries]) -> dict[str, Any]:
-    tests = tests_of(record.proposal.variant.name, tried)
-    told = {rival: test.model_dump(mode="json") for rival, test in tests.items()}
-    return record_summary(record, archive.commit_of(record)) | {"tests": told}
 
 
 def _lines(records: Sequence[Record]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from rich.markdown import Markdown
 
 from agent.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
 from agent.subject import existing_archive
-from agent.tried import families, tests_lines, tests_of
+from agent.tried import families, tests_json, tests_lines
 from agent.view import STATUS_STYLE, check_lines, record_summary, verdict_table
 from archive.folders import PROPOSALS
 
@@ -31,8 +31,7 @@ def show(
     if as_json:
         check = record.check.model_dump(mode="json") if record.check else None
         provenance = record.proposal.provenance.model_dump(mode="json")
-        tests = {rival: test.model_dump(mode="json") for rival, test in tests_of(name, tried).items()}
-        more = {"report": report, "check": check, "provenance": provenance, "tests": tests}
+        more = {"report": report, "check": check, "provenance": provenance, "tests": tests_json(name, tried)}
         speech.answer(record_summary(record, commit) | more)
         return
     out = speech.out
