@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from evaluator.kernel import Kernel
+from evaluator.mad.functional import along
 from evaluator.mad.layers import Initialised, Linear, RMSNorm, SwiGLU
 from evaluator.mad.mixers import MIXERS
 from evaluator.outcomes import Value
@@ -74,7 +75,7 @@ class ReadOut(Initialised):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Apply."""
-        logits: Tensor = self.linear(self.norm(hidden)) + self.bias
+        logits: Tensor = self.linear(self.norm(hidden)) + along(self.bias, hidden)
         return logits
 
 

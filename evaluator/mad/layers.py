@@ -1,4 +1,8 @@
-"""Layers without the kernel: linear, RMS norm, causal convolution, SwiGLU; and how parameters are initialised."""
+"""Layers without the kernel: linear, RMS norm, causal convolution, SwiGLU; and how parameters are initialised.
+
+Hidden states are `[*M, B, L, W]` and parameters `[*M, ...]`: `*M` is empty in a plain model, the number of members in
+an ensemble, whose members' parameters are stacked.
+"""
 
 import hashlib
 import math
@@ -7,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-NORM_EPS = 1e-5
+from evaluator.mad.functional import causal_convolution, rms_norm, swiglu
+from evaluator.mad.linear import linear
 
 
 class Initialised(nn.Module):
@@ -64,11 +69,11 @@ class RMSNorm(Initialised):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply."""
-        return F.rms_norm(x, self.weight.shape, self.weight, NORM_EPS)
+        return rms_norm(x, self.weight)
 
 
 class ShortConvolution(Initialised):
-    """Depthwise causal convolution over L of `[B, L, C]`, then SiLU. weight: `[size, C]`, the current token's last."""
+    """Depthwise causal convolution over L of `[..., L, C]`, then SiLU. weight: `[size, C]`, the last for the token."""
 
     def __init__(self, channels: int, size: int = 4):
         super().__init__()
@@ -95,73 +100,5 @@ class SwiGLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply."""
-        gate, value = self.w12(x).chunk(2, dim=-1)
-        out: Tensor = self.w3(F.silu(gate) * value)
+        out: Tensor = self.w3(swiglu(self.w12(x)))
         return out
-
-
-class _CausalConvolution(torch.autograd.Function):
-    """Shifted sums: on a CPU a sixth of the time of conv1d with one group per channel, most of it in the backward."""
-
-    @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor, weight: Tensor) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        y = x * weight[-1]
-        for shift in range(1, len(weight)):
-            y[:, shift:].addcmul_(x[:, :-shift], weight[-1 - shift])
-        return y
-
-    @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, *grads: Tensor) -> tuple[Tensor, Tensor]:
-        x, weight = ctx.saved_tensors  # type: ignore[attr-defined]
-        (grad,) = grads
-        grad_x, grad_weight = grad * weight[-1], torch.empty_like(weight)
-        grad_weight[-1] = (grad * x).sum((0, 1))
-        for shift in range(1, len(weight)):
-            grad_x[:, :-shift].addcmul_(grad[:, shift:], weight[-1 - shift])
-            grad_weight[-1 - shift] = (grad[:, shift:] * x[:, :-shift]).sum((0, 1))
-        return grad_x, grad_weight
-
-
-def causal_convolution(x: Tensor, weight: Tensor) -> Tensor:
-    """x `[B, L, C]`, weight `[size, C]` -> y[:, t] = sum over s of weight[size - 1 - s] * x[:, t - s]."""
-    out: Tensor = _CausalConvolution.apply(x, weight.to(x.dtype))  # type: ignore[no-untyped-call]
-    return out
-
-
-class _OneDNNLinear(torch.autograd.Function):
-    """Matrix product by oneDNN: twice the speed of the default BLAS on CPUs where that one lacks wide vectors."""
-
-    @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor, weight: Tensor) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        return _product(x, weight)
-
-    @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, *grads: Tensor) -> tuple[Tensor, Tensor]:
-        x, weight = ctx.saved_tensors  # type: ignore[attr-defined]
-        grad = grads[0].contiguous()
-        return _product(grad, weight.t()), grad.t() @ x
-
-
-def _product(a: Tensor, b: Tensor) -> Tensor:
-    """a `[n, k]`, b `[m, k]` -> a @ b.T."""
-    out: Tensor = torch.ops.mkldnn._linear_pointwise(a, b, None, "none", [], "")
-    return out
-
-
-def _has_onednn_linear() -> bool:
-    # The operator is private to PyTorch, so a version may lack it; F.linear gives the same numbers up to rounding.
-    return torch._C._has_mkldnn and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-
-
-_ONEDNN = _has_onednn_linear()
-
-
-def linear(x: Tensor, weight: Tensor) -> Tensor:
-    """x `[..., in]`, weight `[out, in]` -> `[..., out]`, by the fastest product there is for the device and dtype."""
-    plain = x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    if not (_ONEDNN and plain):
-        return F.linear(x, weight)
-    out: Tensor = _OneDNNLinear.apply(x.reshape(-1, x.shape[-1]), weight)  # type: ignore[no-untyped-call]
-    return out.view(*x.shape[:-1], weight.shape[0])

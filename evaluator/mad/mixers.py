@@ -7,12 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from evaluator.kernel import Kernel
+from evaluator.mad.functional import along, unit_heads
 from evaluator.mad.layers import Initialised, Linear, RMSNorm, ShortConvolution
 from variants.contract import CHUNK_SIZE, Layer
 
 
 class DeltaNet(nn.Module):
-    """`[B, L, W]` -> `[B, L, W]`: projections, short convolutions, L2-normed q and k, kernel, head norm, projection.
+    """`[*M, B, L, W]` -> the same: projections, short convolutions, L2-normed q and k, kernel, head norm, projection.
 
     q, k, v are one matrix and one convolution, in this order; heads are of W / H each. The kernel has no parameters
     and always computes in float32.
@@ -31,18 +32,20 @@ class DeltaNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Mix along L."""
-        batch, length, width = x.shape
-        q, k, v = self.convolution(self.qkv(x)).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        inputs = (F.normalize(q, dim=-1), F.normalize(k, dim=-1), v, *self.gates(x))
+        projected: Tensor = self.convolution(self.qkv(x))
+        heads = projected.view(*x.shape[:-1], 3, self.heads, -1)
+        q, k, v = unit_heads(heads.float().movedim(-3, 0).transpose(-3, -2))
+        lead = v.shape[:-3]  # (batch,), or (members, batch): the kernel gets both as one
+        folded = [each.float().reshape(-1, *each.shape[len(lead) :]).contiguous() for each in (q, k, v, *self.gates(x))]
         with torch.autocast(x.device.type, enabled=False):
-            o, _ = self.kernel(*(each.float().contiguous() for each in inputs), chunk_size=self.chunk_size)
-        mixed = self.norm(o.transpose(1, 2)).reshape(batch, length, width)
-        out: Tensor = self.out(self.finish(x, mixed))
+            o, _ = self.kernel(*folded, chunk_size=self.chunk_size)
+        normed = self.norm(o.reshape(*lead, *o.shape[1:]).transpose(-3, -2)).flatten(-2)
+        out: Tensor = self.out(self.finish(x, normed))
         return out
 
     def gates(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The kernel's per-token inputs, each `[B, H, L]`: beta."""
-        return (torch.sigmoid(self.beta(x)).transpose(1, 2),)
+        """The kernel's per-token inputs, each `[*M, B, H, L]`: beta."""
+        return (torch.sigmoid(self.beta(x)).transpose(-1, -2),)
 
     def finish(self, x: Tensor, mixed: Tensor) -> Tensor:
         """What happens to the normed heads before the output projection: nothing."""
@@ -70,8 +73,8 @@ class Decay(Initialised):
             self.dt_bias.copy_(dt + torch.log(-torch.expm1(-dt)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[B, L, W]` -> `[B, L, H]`, negative."""
-        return -self.log_a.exp() * F.softplus(self.projection(x).float() + self.dt_bias)
+        """`[*M, B, L, W]` -> `[*M, B, L, H]`, negative."""
+        return -along(self.log_a, x).exp() * F.softplus(self.projection(x).float() + along(self.dt_bias, x))
 
 
 class OutputGate(Initialised):
@@ -92,7 +95,7 @@ class OutputGate(Initialised):
 
     def forward(self, x: Tensor) -> Tensor:
         """`[..., W]` -> `[..., W]`."""
-        return F.silu(self.projection(x) + self.bias)
+        return F.silu(self.projection(x) + along(self.bias, x))
 
 
 class GatedDeltaNet(DeltaNet):
@@ -104,8 +107,8 @@ class GatedDeltaNet(DeltaNet):
         self.gate = OutputGate(width, std)
 
     def gates(self, x: Tensor) -> tuple[Tensor, ...]:
-        """The kernel's per-token inputs, each `[B, H, L]`: beta and g."""
-        return (*super().gates(x), self.decay(x).transpose(1, 2))
+        """The kernel's per-token inputs, each `[*M, B, H, L]`: beta and g."""
+        return (*super().gates(x), self.decay(x).transpose(-1, -2))
 
     def finish(self, x: Tensor, mixed: Tensor) -> Tensor:
         """Gate the normed heads."""

@@ -8,15 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from evaluator.mad.backbones import AutoEncoder, LanguageModel, ModelConfig, build, sinusoids
-from evaluator.mad.layers import (
-    Linear,
-    RMSNorm,
-    ShortConvolution,
-    SwiGLU,
-    causal_convolution,
-    initialise,
-    linear,
-)
+from evaluator.mad.functional import causal_convolution
+from evaluator.mad.layers import Linear, RMSNorm, ShortConvolution, SwiGLU, initialise
+from evaluator.mad.linear import linear
 from evaluator.mad.mixers import Decay, DeltaNet, GatedDeltaNet
 from tests.evaluator.delta_rule import chunkwise, recurrent
 from variants.contract import Layer
