@@ -9,6 +9,7 @@ from typing import Any
 
 from agent.errors import UserError
 from agent.llm.local import LocalServer
+from agent.llm.options import read_options
 from agent.llm.settings import KEY_VARIABLE, URL_VARIABLE, LLMSettings, withdraw_key
 from agent.proposers.base import Proposer
 from agent.proposers.evolve import EvolveProposer
@@ -21,12 +22,21 @@ CHOICES = ("auto", "openai", "evolve", "replay:ID")
 
 @dataclass(frozen=True)
 class Choice:
-    """What the command line says of the proposer. `llm`: options of LLMSettings, None where not given."""
+    """What the command line says of the proposer. `llm`: options of LLMSettings, None where not given.
+
+    `options`: a file of further ones, which those of the command line override.
+    """
 
     name: str
     gguf: Path | None
     jobs: int
     llm: dict[str, Any]
+    options: Path | None = None
+
+    def settings(self, archive: Archive) -> dict[str, Any]:
+        """Options of the command line, of the file, and the archive's journal. Raises EndpointError."""
+        given = {name: value for name, value in self.llm.items() if value is not None}
+        return {**read_options(self.options), **given, "journal": archive.journal}
 
 
 @contextmanager
@@ -35,9 +45,9 @@ def open_proposer(choice: Choice, archive: Archive) -> Iterator[tuple[Proposer, 
 
     The key leaves the environment here: nothing that is started later inherits it.
     """
-    choice.llm["journal"] = archive.journal
-    configured = bool(os.environ.get(KEY_VARIABLE) or os.environ.get(URL_VARIABLE) or choice.llm.get("base_url"))
     key = withdraw_key(os.environ)
+    llm = choice.settings(archive)
+    configured = bool(key or os.environ.get(URL_VARIABLE) or llm.get("base_url"))
     name = choice.name
     if name.startswith("replay:"):
         record = archive.record(name.removeprefix("replay:"))
@@ -49,9 +59,9 @@ def open_proposer(choice: Choice, archive: Archive) -> Iterator[tuple[Proposer, 
         raise UserError(f"--proposer {name}: choose one of {', '.join(CHOICES)}")
     elif choice.gguf is not None:
         with LocalServer(choice.gguf, slots=choice.jobs) as server:
-            proposer = OpenAIProposer(server.settings(**choice.llm))
+            proposer = OpenAIProposer(server.settings(**llm))
             yield proposer, f"openai ({proposer.model}, served on this machine)"
     else:
-        settings = LLMSettings.resolve(os.environ, key, **choice.llm)
+        settings = LLMSettings.resolve(os.environ, key, **llm)
         proposer = OpenAIProposer(settings)
         yield proposer, f"openai ({proposer.model} at {settings.public_url})"

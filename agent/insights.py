@@ -28,8 +28,8 @@ def signed(difference: float) -> str:
 
 
 def leader(board: Board, task: Task) -> str | None:
-    """The best of a task; None where nobody has a score."""
-    scored = sorted(name for name in board.scores if task in board.scores[name])
+    """The best of a task, of equals the one with the shortest name; None where nobody has a score."""
+    scored = sorted((name for name in board.scores if task in board.scores[name]), key=lambda name: (len(name), name))
     return max(scored, key=lambda name: board.scores[name][task].mean, default=None)
 
 
@@ -53,7 +53,7 @@ def best_of_each_task(board: Board) -> str:
 
 def challenge(board: Board) -> str:
     """Who comes closest to beating the reference on all six tasks."""
-    leads = {name: gaps(board, name, REFERENCE) for name in sorted(board.scores) if name != REFERENCE}
+    leads = {name: gaps(board, name, REFERENCE) for name in sorted(board.scores, key=len) if name != REFERENCE}
     leads = {name: own for name, own in leads.items() if len(own) == len(TASKS)}
     if not leads:
         return ""

@@ -114,9 +114,11 @@ class Search:
             self._progress.update(index, stage="archived", done=1.0)
 
     def _tell_failed(self, index: int, failed: FailedAsk) -> None:
-        created = datetime.now(UTC).isoformat(timespec="milliseconds")
-        self._archive.tell_failed_ask(created, failed.reason, failed.exchanges)
-        self._progress.announce(f"[red]no proposal[/] {index + 1}: {escape(failed.reason)}")
+        if failed.exchanges:
+            created = datetime.now(UTC).isoformat(timespec="milliseconds")
+            self._archive.tell_failed_ask(created, failed.reason, failed.exchanges)
+        if failed.error is None or self.error is not None:  # the first error is the command's own last line
+            self._progress.announce(f"[red]no proposal[/] {index + 1}: {escape(failed.reason)}")
         self.error = self.error or failed.error
 
     def _tell(self, record: Record) -> Record:

@@ -13,6 +13,7 @@ from agent.attempt import Workbench
 from agent.choose import CHOICES, Choice, open_proposer
 from agent.errors import DONE, INTERRUPTED, UserError
 from agent.interrupt import interruptible
+from agent.llm.options import FILE_OPTIONS
 from agent.loop import Plan, Search
 from agent.options import (
     DEFAULT_ARCHIVE,
@@ -36,6 +37,9 @@ from archive.store import Archive
 from evaluator.outcomes import Grade, Status
 from variants.contract import TASKS, Task
 
+LLM_HELP = f"TOML file of options of the language model: {', '.join(FILE_OPTIONS)}. docs/llm.md explains them."
+PRICES_HELP = "TOML file of prices, which --max-usd is kept by: [models.NAME] with input and output, USD per million."
+
 
 def propose(
     n: Annotated[int, typer.Option("--n", min=1, help="How many proposals.")] = 5,
@@ -54,7 +58,8 @@ def propose(
     repairs: Annotated[int, typer.Option(min=0, help="How often a rejected variant goes back.")] = 2,
     max_usd: Annotated[float | None, typer.Option(min=0, help="Hard limit on what the model may cost.")] = None,
     prompts: Annotated[Path | None, typer.Option(metavar="DIR", help="Templates that override archer's.")] = None,
-    prices: Annotated[Path | None, typer.Option(metavar="FILE", help="Prices of models.")] = None,
+    prices: Annotated[Path | None, typer.Option(metavar="FILE", help=PRICES_HELP)] = None,
+    llm_file: Annotated[Path | None, typer.Option("--llm", envvar="ARCHER_LLM", metavar="FILE", help=LLM_HELP)] = None,
     minimum: SandboxOption = Grade.B,
     unsandboxed: UnsandboxedOption = False,
     archive: ArchiveOption = DEFAULT_ARCHIVE,
@@ -69,13 +74,7 @@ def propose(
     settings = find_protocol(protocol)
     if engine != "local":
         raise UserError(f"--engine {engine}: only local is built so far; leave the option out")
-    llm: dict[str, object] = {
-        "model": model,
-        "base_url": base_url,
-        "form": form,
-        "context_tokens": context_tokens,
-        "repairs": repairs,
-    }
+    llm: dict[str, object] = {"model": model, "base_url": base_url, "form": form, "context_tokens": context_tokens}
     llm |= {"max_usd": max_usd, "prompts": prompts, "prices": prices}
     found = _open_or_make(archive, speech)
     if parent is not None and parent not in found.variants():
@@ -83,7 +82,7 @@ def propose(
     start = len(found.ids()) if seed is None else seed
     plan = Plan(n=n, jobs=min(jobs, n), seed=start, parent=parent, max_minutes=max_minutes)
     with (
-        open_proposer(Choice(proposer, gguf, plan.jobs, llm), found) as (chosen, who),
+        open_proposer(Choice(proposer, gguf, plan.jobs, llm, llm_file), found) as (chosen, who),
         open_sandbox(minimum, unsandboxed, speech) as sandbox,
         ThreadPoolExecutor(os.cpu_count()) as trials,
         Progress(speech.progress, n) as progress,

@@ -19,11 +19,8 @@ class Budget:
         """Set aside the most that a call can cost, and return it. Raises BudgetExceededError where that is too much."""
         if self.max_usd is None:
             return 0.0
-        if price is None:
-            raise BudgetExceededError(
-                f"--max-usd needs the price of {model}, which is unknown: add it to a price table "
-                f'([models."{model}"] with input and output, USD per million tokens) and pass the file with --prices'
-            )
+        self.require(price, model)
+        assert price is not None
         most = price.usd(prompt_tokens, reply_tokens)
         with self._lock:
             left = self.max_usd - self.spent - self._reserved
@@ -34,6 +31,15 @@ class Budget:
                 )
             self._reserved += most
         return most
+
+    def require(self, price: Price | None, model: str) -> None:
+        """Raises BudgetExceededError where there is a limit and no price to keep it by."""
+        if self.max_usd is not None and price is None:
+            raise BudgetExceededError(
+                f"--max-usd {self.max_usd:g} cannot be kept without the price of {model}: write a file with "
+                f'`[models."{model}"]`, `input = 2.5` and `output = 10.0` on a line each (examples, in USD per million '
+                "tokens) and name it with --prices FILE; or leave out --max-usd"
+            )
 
     def settle(self, reserved: float, usd: float | None) -> None:
         """Replace a reservation by what the call cost; unknown counts as all that was reserved."""

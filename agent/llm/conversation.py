@@ -49,6 +49,10 @@ class Conversation(BaseModel):
         spoken = (*first, Turn(role="assistant", text=reply))
         return self.model_copy(update={"turns": spoken}).rendered(templates, ("user", template, values))
 
+    def refitted(self, facts: Facts, templates: Templates) -> "Conversation":
+        """The same turns, from other facts."""
+        return self.model_copy(update={"facts": facts}).render_again(templates)
+
     def render_again(self, templates: Templates) -> "Conversation":
         """The same turns from the same facts, by the templates in force now."""
         turns = [

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from agent.insights import short
-from agent.llm.errors import EndpointError
+from agent.llm.errors import PromptTooLongError
 from agent.llm.facts import Facts, Row
 from agent.llm.tokens import estimate_tokens
 
@@ -13,17 +13,19 @@ Cut = Callable[[Facts], Facts]
 def fit(facts: Facts, budget: int, render: Callable[[Facts], str]) -> Facts:
     """The facts with as few cuts as bring the rendered prompt into `budget` tokens.
 
-    Raises EndpointError where all cuts together are not enough.
+    Raises PromptTooLongError where all cuts together are not enough. What had been left out before stays said.
     """
-    whole = facts
+    whole, before = facts, facts.dropped
     for cut in (None, *CUTS):
         if cut is not None:
             facts = cut(facts)
-            facts = facts.model_copy(update={"dropped": left_out(whole, facts)})
+            facts = facts.model_copy(update={"dropped": (*before, *left_out(whole, facts))})
         if (needed := estimate_tokens(render(facts))) <= budget:
             return facts
-    raise EndpointError(
-        f"the shortest prompt needs about {needed} tokens and the budget is {budget}: raise --context-tokens"
+    shorter = ", or ask with --form structured, whose prompt is shorter" if facts.form == "code" else ""
+    raise PromptTooLongError(
+        f"the shortest prompt needs about {needed} tokens and the budget is {budget}: "
+        f"raise --context-tokens to {needed} or more{shorter}"
     )
 
 
@@ -37,8 +39,14 @@ def left_out(whole: Facts, cut: Facts) -> tuple[str, ...]:
         "mechanisms of the catalogue": len(whole.mechanisms) - len(cut.mechanisms),
     }
     said = [f"{count} {what}" for what, count in counts.items() if count]
-    if len(cut.calibration) < len(whole.calibration):
-        said.append("how good your predictions were, task by task")
+    parts = {
+        "how good your predictions were, task by task": (whole.calibration, cut.calibration),
+        "some of what is under way": (whole.under_way, cut.under_way),
+        "what the tasks ask for": (whole.tasks_about, cut.tasks_about),
+        "the model around the kernel": (whole.model_about, cut.model_about),
+        "how a variant is judged": (whole.judged_by, cut.judged_by),
+    }
+    said += [what for what, (old, new) in parts.items() if len(new) < len(old)]
     said += [f"the code of {kernel.name}" for kernel in whole.others if kernel not in cut.others]
     if whole.base and not cut.base:
         said.append("the baseline's code")
@@ -89,8 +97,19 @@ def _no_published(facts: Facts) -> Facts:
     return facts.model_copy(update={"published": ()})
 
 
-def _short_calibration(facts: Facts) -> Facts:
-    return facts.model_copy(update={"calibration": facts.calibration[:1]})
+def _calibration(keep: int) -> Cut:
+    return lambda facts: facts.model_copy(update={"calibration": facts.calibration[:keep]})
+
+
+def _no_tasks(facts: Facts) -> Facts:
+    return facts.model_copy(update={"tasks_about": ()})
+
+
+def _parent_alone(facts: Facts) -> Facts:
+    """The last resort: contract, parent, structure and the form of the reply; three mechanisms to choose from."""
+    update: dict[str, tuple[object, ...]] = dict.fromkeys(("measured", "insights", "judged_by", "model_about"), ())
+    update |= {"under_way": facts.under_way[-3:], "mechanisms": facts.mechanisms[:3]}
+    return facts.model_copy(update=update)
 
 
 CUTS: tuple[Cut, ...] = (
@@ -99,12 +118,13 @@ CUTS: tuple[Cut, ...] = (
     _history(8),
     _measured(12),
     _no_others,
-    _short_calibration,
+    _calibration(1),
     _mechanisms(24),
     _published(0),
     _measured(4),
     _history(3),
     _no_base,
+    _no_tasks,
     _mechanisms(12),
     _measured(0),
     _insights(3),
@@ -112,4 +132,8 @@ CUTS: tuple[Cut, ...] = (
     _core_measured,
     _mechanisms(6),
     _history(0),
+    _calibration(0),
+    _insights(1),
+    _parent_alone,
 )
+"""In the order in which they are made; docs/llm.md tells it in words."""

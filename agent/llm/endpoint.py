@@ -64,6 +64,7 @@ class Endpoint:
         self.model = settings.model or self._only_model()
         table = PriceTable.read(settings.prices)
         self.price = Price(input=0, output=0) if settings.free else table.models.get(self.model)
+        self.budget.require(self.price, self.model)
 
     def cancel(self) -> None:
         """End every request and wait under way, in whatever thread, with an EndpointError there."""
@@ -164,7 +165,7 @@ class Endpoint:
     def _wait(self, fault: Fault, tries: int, deadline: float) -> None:
         """Sleep before the next try. Raises EndpointError where there is to be none."""
         if _overflows(fault):
-            raise ContextOverflowError(f"{fault.message}; lower --context-tokens")
+            raise ContextOverflowError(fault.message)
         if fault.kind not in RETRYABLE:
             raise EndpointError(fault.message)
         if tries >= self.settings.attempts:

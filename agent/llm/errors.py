@@ -3,6 +3,7 @@
     AskFailed                    the endpoint works, but no usable proposal came of it: the next ask may do better
     └── EndpointError            the endpoint or its configuration: nothing more can be asked until it is mended
         ├── ContextOverflowError    the prompt is longer than the model can read: a shorter one may do
+        ├── PromptTooLongError      no shorter prompt can be made: the budget is too small for any
         └── BudgetExceededError     the next call could cost more than --max-usd leaves
 
 Every one carries the exchanges made before it, so that what was paid for is archived whatever happened. Whoever handles
@@ -24,6 +25,10 @@ class EndpointError(AskFailed, UserError):
 
 class ContextOverflowError(EndpointError):
     """The endpoint says that the prompt does not fit its context."""
+
+
+class PromptTooLongError(EndpointError):
+    """The prompt with everything left out that can be is still longer than the budget."""
 
 
 class BudgetExceededError(EndpointError):

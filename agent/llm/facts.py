@@ -68,6 +68,11 @@ class Facts(Fact):
     under_way: tuple[str, ...]
     focus: str
     mechanisms: tuple[MechanismFact, ...] = ()
+    tasks_about: tuple[str, ...] = ()
+    """What each task asks for, and its sizes under the protocol."""
+    model_about: tuple[str, ...] = ()
+    """What stands before and after the kernel, and the scales that arrive; for the code form."""
+    judged_by: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     function: str = SIGNATURES[Layer.DELTA_NET].function
     inputs: tuple[str, ...] = SIGNATURES[Layer.DELTA_NET].inputs

@@ -11,6 +11,7 @@ from agent.llm.facts import Facts, Kernel, MechanismFact
 from agent.llm.past import calibration_lines, history_lines
 from agent.llm.settings import Form
 from agent.llm.standings import structure_lines
+from agent.llm.surroundings import judgement_lines, model_lines, task_lines
 from agent.llm.tables import board_rows
 from variants.contract import BASELINE, Layer
 
@@ -47,6 +48,9 @@ def gather(
         under_way=tuple(dict.fromkeys([*context.under_way, *busy])),
         focus=FOCUSES[focus],
         mechanisms=mechanism_facts(context, parent.name, focus) if form == "structured" else (),
+        tasks_about=task_lines(context.protocol),
+        model_about=model_lines(context.protocol) if form == "code" else (),
+        judged_by=judgement_lines(context.protocol) if form == "code" else (),
         function=signature.function,
         inputs=signature.inputs,
     )

@@ -12,6 +12,7 @@ from evaluator.outcomes import Status, Verdict
 from variants.contract import TASKS
 
 LONGEST_REASON = 220
+NO_DIFFERENCE = 1e-9
 
 
 def history_lines(context: Context) -> tuple[str, ...]:
@@ -38,6 +39,9 @@ def _outcome(verdict: Verdict) -> str:
         if found is not None:
             number = "" if found.outcome == "inert" else f" {found.difference:+.3f}"
             groups.setdefault(found.outcome, []).append(f"{task}{number}")
+    moved = [found.difference for found in verdict.tasks.values() if found.outcome != "inert"]
+    if moved and all(abs(difference) < NO_DIFFERENCE for difference in moved):
+        return "Exactly its parent's scores on every task: the change never took effect at these sizes"
     order = ("better", "worse", "indistinguishable", "inert")
     said = [f"{outcome} on {', '.join(groups[outcome])}" for outcome in order if outcome in groups]
     return "Against its parent: " + "; ".join(said) if said else "No task was compared"

@@ -1,9 +1,9 @@
 """Which model to ask and within what limits: the command line's options plus the environment's key."""
 
 import re
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
@@ -41,12 +41,12 @@ class LLMSettings(BaseModel):
     """Limit on one HTTP request in all, however slowly its reply trickles in."""
     attempts: int = Field(default=4, ge=1)
     """HTTP requests for one reply, where the endpoint is busy, broken or unreachable."""
-    repairs: int = Field(default=2, ge=0)
     max_usd: float | None = Field(default=None, ge=0)
     prompts: Path | None = None
     prices: Path | None = None
     journal: Path | None = None
     temperature: float | None = Field(default=None, ge=0, le=2)
+    """None: the endpoint's own."""
     free: bool = False
     """True of a server on this machine: its calls cost no money, which is knowledge, not a default."""
 
@@ -77,7 +77,7 @@ class LLMSettings(BaseModel):
             settings = cls.model_validate({"key": withdraw_key(environ) if key is None else key, **given})
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
-            raise EndpointError(f"option {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+            raise EndpointError(f"option {'.'.join(map(str, first['loc']))}: {_wanted(first)}") from None
         if settings.base_url == OPENAI_URL and not settings.key.get_secret_value():
             raise EndpointError(
                 f"no key for {OPENAI_URL}: set {KEY_VARIABLE}, or name another endpoint with --base-url, "
@@ -89,6 +89,12 @@ class LLMSettings(BaseModel):
     def public_url(self) -> str:
         """The base URL without credentials, as it may be printed and archived."""
         return public_url(self.base_url)
+
+
+def _wanted(problem: Mapping[str, Any]) -> str:
+    """What is wrong with an option, in words that need no knowledge of the validator."""
+    said = str(problem["msg"]).removeprefix("Value error, ").replace("Input should be", "it should be")
+    return f"{said}; `archer propose --help` and docs/llm.md tell the options" if "Extra inputs" in said else said
 
 
 def withdraw_key(environ: MutableMapping[str, str]) -> str:

@@ -62,9 +62,14 @@ class StructuredReply(BaseModel):
             slot, mechanism = _mechanism(change)
             # Small models say the same thing twice; that is no contradiction.
             if slots.setdefault(slot, mechanism) != mechanism:
-                both = f"{slots[slot].mechanism} and {mechanism.mechanism}"
-                raise BadReply(f"{both} both fill the slot {slot}: choose one")
+                raise BadReply(_both(slots[slot].mechanism, mechanism.mechanism, slot))
         return parent.replace(**slots)
+
+
+def _both(first: str, second: str, slot: str) -> str:
+    if first == second:
+        return f"{first} is given twice with different parameters: give it once"
+    return f"{first} and {second} both fill the slot {slot}: choose one"
 
 
 def _mechanism(change: dict[str, Any]) -> tuple[str, Mechanism]:

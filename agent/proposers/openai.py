@@ -9,22 +9,23 @@ from agent.llm.claims import Claims
 from agent.llm.conversation import Conversation
 from agent.llm.cuts import fit
 from agent.llm.endpoint import Attempt, Endpoint, Request
-from agent.llm.errors import ContextOverflowError, EndpointError
+from agent.llm.errors import ContextOverflowError, EndpointError, PromptTooLongError
 from agent.llm.exchanges import Log, last_conversation, usd_of
 from agent.llm.gather import FOCUSES, gather
 from agent.llm.parents import select_parents
 from agent.llm.reply import BadReply, code_schema
 from agent.llm.settings import LLMSettings, form_for
 from agent.llm.structured import structured_schema
-from agent.llm.templates import INVALID, REPAIR, Templates
+from agent.llm.templates import FIRST_TURNS, INVALID, REPAIR, Templates
+from agent.llm.tokens import estimate_tokens
 from agent.proposers.base import Ask, AskFailed
 from archive.record import Proposal, Provenance
 
 CORRECTIONS = {"code": 1, "structured": 3}
 """Replies beyond the first that one ask may take to be usable; small models repeat what exists more often."""
 LONGEST_QUOTE = 400
-SHRINK, SHRINKS = 0.7, 2
-"""How much of its budget a prompt keeps when the endpoint finds it too long all the same, and how often."""
+SHRINK = 0.7
+"""How much of its length a prompt keeps when the endpoint finds it too long."""
 
 
 class OpenAIProposer:
@@ -51,16 +52,8 @@ class OpenAIProposer:
         parents = select_parents(context, structured=self._form == "structured")
         busy = self._claims.titles(record.proposal.variant.name for record in context.history)
         facts = gather(context, self._form, self.model, parents, self._claims.focus(context.seed), busy)
-        log, budget = self._log(), self._settings.context_tokens
-        for shrinks in range(SHRINKS + 1):
-            fitted = fit(facts, budget, lambda facts: Conversation.begin(facts, self._templates).text)
-            try:
-                return self._converse(context, Conversation.begin(fitted, self._templates), log, deadline)
-            except ContextOverflowError:
-                if shrinks == SHRINKS:
-                    raise
-                budget = int(budget * SHRINK)
-        raise AssertionError("unreachable")
+        conversation = self._fitted(Conversation.begin(facts, self._templates), self._settings.context_tokens)
+        return self._converse(context, conversation, self._log(), deadline)
 
     def repair(self, context: Context, ask: Ask, problem: str) -> Ask:
         """The proposal again, mended or replaced; the exchanges are those of the repair only. Raises as `ask` does."""
@@ -69,8 +62,9 @@ class OpenAIProposer:
         if found is None:
             raise AskFailed(f"{ask.proposal.variant.name} has no recorded reply to repair")
         conversation, last = found
-        spoken = conversation.answered(last.reply or "", self._templates, REPAIR, problem=problem)
-        return self._converse(context, spoken, self._log(), deadline)
+        log = self._log()
+        spoken = self._answered(conversation, last.reply or "", REPAIR, problem, log)
+        return self._converse(context, spoken, log, deadline)
 
     def cancel(self) -> None:
         """End all asks under way, from any thread; they raise EndpointError."""
@@ -79,27 +73,69 @@ class OpenAIProposer:
     def _log(self) -> Log:
         return Log(self._endpoint.scrubber, self._settings.public_url, self._templates.digests())
 
+    def _fitted(self, conversation: Conversation, budget: int) -> Conversation:
+        """The conversation with as many of its facts as fit. Raises PromptTooLongError."""
+        facts = fit(conversation.facts, budget, lambda facts: conversation.refitted(facts, self._templates).text)
+        return conversation.refitted(facts, self._templates)
+
+    def _answered(self, conversation: Conversation, said: str, template: str, problem: str, log: Log) -> Conversation:
+        """The conversation with what was wrong with a reply, within the budget. Raises AskFailed."""
+        longer = conversation.answered(said, self._templates, template, problem=problem)
+        try:
+            return self._fitted(longer, self._settings.context_tokens)
+        except PromptTooLongError as error:
+            raise self._cannot_correct(error, log) from None
+
+    def _cannot_correct(self, error: PromptTooLongError, log: Log) -> AskFailed:
+        return AskFailed(f"{self.model} cannot be told what was wrong with its reply: {error}", log.exchanges)
+
     def _converse(self, context: Context, conversation: Conversation, log: Log, deadline: float) -> Ask:
         """Complete and parse, with corrections, until a proposal comes of it."""
         problem = ""
         for turn in range(CORRECTIONS[self._form] + 1):
-            try:
-                request = self._request(conversation, context.seed + turn)
-                current = conversation
-                reply = self._endpoint.complete(request, deadline, lambda attempt: log.add(current, attempt))  # noqa: B023
-            except EndpointError as error:
-                error.exchanges = log.exchanges
-                raise
+            conversation, reply = self._complete(conversation, context.seed + turn, log, deadline)
             try:
                 proposal = self._proposal(context, conversation, reply)
             except BadReply as bad:
                 problem = str(bad)
                 log.reject(problem)
-                said = _quoted(reply)
-                conversation = conversation.answered(said, self._templates, INVALID, problem=problem)
+                conversation = self._answered(conversation, _quoted(reply), INVALID, problem, log)
                 continue
             return Ask(proposal, log.exchanges, usd_of(log.exchanges))
         raise AskFailed(f"{self.model} gave no usable reply: {problem}", log.exchanges)
+
+    def _complete(
+        self, conversation: Conversation, seed: int, log: Log, deadline: float
+    ) -> tuple[Conversation, Attempt]:
+        """The reply, and the conversation that got it: a shorter one where the endpoint finds the prompt too long.
+
+        A first prompt of which nothing more can be left out is the user's to mend; a correction is only given up.
+        """
+        first = len(conversation.turns) == len(FIRST_TURNS)
+        try:
+            while True:
+                sent = conversation
+                try:
+                    request = self._request(sent, seed)
+                    reply = self._endpoint.complete(request, deadline, lambda attempt: log.add(sent, attempt))  # noqa: B023
+                    return sent, reply
+                except ContextOverflowError as overflow:
+                    conversation = self._shorter(sent, overflow)
+        except EndpointError as error:
+            error.exchanges = log.exchanges
+            if isinstance(error, PromptTooLongError) and not first:
+                raise self._cannot_correct(error, log) from None
+            raise
+
+    def _shorter(self, conversation: Conversation, overflow: ContextOverflowError) -> Conversation:
+        budget = int(min(self._settings.context_tokens, estimate_tokens(conversation.text)) * SHRINK)
+        try:
+            return self._fitted(conversation, budget)
+        except PromptTooLongError:
+            raise PromptTooLongError(
+                f"{overflow}; the shortest prompt that archer can make is too long as well: serve the model with a "
+                "longer context, or leave more of it to the prompt with a lower reply_tokens (--llm FILE)"
+            ) from None
 
     def _request(self, conversation: Conversation, seed: int) -> Request:
         facts = conversation.facts

@@ -1,6 +1,7 @@
 """The endpoint against a server that misbehaves: a reply or a clear error, in bounded time, every attempt kept."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 
 from agent.llm.endpoint import Attempt, Endpoint, Request
 from agent.llm.errors import BudgetExceededError, ContextOverflowError, EndpointError
+from agent.llm.prices import Price
 from agent.llm.settings import LLMSettings
 
 Settings = Callable[..., LLMSettings]
@@ -160,10 +162,20 @@ def test_the_limit_on_spending_is_hard(faults: Any, settings: Settings, tmp_path
     assert isinstance(error, BudgetExceededError)
     assert "could cost $0.010" in error.message
     assert len(faults.requests) == 1
-    error, _ = ask(settings(max_usd=1.0))
-    assert isinstance(error, BudgetExceededError)
-    assert "needs the price of scripted" in error.message
     assert len(faults.requests) == 1
+
+
+def test_a_limit_without_a_price_is_refused_before_anything_is_asked(
+    faults: Any, settings: Settings, tmp_path: Path
+) -> None:
+    with pytest.raises(BudgetExceededError, match="without the price of scripted") as caught:
+        Endpoint(settings(max_usd=1.0))
+    assert not faults.requests
+    # What the message tells to write is a price table that works.
+    header, *lines = re.findall(r"`([^`]+)`", str(caught.value))
+    (tmp_path / "prices.toml").write_text("\n".join([header, *lines]))
+    assert Endpoint(settings(max_usd=1.0, prices=tmp_path / "prices.toml")).price == Price(input=2.5, output=10.0)
+    Endpoint(settings(max_usd=1.0, free=True))
 
 
 def test_a_lost_reply_counts_as_paid_in_full(faults: Any, settings: Settings, tmp_path: Path) -> None:

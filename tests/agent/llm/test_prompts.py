@@ -1,7 +1,9 @@
 """Whole rendered prompts against files. After a wanted change: ARCHER_WRITE_EXPECTED=1 pytest, and read the diff."""
 
 import os
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,17 @@ from agent.catalogue.scores import Softmax
 from agent.context import Context
 from agent.llm.conversation import Conversation
 from agent.llm.cuts import fit
+from agent.llm.errors import PromptTooLongError
 from agent.llm.facts import Facts
 from agent.llm.gather import gather
+from agent.llm.past import history_lines
 from agent.llm.settings import Form
+from agent.llm.surroundings import judgement_lines, model_lines, task_lines
 from agent.llm.templates import REPAIR, Templates
 from agent.llm.tokens import estimate_tokens
 from archive.record import Prediction, Proposal, Provenance, Record
 from evaluator.outcomes import Comparison, Score, Scorecard, Status, Verdict
+from evaluator.protocol import PROTOCOLS
 from variants.contract import BASELINE, REFERENCE, TASKS, Task, Variant
 
 EXPECTED = Path(__file__).parent / "expected"
@@ -155,3 +161,40 @@ def test_a_recorded_prompt_is_rendered_again_from_its_facts(small: Context) -> N
     conversation = Conversation.begin(facts(small, "code"), Templates())
     recorded = Conversation.model_validate_json(conversation.model_dump_json())
     assert recorded.render_again(Templates()) == conversation
+
+
+def test_a_change_that_never_took_effect_is_told_as_such(small: Context) -> None:
+    same = Comparison(outcome="indistinguishable", difference=0.0, low=0, high=0, n=3)
+    verdict = Verdict(against=BASELINE, tasks=dict.fromkeys(TASKS, same))
+    record = attempt(4, "capped", "A cap", Status.SCORED, verdicts=(verdict,))
+    assert "never took effect" in history_lines(replace(small, history=(record,)))[0]
+
+
+@pytest.mark.parametrize("form", ["code", "structured"])
+def test_what_is_cut_last_leaves_contract_parent_and_reply(small: Context, form: Form) -> None:
+    templates = Templates()
+
+    def text(found: Facts) -> str:
+        return Conversation.begin(found, templates).text
+
+    with pytest.raises(PromptTooLongError, match=r"the shortest prompt needs about (\d+) tokens") as caught:
+        fit(facts(small, form), 10, text)
+    assert ("--form structured" in str(caught.value)) == (form == "code")
+    least = int(re.findall(r"needs about (\d+)", str(caught.value))[0])
+    shortest = fit(facts(small, form), least, text)
+    assert shortest.parent.source in text(shortest) or form == "structured"
+    assert shortest.structure == facts(small, form).structure
+    assert not shortest.measured
+    assert "Left out for want of space" in text(shortest)
+    assert least < 2_200
+
+
+def test_the_tasks_are_described_with_the_sizes_of_the_protocol() -> None:
+    for protocol in PROTOCOLS.values():
+        lines = task_lines(protocol.name)
+        assert [line.partition(":")[0] for line in lines] == list(TASKS)
+        assert model_lines(protocol.name)
+        assert judgement_lines(protocol.name)
+    assert "length 32: 1 chunk of 32; 60 steps" in task_lines("quick")[3]
+    assert "Vocabulary 16 to 128, length 127 to 1023: 4 to 32 chunks of 32" in task_lines("mad")[1]
+    assert task_lines("unheard of") == ()

@@ -11,8 +11,9 @@ import pytest
 
 from agent.context import Context
 from agent.errors import UserError
-from agent.llm.errors import EndpointError
+from agent.llm.errors import EndpointError, PromptTooLongError
 from agent.llm.settings import LLMSettings, form_for
+from agent.llm.tokens import estimate_tokens
 from agent.proposers.base import Ask, AskFailed, Repairer
 from agent.proposers.openai import OpenAIProposer
 from variants.contract import BASELINE, TASKS
@@ -116,6 +117,40 @@ def test_an_overlong_prompt_is_shortened(faults: Any, settings: Settings, contex
     assert second < first
     assert "Left out for want of space" in faults.requests[1]["messages"][1]["content"]
     assert len(ask.exchanges) == 2
+
+
+def test_an_endpoint_with_little_context_gets_the_shortest_prompt_or_a_clear_error(
+    faults: Any, settings: Settings, context: Contexts, reply: Reply
+) -> None:
+    overflow = faults.status(400, "maximum context length is 4096 tokens")
+    faults.script = [overflow]
+    with pytest.raises(PromptTooLongError, match=r"4096 tokens.*shortest prompt.*too long as well") as caught:
+        OpenAIProposer(settings()).ask(context())
+    lengths = [len(request["messages"][1]["content"]) for request in faults.requests]
+    assert lengths == sorted(set(lengths), reverse=True)
+    assert len(caught.value.exchanges) == len(lengths) > 2
+
+
+def test_a_correction_that_does_not_fit_ends_its_ask_and_not_the_search(
+    faults: Any, settings: Settings, context: Contexts, reply: Reply
+) -> None:
+    overflow = faults.status(400, "maximum context length is 4096 tokens")
+    faults.script = [faults.says(reply("wrong_schema")), overflow]
+    with pytest.raises(AskFailed, match="cannot be told what was wrong") as caught:
+        OpenAIProposer(settings()).ask(context())
+    assert not isinstance(caught.value, EndpointError)
+    assert caught.value.exchanges[0].reply
+
+
+def test_a_correction_leaves_out_more_of_the_first_prompt_to_stay_in_the_budget(
+    faults: Any, settings: Settings, context: Contexts, reply: Reply
+) -> None:
+    faults.script = [faults.says(reply("leaky")), faults.says(reply("correct"))]
+    proposer = OpenAIProposer(settings(context_tokens=4800))
+    proposer.repair(context(), proposer.ask(context()), "causality: output at 3 changes when 7 does")
+    texts = ["\n".join(m["content"] for m in request["messages"]) for request in faults.requests]
+    assert all(estimate_tokens(text) <= 4800 for text in texts)
+    assert len(faults.requests[1]["messages"][1]["content"]) < len(faults.requests[0]["messages"][1]["content"])
 
 
 def test_a_budget_that_nothing_fits_is_a_clear_error(settings: Settings, context: Contexts) -> None:
