@@ -27,6 +27,7 @@ from agent.commands import (
     verify,
 )
 from agent.errors import BUG, DONE, INTERRUPTED, USAGE, UserError
+from agent.terminal import clean
 from archive.errors import ArchiveError
 from evaluator.sandbox import SandboxUnavailable
 from variants.leaderboard import LeaderboardError
@@ -63,7 +64,6 @@ def main() -> None:
     """Run the command line and exit with the code that `run` gives."""
     torch.set_num_threads(1)  # several proposals are checked and scored at once, each in a thread
     code = run(sys.argv[1:])
-    sys.stdout.flush()
     if code == INTERRUPTED:
         os._exit(code)  # threads that wait for a model's reply would hold up an orderly exit
     sys.exit(code)
@@ -73,10 +73,14 @@ def run(arguments: list[str]) -> int:
     """Run one command; returns its exit code and prints at most one line for what the user can mend."""
     try:
         result = app(arguments, standalone_mode=False)
+        sys.stdout.flush()
     except TyperException as error:
         return _usage(error.format_message() if hasattr(error, "format_message") else str(error))
     except (UserError, ArchiveError, LeaderboardError, SandboxUnavailable) as error:
         return _usage(str(error))
+    except BrokenPipeError:  # whoever read the answer has enough of it, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
     except OSError as error:
         return _usage(f"{error.filename or 'the system'}: {error.strerror or error}; nothing was left half-written")
     except (KeyboardInterrupt, typer.Abort):
@@ -88,7 +92,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _usage(message: str) -> int:
-    sys.stderr.write(f"archer: {' '.join(message.split())}\n")
+    sys.stderr.write(f"archer: {clean(' '.join(message.split()))}\n")
     return USAGE
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from agent.errors import UserError
+from agent.terminal import SafeConsole, say
 from evaluator.outcomes import Grade
 from evaluator.protocol import PROTOCOLS, Protocol
 from evaluator.sandbox import Sandbox
@@ -18,11 +19,12 @@ ArchiveOption = Annotated[
     Path, typer.Option("--archive", envvar="ARCHER_ARCHIVE", metavar="DIR", help="The archive's folder.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output, nothing else.")]
+NoPagerOption = Annotated[bool, typer.Option("--no-pager", help="Print at once; else what is long goes to $PAGER.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress on standard error.")]
 ProtocolOption = Annotated[str, typer.Option("--protocol", help=f"Training protocol: {', '.join(PROTOCOLS)}.")]
 SandboxOption = Annotated[Grade, typer.Option("--sandbox", help="Weakest sandbox to accept: A, B or C.")]
 UnsandboxedOption = Annotated[bool, typer.Option("--i-accept-unsandboxed", help="Accept grade D: limits, no fence.")]
-PIPED_WIDTH = 400
+PIPED_WIDTH = 1000
 """Columns where nobody's terminal says how many there are: wide enough that no line is broken."""
 DEFAULT_ARCHIVE = Path("archer-archive")
 DEFAULT_PROTOCOL = "quick"
@@ -38,14 +40,22 @@ class Speech:
     @property
     def out(self) -> Console:
         """For the answer."""
-        return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)
+        return SafeConsole(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False, emoji=False)
 
     @property
     def progress(self) -> Console:
         """For what happens meanwhile."""
-        return Console(
-            stderr=True, quiet=self.quiet, width=None if sys.stderr.isatty() else PIPED_WIDTH, highlight=False
+        return SafeConsole(
+            stderr=True,
+            quiet=self.quiet,
+            width=None if sys.stderr.isatty() else PIPED_WIDTH,
+            highlight=False,
+            emoji=False,
         )
+
+    def show(self, *renderables: RenderableType, pager: bool = True) -> None:
+        """Print the answer, through a pager where it is longer than the terminal's screen."""
+        say(self.out, renderables, pager)
 
     def answer(self, document: Any) -> None:
         """Print the JSON document."""

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from rich.console import Console, Group, RenderableType
@@ -9,7 +10,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-_STAGES = ("waiting", "asking", "checking", "training", "archiving")
+PLAIN_SECONDS = 20.0
+"""Where the output is no terminal, a sign of life comes at least this often."""
 
 
 @dataclass(frozen=True)
@@ -23,25 +25,57 @@ class Line:
     scores: dict[str, float] = field(default_factory=dict)
 
 
+class Heartbeat:
+    """Prints what is under way every so often where the output is no terminal; nothing where a live view does."""
+
+    def __init__(self, console: Console, lines: Callable[[], Iterable[str]], every: float = PLAIN_SECONDS) -> None:
+        """`lines` is called from a thread of its own."""
+        self._console = console
+        self._lines = lines
+        self._every = every
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True, name="heartbeat")
+
+    def __enter__(self) -> "Heartbeat":
+        """Start."""
+        if not self._console.is_terminal and not self._console.quiet:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop; nothing is printed after this."""
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _beat(self) -> None:
+        while not self._ended.wait(self._every):
+            for line in self._lines():
+                self._console.print(line, markup=False)
+
+
 class Progress:
     """Thread-safe live view; prints plain lines instead where the output is no terminal."""
 
-    def __init__(self, console: Console, count: int) -> None:
-        """Follow `count` proposals on `console`."""
+    def __init__(self, console: Console, count: int, every: float = PLAIN_SECONDS) -> None:
+        """Follow `count` proposals on `console`; `every`: seconds between plain lines."""
         self._console = console
         self._lines = [Line() for _ in range(count)]
         self._lock = threading.Lock()
         self._began = time.monotonic()
+        self._heartbeat = Heartbeat(console, self._plain, every)
         self._live = Live(get_renderable=self._render, console=console, refresh_per_second=4, transient=True)
 
     def __enter__(self) -> "Progress":
         """Start to draw."""
+        self._heartbeat.__enter__()
         if self._console.is_terminal:
             self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Stop drawing; what was announced stays on screen."""
+        self._heartbeat.__exit__()
         if self._console.is_terminal:
             self._live.stop()
 
@@ -52,6 +86,17 @@ class Progress:
             after = self._lines[index] = replace(before, **changes)  # type: ignore[arg-type]
         if not self._console.is_terminal and after.stage != before.stage:
             self._console.print(f"[{index + 1}/{len(self._lines)}] {after.stage}: {after.name or '…'}", markup=False)
+
+    def _plain(self) -> list[str]:
+        """A line for each proposal under way, and the time left."""
+        with self._lock:
+            lines = list(self._lines)
+        told = [
+            f"[{index}/{len(lines)}] {line.stage}: {line.done:.0%} {line.detail}  {_scores(line)}".rstrip()
+            for index, line in enumerate(lines, 1)
+            if line.stage not in ("waiting", "archived")
+        ]
+        return [*told, self._time_left(lines)] if told else []
 
     def stage(self, index: int) -> str:
         """What proposal `index` is at."""

@@ -107,8 +107,9 @@ def tests_lines(name: str, families: Mapping[str, Discoveries]) -> Iterator[str]
 def summaries(archive: Archive, records: Sequence[Record]) -> list[dict[str, Any]]:
     """Records as `--json` prints them, each with its tests."""
     found = {protocol: families(archive, protocol) for protocol in {record.protocol for record in records}}
+    commits = archive.commits()
     return [
-        record_summary(record, archive.commit_of(record))
+        record_summary(record, commits.get(record.id))
         | {"tests": tests_json(record.proposal.variant.name, found[record.protocol])}
         for record in records
     ]

@@ -1,14 +1,20 @@
 """How values look on a terminal and in JSON answers: names, statuses, verdicts, scores."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from rich.console import Group, RenderableType
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
+from agent.terminal import Cell, clean
+from archive.outline import Outline
 from archive.record import Record
 from evaluator.outcomes import CheckReport, Finding, Score, Status, Verdict
-from variants.contract import TASKS
+from evaluator.protocol import PROTOCOLS
+from variants.contract import TASKS, Task
 
 STATUS_STYLE = {
     Status.SCORED: "green",
@@ -26,10 +32,41 @@ _FINDING_STYLE = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 
 def short_name(name: str) -> str:
     """The idea in a variant's name; markup-safe."""
-    return escape(name.removeprefix("delta_net_4layer_").removesuffix("_in_for_loop"))
+    return escape(bare_name(name))
 
 
-def record_summary(record: Record, commit: str | None) -> dict[str, Any]:
+def bare_name(name: str) -> str:
+    """The same where no markup is read."""
+    return name.removeprefix("delta_net_4layer_").removesuffix("_in_for_loop")
+
+
+def protocol_text(name: str, protocol_hash: str) -> str:
+    """The protocol's name, with its hash where it is not the version of today: such scores do not compare."""
+    today = PROTOCOLS.get(name)
+    return name if today is not None and today.hash == protocol_hash else f"{name}@{protocol_hash[:6]}"
+
+
+def mean_text(outline: Outline) -> str:
+    """Mean accuracy over the tasks, or nothing."""
+    return "" if outline.mean is None else f"{outline.mean:.3f}"
+
+
+def stacked(items: Iterable[tuple[Sequence[Cell], Sequence[Cell]]]) -> RenderableType:
+    """For narrow terminals: each item a line of cells, then lines of text indented under it."""
+    blocks: list[RenderableType] = []
+    for cells, lines in items:
+        blocks.append(Text("  ").join(styled(cell) for cell in cells))
+        blocks += [Padding(styled(line), (0, 0, 0, 5)) for line in lines]
+    return Group(*blocks)
+
+
+def styled(cell: Cell) -> Text:
+    """A cell as Text."""
+    text, style = (cell, "") if isinstance(cell, str) else cell
+    return Text(clean(text), style, overflow="fold")
+
+
+def record_summary(record: Record | Outline, commit: str | None) -> dict[str, Any]:
     """A record as `--json` prints it."""
     proposal = record.proposal
     return {
@@ -48,7 +85,7 @@ def record_summary(record: Record, commit: str | None) -> dict[str, Any]:
     }
 
 
-def scores_json(scores: Any) -> dict[str, Any]:
+def scores_json(scores: Mapping[Task, Score]) -> dict[str, Any]:
     """Scores by task as plain JSON."""
     return {task: score.model_dump(mode="json") for task, score in scores.items()}
 

@@ -42,13 +42,31 @@ def write_lines(path: Path, values: Iterable[BaseModel]) -> None:
     write_text(path, "".join(value.model_dump_json() + "\n" for value in values))
 
 
+def read_bytes(path: Path) -> bytes:
+    """Content of a file of the archive's own; links are not followed. Raises ArchiveError naming the file."""
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
+            return stream.read()
+    except FileNotFoundError as error:
+        raise ArchiveError(f"{path} is missing; `archer verify` lists what else is") from error
+    except OSError as error:
+        words = "is a link; an archive holds plain files" if path.is_symlink() else f"cannot be read ({error.strerror})"
+        raise ArchiveError(f"{path} {words}; restore it with `git checkout`") from error
+
+
+def read_text(path: Path) -> str:
+    """The same as UTF-8 text, to the byte: line breaks are left as they are."""
+    try:
+        return read_bytes(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ArchiveError(f"{path} is not UTF-8 text ({error}); restore it with `git checkout`") from error
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object. Raises ArchiveError naming the file."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ArchiveError(f"{path} is missing; `archer verify` lists what else is") from error
-    except (OSError, ValueError, RecursionError) as error:
+        content = json.loads(read_bytes(path))
+    except (ValueError, RecursionError) as error:
         raise ArchiveError(f"{path} cannot be read as JSON ({error}); restore it with `git checkout`") from error
     if not isinstance(content, dict):
         raise ArchiveError(f"{path} should hold a JSON object; restore it with `git checkout`")
@@ -60,11 +78,7 @@ def read_lines(path: Path, model: type[M]) -> tuple[M, ...]:
     if not path.exists():
         return ()
     values = []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError) as error:
-        raise ArchiveError(f"{path} cannot be read ({error})") from error
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_bytes(path).splitlines(), 1):
         try:
             values.append(model.model_validate_json(line))
         except ValidationError as error:

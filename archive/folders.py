@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from archive.errors import ArchiveError
-from archive.files import first_problem, read_json, read_lines, write_json, write_lines, write_text
+from archive.files import first_problem, read_json, read_lines, read_text, write_json, write_lines, write_text
 from archive.record import Exchange, Record
 from evaluator.outcomes import Trial
 
@@ -62,16 +62,12 @@ def read_record(root: Path, identity: str) -> Record:
         variant = content["proposal"]["variant"]
         source_hash = variant.pop("source_hash")
         source = root / VARIANTS / f"{variant['name']}.py"
-        variant["source"] = source.read_text(encoding="utf-8")
+        variant["source"] = read_text(source)
         record = Record.model_validate(content)
     except ValidationError as error:
         raise ArchiveError(f"{folder}: {first_problem(error)}; restore it with `git checkout`") from error
     except (KeyError, TypeError, AttributeError) as error:
         raise ArchiveError(f"{folder}/proposal.json lacks {error}; restore it with `git checkout`") from error
-    except (OSError, ValueError) as error:
-        raise ArchiveError(
-            f"the code of {identity} cannot be read ({error}); restore it with `git checkout`"
-        ) from error
     if record.proposal.variant.source_hash != source_hash:
         raise ArchiveError(f"{source} is not the code that {identity} was scored with; restore it with `git checkout`")
     if record.id != identity:

@@ -33,6 +33,17 @@ class GitFolder:
         except GitCommandError as error:
             raise ArchiveError(f"git cannot make a repository in {path}: {_words(error)}") from error
 
+    @property
+    def folder(self) -> Path:
+        """Git's own folder: `.git`, or where a linked work tree keeps it. Nothing in it is shared by a clone."""
+        return Path(self._repo.git_dir)
+
+    def adopt_branch(self, name: str) -> None:
+        """Make the branch from origin's where a clone has only that, so that a clone of the clone has it, too."""
+        if name not in self._repo.heads and f"origin/{name}" in (ref.name for ref in self._repo.references):
+            with contextlib.suppress(ArchiveError):  # a clone that cannot be written is still read
+                self._git("branch", "--no-track", name, f"refs/remotes/origin/{name}")
+
     def commit(self, message: str, paths: list[str]) -> str:
         """Commit exactly `paths` (relative to the work tree); returns the commit's hash."""
         self._git("add", "--force", "--", *paths)
@@ -58,6 +69,20 @@ class GitFolder:
     def last_commit_of(self, path: str) -> str | None:
         """Hash of the newest commit that touched `path`; None if there is none."""
         return self._git("log", "-1", "--format=%H", "--", path) or None
+
+    def last_commits_in(self, folder: str) -> dict[str, str]:
+        """Hash of the newest commit that touched it, for every entry of `folder`, by its name; one run of git."""
+        found: dict[str, str] = {}
+        log = self._git("log", "--format=%x00%H", "--name-only", "--no-renames", "--", folder) if self._born() else ""
+        for commit in log.split("\0")[1:]:
+            digest, *paths = commit.split("\n")
+            for path in paths:
+                if path.startswith(f"{folder}/"):
+                    found.setdefault(path.split("/")[1], digest)
+        return found
+
+    def _born(self) -> bool:
+        return self._repo.head.is_valid()
 
     def _identity(self) -> tuple[str, ...]:
         reader = self._repo.config_reader()

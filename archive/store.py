@@ -1,24 +1,31 @@
 """The archive: seeds, proposals and leaderboards of one search, in a git repository of its own."""
 
+import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from pydantic import ValidationError
 
 from archive.errors import ArchiveError
-from archive.files import read_json, read_lines, write_lines, write_text
+from archive.files import first_problem, read_json, read_lines, read_text, write_lines, write_text
 from archive.folders import PROPOSALS, VARIANTS, read_record, write_record
 from archive.git import GitFolder
 from archive.leaderboards import LEADERBOARDS, write_leaderboard
+from archive.outline import Outline, read_outline
 from archive.record import Exchange, Record
 from evaluator.outcomes import Status, Trial
 from variants.contract import Variant
 
 MARKER = "archive.json"
 TRIALS = "trials"
+ASKS = "asks"
 FORMAT = 1
+PREDICTIONS = "predictions"
+"""The git branch that holds predictions as they were committed before the first trial."""
+_ID = re.compile(r"(?P<number>[0-9]{4,9})-(?P<name>[a-z][a-z0-9_]{0,119})")
 
 
 class Archive:
@@ -30,9 +37,16 @@ class Archive:
             raise ArchiveError(f"{root} is no archive; name another with --archive, or make one: archer init {root}")
         if (found := read_json(root / MARKER).get("format")) != FORMAT:
             raise ArchiveError(f"{root} has format {found}, this archer reads {FORMAT}; use the archer that made it")
+        if link := next(
+            (name for name in (PROPOSALS, VARIANTS, TRIALS, LEADERBOARDS, ASKS) if (root / name).is_symlink()), None
+        ):
+            raise ArchiveError(
+                f"{root / link} is a link, and archer writes only inside of an archive; replace it by a folder"
+            )
         self.root = root
         self._git = GitFolder(root)
-        self._lock = FileLock(root / ".git" / "archer.lock", timeout=60)
+        self._git.adopt_branch(PREDICTIONS)
+        self._lock = FileLock(self._git.folder / "archer.lock", timeout=60)
         self._records: dict[str, Record] = {}
 
     def recover(self) -> list[str]:
@@ -51,8 +65,12 @@ class Archive:
     def ids(self) -> list[str]:
         """Folder names of all proposals, oldest first."""
         folder = self.root / PROPOSALS
-        found = [path.name for path in folder.iterdir() if path.name[0].isdigit()] if folder.exists() else []
+        found = [path.name for path in folder.iterdir() if _ID.fullmatch(path.name)] if folder.exists() else []
         return sorted(found, key=lambda name: int(name.split("-")[0]))
+
+    def outlines(self) -> Iterator[Outline]:
+        """What a list shows of each proposal, oldest first; much faster than `records`."""
+        return (read_outline(self.root, identity) for identity in self.ids())
 
     def records(self) -> tuple[Record, ...]:
         """All records, oldest first."""
@@ -60,24 +78,42 @@ class Archive:
 
     def record(self, reference: str) -> Record:
         """The record with this number ("7", "0007"), folder name or variant name."""
+        wanted = int(reference) if re.fullmatch("[0-9]{1,9}", reference) else None
         for identity in self.ids():
             number, name = identity.split("-", 1)
-            if reference in (identity, name) or (reference.isdecimal() and int(reference) == int(number)):
+            if reference in (identity, name) or wanted == int(number):
                 return self._read(identity)
         raise ArchiveError(f"no proposal {reference!r} in {self.root}; `archer list` shows those there are")
 
     @property
     def journal(self) -> Path:
         """Where raw requests and replies of this archive's searches are kept, outside of its history."""
-        return self.root / ".git" / "archer-journal.jsonl"
+        return self._git.folder / "archer-journal.jsonl"
 
-    def commit_of(self, record: Record) -> str | None:
+    def commit_of(self, record: Record | Outline) -> str | None:
         """Hash of the commit that holds the record."""
         return self._git.last_commit_of(f"{PROPOSALS}/{record.id}")
 
+    def commits(self) -> dict[str, str]:
+        """Hash of the newest commit that touched it, for every record that has one, by folder name."""
+        return self._git.last_commits_in(PROPOSALS)
+
+    def report(self, record: Record) -> str:
+        """The record's report, as Markdown."""
+        return read_text(self.root / PROPOSALS / record.id / "report.md")
+
+    def variant(self, name: str) -> Variant | None:
+        """The variant of this name; None if the archive has no code of it."""
+        path = self.root / VARIANTS / f"{name}.py"
+        return Variant(name=name, source=read_text(path)) if path.exists() else None
+
     def variants(self) -> dict[str, Variant]:
         """All variants with their code, by name."""
-        return {path.stem: Variant.from_file(path) for path in sorted((self.root / VARIANTS).glob("*.py"))}
+        names = [path.stem for path in sorted((self.root / VARIANTS).glob("*.py"))]
+        try:
+            return {name: Variant(name=name, source=read_text(self.root / VARIANTS / f"{name}.py")) for name in names}
+        except ValidationError as error:
+            raise ArchiveError(f"{self.root / VARIANTS}: {first_problem(error)}; rename or remove the file") from error
 
     def trials(self, protocol: str) -> dict[str, tuple[Trial, ...]]:
         """All trials under one protocol, by variant: of the seeds, of `evaluate --add`, and of the proposals."""
@@ -129,7 +165,7 @@ class Archive:
 
     def tell_failed_ask(self, created: str, reason: str, exchanges: Sequence[Exchange]) -> None:
         """Archive the exchange of an ask that gave no proposal."""
-        path = self.root / "asks" / f"{created.replace(':', '')}.jsonl"
+        path = self.root / ASKS / f"{created.replace(':', '')}.jsonl"
         with self._writing():
             write_lines(path, exchanges)
             self._git.commit(f"Ask without a proposal: {reason}", [str(path.relative_to(self.root))])
@@ -181,4 +217,9 @@ def _message(record: Record) -> str:
         "Protocol": f"{record.protocol} {record.protocol_hash}",
         "Proposer": proposal.provenance.proposer,
     }
-    return "\n\n".join([*parts, "\n".join(f"{key}: {value}" for key, value in trailers.items())])
+    return "\n\n".join([*map(_line, parts), "\n".join(f"{key}: {_line(value)}" for key, value in trailers.items())])
+
+
+def _line(text: str) -> str:
+    """Text of a proposer or a variant on one line, so that it can neither end a message nor forge a trailer."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())

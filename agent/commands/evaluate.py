@@ -24,6 +24,7 @@ from agent.options import (
     find_protocol,
     open_sandbox,
 )
+from agent.progress import Heartbeat
 from agent.subject import archive_if_any, existing_archive, find_variant
 from agent.view import check_lines, scores_json, verdict_table
 from evaluator.evaluate import Evaluator, Step
@@ -58,6 +59,7 @@ def evaluate(
         open_sandbox(minimum, unsandboxed, speech) as sandbox,
         ThreadPoolExecutor(os.cpu_count()) as executor,
         Spinner(f"checking {variant.name}", console=speech.progress) as spinner,
+        Heartbeat(speech.progress, lambda: [str(spinner.status)]),
         interruptible(measurement.stop.set, spinner.update) as interrupted,
     ):
         evaluator = Evaluator(settings, sandbox, executor, "split" if confirm else "sandbox")

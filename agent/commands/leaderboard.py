@@ -5,72 +5,95 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.text import Text
 
+from agent.board_export import BoardFormat, write_board
+from agent.board_view import BoardRow, board_view
 from agent.commands.front import print_front
+from agent.errors import UserError
 from agent.measure import shipped
 from agent.options import (
     DEFAULT_ARCHIVE,
     DEFAULT_PROTOCOL,
     ArchiveOption,
     JsonOption,
+    NoPagerOption,
     QuietOption,
     Speech,
     find_protocol,
 )
 from agent.subject import archive_if_any
 from agent.tried import families, families_json, families_lines
-from agent.view import OUTCOME_MARK, OUTCOME_STYLE, score_text, scores_json, short_name
+from agent.view import scores_json
+from archive.files import write_text
 from archive.leaderboards import LEADERBOARDS, leaderboard_csv, scorecards
-from evaluator.outcomes import Scorecard, Trial, Verdict
+from archive.store import Archive
+from evaluator.outcomes import Score, Trial, Verdict
 from evaluator.protocol import PROTOCOLS
 from evaluator.statistics import verdict
 from variants.contract import REFERENCE, TASKS
 from variants.leaderboard import PUBLISHED, format_leaderboard, read_leaderboard
 
+OutOption = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write there instead of printing.")]
+
 
 def leaderboard(
     protocol: Annotated[str, typer.Option("--protocol", help="smoke, quick, mad, or published.")] = DEFAULT_PROTOCOL,
     csv: Annotated[bool, typer.Option("--csv", help="The published form: name, six tasks.")] = False,
+    form: Annotated[BoardFormat | None, typer.Option("--format", help="Intervals and n too, for a paper.")] = None,
+    out: OutOption = None,
     front: Annotated[bool, typer.Option("--front", help="Who is undominated; what is missing where.")] = False,
     archive: ArchiveOption = DEFAULT_ARCHIVE,
+    no_pager: NoPagerOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Show the leaderboard of one protocol: mean, 95 % interval, n, and the verdict against the gated reference.
 
     Without an archive, the scores of the seeds that ship with archer are shown.
-    Example: archer leaderboard --protocol quick
+    Example: archer leaderboard --protocol quick --format latex --out table.tex
     """
     speech = Speech(as_json, quiet)
+    if sum((csv, form is not None, as_json)) > 1:
+        raise UserError("--csv, --format and --json exclude each other; choose one")
+    if out is not None and not csv and form is None:
+        raise UserError("--out takes a table: add --format csv, markdown or latex, or --csv")
     found = archive_if_any(archive)
     if front:
         print_front(speech, protocol, found)
         return
     if protocol == "published":
-        path = found.root / LEADERBOARDS / "published.csv" if found else PUBLISHED
-        _print_published(speech, path, csv)
-        return
-    find_protocol(protocol)
-    trials = found.trials(protocol) if found else shipped(protocol)
-    cards = scorecards(protocol, trials)
-    ranked = dict(sorted(cards.items(), key=lambda item: -_mean(item[1])))
-    verdicts = {name: _against_reference(name, trials) for name in ranked}
-    if csv:
-        speech.out.print(leaderboard_csv(ranked), end="", markup=False)
+        rows, published, title = _published(found)
+    else:
+        find_protocol(protocol)
+        rows, published, title = _measured(protocol, found)
+    if csv or form:
+        _write(speech, write_board(form, rows, title) if form else published, out)
         return
     tried = families(found, protocol) if found else {}
     if as_json:
-        rows = [_row(card, verdicts[name]) for name, card in ranked.items()]
-        speech.answer({"protocol": _protocol_json(protocol), "rows": rows, "discoveries": families_json(tried)})
-        return
-    speech.out.print(_table(protocol, ranked, verdicts))
-    for line in families_lines(tried):
-        speech.out.print(line)
+        more = {"discoveries": families_json(tried)} if protocol in PROTOCOLS else {}
+        speech.answer({"protocol": _protocol_json(protocol), "rows": [_json(row) for row in rows]} | more)
+    else:
+        speech.show(board_view(title, rows), *map(Text.from_markup, families_lines(tried)), pager=not no_pager)
 
 
-def _mean(card: Scorecard) -> float:
-    return sum(score.mean for score in card.scores.values()) / len(TASKS)
+def _measured(protocol: str, archive: Archive | None) -> tuple[list[BoardRow], str, str]:
+    """Rows with the best first, the published form, and a title."""
+    trials = archive.trials(protocol) if archive else shipped(protocol)
+    cards = scorecards(protocol, trials)
+    rows = [BoardRow(name, card.scores, _against_reference(name, trials)) for name, card in cards.items()]
+    title = f"{protocol}: accuracy with 95 % interval; against {REFERENCE}: ▲ better, ▼ worse"
+    return sorted(rows, key=lambda row: -row.mean), leaderboard_csv(cards), title
+
+
+def _published(archive: Archive | None) -> tuple[list[BoardRow], str, str]:
+    board = read_leaderboard(archive.root / LEADERBOARDS / "published.csv" if archive else PUBLISHED)
+    rows = [
+        BoardRow(str(name), {task: Score(mean=row[task], low=row[task], high=row[task], n=1) for task in TASKS})
+        for name, row in board.iterrows()
+    ]
+    return rows, format_leaderboard(board), "published: one seed, full MAD on GPU"
 
 
 def _against_reference(name: str, trials: Mapping[str, Sequence[Trial]]) -> Verdict | None:
@@ -79,48 +102,23 @@ def _against_reference(name: str, trials: Mapping[str, Sequence[Trial]]) -> Verd
     return verdict(trials[name], trials[REFERENCE], REFERENCE)
 
 
-def _protocol_json(protocol: str) -> dict[str, str]:
-    return {"name": protocol, "hash": PROTOCOLS[protocol].hash}
+def _protocol_json(protocol: str) -> dict[str, str | None]:
+    return {"name": protocol, "hash": PROTOCOLS[protocol].hash if protocol in PROTOCOLS else None}
 
 
-def _row(card: Scorecard, against: Verdict | None) -> dict[str, Any]:
+def _json(row: BoardRow) -> dict[str, Any]:
     return {
-        "name": card.variant,
-        "scores": scores_json(card.scores),
-        "mean": _mean(card),
-        "n": min(score.n for score in card.scores.values()),
-        "verdict": against.model_dump(mode="json") if against else None,
+        "name": row.name,
+        "scores": scores_json(row.scores),
+        "mean": row.mean,
+        "n": row.n,
+        "verdict": row.against.model_dump(mode="json") if row.against else None,
     }
 
 
-def _table(protocol: str, ranked: Mapping[str, Scorecard], verdicts: Mapping[str, Verdict | None]) -> Table:
-    title = f"{protocol}: accuracy ± half of the 95 % interval; against {REFERENCE}: ▲ better, ▼ worse"
-    table = Table("variant", "mean", *TASKS, "n", title=title, title_justify="left", box=None)
-    for name, card in ranked.items():
-        against = verdicts[name]
-        cells = []
-        for task in TASKS:
-            outcome = against.tasks[task].outcome if against and task in against.tasks else "indistinguishable"
-            style = OUTCOME_STYLE[outcome] if outcome in ("better", "worse") else "default"
-            mark = OUTCOME_MARK[outcome] if outcome != "inert" else " "
-            cells.append(f"[{style}]{score_text(card.scores.get(task))} {mark}[/]")
-        n = str(min(score.n for score in card.scores.values()))
-        table.add_row(short_name(name), f"{_mean(card):.3f}", *cells, n)
-    return table
-
-
-def _print_published(speech: Speech, path: Path, csv: bool) -> None:
-    board = read_leaderboard(path)
-    if speech.as_json:
-        rows = [{"name": name, "scores": row, "mean": sum(row.values()) / len(TASKS), "n": 1, "verdict": None}
-                for name, row in board.to_dict("index").items()]  # fmt: skip
-        speech.answer({"protocol": {"name": "published", "hash": None}, "rows": rows})
-    elif csv:
-        speech.out.print(format_leaderboard(board), end="", markup=False)
-    else:
-        table = Table(
-            "variant", "mean", *TASKS, title="published: one seed, full MAD on GPU", title_justify="left", box=None
-        )
-        for name, row in board.iterrows():
-            table.add_row(short_name(str(name)), f"{row.mean():.3f}", *(f"{row[task]:.3f}" for task in TASKS))
-        speech.out.print(table)
+def _write(speech: Speech, text: str, out: Path | None) -> None:
+    if out is None:
+        speech.out.print(text, end="", markup=False, soft_wrap=True)
+        return
+    write_text(out, text)
+    speech.progress.print(f"written: {out}", markup=False)

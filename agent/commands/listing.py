@@ -1,44 +1,101 @@
 """`archer list`: the proposals of an archive."""
 
+from collections.abc import Callable, Sequence
+from enum import StrEnum
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.console import RenderableType
 
-from agent.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
+from agent.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption, Speech
 from agent.subject import existing_archive
+from agent.terminal import Fitting, Grid
 from agent.tried import summaries
-from agent.view import STATUS_STYLE, short_name
+from agent.view import STATUS_STYLE, bare_name, mean_text, protocol_text, stacked
+from archive.outline import Outline
 from evaluator.outcomes import Status
+
+
+class Order(StrEnum):
+    """What a list may be sorted by."""
+
+    ID = "id"
+    MEAN = "mean"
+    STATUS = "status"
+    NAME = "name"
+    PARENT = "parent"
+    CREATED = "created"
+    COST = "cost"
+
+
+_KEYS: dict[Order, Callable[[Outline], float | str]] = {
+    Order.ID: lambda found: found.number,
+    Order.MEAN: lambda found: -1.0 if found.mean is None else found.mean,
+    Order.STATUS: lambda found: found.status,
+    Order.NAME: lambda found: found.proposal.variant.name,
+    Order.PARENT: lambda found: found.proposal.parent,
+    Order.CREATED: lambda found: found.created,
+    Order.COST: lambda found: found.cost.cpu_seconds,
+}
 
 
 def list_(
     archive: ArchiveOption = DEFAULT_ARCHIVE,
     status: Annotated[Status | None, typer.Option(help="Only proposals that ended so.")] = None,
+    parent: Annotated[str | None, typer.Option(metavar="NAME", help="Only children of this variant.")] = None,
+    proposer: Annotated[str | None, typer.Option(metavar="NAME", help="Only of this proposer or model.")] = None,
+    sort: Annotated[Order, typer.Option(help="By what; mean and cost: largest first.")] = Order.ID,
+    reverse: Annotated[bool, typer.Option("--reverse", help="The other way round.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many.")] = None,
+    no_pager: NoPagerOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """List the proposals of an archive, oldest first.
 
-    Example: archer list --status SCORED
+    Example: archer list --status SCORED --sort mean
     """
     speech = Speech(as_json, quiet)
     found = existing_archive(archive)
-    records = [record for record in found.records() if status in (None, record.status)]
+    outlines = [
+        outline
+        for outline in found.outlines()
+        if status in (None, outline.status) and _of(outline, parent) and _by(outline, proposer)
+    ]
+    outlines.sort(key=_KEYS[sort], reverse=reverse != (sort in (Order.MEAN, Order.COST)))
+    outlines = outlines[:limit]
     if as_json:
-        speech.answer(summaries(found, records))
-        return
-    table = Table("ID", "proposal", "status", "parent", "proposer", "protocol", "mean", box=None, pad_edge=False)
-    for record in records:
-        scores = record.scorecard.scores if record.scorecard else {}
-        mean = f"{sum(s.mean for s in scores.values()) / len(scores):.3f}" if scores else ""
-        table.add_row(
-            str(record.number),
-            short_name(record.proposal.variant.name),
-            f"[{STATUS_STYLE[record.status]}]{record.status}[/]",
-            short_name(record.proposal.parent),
-            record.proposal.provenance.proposer,
-            record.protocol,
-            mean,
+        speech.answer(summaries(found, [found.record(outline.id) for outline in outlines]))
+    elif outlines:
+        speech.show(_table(outlines), pager=not no_pager)
+    else:
+        filtered = any(found.ids())
+        speech.out.print("no proposal is like that" if filtered else "no proposals yet; next: archer propose --n 5")
+
+
+def _of(outline: Outline, parent: str | None) -> bool:
+    return parent is None or parent in (outline.proposal.parent, bare_name(outline.proposal.parent))
+
+
+def _by(outline: Outline, proposer: str | None) -> bool:
+    provenance = outline.proposal.provenance
+    return proposer is None or proposer in (provenance.proposer, provenance.model)
+
+
+def _table(outlines: Sequence[Outline]) -> RenderableType:
+    rows = [
+        (
+            str(outline.number),
+            (outline.status, STATUS_STYLE[outline.status]),
+            mean_text(outline),
+            bare_name(outline.proposal.variant.name),
+            bare_name(outline.proposal.parent),
+            outline.proposal.provenance.model or outline.proposal.provenance.proposer,
+            protocol_text(outline.protocol, outline.protocol_hash),
         )
-    speech.out.print(table if records else "no proposals yet; next: archer propose --n 5")
+        for outline in outlines
+    ]
+    header = ("ID", "status", "mean", "proposal", "parent", "proposer", "protocol")
+    wide = Grid(header, rows, frozenset({0, 2}))
+    lines = ((row[:3], (row[3], f"from {row[4]}, {row[5]}, {row[6]}")) for row in rows)
+    return Fitting(((wide.width, lambda: wide), (0, lambda: stacked(lines))))

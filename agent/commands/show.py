@@ -1,32 +1,37 @@
 """`archer show`: one proposal, whole."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
+from rich.console import RenderableType
 from rich.markdown import Markdown
+from rich.text import Text
 
-from agent.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
+from agent.measurements import measurements
+from agent.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption, Speech
 from agent.subject import existing_archive
+from agent.terminal import clean
 from agent.tried import families, tests_json, tests_lines
-from agent.view import STATUS_STYLE, check_lines, record_summary, verdict_table
-from archive.folders import PROPOSALS
+from agent.view import STATUS_STYLE, bare_name, check_lines, protocol_text, record_summary
+from archive.record import Record
 
 
 def show(
     reference: Annotated[str, typer.Argument(metavar="ID", help="Number, folder name or variant name.")],
     archive: ArchiveOption = DEFAULT_ARCHIVE,
+    no_pager: NoPagerOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Show one proposal: report, predictions beside results, checks, provenance.
+    """Show one proposal: predictions beside results, learning curves, verdicts, checks, report, provenance.
 
     Example: archer show 1
     """
     speech = Speech(as_json, quiet)
     found = existing_archive(archive)
     record = found.record(reference)
-    report = (found.root / PROPOSALS / record.id / "report.md").read_text(encoding="utf-8")
-    commit = found.commit_of(record)
+    report, commit = found.report(record), found.commit_of(record)
     name, tried = record.proposal.variant.name, families(found, record.protocol)
     if as_json:
         check = record.check.model_dump(mode="json") if record.check else None
@@ -34,24 +39,34 @@ def show(
         more = {"report": report, "check": check, "provenance": provenance, "tests": tests_json(name, tried)}
         speech.answer(record_summary(record, commit) | more)
         return
-    out = speech.out
-    out.print(Markdown(report) if out.is_terminal else report, markup=False)
-    out.rule("record")
-    out.print(
-        f"[{STATUS_STYLE[record.status]}]{record.status}[/] {record.id}  commit {commit}  created {record.created}"
+    on_terminal = speech.out.is_terminal
+    text: RenderableType = Markdown(clean(report), hyperlinks=False) if on_terminal else Text(clean(report))
+    tests = map(Text.from_markup, tests_lines(name, tried) if record.scorecard else ())
+    parts = (*_head(record, commit), *measurements(record), *tests, *_checks(record), Text(), text)
+    speech.show(*parts, pager=not no_pager)
+
+
+def _head(record: Record, commit: str | None) -> Iterator[RenderableType]:
+    proposal, cost = record.proposal, record.cost
+    provenance = proposal.provenance
+    price = "" if not provenance.model else ", price unknown" if cost.usd is None else f", {cost.usd:.4f} USD"
+    yield Text.assemble(
+        (record.status, STATUS_STYLE[record.status]), f" {record.number}  ", (bare_name(proposal.variant.name), "bold")
     )
-    if record.scorecard:
-        out.print(verdict_table("measured", record.scorecard.scores, record.verdicts))
-        for line in tests_lines(name, tried):
-            out.print(line)
-    if record.check:
-        out.print("\n".join(check_lines(record.check)))
-    cost = record.cost
-    price = "price unknown" if cost.usd is None else f"{cost.usd:.4f} USD"
-    model = record.proposal.provenance.model
-    out.print(
-        f"proposer {record.proposal.provenance.proposer}{f' ({model})' if model else ''}, seed "
-        f"{record.proposal.provenance.seed}; protocol {record.protocol} {record.protocol_hash[:12]}; "
-        f"{cost.cpu_seconds:.0f} CPU s, {cost.wall_seconds:.0f} s" + (f", {price}" if model else ""),
-        markup=False,
-    )
+    lines = [
+        proposal.title,
+        *([record.reason] if record.reason else []),
+        f"parent {bare_name(proposal.parent)}; protocol {protocol_text(record.protocol, record.protocol_hash)}",
+        f"proposer {provenance.proposer}{f' ({provenance.model})' if provenance.model else ''}, "
+        f"seed {provenance.seed}; {cost.cpu_seconds:.0f} CPU s, {cost.wall_seconds:.0f} s{price}",
+        f"commit {(commit or 'none')[:12]}, created {record.created}",
+    ]
+    yield from (Text(clean(line), "dim" if line.startswith("commit") else "") for line in lines)
+
+
+def _checks(record: Record) -> Iterator[RenderableType]:
+    if record.check is None:
+        return
+    yield Text()
+    yield Text("Checks", "bold")
+    yield from map(Text.from_markup, check_lines(record.check))

@@ -1,0 +1,95 @@
+"""A record without its trials, checks, exchange and code: enough to list 10,000 proposals in seconds."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from archive.errors import ArchiveError
+from archive.files import first_problem, read_bytes
+from archive.folders import PROPOSALS
+from archive.record import Cost, Prediction, Provenance
+from evaluator.outcomes import Scorecard, Status, Verdict
+from variants.contract import Task, VariantName
+
+
+class _Part(BaseModel):
+    """A part of what is on disk: what it does not name is left out."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class NamedCode(_Part):
+    """A variant by name and SHA-256 of its source."""
+
+    name: VariantName
+    source_hash: str
+
+
+class OutlinedProposal(_Part):
+    """What was proposed, texts left out."""
+
+    variant: NamedCode
+    parent: VariantName
+    title: str
+    predictions: dict[Task, Prediction]
+    provenance: Provenance
+
+
+class Outline(_Part):
+    """The fields of a Record that fit on a line, under the same names."""
+
+    number: int
+    created: str
+    proposal: OutlinedProposal
+    status: Status
+    reason: str = ""
+    protocol: str
+    protocol_hash: str
+    scorecard: Scorecard | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    cost: Cost = Cost()
+
+    @property
+    def id(self) -> str:
+        """Folder name of the record: `0001-NAME`."""
+        return f"{self.number:04d}-{self.proposal.variant.name}"
+
+    @property
+    def mean(self) -> float | None:
+        """Mean accuracy over the scored tasks."""
+        scores = self.scorecard.scores if self.scorecard else {}
+        return sum(score.mean for score in scores.values()) / len(scores) if scores else None
+
+
+class _ProposalFile(_Part):
+    number: int
+    created: str
+    proposal: OutlinedProposal
+    protocol: str
+    protocol_hash: str
+
+
+class _ResultFile(_Part):
+    status: Status
+    reason: str = ""
+    scorecard: Scorecard | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    cost: Cost = Cost()
+
+
+def read_outline(root: Path, identity: str) -> Outline:
+    """Read two files of a proposal's folder. Raises ArchiveError that names the one at fault."""
+    folder = root / PROPOSALS / identity
+    fields: dict[str, Any] = {}
+    parts: tuple[tuple[str, type[_Part]], ...] = (("proposal.json", _ProposalFile), ("scorecard.json", _ResultFile))
+    for name, model in parts:
+        try:
+            part = model.model_validate_json(read_bytes(folder / name))
+        except ValidationError as error:
+            raise ArchiveError(f"{folder / name}: {first_problem(error)}; restore it with `git checkout`") from error
+        fields |= {field: getattr(part, field) for field in model.model_fields}
+    outline = Outline.model_construct(**fields)
+    if outline.id != identity:
+        raise ArchiveError(f"{folder} holds the record {outline.id}; the folder was renamed")
+    return outline
