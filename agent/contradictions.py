@@ -1,86 +1,58 @@
-"""Figures of an analysis that the leaderboard contradicts: precise rather than complete.
+"""What an analysis says that the leaderboard contradicts: precise rather than complete.
 
 A figure counts only where a statement names one variant, then a task and a number bound to that task, and is neither an
-expectation nor a comparison. It contradicts if no leaderboard gives that variant such a number on that task.
+expectation nor a comparison. It contradicts if no leaderboard gives that variant such a number on that task. Sentences
+of the form "X beats Y on a task" and "X has the best task" are in agent/comparisons.py.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
+from agent.comparisons import wrong_bests, wrong_comparisons
 from agent.context import Context
-from variants.contract import BASELINE, REFERENCE, Task
+from agent.mentions import EXPECTATION, TASK_WORDS, only_variant, statements, variant_aliases
+from variants.contract import Task
 
-_STATEMENT = re.compile(r"[\n;•]|(?<=[.!?])\s+(?=[A-Z`*–-])|\s[–—]\s")
 _NUMBER = r"(?<![\w.+\-−±<>≤≥~≈/^])(\d{1,3}(?:\.\d+)?\s?%|[01]?\.\d+|[01])(?![\w%]|\.\d)"
 _HEDGE = re.compile(
-    r"(?i)\b(expect\w*|predict\w*|anticipat\w*|should|would|could|may|might|aim\w*|target\w*|hop\w+|goal|likely|toward\w*"
+    rf"(?i)\b({EXPECTATION}"
     r"|exceed\w*|surpass\w*|beat\w*|above|below|over|under|least|most|more than|less than|differ\w*|gain\w*|gap|margin"
-    r"|los[est]\w*|trail\w*|lag\w*|behind|ahead|match\w*|against|drop\w*|improv\w*|increas\w*|decreas\w*|by|if|smoke|quick)\b|→|=>|->|Δ|↑|↓"
+    r"|los[est]\w*|trail\w*|lag\w*|behind|ahead|match\w*|against|drop\w*|improv\w*|increas\w*|decreas\w*|by|smoke|quick)\b"
+    r"|→|=>|->|Δ|↑|↓"
 )
-_TASK_WORDS: dict[Task, str] = {
-    "Compress": r"compress(?:ion)?",
-    "Context Recall": r"context[- ]recall",
-    "Fuzzy Recall": r"fuzzy[- ]recall",
-    "Memorize": r"memori[sz]e",
-    "Noisy Recall": r"noisy[- ]recall",
-    "Selective Copy": r"selective[- ]copy",
-}
-_ANOTHER = re.compile(r"(?i)\b(variants|other|than|versus|vs|compared|baseline|gated)\b")
 _JOIN = r"(?:\s*(?:\(|=|:|is|was|of|at|to|score|accuracy|reaches|with|stands|has)){0,3}\s*"
 
 
 def contradictions(text: str, context: Context) -> tuple[str, ...]:
-    """One line for each figure in `text` that contradicts the leaderboards: what is said, and what they say."""
-    aliases = _aliases(context)
+    """One line for each statement in `text` that contradicts the leaderboards: what is said, and what they say."""
+    aliases = variant_aliases(context)
     found: dict[str, None] = {}
-    for statement in _STATEMENT.split(text):
-        subject = _only_variant(statement, aliases)
-        if subject is None or _HEDGE.search(statement):
-            continue
-        name, place = subject
-        for task, figure in _figures(statement[place:]):
-            known = _known(context, name, task)
-            if known and not any(_agrees(figure, low, high) for low, high in known.values()):
-                said = "; ".join(f"{source}: {_range(low, high)}" for source, (low, high) in known.items())
-                found[f"says {figure} for `{name}` on {task}; {said}"] = None
+    for statement in statements(text, aliases):
+        subject = only_variant(statement, aliases)
+        if subject is not None and not _HEDGE.search(statement):
+            found |= dict.fromkeys(_wrong_figures(statement[subject.start :], subject.name, context))
+        if subject is not None:
+            found |= dict.fromkeys(wrong_bests(statement, subject.name, context))
+        found |= dict.fromkeys(wrong_comparisons(statement, aliases, context))
     return tuple(found)
+
+
+def _wrong_figures(statement: str, name: str, context: Context) -> Iterator[str]:
+    for task, figure in _figures(statement):
+        known = _known(context, name, task)
+        if known and not any(_agrees(figure, low, high) for low, high in known.values()):
+            said = "; ".join(f"{source}: {_range(low, high)}" for source, (low, high) in known.items())
+            yield f"says {figure} for `{name}` on {task}; {said}"
 
 
 def _figures(statement: str) -> Iterator[tuple[Task, str]]:
     """Numbers with the task that they are bound to: `Fuzzy Recall (0.53)`, `0.53 on Fuzzy Recall`."""
-    for task, word in _TASK_WORDS.items():
+    for task, word in TASK_WORDS.items():
         after = rf"(?i)\b{word}\b[`*]*{_JOIN}{_NUMBER}"
         before = rf"(?i){_NUMBER}\s+(?:on|in|for)\s+(?:the\s+)?[`*]*{word}\b"
         found = {match[1] for pattern in (after, before) for match in re.finditer(pattern, statement)}
         if len(found) == 1:
             yield task, found.pop()
-
-
-def _aliases(context: Context) -> dict[str, str]:
-    """Ways to name a variant, as regular expressions. One-word ideas, such as decay, mean too much to count."""
-    names = {*(str(name) for name in context.published.index), *context.standings}
-    aliases = {re.escape(name): name for name in names}
-    for name in names - {BASELINE, REFERENCE}:
-        words = name.removeprefix(f"{BASELINE}_").removesuffix("_in_for_loop").split("_")
-        if len(words) > 1:
-            aliases[r"[\s_-]+".join(map(re.escape, words))] = name
-    aliases[r"gated[\s_-]*delta[\s_-]*net"] = REFERENCE
-    aliases[r"(?:vanilla|plain|baseline)[\s_-]+delta[\s_-]*net|delta[\s_-]*net[\s_-]+baseline|the baseline"] = BASELINE
-    return aliases
-
-
-def _only_variant(statement: str, aliases: Mapping[str, str]) -> tuple[str, int] | None:
-    """The one variant that the statement names, and where; None for none or several. Longer names hide shorter."""
-    rest, places = statement, dict[str, int]()
-    for pattern in sorted(aliases, key=len, reverse=True):
-        for match in re.finditer(rf"(?i)(?<![\w-])(?:{pattern})(?![\w-])", rest):
-            places[aliases[pattern]] = min(match.start(), places.get(aliases[pattern], len(rest)))
-            rest = rest[: match.start()] + " " * len(match[0]) + rest[match.end() :]
-    # What is left must not name another one in words of its own.
-    others = re.search(
-        r"(?i)\bvariants\b|\bother\b|\bthan\b|\bversus\b|\bvs\b|\bcompared\b|\bbaseline\b|\bgated\b", rest
-    )
-    return places.popitem() if len(places) == 1 and not others else None
 
 
 def _known(context: Context, name: str, task: Task) -> dict[str, tuple[float, float]]:
