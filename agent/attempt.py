@@ -12,6 +12,7 @@ from agent.context import Context
 from agent.errors import UserError
 from agent.progress import Progress
 from agent.proposers.base import Ask, AskFailed, Proposer, Repairer
+from agent.racing import Race
 from archive.record import Cost, Exchange, Proposal, Record
 from evaluator.checks import check
 from evaluator.evaluate import Evaluation, Evaluator, Step, inheritable, kernel_shapes
@@ -31,6 +32,8 @@ class Workbench:
     protocol: Protocol
     trials: Executor
     repairs: int = 0
+    race: bool = True
+    """Whether a proposal that is clearly worse than its parent stops early."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class Surroundings:
     reserve: Callable[[str], str]
     """Claims a free variant name."""
     stop: threading.Event
+    predict: Callable[[Proposal], str | None]
+    """Commits a proposal's predictions; returns the commit, None where there are no predictions."""
 
 
 class Attempt:
@@ -104,8 +109,9 @@ class Attempt:
         if report.duplicate_of is not None:
             reason = f"computes the same as {report.duplicate_of}"
             return self._record(ask, proposal, began, Status.DUPLICATE, reason, check=report)
+        predicted = self._around.predict(proposal)
         result = self._train(variant, proposal.parent, report)
-        found = self._results(proposal, result)
+        found = self._results(proposal, result) | {"predicted": predicted}
         return self._record(ask, proposal, began, result.status, result.reason, check=report, **found)
 
     def _named(self, proposal: Proposal) -> Proposal:
@@ -129,7 +135,11 @@ class Attempt:
                 self._progress.score(self._index, step.spec.task, step.trial.accuracy)
 
         evaluator = Evaluator(bench.protocol, bench.sandbox, bench.trials)
-        return evaluator.evaluate(variant, specs, inherited=inherited, follow=follow, stop=self._around.stop)
+        race = Race.against(parent, self._around.trials, bench.protocol) if bench.race else None
+        hopeless = race.lost if race is not None else lambda _: ""
+        return evaluator.evaluate(
+            variant, specs, inherited=inherited, follow=follow, hopeless=hopeless, stop=self._around.stop
+        )
 
     def _results(self, proposal: Proposal, result: Evaluation) -> dict[str, Any]:
         if result.status is not Status.SCORED:

@@ -78,20 +78,21 @@ class Search:
         return late or self._stop.is_set() or self.error is not None
 
     def _attempt(self, index: int) -> Outcome:
-        under_way = tuple(self._reserved.values())
+        under_way, protocol = tuple(self._reserved.values()), self._workbench.protocol
         context = make_context(
             self._archive,
-            self._workbench.protocol.name,
+            protocol.name,
             seed=self._plan.seed + index,
             under_way=under_way,
             forced_parent=self._plan.parent,
         )
         surroundings = Surroundings(
             context=context,
-            trials=self._archive.trials(self._workbench.protocol.name),
+            trials=self._archive.trials(protocol.name),
             twin=Twins(self._archive).find,
             reserve=lambda name: self._reserve(index, name),
             stop=self._stop,
+            predict=lambda proposal: self._archive.tell_predictions(proposal, protocol.name, protocol.hash),
         )
         return Attempt(self._workbench, surroundings, self._progress, index).run()
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 from git import Repo
@@ -50,6 +51,34 @@ class GitFolder:
         self._git(*self._identity(), "commit", "--quiet", "--no-verify", "--message", message, "--", *paths)
         return self._git("rev-parse", "HEAD")
 
+    def commit_aside(self, branch: str, path: str, text: str, message: str) -> str:
+        """Commit one file to another branch, beside what that holds; work tree and index stay as they are."""
+        parent = next(iter(self.tips(branch)), "")
+        blob = self._git("hash-object", "-w", "--stdin", text=text)
+        listed = self._git("ls-tree", parent).splitlines() if parent else []
+        kept = [entry for entry in listed if entry.split("\t", 1)[1] != path]
+        tree = self._git("mktree", text="\n".join([*kept, f"100644 blob {blob}\t{path}"]) + "\n")
+        parents = ("-p", parent) if parent else ()
+        commit = self._git(*self._identity(), "commit-tree", tree, *parents, "-m", message)
+        local = self._git("for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}")
+        self._git("update-ref", f"refs/heads/{branch}", commit, local or "0" * 40)
+        return commit
+
+    def tips(self, branch: str) -> list[str]:
+        """Hashes of the branch here and, as a clone has it, on each remote."""
+        refs = (f"refs/heads/{branch}", f"refs/remotes/*/{branch}")
+        return self._git("for-each-ref", "--format=%(objectname)", *refs).split()
+
+    def history(self, branch: str) -> dict[str, int]:
+        """Time (seconds since 1970) of each commit of a branch, here or on a remote."""
+        tips = self.tips(branch)
+        log = self._git("log", "--format=%H %ct", *tips).splitlines() if tips else []
+        return {line.split()[0]: int(line.split()[1]) for line in log}
+
+    def content(self, commit: str, path: str) -> str:
+        """A file as it was at a commit."""
+        return self._git("show", f"{commit}:{path}")
+
     def discard(self, paths: list[str]) -> None:
         """Bring `paths` back to the last commit, as far as a full disk or the like allows."""
         for path in paths:
@@ -90,9 +119,14 @@ class GitFolder:
             return ()
         return ("-c", "user.name=archer", "-c", "user.email=archer@localhost")
 
-    def _git(self, *arguments: str) -> str:
+    def _git(self, *arguments: str, text: str = "") -> str:
+        """Run git with `text` on its standard input; returns its output."""
         try:
-            return str(self._repo.git.execute(["git", *_SETTINGS, *arguments], strip_newline_in_stdout=True))
+            with tempfile.TemporaryFile() as stream:
+                stream.write(text.encode())
+                stream.seek(0)
+                command = ["git", *_SETTINGS, *arguments]
+                return str(self._repo.git.execute(command, istream=stream, strip_newline_in_stdout=True))
         except GitCommandError as error:
             raise ArchiveError(f"git {arguments[0]} failed in {self._repo.working_dir}: {_words(error)}") from error
 

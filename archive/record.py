@@ -81,6 +81,8 @@ class Record(Value):
     verdicts: tuple[Verdict, ...] = ()
     exchanges: tuple[Exchange, ...] = ()
     cost: Cost = Cost()
+    predicted: str | None = None
+    """The commit, on the branch `predictions`, that held the predictions before the first trial."""
     format: Literal[1] = 1
 
     @property

@@ -15,7 +15,8 @@ from archive.folders import PROPOSALS, VARIANTS, read_record, write_record
 from archive.git import GitFolder
 from archive.leaderboards import LEADERBOARDS, write_leaderboard
 from archive.outline import Outline, read_outline
-from archive.record import Exchange, Record
+from archive.predictions import BRANCH, Committed, commit_predictions, prediction_problems
+from archive.record import Exchange, Proposal, Record
 from evaluator.outcomes import Status, Trial
 from variants.contract import Variant
 
@@ -139,6 +140,23 @@ class Archive:
         self._records[record.id] = record
         return record
 
+    def tell_predictions(self, proposal: Proposal, protocol: str, protocol_hash: str) -> str | None:
+        """Commit a proposal's predictions before its first trial; returns the commit's hash, None for no predictions.
+
+        Safe in any thread: the work tree is not touched.
+        """
+        if not proposal.predictions:
+            return None
+        with self._writing():
+            return commit_predictions(self._git, Committed.of(proposal, protocol, protocol_hash))
+
+    def prediction_problems(self) -> Iterator[str]:
+        """Records whose predictions cannot be shown to have stood before their first trial."""
+        history = self._git.history(BRANCH)
+        for identity in self.ids():
+            for problem in prediction_problems(self._git, self._read(identity), history):
+                yield f"{PROPOSALS}/{identity}: {problem}"
+
     def tell_trials(self, trials: Sequence[Trial]) -> None:
         """Archive further trials of one variant that the archive already has the code of."""
         protocol, name = trials[0].protocol, trials[0].variant
@@ -217,6 +235,8 @@ def _message(record: Record) -> str:
         "Protocol": f"{record.protocol} {record.protocol_hash}",
         "Proposer": proposal.provenance.proposer,
     }
+    if record.predicted is not None:
+        trailers["Predicted"] = record.predicted
     return "\n\n".join([*map(_line, parts), "\n".join(f"{key}: {_line(value)}" for key, value in trailers.items())])
 
 

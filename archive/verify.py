@@ -28,6 +28,7 @@ def problems(archive: Archive) -> Iterator[str]:
             sound = False
             yield str(error)
     if sound:
+        yield from archive.prediction_problems()
         yield from _leaderboard_problems(archive)
     yield from (
         f"{path} differs from the last commit; commit it or `git checkout` it" for path in archive.dirty_paths()

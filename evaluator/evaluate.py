@@ -50,13 +50,16 @@ class Evaluator:
         *,
         inherited: Mapping[TrialSpec, Trial] | None = None,
         follow: Callable[[Step], None] = lambda _: None,
+        hopeless: Callable[[Sequence[Trial]], str] = lambda _: "",
         stop: threading.Event | None = None,
     ) -> Evaluation:
         """Trials in the order of `specs`. The first failure that decides the outcome cancels the rest.
 
-        `follow` is called from several threads. `stop` ends what runs; what had ended by then is kept.
+        `hopeless` is asked after each trial, with all that were scored: a reason prunes the rest. `follow` is called
+        from several threads. `stop` ends what runs; what had ended by then is kept.
         """
         cancel = threading.Event()
+        pruned = ""
         found = {spec: trial for spec, trial in (inherited or {}).items() if spec in specs}
         running: dict[Future[Trial], TrialSpec] = {}
         for spec in specs:
@@ -66,10 +69,16 @@ class Evaluator:
             for spec, trial in _ended(running, cancel, stop):
                 found[spec] = trial
                 follow(Step(spec, 1.0, trial))
-                if _lost(found, specs):
+                if not pruned and len(found) < len(specs) and not cancel.is_set():
+                    pruned = hopeless([each for each in found.values() if each.status is Status.SCORED])
+                if pruned or _lost(found, specs):
                     cancel.set()
         finally:
             cancel.set()
+        if pruned and not _lost(found, specs):
+            ended = (found[spec] for spec in specs if spec in found)
+            kept = tuple(trial for trial in ended if trial.status is not Status.INTERRUPTED)
+            return Evaluation(Status.PRUNED, pruned, kept)
         return _outcome(tuple(found[spec] for spec in specs if spec in found), specs, found)
 
     def _run(self, variant: Variant, spec: TrialSpec, follow: Callable[[Step], None], cancel: threading.Event) -> Trial:

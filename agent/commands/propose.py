@@ -56,6 +56,9 @@ def propose(
     form: Annotated[str | None, typer.Option(metavar="auto|code|structured", help="What the model writes.")] = None,
     context_tokens: Annotated[int | None, typer.Option(help="Budget of a prompt.")] = None,
     repairs: Annotated[int, typer.Option(min=0, help="How often a rejected variant goes back.")] = 2,
+    race: Annotated[
+        bool, typer.Option("--race/--no-race", help="Stop early what is clearly worse than its parent.")
+    ] = True,
     max_usd: Annotated[float | None, typer.Option(min=0, help="Hard limit on what the model may cost.")] = None,
     prompts: Annotated[Path | None, typer.Option(metavar="DIR", help="Templates that override archer's.")] = None,
     prices: Annotated[Path | None, typer.Option(metavar="FILE", help=PRICES_HELP)] = None,
@@ -89,7 +92,7 @@ def propose(
     ):
         progress.announce(escape(f"proposer: {who}"))
         progress.announce(escape(f"protocol {protocol}, sandbox grade {sandbox.grade}, archive {found.root}"))
-        search = Search(found, Workbench(chosen, sandbox, settings, trials, repairs), plan, progress)
+        search = Search(found, Workbench(chosen, sandbox, settings, trials, repairs, race), plan, progress)
         with interruptible(search.stop, progress.announce) as interrupted:
             records = [_announced(record, progress) for record in search.run()]
     _answer(speech, found, records)

@@ -1,0 +1,72 @@
+"""Predictions committed before the first trial, on a branch of their own: nobody can write them after the result."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from archive.errors import ArchiveError
+from archive.git import GitFolder
+from archive.record import Prediction, Proposal, Record
+from evaluator.outcomes import Value
+from variants.contract import Task, VariantName
+
+BRANCH = "predictions"
+CLOCK_SECONDS = 2
+"""Commits and records are dated by the second."""
+
+
+class Committed(Value):
+    """What is committed: the predictions, and what they are of."""
+
+    variant: VariantName
+    source_hash: str
+    parent: VariantName
+    protocol: str
+    protocol_hash: str
+    proposer: str
+    model: str | None
+    predictions: dict[Task, Prediction]
+
+    @classmethod
+    def of(cls, proposal: Proposal, protocol: str, protocol_hash: str) -> "Committed":
+        """What is committed of a proposal."""
+        return cls(
+            variant=proposal.variant.name,
+            source_hash=proposal.variant.source_hash,
+            parent=proposal.parent,
+            protocol=protocol,
+            protocol_hash=protocol_hash,
+            proposer=proposal.provenance.proposer,
+            model=proposal.provenance.model,
+            predictions=proposal.predictions,
+        )
+
+
+def commit_predictions(git: GitFolder, committed: Committed) -> str:
+    """Commit them; returns the commit's hash. Raises ArchiveError."""
+    text = committed.model_dump_json(indent=2) + "\n"
+    message = f"Predict {committed.variant}\n\nSource: {committed.source_hash}\nProtocol: {committed.protocol}"
+    return git.commit_aside(BRANCH, f"{committed.variant}.json", text, message)
+
+
+def prediction_problems(git: GitFolder, record: Record, history: Mapping[str, int]) -> Iterator[str]:
+    """What contradicts that the record's predictions stood before its first trial. `history`: that of the branch.
+
+    A record of before predictions were committed has nothing to contradict.
+    """
+    if record.predicted is None:
+        return
+    name = record.proposal.variant.name
+    if record.predicted not in history:
+        yield f"its predictions' commit {record.predicted[:12]} is not on the branch {BRANCH}; fetch that branch"
+        return
+    try:
+        text = git.content(record.predicted, f"{name}.json")
+    except ArchiveError:
+        yield f"its predictions' commit {record.predicted[:12]} holds no {name}.json"
+        return
+    if text != Committed.of(record.proposal, record.protocol, record.protocol_hash).model_dump_json(indent=2):
+        yield f"its predictions are not those of commit {record.predicted[:12]}"
+    own = [trial.wall_seconds for trial in record.trials if trial.inherited_from is None]
+    began = datetime.fromisoformat(record.created).timestamp() - max(own, default=0.0)
+    if history[record.predicted] > began + CLOCK_SECONDS:
+        yield f"its predictions' commit {record.predicted[:12]} is later than its first trial"
