@@ -67,10 +67,10 @@ def train(job: Mapping[str, Any], data: Mapping[str, Tensor], kernel: Kernel, re
     )
     best = _Best(run.selection, placed) if run.selection else None
     reported = time.monotonic()
-    batches = _batches(len(placed["inputs"]), run)
+    order = batches(len(placed["inputs"]), run)
     for step in range(1, run.steps + 1):
-        index = next(batches)
-        loss = _step(model, optimiser, run, step, placed["inputs"][index], placed["targets"][index])
+        index = next(order)
+        loss = training_step(model, optimiser, run, step, placed["inputs"][index], placed["targets"][index])
         done = step == run.steps or (best is not None and best.look(model, run, step))
         if done or step % curve_interval(run.steps) == 0 or time.monotonic() - reported >= REPORT_SECONDS:
             report({"step": step, "steps": run.steps, "loss": loss})
@@ -86,9 +86,10 @@ def curve_interval(steps: int) -> int:
     return max(1, steps // CURVE_POINTS)
 
 
-def _step(
+def training_step(
     model: LanguageModel, optimiser: torch.optim.Optimizer, run: TrainingJob, step: int, inputs: Tensor, targets: Tensor
 ) -> float:
+    """One step of the optimiser on one batch; the loss before it. Raises FloatingPointError if that is not finite."""
     for group in optimiser.param_groups:
         group["lr"] = run.lr * schedule(run, step)
     optimiser.zero_grad(set_to_none=True)
@@ -119,7 +120,7 @@ def _loss(model: LanguageModel, run: TrainingJob, inputs: Tensor, targets: Tenso
     return F.cross_entropy(logits.float(), targets.flatten() if everywhere else targets[scored])
 
 
-def _batches(count: int, run: TrainingJob) -> Iterator[Tensor]:
+def batches(count: int, run: TrainingJob) -> Iterator[Tensor]:
     """Indices of batches, epoch after epoch, each in a new order; the last of an epoch may be smaller."""
     generator = torch.Generator().manual_seed(run.seed)
     while True:

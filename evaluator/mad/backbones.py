@@ -44,7 +44,7 @@ class ModelConfig(Value):
 
 
 class Embedding(Initialised):
-    """Tokens `[B, L]` -> `[B, L, W]`, N(0, 0.02)."""
+    """Tokens `[*M, B, L]` -> `[*M, B, L, W]`, N(0, 0.02)."""
 
     def __init__(self, vocabulary: int, width: int):
         super().__init__()
@@ -57,7 +57,11 @@ class Embedding(Initialised):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Look up."""
-        return F.embedding(tokens, self.weight)
+        if self.weight.dim() == 2:
+            return F.embedding(tokens, self.weight)
+        members, vocabulary, _ = self.weight.shape
+        first = vocabulary * torch.arange(members, device=tokens.device)[:, None, None]
+        return F.embedding(tokens + first, self.weight.flatten(0, 1))
 
 
 class ReadOut(Initialised):
@@ -114,12 +118,15 @@ class LanguageModel(nn.Module):
         self.read_out = ReadOut(config, std)
 
     def encode(self, tokens: Tensor) -> Tensor:
-        """Tokens `[B, L]` -> hidden states `[B, L, W]`, causal in L."""
+        """Tokens `[*M, B, L]` -> hidden states `[*M, B, L, W]`, causal in L."""
         hidden: Tensor = self.layers(self.embedding(tokens))
         return hidden
 
     def forward(self, tokens: Tensor, scored: Tensor | None = None) -> Tensor:
-        """Logits `[n, V]` at the n positions where `scored` (`[B, L]` bool; None: everywhere) is true, row by row."""
+        """Logits `[n, V]` at the n positions where `scored` (`[B, L]` bool; None: everywhere) is true, row by row.
+
+        With members: `[M, n, V]` at `scored_rows(scored)`.
+        """
         logits: Tensor = self.read_out(_select(self.encode(tokens), scored))
         return logits
 
@@ -145,13 +152,25 @@ class AutoEncoder(LanguageModel):
 
     def decode(self, hidden: Tensor, scored: Tensor | None = None) -> Tensor:
         """Logits `[n, V]` at the n scored positions from the encoder's hidden states `[B, L, W]`."""
-        code = hidden[:, -1:] + self.positions
+        code = hidden[..., -1:, :] + self.positions
         logits: Tensor = self.read_out(self.decoder(_select(code, scored)))
         return logits
 
 
 def _select(hidden: Tensor, scored: Tensor | None) -> Tensor:
-    return hidden.flatten(0, 1) if scored is None else hidden[scored]
+    if scored is None:
+        return hidden.flatten(-3, -2)
+    if scored.dim() == 2:
+        return hidden[scored]
+    rows = scored_rows(scored)
+    return hidden.flatten(1, 2).gather(1, rows[:, :, None].expand(-1, -1, hidden.shape[-1]))
+
+
+def scored_rows(scored: Tensor) -> Tensor:
+    """For each member of `[M, B, L]` the scored ones of its B * L positions, filled up with unscored ones: `[M, n]`."""
+    flat = scored.flatten(1)
+    widest = int(flat.sum(1).max())
+    return flat.long().argsort(dim=1, descending=True, stable=True)[:, :widest]
 
 
 def sinusoids(length: int, width: int) -> Tensor:

@@ -1,0 +1,159 @@
+"""Train the members of a grid (learning rate x weight decay x seed) as one model. Runs inside the sandbox."""
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from evaluator.kernel import Kernel
+from evaluator.mad.backbones import scored_rows
+from evaluator.mad.examples import IGNORED
+from evaluator.mad.members import Members
+from evaluator.outcomes import Value
+from evaluator.training import REPORT_SECONDS, Report, TrainingJob, batches, curve_interval, schedule
+
+OWN = ("lr", "weight_decay", "seed")
+
+
+class EnsembleJob(Value):
+    """Jobs that differ in learning rate, weight decay and seed alone, and which set of the data each trains on."""
+
+    members: tuple[TrainingJob, ...] = Field(min_length=1)
+    data: tuple[int, ...]
+
+    @model_validator(mode="after")
+    def _alike(self) -> "EnsembleJob":
+        if len(self.data) != len(self.members):
+            raise ValueError("give each member a set of data")
+        if len({job.model_copy(update=dict.fromkeys(OWN)) for job in self.members}) > 1:
+            raise ValueError(f"members may differ in {', '.join(OWN)} only")
+        return self
+
+
+def train(job: Mapping[str, Any], data: Mapping[str, Tensor], kernel: Kernel, report: Report) -> dict[str, Tensor]:
+    """Train all members of an EnsembleJob (as JSON), each as `evaluator.training.train` would, up to rounding.
+
+    data: that function's, each name led by the number of its set, as in `0/inputs`. Returns state dicts, each name led
+    by the number of its member; a member that diverged has none. Reports {"step", "steps", "loss": mean, "losses": by
+    member, "diverged": message by member}; the last two name the members by their numbers.
+    """
+    asked = EnsembleJob.model_validate(job)
+    torch.set_num_threads(asked.members[0].threads)
+    return _Ensemble(asked, data, kernel).train(report)
+
+
+class _Ensemble:
+    def __init__(self, asked: EnsembleJob, data: Mapping[str, Tensor], kernel: Kernel) -> None:
+        self.jobs, self.run = asked.members, asked.members[0]
+        placed = {name: tensor.to(self.run.device) for name, tensor in data.items()}
+        self.data = [
+            {name.partition("/")[2]: placed[name] for name in placed if name.startswith(f"{number}/")}
+            for number in asked.data
+        ]
+        self.members = Members(self.run.model, kernel, [each.seed for each in self.jobs], self.run.device)
+        groups = [
+            {"params": own, "lr": each.lr, "weight_decay": each.weight_decay}
+            for own, each in zip(self.members.parameters, self.jobs, strict=True)
+        ]
+        self.optimiser = torch.optim.AdamW(groups, betas=self.run.betas, fused=True)
+        self.order = [batches(len(sets["inputs"]), each) for sets, each in zip(self.data, self.jobs, strict=True)]
+        self.lowest = [math.inf] * len(self.jobs)
+        self.weights: dict[str, Tensor] = {}
+        self.diverged: dict[str, str] = {}
+
+    def train(self, report: Report) -> dict[str, Tensor]:
+        steps, reported = self.run.steps, time.monotonic()
+        for step in range(1, steps + 1):
+            losses = self._step(step)
+            ended = self._ended(step)
+            if ended or step % curve_interval(steps) == 0 or time.monotonic() - reported >= REPORT_SECONDS:
+                mean = sum(losses.values()) / len(losses) if losses else math.nan
+                report({"step": step, "steps": steps, "loss": mean, "losses": losses, "diverged": self.diverged})
+                reported = time.monotonic()
+            self.members.drop(ended)
+            if not self.members.living:
+                break
+        return {name: tensor.cpu() for name, tensor in self.weights.items()}
+
+    def _step(self, step: int) -> dict[str, float]:
+        """One step of all; the losses before it, by member. Those whose loss is not finite are out."""
+        factor = schedule(self.run, step)
+        for group, each in zip(self.optimiser.param_groups, self.jobs, strict=True):
+            group["lr"] = each.lr * factor
+        chosen = [(self.data[number], next(self.order[number])) for number in self.members.living]
+        inputs = torch.stack([sets["inputs"][index] for sets, index in chosen])
+        targets = torch.stack([sets["targets"][index] for sets, index in chosen])
+        self.members.model.zero_grad(set_to_none=True)
+        logits, wanted = self._logits(inputs, targets)
+        each_loss = _losses(logits, wanted).sum(1) / (wanted != IGNORED).sum(1)
+        values = dict(zip(self.members.living, each_loss.detach().tolist(), strict=True))
+        lost = [number for number, value in values.items() if not math.isfinite(value)]
+        for number in lost:
+            self.diverged[str(number)] = f"the loss is {values[number]} at step {step} of {self.run.steps}"
+        each_loss[[math.isfinite(value) for value in values.values()]].sum().backward()  # type: ignore[no-untyped-call]
+        self.members.share_gradients()
+        for own in (own for number in lost for own in self.members.parameters[number]):
+            own.grad = None
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        self.members.drop(lost)
+        return {str(number): value for number, value in values.items() if math.isfinite(value)}
+
+    def _logits(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits `[M, n, V]`, and their targets `[M, n]`: IGNORED where a member has fewer than others."""
+        scored = targets != IGNORED
+        everywhere = bool(scored.all())
+        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=self.run.precision == "bfloat16"):
+            logits = self.members.model(inputs, None if everywhere else scored)
+        flat = targets.flatten(1)
+        return logits.float(), flat if everywhere else flat.gather(1, scored_rows(scored))
+
+    def _ended(self, step: int) -> list[int]:
+        """Members that are through, with their weights kept."""
+        last = step == self.run.steps
+        selection = self.run.selection
+        if selection is None:
+            ended = list(self.members.living) if last else []
+            for number in ended:
+                self._keep(number)
+            return ended
+        if (step % selection.every and not last) or not self.members.living:
+            return []
+        mastered = []
+        for number, loss, accuracy in self._look():
+            if loss < self.lowest[number]:
+                self.lowest[number] = loss
+                self._keep(number)
+            if accuracy >= selection.stop_at_accuracy or last:
+                mastered.append(number)
+        return mastered
+
+    def _keep(self, number: int) -> None:
+        self.weights |= {f"{number}/{name}": tensor for name, tensor in self.members.weights(number).items()}
+
+    @torch.no_grad()
+    def _look(self) -> Iterator[tuple[int, float, float]]:
+        """Loss and accuracy of each living member on its held-out examples."""
+        living = list(self.members.living)
+        sums = torch.zeros(3, len(living), device=self.run.device)
+        parts = [self._held(living, "held_inputs"), self._held(living, "held_targets")]
+        for inputs, targets in zip(*(torch.split(part, self.run.batch, dim=1) for part in parts), strict=True):
+            logits, wanted = self._logits(inputs, targets)
+            right = (logits.argmax(-1) == wanted).sum(1)
+            sums += torch.stack([_losses(logits, wanted).sum(1), right, (wanted != IGNORED).sum(1)])
+        for number, (loss, right, total) in zip(living, sums.T.tolist(), strict=True):
+            yield number, loss / total, right / total
+
+    def _held(self, living: Sequence[int], name: str) -> Tensor:
+        return torch.stack([self.data[number][name] for number in living])
+
+
+def _losses(logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy `[M, n]` of logits `[M, n, V]`; 0 where the target is IGNORED."""
+    flat = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none", ignore_index=IGNORED)
+    return flat.view(targets.shape)
