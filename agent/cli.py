@@ -23,6 +23,7 @@ from agent.commands import (
     listing,
     propose,
     replay,
+    report,
     show,
     verify,
 )
@@ -52,6 +53,7 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "show": show.show,
     "diff": diff.diff,
     "replay": replay.replay,
+    "report": report.report,
     "import-csv": import_csv.import_csv,
     "verify": verify.verify,
     "doctor": doctor.doctor,

@@ -113,6 +113,14 @@ class GitFolder:
     def _born(self) -> bool:
         return self._repo.head.is_valid()
 
+    def contents_of(self, folder: str) -> dict[str, str]:
+        """Name of each entry of `folder` -> hash of its content, as of the last commit."""
+        if not self._born():
+            return {}
+        lines = self._git("ls-tree", "-z", "HEAD", f"{folder}/").split("\0")
+        found = (line.partition("\t") for line in lines if line)
+        return {path.rpartition("/")[2]: about.split()[2] for about, _, path in found}
+
     def _identity(self) -> tuple[str, ...]:
         reader = self._repo.config_reader()
         if reader.get_value("user", "email", default="") or "GIT_COMMITTER_EMAIL" in os.environ:

@@ -108,6 +108,12 @@ class Archive:
         path = self.root / VARIANTS / f"{name}.py"
         return Variant(name=name, source=read_text(path)) if path.exists() else None
 
+    def contents(self) -> dict[str, str]:
+        """A hash of each proposal's folder, by its name; those that differ from their commit are left out."""
+        dirty = {path.split("/")[1] for path in self._git.dirty_paths() if path.startswith(f"{PROPOSALS}/")}
+        known = self._git.contents_of(PROPOSALS)
+        return {identity: content for identity, content in known.items() if identity not in dirty}
+
     def variants(self) -> dict[str, Variant]:
         """All variants with their code, by name."""
         names = [path.stem for path in sorted((self.root / VARIANTS).glob("*.py"))]
@@ -118,12 +124,16 @@ class Archive:
 
     def trials(self, protocol: str) -> dict[str, tuple[Trial, ...]]:
         """All trials under one protocol, by variant: of the seeds, of `evaluate --add`, and of the proposals."""
-        found = {path.stem: read_lines(path, Trial) for path in sorted((self.root / TRIALS / protocol).glob("*.jsonl"))}
+        found = self.further_trials(protocol)
         for record in self.records():
             own = tuple(trial for trial in record.trials if trial.protocol == protocol)
             if own and record.status is Status.SCORED:
                 found[record.proposal.variant.name] = found.get(record.proposal.variant.name, ()) + own
         return found
+
+    def further_trials(self, protocol: str) -> dict[str, tuple[Trial, ...]]:
+        """Those of them that belong to no proposal: of the seeds and of `evaluate --add`."""
+        return {path.stem: read_lines(path, Trial) for path in sorted((self.root / TRIALS / protocol).glob("*.jsonl"))}
 
     def tell(self, record: Record, report: str) -> Record:
         """Archive a record under the next free number: one folder, one commit. Nothing is left behind on failure."""

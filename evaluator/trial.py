@@ -1,6 +1,7 @@
 """One trial: train in the sandbox, score outside of it, and say how it ended."""
 
 import hashlib
+import math
 import platform
 import threading
 import time
@@ -117,7 +118,8 @@ class _Run:
         if self._stop is not None and self._stop.is_set():
             raise TrainingStopped
         self.steps = progress["step"]
-        if progress["step"] % curve_interval(self._job.steps) == 0:
+        # JSON has no infinity: a record that held one could not be read again
+        if progress["step"] % curve_interval(self._job.steps) == 0 and math.isfinite(progress["loss"]):
             self.curve.append(CurvePoint(step=progress["step"], loss=progress["loss"]))
         self._follow(progress)
 

@@ -1,0 +1,48 @@
+"""`archer report`: a static site of a whole archive."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agent.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
+from agent.site.build import build
+from agent.subject import existing_archive
+
+DEFAULT_OUT = Path("archer-report")
+
+
+def report(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the site.")] = DEFAULT_OUT,
+    archive: ArchiveOption = DEFAULT_ARCHIVE,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Write a static site of the archive: open DIR/index.html from disk, or serve DIR as files.
+
+    A second call writes only what changed. Example: archer report --out site
+    """
+    speech = Speech(as_json, quiet)
+    found = existing_archive(archive)
+    started = time.monotonic()
+    with speech.progress.status("reading the archive") as status:
+        built = build(found, out, lambda done, total: status.update(f"proposal {done} of {total}"))
+    seconds = time.monotonic() - started
+    if as_json:
+        speech.answer(
+            {
+                "index": str(built.index.resolve()),
+                "proposals": built.proposals,
+                "written": built.written,
+                "unchanged": built.skipped,
+                "removed": built.removed,
+                "seconds": round(seconds, 2),
+            }
+        )
+        return
+    speech.out.print(
+        f"{built.index.resolve()}\n{built.proposals} proposals; {built.written} files written, "
+        f"{built.skipped} unchanged, {built.removed} removed, {seconds:.1f} s",
+        markup=False,
+    )

@@ -1,0 +1,1 @@
+"""The static site of an archive: what `archer report` writes."""

@@ -1,0 +1,58 @@
+"""Source text with syntax colours, and the difference of two sources, as HTML that holds no style of its own."""
+
+import difflib
+from dataclasses import dataclass
+from typing import Literal
+
+from markupsafe import Markup, escape
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import get_lexer_by_name
+
+LONGEST = 60_000
+"""Characters beyond which a source is shown plain: a lexer's regular expressions may be slow on hostile text."""
+
+Kind = Literal["same", "gone", "new", "gap"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a difference. `old` and `new` are line numbers, None where the line is not in that file."""
+
+    kind: Kind
+    html: Markup
+    old: int | None = None
+    new: int | None = None
+
+
+def highlighted(text: str, language: str = "python") -> Markup:
+    """The text as spans with the short classes of Pygments, to stand in a `pre`."""
+    if len(text) > LONGEST:
+        return escape(text)
+    lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
+    return Markup(highlight(text, lexer, HtmlFormatter(nowrap=True)))
+
+
+def difference(old: str, new: str, context: int = 3, start: tuple[int, int] = (0, 0)) -> list[Line]:
+    """Lines that differ, with their neighbours; empty if none do. `start`: how many lines stand before each text."""
+    p, q = start
+    before, after = old.splitlines(), new.splitlines()
+    old_html, new_html = _lines(old, len(before)), _lines(new, len(after))
+    found: list[Line] = []
+    for group in difflib.SequenceMatcher(None, before, after, autojunk=False).get_grouped_opcodes(context):
+        if found:
+            found.append(Line("gap", Markup("⋯")))
+        for tag, a, b, c, d in group:
+            if tag == "equal":
+                found += [Line("same", new_html[c + i], p + a + i + 1, q + c + i + 1) for i in range(d - c)]
+                continue
+            found += [Line("gone", old_html[i], old=p + i + 1) for i in range(a, b)]
+            found += [Line("new", new_html[i], new=q + i + 1) for i in range(c, d)]
+    return found
+
+
+def _lines(source: str, count: int) -> list[Markup]:
+    """Highlighted lines; Pygments closes its spans at each line's end."""
+    normal = "\n".join(source.splitlines())
+    lines = [Markup(line) for line in str(highlighted(normal)).split("\n")]
+    return lines if len(lines) >= count else [escape(line) for line in source.splitlines()]

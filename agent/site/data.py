@@ -1,0 +1,57 @@
+"""A board as the script file that its pages read: short keys, whole numbers, nothing that ends a script."""
+
+import json
+from typing import Any
+
+from agent.site.board import Board
+from agent.site.row import UNIT, Against, Row
+from variants.contract import BASELINE, REFERENCE, TASKS
+
+_OUTCOMES = {"worse": -1, "indistinguishable": 0, "better": 1, "inert": 2}
+
+
+def board_script(board: Board) -> str:
+    """JavaScript that gives the board to the page: a page opened from disk may load scripts, and fetch nothing."""
+    content = {
+        "protocol": board.label,
+        "unit": UNIT,
+        "tasks": TASKS,
+        "baseline": BASELINE,
+        "reference": REFERENCE,
+        "rows": [_row(row) for row in board.rows],
+    }
+    return f"window.archerBoard = {script_json(content)};\n"
+
+
+def script_json(content: Any) -> str:
+    """JSON that is safe inside a script element and as a script: no `<`, `>`, `&` or line separator stays itself."""
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def _row(row: Row) -> dict[str, Any]:
+    known = {
+        "name": row.name,
+        "title": row.title,
+        "number": row.number,
+        "page": row.page,
+        "status": row.status,
+        "reason": row.reason,
+        "parent": row.parent,
+        "others": [name for name in row.parents if name != row.parent],
+        "by": row.model or row.proposer,
+        "day": row.created[:10],
+        "whole": row.whole,
+        "scores": row.scores if any(row.scores) else None,
+        "predicted": row.predictions if row.whole and any(row.predictions) else None,
+        "versus": {role: [_against(found) for found in row.versus[role]] for role in row.versus},
+        "cpu": round(row.cpu),
+        "usd": row.usd,
+    }
+    return {key: value for key, value in known.items() if value not in (None, "", [], {})}
+
+
+def _against(found: Against | None) -> tuple[int, int, int, int] | None:
+    return None if found is None else (_OUTCOMES[found[0]], *found[1:4])

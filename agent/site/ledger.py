@@ -1,0 +1,83 @@
+"""What the site was built from, kept beside it: a page is written again only when something that it shows changed."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from agent.errors import UserError
+from agent.site.row import Row
+from archive.errors import ArchiveError
+from archive.files import read_json
+from evaluator.outcomes import Value
+
+LEDGER = ".archer-report.json"
+
+
+class Entry(Value):
+    """One proposal: a hash of its folder, of what its page shows besides, and its row."""
+
+    content: str | None
+    links: str
+    number: int
+    name: str
+    parent: str
+    protocol: str
+    protocol_hash: str
+    row: Row
+
+
+class Ledger(Value):
+    """A built site. `maker` is a hash of the program and templates that made it."""
+
+    maker: str
+    entries: dict[str, Entry] = Field(default_factory=dict)
+    files: tuple[str, ...] = ()
+
+
+def open_ledger(out: Path) -> Ledger:
+    """The ledger of the site in `out`; an empty one where nothing is yet, or what is there was made by another archer.
+
+    Raises UserError for a folder that holds anything but a site of archer's.
+    """
+    current = maker()
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return Ledger(maker=current)
+    if not (out / LEDGER).is_file():
+        raise UserError(f"{out} is not empty and no report of archer's; name another folder with --out")
+    try:
+        old = Ledger.model_validate_json((out / LEDGER).read_bytes())
+    except (ValidationError, OSError):
+        old = Ledger(maker="unknown", files=_listed(out))
+    return old if old.maker == current else Ledger(maker=current, files=old.files)
+
+
+def maker() -> str:
+    """A hash of everything that decides how a page looks."""
+    digest = hashlib.sha256()
+    for folder in (files("agent.site"), files("prompts") / "site", files("agent")):
+        for entry in sorted(_files_of(folder), key=lambda found: found.name):
+            digest.update(entry.name.encode() + b"\0" + entry.read_bytes())
+    return digest.hexdigest()
+
+
+def fingerprint(content: object) -> str:
+    """A hash of plain values."""
+    return hashlib.sha256(json.dumps(content, ensure_ascii=True).encode()).hexdigest()[:16]
+
+
+def _files_of(folder: Traversable) -> Iterable[Traversable]:
+    return (entry for entry in folder.iterdir() if entry.is_file() and not entry.name.endswith(".pyc"))
+
+
+def _listed(out: Path) -> tuple[str, ...]:
+    """Files of a site whose ledger this archer does not understand."""
+    try:
+        found = read_json(out / LEDGER).get("files", [])
+    except ArchiveError:
+        return ()
+    return tuple(str(name) for name in found)

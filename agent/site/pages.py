@@ -1,0 +1,111 @@
+"""The pages as files: templates of prompts/site/ filled in, and the assets that they load."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from agent.site.board import Board
+from agent.site.data import board_script, script_json
+from agent.site.facts import facts, outcome_tasks
+from agent.site.family import Neighbours, Sketch
+from agent.site.row import UNIT
+from agent.site.text import prose, visible
+from variants.contract import BASELINE, REFERENCE, TASKS
+
+POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'"
+"""Scripts and styles of the site's own files and nothing else: no inline ones, and no connection to anywhere."""
+VIEWS = {"overview": "Overview", "lineage": "Lineage", "front": "Front", "calibration": "Calibration"}
+_ASSETS = ("site.css", "icon.svg", "site.js", "overview.js", "proposal.js")
+_VENDORED = ("echarts.min.js", "echarts.LICENSE.txt", "echarts.LICENSE-d3.txt", "echarts.NOTICE.txt")
+
+
+@dataclass(frozen=True)
+class Shell:
+    """What all pages of a site share."""
+
+    archive: str
+
+
+def board_files(boards: Sequence[Board], shell: Shell) -> Iterator[tuple[str, str]]:
+    """Path and text of every page of every board, and of its data; the first board's overview is the index, too."""
+    for board in boards:
+        yield f"data/{board.slug}.js", board_script(board)
+        known = facts(board)
+        for view in VIEWS:
+            page = _render(f"{view}.html.j2", view=view, root="", shell=shell, board=board, boards=boards, facts=known)
+            yield f"{view}-{board.slug}.html", page
+            if view == "overview" and board == boards[0]:
+                yield "index.html", page
+
+
+def proposal_html(page: dict[str, Any], around: Neighbours, shell: Shell, sketch: Sketch) -> str:
+    """One proposal's page."""
+    board = Board(sketch.protocol, sketch.protocol_hash, ())
+    return _render("proposal.html.j2", view="proposal", root="../", shell=shell, board=board, around=around, **page)
+
+
+def asset_files() -> Iterator[tuple[str, bytes]]:
+    """Path and content of the style, the scripts and the charting library, with its licence."""
+    source = files("agent.site") / "assets"
+    yield from ((f"assets/{name}", (source / name).read_bytes()) for name in _ASSETS)
+    yield from ((f"assets/vendor/{name}", (source / "vendor" / name).read_bytes()) for name in _VENDORED)
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("prompts", "site"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "accuracy": _accuracy,
+        "signed": _signed,
+        "duration": _duration,
+        "shown": visible,
+        "prose": prose,
+        "breakable": _breakable,
+    }
+    made.globals |= {
+        "TASKS": TASKS,
+        "BASELINE": BASELINE,
+        "REFERENCE": REFERENCE,
+        "UNIT": UNIT,
+        "POLICY": POLICY,
+        "VIEWS": VIEWS,
+        "outcome_tasks": outcome_tasks,
+        "script_json": lambda value: Markup(script_json(value)),
+    }
+    return made
+
+
+def _render(template: str, **context: Any) -> str:
+    return _environment().get_template(template).render(**context)
+
+
+def _accuracy(units: int) -> str:
+    return f"{units / UNIT:.3f}"
+
+
+def _signed(units: int) -> str:
+    """`+0.012`, with a true minus sign."""
+    return f"{units / UNIT:+.3f}".replace("-", "−")
+
+
+def _breakable(name: str) -> Markup:
+    """A name that may be broken after each of its words."""
+    return escape(name).replace("_", Markup("_<wbr>"))
+
+
+def _duration(seconds: float) -> str:
+    """`178 s`, `12 min`, `4.2 h`: two digits are enough."""
+    if seconds < 600:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7_200 else f"{seconds / 3_600:,.1f} h"

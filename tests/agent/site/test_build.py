@@ -1,0 +1,143 @@
+"""The site as files: every status has its page, nothing is written twice, protocols stay apart."""
+
+import shutil
+
+import pytest
+
+from agent.errors import UserError
+from agent.site.build import build
+from archive.store import Archive
+from evaluator.outcomes import CheckReport, Finding, Grade, Status
+from tests.agent.site.conftest import PROTOCOL, REPORT, board_of, record_of, trials_of
+from variants.contract import BASELINE, REFERENCE, TASKS
+
+FIRST, SECOND = "delta_net_4layer_first_in_for_loop", "delta_net_4layer_second_in_for_loop"
+
+
+def test_a_proposal_on_its_page_and_on_its_board(archive, make, site):
+    archive.tell(record_of(FIRST), REPORT)
+    built = make()
+    page = (site / "proposals" / "0001.html").read_text()
+    assert built.proposals == 1
+    for told in (
+        "The idea of first",
+        "the whole prompt",
+        "the whole reply",
+        "some-model",
+        archive.commits().popitem()[1],
+    ):
+        assert told in page
+    assert '<span class="o">*</span> <span class="mf">0.5</span>' in page, "the difference has syntax colours"
+    assert '<td class="num">0.5</td>' in page, "the report is rendered"
+    row = next(row for row in board_of(site)["rows"] if row.get("page"))
+    assert row["scores"][0] == [6100, 5852, 6348, 3]
+    assert row["versus"]["reference"][0] == [1, 1000, 1000, 1000]
+
+
+def test_every_status_has_a_page(archive, make, site):
+    failed = CheckReport(
+        name=FIRST, verdict="fail", sandbox_grade=Grade.A, seconds=1.0, duplicate_of=SECOND,
+        findings=(Finding(check="causality", status="fail", message="output 37 moves", evidence={"cut": 38}),),
+    )  # fmt: skip
+    for number, status in enumerate(Status):
+        name = f"delta_net_4layer_s{number}_in_for_loop"
+        archive.tell(record_of(name, status, reason=f"reason {number}", check=failed if number else None), REPORT)
+    make()
+    for number, status in enumerate(Status):
+        page = (site / "proposals" / f"{number + 1:04d}.html").read_text()
+        assert f">{status}</span>" in page
+        assert f"reason {number}" in page
+    assert "output 37 moves" in page
+    assert "<dt>cut</dt><dd>38</dd>" in page
+    assert {row["status"] for row in board_of(site)["rows"]} == set(Status)
+
+
+def test_only_what_changed_is_written_again(archive, make, site):
+    for name in (FIRST, SECOND):
+        archive.tell(record_of(name), REPORT)
+    make()
+    before = {path: path.stat().st_mtime_ns for path in site.rglob("*.html")}
+    assert make().written == 0
+    archive.tell(record_of("delta_net_4layer_third_in_for_loop", parent=FIRST), REPORT)
+    make()
+    changed = {path.name for path, when in before.items() if path.stat().st_mtime_ns != when and path.parent != site}
+    assert changed == {"0001.html", "0002.html"}, "the first has a child, the second a next one"
+    assert "Built on this" in (site / "proposals" / "0001.html").read_text()
+
+
+def test_a_page_by_hand_or_a_deleted_one_comes_back(archive, make, site):
+    archive.tell(record_of(FIRST), REPORT)
+    make()
+    (site / "proposals" / "0001.html").unlink()
+    assert make().written == 1
+
+
+def test_a_record_that_differs_from_its_commit_is_shown_as_it_is(archive, make, site):
+    archive.tell(record_of(FIRST), REPORT)
+    make()
+    next(archive.root.glob("proposals/*/report.md")).write_text("edited afterwards")
+    make()
+    page = (site / "proposals" / "0001.html").read_text()
+    assert "edited afterwards" in page
+    assert "<dt>Commit</dt>" not in page
+
+
+def test_pages_of_proposals_that_are_gone_go(archive, make, site):
+    for name in (FIRST, SECOND):
+        archive.tell(record_of(name), REPORT)
+    make()
+    shutil.rmtree(next(archive.root.glob("proposals/0002-*")))
+    built = make()
+    assert (built.proposals, built.removed) == (1, 1)
+    assert not (site / "proposals" / "0002.html").exists()
+
+
+def test_another_folder_is_left_alone(archive, tmp_path):
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(UserError, match="no report of archer's"):
+        build(archive, tmp_path, lambda done, total: None)
+    assert {path.name for path in tmp_path.iterdir()} == {"thesis.tex", "search"}
+
+
+def test_protocols_never_mix(archive, make, site):
+    archive.tell(record_of(FIRST), REPORT)
+    old = record_of(SECOND, accuracy=0.9)
+    trials = tuple(trial.model_copy(update={"protocol_hash": "0123456789abcdef"}) for trial in old.trials)
+    card = old.scorecard.model_copy(update={"protocol_hash": "0123456789abcdef"})
+    archive.tell(
+        old.model_copy(update={"protocol_hash": "0123456789abcdef", "trials": trials, "scorecard": card}), REPORT
+    )
+    make()
+    assert {row["name"] for row in board_of(site)["rows"]} == {BASELINE, REFERENCE, "first"}
+    assert '"second"' in (site / "data" / "quick-01234567.js").read_text()
+    assert "quick 01234567" in (site / "index.html").read_text()
+
+
+def test_a_protocols_name_is_no_path(archive, make, site):
+    archive.tell(record_of(FIRST, Status.REJECTED, protocol="../../etc/<b>"), REPORT)
+    make()
+    assert all(path.resolve().is_relative_to(site) for path in site.rglob("*"))
+    assert not (site.parent / "etc").exists()
+    assert "<b>" not in (site / "index.html").read_text().replace("<b>archer</b>", "").replace("<dd><b>", "")
+
+
+def test_further_trials_of_a_proposal_count(archive, make, site):
+    record = archive.tell(record_of(FIRST), REPORT)
+    more = [t.model_copy(update={"seed": t.seed + 10}) for t in trials_of(record.proposal.variant, 0.7)]
+    make()
+    archive.tell_trials(more)
+    make()
+    row = next(row for row in board_of(site)["rows"] if row.get("page"))
+    assert row["scores"][0][0] == 6600
+    assert row["scores"][0][3] == 6
+
+
+def test_an_archive_without_proposals(archive, make, site):
+    make()
+    page = (site / "index.html").read_text()
+    assert "No proposals under this protocol" in page
+    assert "No proposals" in (site / "overview-published.html").read_text()
+    assert len(board_of(site)["rows"]) == 2
+    assert board_of(site)["tasks"] == list(TASKS)
+    assert PROTOCOL.hash[:8] in page
+    assert Archive(archive.root).dirty_paths() == []
