@@ -36,8 +36,8 @@ def proposal_page(record: Record, row: Row, report: str, parent: Parent | None, 
     loop, whole = [], []
     if parent is not None:
         old, new = loop_source(parent.source), loop_source(source)
-        loop = difference(old, new, start=(_line_of(old, parent.source), _line_of(new, source)))
-        whole = difference(parent.source, source)
+        loop = difference(visible(old), visible(new), start=(_line_of(old, parent.source), _line_of(new, source)))
+        whole = difference(visible(parent.source), visible(source))
     curves = learning_curves(record.trials, parent.trials if parent else ())
     return {
         "row": row,
