@@ -1,65 +1,39 @@
-"""The command line: which command is where, and what each kind of failure turns into."""
+"""The command line, and what each kind of failure turns into."""
 
 import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 import typer
 from typer.exceptions import TyperException
 
-from agent.commands import (
-    calibration,
-    check,
-    diff,
-    doctor,
-    evaluate,
-    import_csv,
-    init,
-    leaderboard,
-    listing,
-    propose,
-    replay,
-    report,
-    show,
-    verify,
-)
+from agent.commands.registry import COMMANDS, find
 from agent.errors import BUG, DONE, INTERRUPTED, USAGE, UserError
 from agent.terminal import clean
 from archive.errors import ArchiveError
 from evaluator.sandbox import SandboxUnavailable
 from variants.leaderboard import LeaderboardError
 
-app = typer.Typer(
-    name="archer",
-    help="Search for better chunkwise delta-rule kernels: propose, check, train, score, archive.",
-    epilog="Example: archer propose --n 5",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
-COMMANDS: dict[str, Callable[..., int | None]] = {
-    "init": init.init,
-    "propose": propose.propose,
-    "check": check.check,
-    "evaluate": evaluate.evaluate,
-    "calibration": calibration.calibration,
-    "leaderboard": leaderboard.leaderboard,
-    "list": listing.list_,
-    "show": show.show,
-    "diff": diff.diff,
-    "replay": replay.replay,
-    "report": report.report,
-    "import-csv": import_csv.import_csv,
-    "verify": verify.verify,
-    "doctor": doctor.doctor,
-}
-for name, command in COMMANDS.items():
-    app.command(name)(command)
+
+def application(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """The command line with these commands."""
+    app = typer.Typer(
+        name="archer",
+        help="Search for better chunkwise delta-rule kernels: propose, check, train, score, archive.",
+        epilog="Example: archer propose --n 5",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+    app.callback()(lambda: None)  # else a single command would be the whole command line
+    for name in names:
+        app.command(name)(find(name))
+    return app
 
 
 def main() -> None:
@@ -74,7 +48,8 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command; returns its exit code and prints at most one line for what the user can mend."""
     try:
-        result = app(arguments, standalone_mode=False)
+        named = arguments[:1] if arguments[:1] and arguments[0] in COMMANDS else COMMANDS
+        result = application(named)(arguments, standalone_mode=False)
         sys.stdout.flush()
     except TyperException as error:
         return _usage(error.format_message() if hasattr(error, "format_message") else str(error))

@@ -1,14 +1,17 @@
 """The variant that a command is about: a file of the user's or a name."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from agent.errors import UserError, readable
 from archive.errors import ArchiveError
-from archive.store import Archive
 from variants.contract import Variant
 from variants.seeds import seed_variants
+
+if TYPE_CHECKING:  # it brings git, pandas and scipy along, for which a check of a file need not wait
+    from archive.store import Archive
 
 MAX_SOURCE_BYTES = 1_000_000
 
@@ -28,7 +31,7 @@ def variant_from_file(path: Path) -> Variant:
             ) from error
 
 
-def find_variant(file_or_name: str, archive: Archive | None) -> Variant:
+def find_variant(file_or_name: str, archive: "Archive | None") -> Variant:
     """A file if it looks like one, else a variant of the archive, else a seed. Raises UserError."""
     if file_or_name.endswith(".py") or "/" in file_or_name or Path(file_or_name).is_file():
         return variant_from_file(Path(file_or_name))
@@ -42,13 +45,15 @@ def find_variant(file_or_name: str, archive: Archive | None) -> Variant:
     return known[file_or_name]
 
 
-def archive_if_any(root: Path) -> Archive | None:
+def archive_if_any(root: Path) -> "Archive | None":
     """The archive at `root`; None where nothing is. Raises ArchiveError for a folder that is something else."""
-    return Archive(root) if root.exists() else None
+    return existing_archive(root) if root.exists() else None
 
 
-def existing_archive(root: Path) -> Archive:
+def existing_archive(root: Path) -> "Archive":
     """The archive at `root`. Raises ArchiveError when there is none."""
+    from archive.store import Archive
+
     if not root.exists():
         raise ArchiveError(f"no archive at {root}; make one with `archer init {root}` or `archer propose`")
     return Archive(root)

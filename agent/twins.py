@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from archive.store import Archive
 from evaluator.checks.fingerprint import Fingerprint, same
 from variants.contract import Variant
 from variants.leaderboard import PUBLISHED
 from variants.seeds import seed_variants
+
+if TYPE_CHECKING:
+    from archive.store import Archive
 
 SHIPPED = PUBLISHED.with_name("fingerprints.json")
 
@@ -15,7 +18,7 @@ SHIPPED = PUBLISHED.with_name("fingerprints.json")
 class Twins:
     """Fingerprints by name. Seeds come first, so that a duplicate is linked to its oldest twin."""
 
-    def __init__(self, archive: Archive | None) -> None:
+    def __init__(self, archive: "Archive | None") -> None:
         """Know the seeds whose code is the shipped one, and every proposal of `archive` that passed its checks."""
         self._known: dict[str, Fingerprint] = {}
         shipped = json.loads(SHIPPED.read_text(encoding="utf-8")) if SHIPPED.exists() else {}

@@ -5,10 +5,12 @@ import io
 import math
 from collections import Counter
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from variants.contract import TASKS
+
+if TYPE_CHECKING:  # importing it takes long, and most who want a path or an error from here read no table
+    import pandas as pd
 
 PUBLISHED = Path(__file__).parent / "leaderboards" / "published.csv"
 
@@ -17,7 +19,7 @@ class LeaderboardError(ValueError):
     """A table that is no leaderboard; the message is one line that says what is wrong and how to mend it."""
 
 
-def read_leaderboard(path: Path) -> pd.DataFrame:
+def read_leaderboard(path: Path) -> "pd.DataFrame":
     """Accuracies in 0..1, indexed by name, with the six task columns in the order of `TASKS`.
 
     Further columns are ignored. Raises LeaderboardError for a file that cannot be read as such a table.
@@ -31,8 +33,10 @@ def read_leaderboard(path: Path) -> pd.DataFrame:
     return parse_leaderboard(text, str(path))
 
 
-def parse_leaderboard(text: str, source: str) -> pd.DataFrame:
+def parse_leaderboard(text: str, source: str) -> "pd.DataFrame":
     """The same from text; `source` names it in errors."""
+    import pandas as pd
+
     try:
         header, *rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text)) if any(row)] or [[]]
     except csv.Error as error:
@@ -47,7 +51,7 @@ def parse_leaderboard(text: str, source: str) -> pd.DataFrame:
     return pd.DataFrame(table, index=pd.Index(names, name="name"), columns=list(TASKS))
 
 
-def format_leaderboard(table: pd.DataFrame) -> str:
+def format_leaderboard(table: "pd.DataFrame") -> str:
     """`table` (index: names; columns: at least the six tasks) as CSV text in the published form."""
     return table.loc[:, list(TASKS)].round(6).to_csv(index_label="", lineterminator="\n")
 
