@@ -12,15 +12,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from evaluator.futures import draw_cuts, replace_future, up_to
 from evaluator.kernel import Kernel
 from evaluator.mad.backbones import AutoEncoder, LanguageModel, build
-from evaluator.mad.examples import IGNORED
 from evaluator.mad.tasks import examples, stream
 from evaluator.outcomes import Failure, Value
 from evaluator.plan import Protocol, TrialSpec
 from evaluator.training import TrainingJob
 
 SCORING_BATCH = 64
+CERTIFIED = 128
+"""Test sequences, drawn at random from all of them, whose counted passes are compared with the unchanged sequence."""
 NONCAUSAL_ABOVE = float(torch.finfo(torch.float32).eps) ** 0.5
 """Scoring runs in float32. Half of its digits may be lost to rounding; what changes more looked ahead."""
 
@@ -49,16 +51,21 @@ def score(
     certificate above NONCAUSAL_ABOVE. Runs on the CPU.
     """
     plan, setting = protocol.tasks[spec.task], protocol.setting(spec)
-    generator = torch.Generator().manual_seed(int(stream(setting, "cuts", spec.seed).integers(2**62)))
+    seed = int(stream(setting, "cuts", spec.seed).integers(2**62))
+    generator = torch.Generator().manual_seed(seed)
     test = examples(setting, "test", plan.test_examples, spec.seed)
     tally = _Tally()
     try:
         model = load(weights, job, kernel)
-        for number, (inputs, targets) in enumerate(_batches(test.inputs, test.targets)):
-            if isinstance(model, AutoEncoder):
+        if isinstance(model, AutoEncoder):
+            for inputs, targets in _batches(test.inputs, test.targets):
                 _score_autoencoder(model, inputs, targets, generator, tally)
-            else:
-                _score_language_model(model, inputs, targets, plan.cuts, generator, tally, certify=number == 0)
+        else:
+            certified = _some(len(test.inputs), torch.Generator().manual_seed(seed + 1))
+            passes: list[_Passes] = []
+            for inputs, targets, chosen in _batches(test.inputs, test.targets, certified):
+                passes.append(_score_language_model(model, inputs, targets, plan.cuts, generator, tally, chosen))
+            _certify(model, test.inputs[certified], passes, tally)
     except GarbageError as error:
         return Failure(kind="garbage", message=str(error))
     if tally.certificate > NONCAUSAL_ABOVE:
@@ -128,6 +135,10 @@ class _Tally:
         )
 
 
+_Passes = list[tuple[Tensor, Tensor]]
+"""Per cut: the positions `[n]` and hidden states `[n, L, D]` of the sequences to certify."""
+
+
 def _score_language_model(
     model: LanguageModel,
     inputs: Tensor,
@@ -135,24 +146,33 @@ def _score_language_model(
     cuts: int,
     generator: torch.Generator,
     tally: _Tally,
-    *,
-    certify: bool,
-) -> None:
-    """Count one prediction per sequence and cut. `certify`: compare with the unchanged sequences too.
-
-    What is counted cannot profit from the future, so one batch is enough to tell whether the kernel looks there.
-    """
+    chosen: Tensor,
+) -> _Passes:
+    """Count one prediction per sequence and cut. Gives what `_certify` needs of the `chosen` sequences (`[B]`)."""
     passes = []
     for cut, counts in draw_cuts(targets, cuts, generator):
         hidden = model.encode(replace_future(inputs, cut, model.config.vocabulary, generator))
         rows = counts.nonzero().flatten()
         tally.count(model.read_out(hidden[rows, cut[rows]]), targets[rows, cut[rows]])
-        if certify:
-            passes.append((cut, hidden))
-    if certify:
-        original = model.read_out(model.encode(inputs))
-        for cut, hidden in passes:
-            tally.compare(model.read_out(hidden), original, _up_to(cut, inputs))
+        passes.append((cut[chosen], hidden[chosen]))
+    return passes
+
+
+def _certify(model: LanguageModel, originals: Tensor, passes: list[_Passes], tally: _Tally) -> None:
+    """Compare the counted passes with the unchanged sequences, which the kernel meets here for the first time."""
+    together = [tuple(map(torch.cat, zip(*same_cut, strict=True))) for same_cut in zip(*passes, strict=True)]
+    for start in range(0, len(originals), SCORING_BATCH):
+        part = slice(start, start + SCORING_BATCH)
+        unchanged = model.read_out(model.encode(originals[part]))
+        for cut, replaced in together:
+            tally.compare(model.read_out(replaced[part]), unchanged, up_to(cut[part], originals[part]))
+
+
+def _some(count: int, generator: torch.Generator) -> Tensor:
+    """A mask `[count]` of CERTIFIED random places, or of all where there are fewer."""
+    return torch.zeros(count, dtype=torch.bool).index_fill(
+        0, torch.randperm(count, generator=generator)[:CERTIFIED], True
+    )
 
 
 def _score_autoencoder(
@@ -162,36 +182,9 @@ def _score_autoencoder(
     cut = torch.randint(inputs.shape[1] - 1, (len(inputs),), generator=generator)
     hidden = model.encode(replace_future(inputs, cut, model.config.vocabulary, generator))
     original = model.encode(inputs)
-    tally.compare(hidden, original, _up_to(cut, inputs))
+    tally.compare(hidden, original, up_to(cut, inputs))
     tally.count(model.decode(original), targets.flatten())
 
 
-def draw_cuts(targets: Tensor, cuts: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-    """For each of `cuts` passes, a position per row (`[B]`) and whether it counts, in rising order of position.
-
-    Positions are distinct scored ones, drawn uniformly. A row with fewer scored positions than cuts has passes that
-    do not count, at its last position, where nothing is replaced.
-    """
-    length = targets.shape[1]
-    lots = torch.rand(targets.shape, generator=generator).masked_fill(targets == IGNORED, -1.0)
-    drawn, position = lots.topk(min(cuts, length), dim=1)
-    counts = drawn >= 0
-    position = torch.where(counts, position, length - 1)
-    position, order = position.sort(dim=1)
-    counts = counts.gather(1, order)
-    return zip(position.unbind(1), counts.unbind(1), strict=True)
-
-
-def replace_future(inputs: Tensor, cut: Tensor, vocabulary: int, generator: torch.Generator) -> Tensor:
-    """Inputs `[B, L]` with every token after `cut` (`[B]`) drawn anew, uniformly from the vocabulary."""
-    noise = torch.randint(vocabulary, inputs.shape, generator=generator)
-    return torch.where(_up_to(cut, inputs), inputs, noise)
-
-
-def _up_to(cut: Tensor, inputs: Tensor) -> Tensor:
-    return torch.arange(inputs.shape[1]) <= cut[:, None]
-
-
-def _batches(inputs: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    for start in range(0, len(inputs), SCORING_BATCH):
-        yield inputs[start : start + SCORING_BATCH], targets[start : start + SCORING_BATCH]
+def _batches(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    return zip(*(torch.split(x, SCORING_BATCH) for x in tensors), strict=True)

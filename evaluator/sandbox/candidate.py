@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 
 from evaluator.outcomes import Failure
 from evaluator.sandbox.frames import Channel, DeadlinePassed, FrameError, PeerGone
@@ -29,8 +30,9 @@ class Ended:
 class Candidate:
     """One candidate: the channel to it, its log, and its end once it has come. `kill` needs a reason."""
 
-    def __init__(self, limits: Limits, kill: Callable[[str], None]) -> None:
-        self.kill = kill
+    def __init__(self, limits: Limits, kill: Callable[[str], None], ask_for_cpu: Callable[[], None]) -> None:
+        self.kill, self._ask_for_cpu = kill, ask_for_cpu
+        self.cpu: SimpleQueue[float] = SimpleQueue()
         self.ended: Future[Ended] = Future()
         self.log = os.memfd_create("log")
         self._socket, self._theirs = socket.socketpair()
@@ -68,6 +70,14 @@ class Candidate:
         os.close(self.log)
         self.channel.outbox.close()
         self.channel.inbox.close()
+
+    def cpu_seconds(self) -> float:
+        """CPU time used so far, as the template reads it from the system. Raises SandboxUnavailable."""
+        self._ask_for_cpu()
+        try:
+            return self.cpu.get(timeout=END_SECONDS)
+        except Empty:
+            raise SandboxUnavailable("the sandbox's template process does not answer") from None
 
     def log_tail(self, size: int = 4096) -> str:
         """The last `size` bytes that the candidate printed."""

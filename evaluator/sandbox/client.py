@@ -88,6 +88,10 @@ class KernelClient:
         left = tuple(self._candidate.channel.inbox.take(at, x) for at, x in zip(places, found, strict=True))
         return Reply(body["nonce"], o, S, left, bool(body.get("random")), work)
 
+    def cpu_seconds_so_far(self) -> float:
+        """CPU time of the kernel's process up to now, measured from outside. Raises SandboxUnavailable."""
+        return self._candidate.cpu_seconds()
+
     def backward(self, call: str, grads: Mapping[str, Tensor], inputs: tuple[Tensor, ...]) -> list[Tensor | None]:
         """Gradients of a `forward(grad=True)`: one per input, None where none reaches it. grads: of "o" and "S"."""
         cap = 8 * sum(x.numel() for x in inputs) + SLACK

@@ -94,7 +94,11 @@ class Sandbox:
     def _candidate(self, mode: str, limits: Limits) -> Iterator[Candidate]:
         name = secrets.token_hex(8)
         keeper = self._keeper
-        candidate = Candidate(limits, lambda reason: keeper.order(op="kill", name=name, reason=reason))
+        candidate = Candidate(
+            limits,
+            lambda reason: keeper.order(op="kill", name=name, reason=reason),
+            lambda: keeper.order(op="cpu", name=name),
+        )
         self._candidates[name] = candidate
         try:
             candidate.hand_over(
@@ -125,7 +129,7 @@ class Sandbox:
 
     def _start(self, grade: Grade) -> None:
         """Start a template and prove its grade."""
-        self._keeper = Keeper(grade, self._folder.path, self.device, self._on_end, self._on_gone)
+        self._keeper = Keeper(grade, self._folder.path, self.device, self._on_news, self._on_gone)
         self._keeper.await_ready()
         try:
             if leaks := unexpected(self.attack(), grade):
@@ -134,8 +138,11 @@ class Sandbox:
             self._keeper.stop()
             raise
 
-    def _on_end(self, event: Mapping[str, Any]) -> None:
-        if candidate := self._candidates.get(event["name"]):
+    def _on_news(self, event: Mapping[str, Any]) -> None:
+        candidate = self._candidates.get(event["name"])
+        if candidate is not None and event["event"] == "cpu":
+            candidate.cpu.put(event["cpu_seconds"])
+        elif candidate is not None:
             candidate.ended.set_result(Ended(event["code"], event["reason"], event["cpu_seconds"]))
 
     def _on_gone(self, reason: SandboxUnavailable) -> None:

@@ -13,6 +13,7 @@ import select
 import signal
 import socket
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from evaluator.sandbox.memory import Memory
 
 MESSAGE_CAP = 2**16
 TICK_MS = 50
+CPUCLOCK_SCHED = 2
+"""With a process id, makes the number of its CPU clock; source: MAKE_PROCESS_CPUCLOCK in linux/posix-timers_types.h."""
 
 
 @dataclass
@@ -75,7 +78,11 @@ class Template:
         elif order["op"] == "spawn":
             self._spawn(order, fds)
         elif order["name"] in self.candidates:
-            self._kill(self.candidates[order["name"]], order["reason"])
+            candidate = self.candidates[order["name"]]
+            if order["op"] == "kill":
+                self._kill(candidate, order["reason"])
+            else:
+                self._tell(event="cpu", name=order["name"], cpu_seconds=_cpu_seconds(candidate.pid))
         return True
 
     def _spawn(self, order: dict[str, Any], fds: list[int]) -> None:
@@ -147,6 +154,10 @@ def _usage(pid: int) -> tuple[int, int]:
     rss = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
     threads = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[17])
     return rss, threads
+
+
+def _cpu_seconds(pid: int) -> float:
+    return time.clock_gettime((~pid << 3) | CPUCLOCK_SCHED)
 
 
 def main(control_fd: int, parent: int | None, layers: str, device: str) -> None:

@@ -17,7 +17,7 @@ REDUCTIONS = words(
 
 
 class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up, over tensor operations, the numbers computed: the terms of a product, the inputs of a reduction."""
+    """Adds up, over tensor operations, the numbers computed: the terms of products, the inputs of reductions."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -32,6 +32,10 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def _size(name: str, inputs: list[Tensor], outputs: list[Tensor]) -> int:
     computed = sum(x.numel() for x in outputs)
+    if name.startswith("_scaled_dot_product") and len(inputs) > 1:
+        return inputs[0].numel() * inputs[1].shape[-2]
+    if name == "convolution":
+        return computed * inputs[1][0].numel()
     if name in PRODUCTS:
         return computed * inputs[-1].shape[-2 if inputs[-1].dim() > 1 else -1]
     return max(computed, inputs[0].numel()) if name in REDUCTIONS and inputs else computed

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from evaluator.futures import draw_cuts, replace_future
 from evaluator.mad.backbones import LanguageModel
 from evaluator.mad.examples import IGNORED
 from evaluator.mad.layers import initialise
@@ -13,7 +14,7 @@ from evaluator.mad.settings import Setting
 from evaluator.mad.tasks import examples
 from evaluator.outcomes import Failure
 from evaluator.plan import Protocol, TaskPlan, TrialSpec, trial_specs
-from evaluator.scoring import NONCAUSAL_ABOVE, ScoredTrial, draw_cuts, replace_future, score
+from evaluator.scoring import NONCAUSAL_ABOVE, ScoredTrial, score
 from evaluator.training import TrainingJob, train
 from tests.evaluator.delta_rule import chunkwise, exploding, peeking
 from variants.contract import Layer
@@ -126,6 +127,24 @@ def test_a_kernel_that_remembers_earlier_calls_never_meets_the_future_first() ->
     agree = [int((tokens == test.inputs).int().cumprod(1).sum(1).sum()) for tokens in fed]
     assert agree == sorted(agree)
     assert agree[0] < agree[-1]
+
+
+def test_the_certificate_covers_sequences_from_the_whole_test_set() -> None:
+    """A kernel that looks ahead in one late batch only: the sequences of the last one are among those certified."""
+    calls = 0
+    layers, cuts, batches = 2, 3, 4
+
+    def late(*inputs: Tensor, chunk_size: int = 32) -> tuple[Tensor, Tensor]:
+        nonlocal calls
+        calls += 1
+        scored = calls > layers * cuts * (batches - 1) and calls <= layers * cuts * batches
+        return (peeking if scored else chunkwise)(*inputs, chunk_size=chunk_size)
+
+    weights, job, protocol, spec = fresh("Context Recall", test_examples=batches * 64)
+    outcome = score(weights, job, protocol, spec, late)
+    assert calls == layers * (cuts * batches + 2)
+    assert isinstance(outcome, Failure)
+    assert outcome.kind == "noncausal"
 
 
 def test_the_autoencoder_is_scored_everywhere_and_its_encoder_must_be_causal() -> None:
