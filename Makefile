@@ -6,13 +6,13 @@ ARCHIVE ?= archer-archive
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: propose test lint types clean
+.PHONY: propose test browser clean
 
 propose: $(READY)
 	@echo "==> archer propose --n $(N)  (archive: $(ARCHIVE))"
 	@$(BIN)/archer propose --n $(N) --archive $(ARCHIVE)
 
-test: $(READY)-dev
+test: $(READY)-dev browser
 	@echo "==> ruff: style"
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@echo "==> mypy: types"
@@ -21,6 +21,17 @@ test: $(READY)-dev
 	@$(BIN)/lint-imports
 	@echo "==> pytest: everything else, with real training on every task"
 	@$(BIN)/python -m pytest --numprocesses 2
+
+# The pages of `archer report` are tested in Chromium: installed where we may, skipped by the tests where there is none.
+browser:
+	@if command -v chromium chromium-browser google-chrome >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "==> installing Chromium, to test the pages of archer report in"; \
+		(apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium) >/dev/null 2>&1 \
+		|| echo "==> COULD NOT INSTALL CHROMIUM: the pages of archer report will not be tested"; \
+	else \
+		echo "==> NO BROWSER: the pages of archer report will not be tested; install one (Debian: apt install chromium)"; \
+	fi
 
 $(READY): pyproject.toml constraints.txt
 	@echo "==> making a virtual environment in $(VENV)"

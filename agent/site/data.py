@@ -1,6 +1,7 @@
 """A board as the script file that its pages read: short keys, whole numbers, nothing that ends a script."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from agent.site.board import Board
@@ -10,15 +11,19 @@ from variants.contract import BASELINE, REFERENCE, TASKS
 _OUTCOMES = {"worse": -1, "indistinguishable": 0, "better": 1, "inert": 2}
 
 
-def board_script(board: Board) -> str:
-    """JavaScript that gives the board to the page: a page opened from disk may load scripts, and fetch nothing."""
+def board_script(board: Board, front: Iterable[Row] = ()) -> str:
+    """JavaScript that gives the board to the page: a page opened from disk may load scripts, and fetch nothing.
+
+    The rows of `front` are marked.
+    """
+    undominated = {id(row) for row in front}
     content = {
         "protocol": board.label,
         "unit": UNIT,
         "tasks": TASKS,
         "baseline": BASELINE,
         "reference": REFERENCE,
-        "rows": [_row(row) for row in board.rows],
+        "rows": [_row(row) | ({"front": 1} if id(row) in undominated else {}) for row in board.rows],
     }
     return f"window.archerBoard = {script_json(content)};\n"
 

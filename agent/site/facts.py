@@ -85,6 +85,21 @@ def wins(row: Row, role: Role) -> int:
     return len(outcome_tasks(row, role, "better"))
 
 
+def above(row: Row) -> list[Task]:
+    """Tasks on which its mean is above the gated reference's, by whatever."""
+    return [task for task, found in zip(TASKS, row.versus.get("reference", ()), strict=False) if found and found[1] > 0]
+
+
+def nearest(board: Board) -> Row | None:
+    """Who comes nearest to beating the gated reference on all six: most tasks above it, then least short of it."""
+
+    def short_by(row: Row) -> int:
+        return sum(max(0, -found[1]) for found in row.versus["reference"] if found)
+
+    rivals = [row for row in board.rows if row.whole and "reference" in row.versus]
+    return min(rivals, key=lambda row: (-len(above(row)), short_by(row)), default=None)
+
+
 def _task(board: Board, scored: list[Row], index: int, task: Task) -> TaskFacts:
     holders = [row for row in scored if row.scores[index]]
     best = max(holders, key=lambda row: (row.scores[index] or (0,))[0], default=None)

@@ -11,8 +11,10 @@ from markupsafe import Markup, escape
 
 from agent.site.board import Board
 from agent.site.data import board_script, script_json
-from agent.site.facts import facts, outcome_tasks
+from agent.site.facts import above, facts, nearest, outcome_tasks
 from agent.site.family import Neighbours, Sketch
+from agent.site.front import undominated
+from agent.site.predicted import calibration
 from agent.site.row import UNIT
 from agent.site.text import prose, visible
 from variants.contract import BASELINE, REFERENCE, TASKS
@@ -20,7 +22,7 @@ from variants.contract import BASELINE, REFERENCE, TASKS
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'"
 """Scripts and styles of the site's own files and nothing else: no inline ones, and no connection to anywhere."""
 VIEWS = {"overview": "Overview", "lineage": "Lineage", "front": "Front", "calibration": "Calibration"}
-_ASSETS = ("site.css", "icon.svg", "site.js", "overview.js", "proposal.js")
+_ASSETS = ("site.css", "icon.svg", "site.js", "overview.js", "lineage.js", "front.js", "calibration.js", "proposal.js")
 _VENDORED = ("echarts.min.js", "echarts.LICENSE.txt", "echarts.LICENSE-d3.txt", "echarts.NOTICE.txt")
 
 
@@ -34,10 +36,17 @@ class Shell:
 def board_files(boards: Sequence[Board], shell: Shell) -> Iterator[tuple[str, str]]:
     """Path and text of every page of every board, and of its data; the first board's overview is the index, too."""
     for board in boards:
-        yield f"data/{board.slug}.js", board_script(board)
-        known = facts(board)
+        front = undominated(board)
+        yield f"data/{board.slug}.js", board_script(board, front)
+        common = {"root": "", "shell": shell, "board": board, "boards": boards}
+        own: dict[str, dict[str, Any]] = {
+            "overview": {"facts": facts(board)},
+            "lineage": {},
+            "front": {"front": front, "nearest": nearest(board)},
+            "calibration": {"calibration": calibration(board)},
+        }
         for view in VIEWS:
-            page = _render(f"{view}.html.j2", view=view, root="", shell=shell, board=board, boards=boards, facts=known)
+            page = _render(f"{view}.html.j2", view=view, **common, **own[view])
             yield f"{view}-{board.slug}.html", page
             if view == "overview" and board == boards[0]:
                 yield "index.html", page
@@ -81,6 +90,7 @@ def _environment() -> Environment:
         "POLICY": POLICY,
         "VIEWS": VIEWS,
         "outcome_tasks": outcome_tasks,
+        "above": above,
         "script_json": lambda value: Markup(script_json(value)),
     }
     return made

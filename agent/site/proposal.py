@@ -166,6 +166,7 @@ def _provenance(record: Record, commit: str | None) -> list[tuple[str, str]]:
         "Mechanisms": json.dumps(origin.mechanisms, ensure_ascii=False) if origin.mechanisms else None,
         "Created": record.created,
         "Commit": commit,
+        "Predictions committed": record.predicted,
         "Source (sha256)": proposal.variant.source_hash,
         "Protocol": f"{record.protocol}, hash {record.protocol_hash}",
         "Training seeds": ", ".join(map(str, sorted({run.seed for run in runs}))),

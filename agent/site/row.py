@@ -20,7 +20,8 @@ UNIT = 10_000
 Role = Literal["reference", "baseline", "parent"]
 Span = tuple[int, int, int, int]
 """Mean, low, high, number of seeds."""
-Against = tuple[str, int, int, int, int]
+Outcome = Literal["better", "worse", "indistinguishable", "inert"]
+Against = tuple[Outcome, int, int, int, int]
 """Outcome, difference, low, high, number of seeds."""
 
 

@@ -1,0 +1,97 @@
+"""What the pages of a board count: the head of the overview, the front, the calibration."""
+
+import itertools
+
+import pytest
+
+from agent.site.board import Board
+from agent.site.facts import facts, nearest
+from agent.site.front import undominated
+from agent.site.predicted import calibration
+from agent.site.row import Row, proposal_row, whole
+from evaluator.outcomes import Status
+from tests.agent.site.conftest import record_of, trials_of, variant_of
+from variants.contract import TASKS
+
+
+def row_of(number: int, means: tuple[int, ...], **changes: object) -> Row:
+    scores = tuple((mean, mean, mean, 3) for mean in means)
+    mean = round(sum(means) / 6)
+    known = {"kind": "proposal", "name": f"v{number}", "number": number, "page": f"{number}.html", "status": "SCORED",
+             "scores": scores, "whole": (mean, mean, mean, 3)}  # fmt: skip
+    return Row(**(known | changes))
+
+
+def against(*outcomes: str):
+    return tuple((outcome, 10, -20, 40, 3) for outcome in outcomes)
+
+
+def test_the_head_counts_what_is_beyond_noise():
+    better = against("better", *["indistinguishable"] * 4, "inert")
+    worse = against(*["worse"] * 6)
+    rows = (
+        row_of(1, (5000,) * 6, versus={"reference": better}, cpu=100.0),
+        row_of(2, (4000,) * 6, versus={"reference": worse}, cpu=300.0),
+        row_of(3, (6000,) * 6, versus={"reference": against(*["better"] * 6)}, cpu=200.0),
+        Row(kind="proposal", name="r", number=4, status="REJECTED"),
+    )
+    found = facts(Board("quick", "abc", rows))
+    assert found.statuses == {"SCORED": 3, "REJECTED": 1}
+    assert (found.better, found.compared) == (7, 17), "what cannot differ is no comparison"
+    assert found.by_chance == pytest.approx(0.025 * 17)
+    assert [row.number for row in found.all_six] == [3]
+    assert [row.number for row in found.steps] == [1, 3]
+    assert [row.number for row in found.standouts] == [3, 1]
+    assert (found.spent.cpu, found.spent.each) == (600.0, 150.0)
+    assert found.tasks[0].tally == {"better": 2, "worse": 1}
+    assert found.tasks[0].best.number == 3
+
+
+def test_one_run_each_is_no_comparison():
+    row = row_of(1, (5000,) * 6, versus={"reference": (("indistinguishable", 100, 100, 100, 1),) * 6})
+    assert facts(Board("published", "", (row,))).compared == 0
+
+
+def test_the_front_is_who_nobody_dominates():
+    values = [(a, b, 5 - (a + b) // 2, a * b % 5, 5, 5) for a, b in itertools.product(range(5), repeat=2)]
+    rows = [row_of(n, tuple(100 * x for x in value)) for n, value in enumerate(values)]
+
+    def dominated(row: Row) -> bool:
+        ours = [score[0] for score in row.scores]
+        others = [[score[0] for score in other.scores] for other in rows]
+        return any(all(x >= y for x, y in zip(o, ours, strict=True)) and o != ours for o in others)
+
+    expected = {row.name for row in rows if not dominated(row)}
+    assert 0 < len(expected) < len(rows)
+    assert {row.name for row in undominated(Board("quick", "abc", tuple(rows)))} == expected
+    assert undominated(Board("quick", "abc", ())) == []
+
+
+def test_nearest_is_above_on_most_tasks():
+    near = tuple(("indistinguishable", d, d - 1, d + 1, 3) for d in (10, 10, 10, 10, 10, -500))
+    far = tuple(("indistinguishable", d, d - 1, d + 1, 3) for d in (900, -1, -1, -1, -1, -1))
+    rows = tuple(row_of(n, (5000,) * 6, versus={"reference": found}) for n, found in enumerate((far, near)))
+    assert nearest(Board("quick", "abc", rows)).number == 1
+    assert nearest(Board("quick", "abc", ())) is None
+
+
+def test_calibration_is_that_of_the_records():
+    rows = tuple(
+        proposal_row(record_of(f"delta_net_4layer_a{n}_in_for_loop", accuracy=a)) for n, a in enumerate((0.6, 0.7))
+    )
+    found = calibration(Board("quick", "abc", rows))
+    assert (found.whole.n, found.whole.inside, found.whole.intervals) == (12, 6, 12)
+    assert found.whole.error == pytest.approx((0.06 + 0.16) / 2)
+    assert set(found.tasks) == set(TASKS)
+    assert set(found.proposers) == {"openai, some-model"}
+    rejected = proposal_row(record_of("delta_net_4layer_r_in_for_loop", Status.REJECTED))
+    assert calibration(Board("quick", "abc", (rejected,))) is None
+
+
+def test_the_mean_of_six_needs_all_six():
+    trials = trials_of(variant_of("delta_net_4layer_a_in_for_loop"), 0.5)
+    mean, low, high, n = whole(trials)
+    assert (mean, n) == (5100, 3)
+    assert (low, high) == (4852, 5348), "Student's t with 2 degrees of freedom: 0.01 / sqrt(3) * 4.303"
+    assert whole(trial for trial in trials if trial.task != "Memorize") is None
+    assert whole(trial for trial in trials if trial.seed == 0) == (5000, 5000, 5000, 1)

@@ -1,0 +1,190 @@
+"""The site in a real browser, opened from disk: no error, no network, by mouse and keyboard, narrow and wide."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from agent.site.build import build
+from archive.seeding import create
+from evaluator.outcomes import CheckReport, Finding, Grade, Status
+from tests.agent.site.conftest import PROTOCOL, REPORT, record_of, trials_of
+from tests.agent.site.test_hostile import REPORT as HOSTILE_REPORT
+from tests.agent.site.test_hostile import hostile
+from variants.contract import BASELINE, REFERENCE
+from variants.leaderboard import PUBLISHED
+from variants.seeds import seed_variants
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+         "--disable-sync", "--no-first-run"]  # fmt: skip
+VIEWS = [f"{view}-quick-{PROTOCOL.hash[:8]}.html" for view in ("overview", "lineage", "front", "calibration")]
+SIZES = {"wide": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
+
+if CHROMIUM is None:
+    message = "NO BROWSER: the pages of `archer report` were NOT tested; install one (Debian: apt install chromium)"
+
+    pytest.skip(message, allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Proposals of every status, a hostile one among them, and enough of them for a second page."""
+    folder = tmp_path_factory.mktemp("browser")
+    seeds = {name: seed_variants()[name] for name in (BASELINE, REFERENCE)}
+    trials = [trial for seed in seeds.values() for trial in trials_of(seed, 0.5)]
+    archive = create(folder / "search", seeds, trials, {"published": PUBLISHED.read_text(encoding="utf-8")})
+    leak = Finding(check="causality", status="fail", message="output at 37 moves with input 40", evidence={"cut": 38})
+    report = CheckReport(name="delta_net_4layer_leaky_in_for_loop", verdict="fail", sandbox_grade=Grade.A, seconds=1.0,
+                         findings=(leak,))  # fmt: skip
+    first = "delta_net_4layer_first_in_for_loop"
+    archive.tell(record_of(first, accuracy=0.4), REPORT)
+    archive.tell(record_of("delta_net_4layer_second_in_for_loop", accuracy=0.7, parent=first), REPORT)
+    archive.tell(hostile(Status.SCORED), HOSTILE_REPORT)
+    archive.tell(record_of("delta_net_4layer_leaky_in_for_loop", Status.REJECTED, check=report, reason="leaks"), REPORT)
+    for number, status in enumerate((Status.DUPLICATE, Status.FAILED, Status.PRUNED, Status.INTERRUPTED)):
+        archive.tell(record_of(f"delta_net_4layer_s{number}_in_for_loop", status, reason="why"), REPORT)
+    for number in range(45):
+        archive.tell(record_of(f"delta_net_4layer_n{number}_in_for_loop", Status.FAILED, reason="crash"), REPORT)
+    build(archive, folder / "site", lambda done, total: None)
+    return folder / "site"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(params=["wide-light", "wide-dark", "phone-light", "phone-dark"])
+def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page that fails its test for any error, dialog or request that leaves the site's folder."""
+    size, scheme = getattr(request, "param", "wide-light").split("-")
+    context = browser.new_context(viewport=SIZES[size], color_scheme=scheme)
+    opened, trouble = context.new_page(), []
+    opened.on("console", lambda said: trouble.append(said.text) if said.type in ("error", "warning") else None)
+    opened.on("pageerror", lambda error: trouble.append(str(error)))
+    opened.on("dialog", lambda dialog: (trouble.append(dialog.message), dialog.dismiss()))
+    opened.on("request", lambda asked: None if asked.url.startswith("file:") else trouble.append(asked.url))
+    yield opened
+    context.close()
+    assert trouble == []
+
+
+def drawn(page: Page) -> int:
+    """Number of figures with something drawn on them, in more than one colour."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll('.chart canvas')].filter((canvas) => {
+            const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+            const seen = new Set();
+            for (let at = 0; at < data.length; at += 4) {
+                if (data[at + 3]) seen.add(data[at] << 16 | data[at + 1] << 8 | data[at + 2]);
+            }
+            return seen.size > 3;
+        }).length"""
+    )
+
+
+def test_every_page_at_both_widths_in_both_schemes(page: Page, site: Path):
+    for name in [*VIEWS, "overview-published.html", *(f"proposals/{n:04d}.html" for n in (1, 2, 3, 4))]:
+        page.goto(f"file://{site}/{name}")
+        expect(page.locator("h1")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than the screen"
+        figures = page.locator(".chart")
+        assert drawn(page) == figures.count(), name
+        for figure in figures.all():
+            assert len(figure.get_attribute("aria-label")) > 20
+        assert contrast(page) >= 4.5
+
+
+def contrast(page: Page) -> float:
+    """Least contrast (WCAG 2) of a text colour of the page's palette with the ground."""
+    return page.evaluate(
+        """() => {
+            const probe = document.body.appendChild(document.createElement('i'));
+            const light = (name) => {
+                probe.style.color = `var(--${name})`;
+                const [r, g, b] = getComputedStyle(probe).color.match(/\\d+/g).map((x) => x / 255)
+                    .map((x) => (x <= 0.03928 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4));
+                return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+            };
+            const ratio = (a, b) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+            const texts = ['ink', 'soft', 'link', 'better', 'worse', 'inert', 'mark', 'ok', 'bad', 'warn', 'comment'];
+            return Math.min(...texts.flatMap((name) => ['ground', 'card'].map((on) => ratio(light(name), light(on)))));
+        }"""
+    )
+
+
+def names(page: Page) -> list[str]:
+    return [text.replace("\\n", "") for text in page.locator("#board tbody .idea > :first-child").all_inner_texts()]
+
+
+@pytest.mark.parametrize("page", ["wide-light"], indirect=True)
+def test_sort_filter_page_and_follow(page: Page, site: Path):
+    page.goto(f"file://{site}/index.html")
+    assert names(page)[0] == "second", "the best mean first"
+    page.get_by_role("button", name="Compress").click()
+    expect(page.locator("th[aria-sort]")).to_have_text("Compress ↓")
+    page.get_by_role("button", name="Compress").click()
+    expect(page.locator("th[aria-sort]")).to_have_attribute("aria-sort", "ascending")
+    assert names(page)[0] == "first"
+    expect(page.get_by_role("status")).to_have_text("55 of 55 variants")
+    page.get_by_role("button", name="Next").click()
+    assert len(names(page)) == 5
+    page.get_by_label("Status").first.select_option("REJECTED")
+    assert names(page) == ["leaky"]
+    page.get_by_role("button", name="Reset").click()
+    page.get_by_label("Show").select_option("any")
+    assert set(names(page)) == {"second"}
+    page.get_by_label("Compare with").select_option("parent")
+    page.reload()
+    expect(page.get_by_label("Show")).to_have_value("any")
+    page.get_by_role("button", name="Reset").click()
+    page.get_by_label("Search").fill("second")
+    page.get_by_role("link", name="second", exact=True).last.click()
+    expect(page.locator("h1")).to_contain_text("The idea of second")
+    label = page.locator("#intervals").get_attribute("aria-label")
+    assert "Memorize: predicted 0.550 measured 0.710." in label
+    assert (
+        page.locator("[data-curve]").first.get_attribute("aria-label").startswith("Training loss on Compress, 3 runs")
+    )
+    page.get_by_role("link", name="first", exact=True).click()
+    expect(page.locator("h1")).to_contain_text("The idea of first")
+
+
+@pytest.mark.parametrize("page", ["wide-light"], indirect=True)
+def test_by_keyboard_alone(page: Page, site: Path):
+    page.goto(f"file://{site}/index.html")
+    page.keyboard.press("Tab")
+    expect(page.locator(":focus")).to_have_text("Skip to content")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Memorize").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(":focus")).to_have_text("Memorize ↓")
+    page.keyboard.press("Enter")
+    expect(page.locator(":focus")).to_have_text("Memorize ↑")
+    page.goto(f"file://{site}/{VIEWS[1]}")
+    page.locator("#outline-tree summary").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#outline-tree > li > details").first).not_to_have_attribute("open", "")
+    page.keyboard.press("Space")
+    page.get_by_label("first, 1 children").press("Enter")
+    page.get_by_role("link", name="second", exact=True).press("Enter")
+    expect(page.locator("h1")).to_contain_text("The idea of second")
+
+
+@pytest.mark.parametrize("page", ["wide-light"], indirect=True)
+def test_a_hostile_record_runs_nothing(page: Page, site: Path):
+    page.goto(f"file://{site}/proposals/0003.html")
+    for details in page.locator("details").all():
+        details.evaluate("(found) => { found.open = true; }")
+    expect(page.locator("h1")).to_contain_text("</script></title></textarea><script>alert(1)</script>")
+    assert page.locator("img, iframe, style, main script:not([type='application/json'])").count() == 0
+    page.goto(f"file://{site}/index.html")
+    page.get_by_label("Search").fill("hostile")
+    expect(page.locator("#board")).to_contain_text("<img src=x onerror=alert(1)>")
+    assert page.locator("#board img, #board script").count() == 0
