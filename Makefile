@@ -24,7 +24,7 @@ test: $(READY)-dev browser
 
 # The pages of `archer report` are tested in Chromium: installed where we may, skipped by the tests where there is none.
 browser:
-	@if command -v chromium chromium-browser google-chrome >/dev/null; then :; \
+	@if command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "==> installing Chromium, to test the pages of archer report in"; \
 		(apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium) >/dev/null 2>&1 \
