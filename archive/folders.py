@@ -7,15 +7,16 @@ from pydantic import ValidationError
 
 from archive.errors import ArchiveError
 from archive.files import first_problem, read_json, read_lines, read_text, write_json, write_lines, write_text
-from archive.record import Exchange, Record
+from archive.record import Exchange, Origin, Record
 from evaluator.outcomes import Trial
 
 PROPOSALS = "proposals"
 VARIANTS = "variants"
+ORIGIN = "merged.json"
 _RESULT = ("status", "reason", "scorecard", "verdicts", "cost")
 
 
-def write_record(root: Path, record: Record, report: str) -> list[str]:
+def write_record(root: Path, record: Record, report: str, origin: Origin | None = None) -> list[str]:
     """Write the record's folder and its variant's file; returns their paths relative to `root`. Raises OSError.
 
     The folder appears whole, by a rename, or not at all.
@@ -26,6 +27,8 @@ def write_record(root: Path, record: Record, report: str) -> list[str]:
     try:
         draft.mkdir(parents=True)
         _write_parts(draft, record, report)
+        if origin is not None:
+            write_json(draft / ORIGIN, origin.model_dump(mode="json"))
         write_text(source, record.proposal.variant.source)
         draft.rename(folder)
     except BaseException:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from git import Repo
@@ -75,6 +76,24 @@ class GitFolder:
         log = self._git("log", "--format=%H %ct", *tips).splitlines() if tips else []
         return {line.split()[0]: int(line.split()[1]) for line in log}
 
+    def merge_branch(self, repository: Path, branch: str) -> None:
+        """Bring what another repository has on a branch into ours of that name; files that both have stay."""
+        coming = "refs/archer/merging"
+        fetch = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
+        self._git(*fetch, str(repository), f"+refs/heads/{branch}:{coming}")
+        theirs, ours = self._git("rev-parse", coming), next(iter(self.tips(branch)), "")
+        self._git("update-ref", "-d", coming)
+        if ours and theirs not in self._git("rev-list", ours).split():
+            here, there = (
+                {e.split("\t", 1)[1]: e for e in self._git("ls-tree", tip).splitlines()} for tip in (ours, theirs)
+            )
+            tree = self._git("mktree", text="\n".join((there | here).values()) + "\n")
+            parents = ("-p", ours, "-p", theirs)
+            theirs = self._git(*self._identity(), "commit-tree", tree, *parents, "-m", f"Merge {branch}")
+        elif ours:
+            theirs = ours
+        self._git("update-ref", f"refs/heads/{branch}", theirs)
+
     def content(self, commit: str, path: str) -> str:
         """A file as it was at a commit."""
         return self._git("show", f"{commit}:{path}")
@@ -90,6 +109,18 @@ class GitFolder:
             with contextlib.suppress(ArchiveError):
                 self._git("checkout", "--quiet", "--", path)
 
+    def problems(self) -> Iterator[str]:
+        """A history that is cut off, objects that are missing or damaged, and links among the files, a line each."""
+        if (self.folder / "shallow").exists():
+            yield "the history is cut off (a shallow clone); `git fetch --unshallow` completes it"
+        try:
+            self._git("fsck", "--no-dangling", "--no-progress")
+        except ArchiveError as error:
+            yield str(error)
+        for entry in self._git("ls-files", "--stage", "-z").split("\0"):
+            if entry.startswith(("120000", "160000")):
+                yield f"{entry.partition(chr(9))[2]} is a link; an archive holds plain files"
+
     def dirty_paths(self) -> list[str]:
         """Paths that differ from the last commit or are unknown to it, relative to the work tree."""
         status = self._git("status", "--porcelain", "-z", "--untracked-files=all", "--no-renames")
@@ -101,14 +132,8 @@ class GitFolder:
 
     def last_commits_in(self, folder: str) -> dict[str, str]:
         """Hash of the newest commit that touched it, for every entry of `folder`, by its name; one run of git."""
-        found: dict[str, str] = {}
         log = self._git("log", "--format=%x00%H", "--name-only", "--no-renames", "--", folder) if self._born() else ""
-        for commit in log.split("\0")[1:]:
-            digest, *paths = commit.split("\n")
-            for path in paths:
-                if path.startswith(f"{folder}/"):
-                    found.setdefault(path.split("/")[1], digest)
-        return found
+        return newest_commits(log, folder)
 
     def _born(self) -> bool:
         return self._repo.head.is_valid()
@@ -137,6 +162,17 @@ class GitFolder:
                 return str(self._repo.git.execute(command, istream=stream, strip_newline_in_stdout=True))
         except GitCommandError as error:
             raise ArchiveError(f"git {arguments[0]} failed in {self._repo.working_dir}: {_words(error)}") from error
+
+
+def newest_commits(log: str, folder: str) -> dict[str, str]:
+    """First commit that names it, for each entry of `folder`, in `git log --format=%x00%H --name-only`."""
+    found: dict[str, str] = {}
+    for commit in log.split("\0")[1:]:
+        digest, *paths = commit.split("\n")
+        for path in paths:
+            if path.startswith(f"{folder}/"):
+                found.setdefault(path.split("/")[1], digest)
+    return found
 
 
 def _words(error: GitCommandError) -> str:

@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+from pydantic import ValidationError
+
 from archive.errors import ArchiveError
 from archive.git import GitFolder
-from archive.record import Prediction, Proposal, Record
+from archive.record import Origin, Prediction, Proposal, Record
 from evaluator.outcomes import Value
 from variants.contract import Task, VariantName
 
@@ -48,14 +50,18 @@ def commit_predictions(git: GitFolder, committed: Committed) -> str:
     return git.commit_aside(BRANCH, f"{committed.variant}.json", text, message)
 
 
-def prediction_problems(git: GitFolder, record: Record, history: Mapping[str, int]) -> Iterator[str]:
+def prediction_problems(
+    git: GitFolder, record: Record, history: Mapping[str, int], origin: Origin | None = None
+) -> Iterator[str]:
     """What contradicts that the record's predictions stood before its first trial. `history`: that of the branch.
 
-    A record of before predictions were committed has nothing to contradict.
+    A record of before predictions were committed has nothing to contradict. A merged record's were committed under the
+    names of its `origin`.
     """
     if record.predicted is None:
         return
-    name = record.proposal.variant.name
+    before = {here: there for there, here in origin.renamed.items()} if origin else {}
+    name = before.get(record.proposal.variant.name, record.proposal.variant.name)
     if record.predicted not in history:
         yield f"its predictions' commit {record.predicted[:12]} is not on the branch {BRANCH}; fetch that branch"
         return
@@ -64,9 +70,29 @@ def prediction_problems(git: GitFolder, record: Record, history: Mapping[str, in
     except ArchiveError:
         yield f"its predictions' commit {record.predicted[:12]} holds no {name}.json"
         return
-    if text != Committed.of(record.proposal, record.protocol, record.protocol_hash).model_dump_json(indent=2):
+    if not _same(text, Committed.of(record.proposal, record.protocol, record.protocol_hash), before):
         yield f"its predictions are not those of commit {record.predicted[:12]}"
     own = [trial.wall_seconds for trial in record.trials if trial.inherited_from is None]
     began = datetime.fromisoformat(record.created).timestamp() - max(own, default=0.0)
     if history[record.predicted] > began + CLOCK_SECONDS:
         yield f"its predictions' commit {record.predicted[:12]} is later than its first trial"
+
+
+def _same(text: str, expected: Committed, before: Mapping[str, str]) -> bool:
+    """Whether `expected` is what was committed; where names changed since, reasons may name them anew."""
+    if not before:
+        return text == expected.model_dump_json(indent=2)
+    names = {
+        "variant": before.get(expected.variant, expected.variant),
+        "parent": before.get(expected.parent, expected.parent),
+    }
+    try:
+        committed = Committed.model_validate_json(text)
+    except ValidationError:
+        return False
+    return _without_reasons(committed) == _without_reasons(expected.model_copy(update=names))
+
+
+def _without_reasons(committed: Committed) -> Committed:
+    bare = {task: found.model_copy(update={"why": ""}) for task, found in committed.predictions.items()}
+    return committed.model_copy(update={"predictions": bare})

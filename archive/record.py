@@ -54,6 +54,15 @@ class Cost(Value):
     usd: float | None = None
 
 
+class Origin(Value):
+    """Where a merged proposal comes from: its folder's name there, and the commit that held it."""
+
+    id: str
+    commit: str
+    renamed: dict[str, str] = Field(default_factory=dict)
+    """Variants whose names were taken here: name there -> name here. Exchanges keep the names of there."""
+
+
 class Exchange(Value):
     """One attempt at a reply: the prompt as sent and the reply as received; never a key."""
 

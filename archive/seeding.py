@@ -9,13 +9,15 @@ from archive.files import read_lines, write_json, write_lines, write_text
 from archive.folders import VARIANTS
 from archive.git import GitFolder
 from archive.leaderboards import LEADERBOARDS, write_leaderboard
-from archive.store import FORMAT, MARKER, TRIALS, Archive
+from archive.reader import FORMAT, MARKER, TRIALS
+from archive.store import Archive
 from evaluator.outcomes import Trial
 from variants.contract import Variant
 from variants.leaderboard import PUBLISHED
 from variants.seeds import seed_variants
 
 SHIPPED = ("smoke", "quick")
+ATTRIBUTES = ".gitattributes"
 _README = """# An archer archive
 
 One architecture search. `proposals/` holds a folder for each proposal, with its report, checks, trials and scores;
@@ -60,6 +62,7 @@ def _write(
 ) -> list[str]:
     write_json(root / MARKER, {"format": FORMAT})
     write_text(root / "README.md", _README)
+    write_text(root / ATTRIBUTES, "* -text\n")  # a clone has the very bytes that were hashed, whatever git's settings
     for name, variant in seeds.items():
         write_text(root / VARIANTS / f"{name}.py", variant.source)
     for name, text in leaderboards.items():
@@ -71,4 +74,6 @@ def _write(
         for name, own in by_variant.items():
             write_lines(root / TRIALS / protocol / f"{name}.jsonl", own)
         write_leaderboard(root, protocol, by_variant)
-    return [path for path in (MARKER, "README.md", VARIANTS, LEADERBOARDS, TRIALS) if (root / path).exists()]
+    return [
+        path for path in (MARKER, "README.md", ATTRIBUTES, VARIANTS, LEADERBOARDS, TRIALS) if (root / path).exists()
+    ]

@@ -1,63 +1,95 @@
 """Integrity of an archive: what is wrong, one line a problem; nothing is changed."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 
 from archive.errors import ArchiveError
-from archive.files import read_lines
+from archive.files import read_lines, read_text
 from archive.folders import PROPOSALS, VARIANTS
 from archive.leaderboards import LEADERBOARDS, leaderboard_csv, scorecards
+from archive.reader import TRIALS, Reader
 from archive.record import Record
-from archive.store import TRIALS, Archive
+from archive.store import Archive
 from evaluator.outcomes import Status, Trial
 from evaluator.statistics import scorecard
+from variants.contract import Variant
+
+_PROTOCOL = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+"""A protocol's name is part of a path."""
 
 
 def problems(archive: Archive) -> Iterator[str]:
-    """Every contradiction in the archive, in words; with none, every row can be traced to its trials."""
-    sound = True
-    for identity in archive.ids():
-        try:
-            yield from _record_problems(archive.record(identity))
-        except ArchiveError as error:
-            sound = False
-            yield str(error)
-    for path in sorted((archive.root / TRIALS).glob("*/*.jsonl")):
-        try:
-            yield from _trial_problems(archive, str(path.relative_to(archive.root)), read_lines(path, Trial))
-        except ArchiveError as error:
-            sound = False
-            yield str(error)
-    if sound:
-        yield from archive.prediction_problems()
-        yield from _leaderboard_problems(archive)
+    """Every contradiction in the archive, in words; with none, every row can be traced to its trials.
+
+    A clone without problems is as complete as what it was cloned from.
+    """
+    found = list(content_problems(archive))
+    yield from found or (*archive.prediction_problems(), *_leaderboard_problems(archive))
+    yield from archive.git_problems()
     yield from (
         f"{path} differs from the last commit; commit it or `git checkout` it" for path in archive.dirty_paths()
     )
 
 
-def _record_problems(record: Record) -> Iterator[str]:
+def content_problems(reader: Reader) -> Iterator[str]:
+    """The same of records, variants and trials alone."""
+    try:
+        variants = reader.variants()
+    except ArchiveError as error:
+        yield str(error)
+        return
+    numbers: dict[int, str] = {}
+    for identity in reader.ids():
+        try:
+            record = reader.record(identity)
+            yield from _record_problems(reader, record, variants)
+            reader.report(record)
+        except ArchiveError as error:
+            yield str(error)
+            continue
+        if (other := numbers.setdefault(record.number, identity)) != identity:
+            yield f"{PROPOSALS}/: {other} and {identity} have the same number"
+    for path in sorted((reader.root / TRIALS).glob("*/*.jsonl")):
+        try:
+            where = str(path.relative_to(reader.root))
+            yield from _trial_problems(where, path.parent.name, path.stem, read_lines(path, Trial), variants)
+        except ArchiveError as error:
+            yield str(error)
+
+
+def _record_problems(reader: Reader, record: Record, variants: Mapping[str, Variant]) -> Iterator[str]:
     where = f"{PROPOSALS}/{record.id}"
+    if not _PROTOCOL.fullmatch(record.protocol):
+        yield f"{where}: {record.protocol!r} is no name of a protocol"
+    if record.proposal.parent not in variants:
+        yield f"{where}: no code of its parent {record.proposal.parent} in {VARIANTS}/"
     if (record.status is Status.SCORED) != (record.scorecard is not None):
         yield f"{where}: status {record.status} and {'a' if record.scorecard else 'no'} scorecard contradict each other"
     for trial in record.trials:
         if trial.source_hash != record.proposal.variant.source_hash:
             yield f"{where}: a trial on {trial.task} ran other code than the proposal's"
-    if record.scorecard is not None and scorecard(record.trials) != record.scorecard:
+        if (trial.variant, trial.protocol) != (record.proposal.variant.name, record.protocol):
+            yield f"{where}: a trial on {trial.task} is of {trial.variant} under {trial.protocol}"
+    if record.scorecard is not None and (not record.trials or scorecard(record.trials) != record.scorecard):
         yield f"{where}: the scorecard is not what its trials give"
+    reader.origin(record.id)
 
 
-def _trial_problems(archive: Archive, where: str, trials: tuple[Trial, ...]) -> Iterator[str]:
+def _trial_problems(
+    where: str, protocol: str, name: str, trials: tuple[Trial, ...], variants: Mapping[str, Variant]
+) -> Iterator[str]:
     for trial in trials:
-        code = archive.root / VARIANTS / f"{trial.variant}.py"
-        if not code.exists():
-            yield f"{where}: no code of {trial.variant} in {VARIANTS}/"
-        elif archive.variants()[trial.variant].source_hash != trial.source_hash:
-            yield f"{where}: {trial.task}, seed {trial.seed} ran other code than {VARIANTS}/{trial.variant}.py"
+        if (trial.variant, trial.protocol) != (name, protocol):
+            yield f"{where}: {trial.task}, seed {trial.seed} is of {trial.variant} under {trial.protocol}"
+        elif name not in variants:
+            yield f"{where}: no code of {name} in {VARIANTS}/"
+        elif variants[name].source_hash != trial.source_hash:
+            yield f"{where}: {trial.task}, seed {trial.seed} ran other code than {VARIANTS}/{name}.py"
 
 
 def _leaderboard_problems(archive: Archive) -> Iterator[str]:
     for protocol in archive.protocols():
         path = archive.root / LEADERBOARDS / f"{protocol}.csv"
         expected = leaderboard_csv(scorecards(protocol, archive.trials(protocol)))
-        if not path.exists() or path.read_text(encoding="utf-8") != expected:
+        if not path.exists() or read_text(path) != expected:
             yield f"{LEADERBOARDS}/{protocol}.csv is not what its trials give; run `archer verify --rebuild`"

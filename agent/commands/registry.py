@@ -6,7 +6,7 @@ Command = Callable[..., int | None]
 
 COMMANDS = (
     "init", "propose", "check", "evaluate", "calibration", "leaderboard", "list", "show", "diff", "replay", "report",
-    "import-csv", "verify", "doctor",
+    "import-csv", "verify", "merge", "doctor",
 )  # fmt: skip
 
 
@@ -40,6 +40,8 @@ def find(name: str) -> Command:  # noqa: C901 - a table, of which each line is t
             from agent.commands.import_csv import import_csv as command
         case "verify":
             from agent.commands.verify import verify as command
+        case "merge":
+            from agent.commands.merge import merge_ as command
         case "doctor":
             from agent.commands.doctor import doctor as command
         case _:

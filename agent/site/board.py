@@ -11,7 +11,8 @@ import pandas as pd
 from agent.site.row import Role, Row, seed_row, verdicts_of
 from agent.site.text import visible
 from archive.leaderboards import LEADERBOARDS
-from archive.store import TRIALS, Archive
+from archive.reader import TRIALS
+from archive.store import Archive
 from evaluator.outcomes import Comparison, Score, Trial, Verdict
 from evaluator.protocol import PROTOCOLS
 from evaluator.statistics import scorecard

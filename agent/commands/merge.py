@@ -1,0 +1,62 @@
+"""`archer merge`: bring another archive's proposals into this one."""
+
+from typing import Annotated
+
+import typer
+from rich.status import Status as Spinner
+
+from agent.catalogue import Genome
+from agent.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
+from agent.progress import Heartbeat
+from agent.subject import existing_archive
+from agent.view import protocol_text
+from archive.merge import Merged, merge
+from archive.record import Record
+
+
+def merge_(
+    other: Annotated[str, typer.Argument(metavar="OTHER", help="An archive's folder, or the git URL of one.")],
+    archive: ArchiveOption = DEFAULT_ARCHIVE,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Bring proposals, trials and failed asks of another archive into this one: none lost, none doubled.
+
+    What is committed there counts. A proposal that is here already, by content, is left alone; the others get the next
+    numbers, and new names where theirs are taken. Scores are believed; `archer replay ID --evaluate` tests one.
+    Example: archer merge ../colleague/archer-archive
+    """
+    speech = Speech(as_json, quiet)
+    found = existing_archive(archive)
+    with (
+        Spinner("fetching and checking all of it", console=speech.progress) as spinner,
+        Heartbeat(speech.progress, lambda: [str(spinner.status)]),
+    ):
+        done = merge(found, other, _accept, lambda n, of: spinner.update(f"{n} of {of} proposals are in"))
+    if as_json:
+        added = [{"id": here, "from": there} for here, there in done.added]
+        facts = {key: value for key, value in vars(done).items() if key != "added"}
+        speech.answer({"archive": str(found.root), "other": other, "added": added} | facts)
+        return
+    for line in _lines(done):
+        speech.out.print(line, markup=False)
+
+
+def _accept(record: Record) -> None:
+    """Refuse a genome that a later search would stumble over. Raises ValueError."""
+    if record.proposal.provenance.mechanisms:
+        Genome.model_validate(record.proposal.provenance.mechanisms)
+
+
+def _lines(done: Merged) -> list[str]:
+    lines = [f"{there} is {here}" for here, there in done.added]
+    lines += [f"its variant {old} is called {new} here" for old, new in done.renamed.items()]
+    for name, hashes in done.apart.items():
+        versions = ", ".join(protocol_text(name, version) for version in hashes)
+        lines.append(f"kept apart, on no leaderboard of today's {name}: {versions}")
+    if done.conflicts:
+        lines.append(f"{done.conflicts} trials had another result there; this archive's are kept")
+    if done.ignored:
+        lines.append(f"{done.ignored} files that no archive has were left out")
+    count = f"{len(done.added)} proposals and {done.trials} trials are new, {done.known} proposals were here already"
+    return [*lines, count]

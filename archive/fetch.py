@@ -1,0 +1,141 @@
+"""Another archive's content, taken from its git repository as data: nothing in it is run, followed or trusted."""
+
+import contextlib
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from archive.errors import ArchiveError
+from archive.git import newest_commits
+from archive.predictions import BRANCH
+from archive.reader import Reader
+
+MAX_FILE, MAX_TOTAL, MAX_FILES = 64 << 20, 8 << 30, 2_000_000
+"""Bytes of one file, bytes and number of all. An honest archive of 10,000 proposals has 0.7 GiB in 70,000 files."""
+_NAME, _STEM = "[a-z][a-z0-9_]{0,119}", "[a-z][a-z0-9_-]{0,39}"
+_WANTED = re.compile(
+    rf"archive\.json|variants/{_NAME}\.py|trials/{_STEM}/{_NAME}\.jsonl|leaderboards/{_STEM}\.csv|asks/[0-9TZ.+-]+\.jsonl"
+    rf"|proposals/[0-9]{{4,9}}-{_NAME}/(report\.md|(proposal|scorecard|check|merged)\.json|(trials|exchange)\.jsonl)"
+)
+_LINKS = ("120000", "160000")
+_SAFE = (
+    *("-c", "protocol.ext.allow=never", "-c", "transfer.fsckObjects=true", "-c", "core.hooksPath=/dev/null"),
+    *("-c", "submodule.recurse=false", "-c", "core.fsmonitor=false", "-c", "gc.auto=0"),
+)
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Files of another archive, copied into a folder that is gone afterwards."""
+
+    content: Reader
+    commits: dict[str, str]
+    """Newest commit of each proposal, by folder name."""
+    repository: Path
+    """A bare clone of it."""
+    head: str
+    ignored: int
+    """Files of kinds that no archive has; they were left out."""
+
+
+@contextmanager
+def fetched(other: str) -> Iterator[Fetched]:
+    """The last commit of the archive at a path or git URL. Raises ArchiveError for what is no archive or is hostile."""
+    with TemporaryDirectory(prefix="archer-merge-") as folder:
+        repository, files = Path(folder, "other.git"), Path(folder, "files")
+        source = str(Path(other).resolve()) if Path(other).exists() else other
+        _git(
+            None, "clone", "--quiet", "--bare", "--no-local", "--no-tags", "--template=", "--", source, str(repository)
+        )
+        head = _git(repository, "rev-parse", "--verify", "--quiet", "HEAD^{commit}").decode().strip()
+        with contextlib.suppress(ArchiveError):  # a clone that archer never opened has the branch only as origin's
+            _git(
+                repository, "fetch", "--quiet", "--no-tags", source, f"refs/remotes/origin/{BRANCH}:refs/heads/{BRANCH}"
+            )
+        wanted, ignored = _tree(repository, other)
+        _copy(repository, wanted, files)
+        if "archive.json" not in wanted:
+            raise ArchiveError(f"{other} is a git repository, but no archive: it has no archive.json")
+        log = _git(repository, "log", "--format=%x00%H", "--name-only", "--no-renames", "HEAD", "--", "proposals")
+        commits = newest_commits(log.decode(errors="replace"), "proposals")
+        yield Fetched(Reader(files), commits, repository, head, ignored)
+
+
+def _tree(repository: Path, other: str) -> tuple[dict[str, str], int]:
+    """Object of each file that an archive has, by path; and how many others there are."""
+    wanted, ignored, total = {}, 0, 0
+    for count, entry in enumerate(_entries(repository)):
+        meta, _, path = entry.partition("\t")
+        mode, _, digest, size = meta.split()
+        if mode in _LINKS:
+            raise ArchiveError(f"{other} holds a link ({path}); an archive holds plain files, so nothing was merged")
+        if not _WANTED.fullmatch(path):
+            ignored += path not in ("README.md", ".gitattributes")
+            continue
+        total += int(size)
+        if int(size) > MAX_FILE or total > MAX_TOTAL or count > MAX_FILES:
+            raise ArchiveError(
+                f"{other}: {path} is {size} bytes, {total} with those before it; more than {MAX_FILE} a file or "
+                f"{MAX_TOTAL} in all is no archive, so nothing was merged"
+            )
+        wanted[path] = digest
+    return wanted, ignored
+
+
+def _entries(repository: Path) -> Iterator[str]:
+    """Lines of `git ls-tree`, without holding all of them: a tree of trees can name more files than there are bytes."""
+    listing = ["git", *_SAFE, "-C", str(repository), "ls-tree", "-r", "-z", "-l", "--full-tree", "HEAD"]
+    with subprocess.Popen(listing, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=_environment()) as running:
+        assert running.stdout is not None
+        rest, count = b"", 0
+        try:
+            while block := running.stdout.read(1 << 16):
+                *lines, rest = (rest + block).split(b"\0")
+                count += len(lines)
+                if count > MAX_FILES or len(rest) > 1 << 16:
+                    raise ArchiveError(f"more than {MAX_FILES} files are no archive, so nothing was merged")
+                yield from (line.decode(errors="replace") for line in lines)
+        finally:
+            running.kill()
+
+
+def _copy(repository: Path, wanted: dict[str, str], root: Path) -> None:
+    """Write each object to its path; the paths were matched before, so none leads out of `root`."""
+    reading = ["git", *_SAFE, "-C", str(repository), "cat-file", "--batch"]
+    root.mkdir()
+    with subprocess.Popen(reading, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment()) as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        for path, digest in wanted.items():
+            running.stdin.write(f"{digest}\n".encode())
+            running.stdin.flush()
+            size = int(running.stdout.readline().split()[-1])
+            content = running.stdout.read(size + 1)[:size]
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_bytes(content)
+        running.stdin.close()
+
+
+def _git(repository: Path | None, *arguments: str) -> bytes:
+    """Run git with a bound on what it writes to disk, asking nobody for a password."""
+    where = () if repository is None else ("-C", str(repository))
+    bounded = f'ulimit -f {MAX_TOTAL // 512} 2>/dev/null; exec git "$@"'
+    command = ["sh", "-c", bounded, "git", *_SAFE, *where, *arguments]
+    done = subprocess.run(command, capture_output=True, env=_environment(), stdin=subprocess.DEVNULL, check=False)
+    if done.returncode != 0:
+        words = " ".join(done.stderr.decode(errors="replace").split())[-300:]
+        if arguments[0] == "clone":
+            raise ArchiveError(f"nothing to merge at {arguments[-2]}: {words}; give an archive's folder or git URL")
+        raise ArchiveError(f"git {arguments[0]} failed: {words or 'it has no commit'}")
+    return done.stdout
+
+
+def _environment() -> dict[str, str]:
+    """The user's, for keys and proxies, without what redirects git, and with no question asked."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_") or key.startswith("GIT_SSH")}
+    return kept | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}

@@ -1,0 +1,27 @@
+"""Commit messages of an archive: a subject, a body, and trailers that scripts can read."""
+
+from archive.record import Origin, Record
+
+
+def message(record: Record, origin: Origin | None = None) -> str:
+    """Subject, title, reason, and trailers, each on one line whatever a proposer or a variant wrote."""
+    proposal = record.proposal
+    parts = [f"{record.id}: {record.status}", proposal.title]
+    if record.reason:
+        parts.append(record.reason)
+    trailers = {
+        "Parent": proposal.parent,
+        "Status": record.status,
+        "Protocol": f"{record.protocol} {record.protocol_hash}",
+        "Proposer": proposal.provenance.proposer,
+    }
+    if record.predicted is not None:
+        trailers["Predicted"] = record.predicted
+    if origin is not None:
+        trailers["Merged-From"] = f"{origin.id} {origin.commit}"
+    return "\n\n".join([*map(_line, parts), "\n".join(f"{key}: {_line(value)}" for key, value in trailers.items())])
+
+
+def _line(text: str) -> str:
+    """Text of a proposer or a variant on one line, so that it can neither end a message nor forge a trailer."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())

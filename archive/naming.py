@@ -1,0 +1,45 @@
+"""Names of variants when a record moves to an archive where some of them are taken: every link follows."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from archive.record import Record
+
+_LINKS = ("name", "parent", "against", "variant", "inherited_from", "duplicate_of", "parents")
+_TEXTS = ("title", "insights", "motivation", "mathematics", "differences", "next_steps", "why", "reason", "message")
+_VERBATIM = ("source", "exchanges", "mechanisms", "evidence", "usage", "versions")
+"""What was sent, received or computed stays as it was."""
+
+
+def renamed_record(record: Record, names: Mapping[str, str]) -> Record:
+    """The record with every link and every mention of a variant under its new name."""
+    return record if not names else Record.model_validate(_renamed(record.model_dump(mode="json"), "", names))
+
+
+def renamed_text(text: str, names: Mapping[str, str]) -> str:
+    """Text with full names, and ideas between backticks, under their new names."""
+    if not names:
+        return text
+    ideas = {f"`{_idea(old)}`": f"`{_idea(new)}`" for old, new in names.items()}
+    full = {old: new for old, new in names.items() if "_" in old}
+    words = "|".join(re.escape(old) for old in sorted(full, key=len, reverse=True))
+    pattern = "|".join([*map(re.escape, ideas), *([rf"(?<![A-Za-z0-9_])(?:{words})(?![A-Za-z0-9_])"] if words else [])])
+    known = ideas | full
+    return re.sub(pattern, lambda found: known[found.group()], text)
+
+
+def _renamed(value: Any, key: str, names: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {k: v if k in _VERBATIM else _renamed(v, k, names) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_renamed(item, key, names) for item in value]
+    if not isinstance(value, str):
+        return value
+    if key in _LINKS:
+        return names.get(value, value)
+    return renamed_text(value, names) if key in _TEXTS else value
+
+
+def _idea(name: str) -> str:
+    return name.removeprefix("delta_net_4layer_").removesuffix("_in_for_loop")

@@ -1,0 +1,129 @@
+"""Reading an archive's folder: records, variants, trials. Needs no git and writes nothing."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from archive.errors import ArchiveError
+from archive.files import first_problem, read_bytes, read_json, read_lines, read_text
+from archive.folders import ORIGIN, PROPOSALS, VARIANTS, read_record
+from archive.leaderboards import LEADERBOARDS
+from archive.outline import Outline, read_outline
+from archive.record import Origin, Record
+from evaluator.outcomes import Status, Trial
+from evaluator.protocol import PROTOCOLS
+from variants.contract import Variant
+
+MARKER = "archive.json"
+TRIALS = "trials"
+ASKS = "asks"
+FORMAT = 1
+MAX_NAME = 120
+_ID = re.compile(r"[0-9]{4,9}-[a-z][a-z0-9_]{0,119}")
+
+
+class Reader:
+    """The content of an archive's folder. Raises ArchiveError that names the file at fault."""
+
+    def __init__(self, root: Path) -> None:
+        """Read the archive at `root`."""
+        if not (root / MARKER).is_file():
+            raise ArchiveError(f"{root} is no archive; name another with --archive, or make one: archer init {root}")
+        if (found := read_json(root / MARKER).get("format")) != FORMAT:
+            raise ArchiveError(f"{root} has format {found}, this archer reads {FORMAT}; use the archer that made it")
+        for name in (PROPOSALS, VARIANTS, TRIALS, LEADERBOARDS, ASKS):
+            if (root / name).is_symlink():
+                raise ArchiveError(f"{root / name} is a link, and archer writes only inside of an archive; replace it")
+        self.root = root
+        self._records: dict[str, Record] = {}
+
+    def ids(self) -> list[str]:
+        """Folder names of all proposals, oldest first."""
+        folder = self.root / PROPOSALS
+        found = [path.name for path in folder.iterdir() if _ID.fullmatch(path.name)] if folder.exists() else []
+        return sorted(found, key=lambda name: int(name.split("-")[0]))
+
+    def outlines(self) -> Iterator[Outline]:
+        """What a list shows of each proposal, oldest first; much faster than `records`."""
+        return (read_outline(self.root, identity) for identity in self.ids())
+
+    def records(self) -> tuple[Record, ...]:
+        """All records, oldest first."""
+        return tuple(self._read(identity) for identity in self.ids())
+
+    def record(self, reference: str) -> Record:
+        """The record with this number ("7", "0007"), folder name or variant name."""
+        wanted = int(reference) if re.fullmatch("[0-9]{1,9}", reference) else None
+        for identity in self.ids():
+            number, name = identity.split("-", 1)
+            if reference in (identity, name) or wanted == int(number):
+                return self._read(identity)
+        raise ArchiveError(f"no proposal {reference!r} in {self.root}; `archer list` shows those there are")
+
+    def origin(self, identity: str) -> Origin | None:
+        """Where a merged proposal comes from; None for one that was made here."""
+        path = self.root / PROPOSALS / identity / ORIGIN
+        if not path.exists():
+            return None
+        try:
+            return Origin.model_validate_json(read_bytes(path))
+        except ValidationError as error:
+            raise ArchiveError(f"{path}: {first_problem(error)}; restore it with `git checkout`") from error
+
+    def report(self, record: Record) -> str:
+        """The record's report, as Markdown."""
+        return read_text(self.root / PROPOSALS / record.id / "report.md")
+
+    def variant(self, name: str) -> Variant | None:
+        """The variant of this name; None if the archive has no code of it."""
+        path = self.root / VARIANTS / f"{name}.py"
+        return Variant(name=name, source=read_text(path)) if path.exists() else None
+
+    def variants(self) -> dict[str, Variant]:
+        """All variants with their code, by name."""
+        names = [path.stem for path in sorted((self.root / VARIANTS).glob("*.py"))]
+        try:
+            return {name: Variant(name=name, source=read_text(self.root / VARIANTS / f"{name}.py")) for name in names}
+        except ValidationError as error:
+            raise ArchiveError(f"{self.root / VARIANTS}: {first_problem(error)}; rename or remove the file") from error
+
+    def trials(self, protocol: str) -> dict[str, tuple[Trial, ...]]:
+        """Trials under one protocol, by variant: of the seeds, of `evaluate --add`, and of the proposals.
+
+        Of a protocol that archer knows, only those under today's version: others do not compare.
+        """
+        found = self.further_trials(protocol)
+        for record in self.records():
+            own = tuple(trial for trial in record.trials if trial.protocol == protocol)
+            if own and record.status is Status.SCORED:
+                found[record.proposal.variant.name] = found.get(record.proposal.variant.name, ()) + own
+        if protocol not in PROTOCOLS:
+            return found
+        current = PROTOCOLS[protocol].hash
+        kept = {name: tuple(t for t in own if t.protocol_hash == current) for name, own in found.items()}
+        return {name: own for name, own in kept.items() if own}
+
+    def further_trials(self, protocol: str) -> dict[str, tuple[Trial, ...]]:
+        """Those of them that belong to no proposal, of any version: of the seeds and of `evaluate --add`."""
+        return {path.stem: read_lines(path, Trial) for path in sorted((self.root / TRIALS / protocol).glob("*.jsonl"))}
+
+    def protocols(self) -> list[str]:
+        """Names of the protocols that the archive has trials of."""
+        found = {path.name for path in (self.root / TRIALS).glob("*")}
+        return sorted(found | {record.protocol for record in self.records() if record.status is Status.SCORED})
+
+    def free_name(self, name: str, taken: Sequence[str] = ()) -> str:
+        """`name`, or the next of its numbered forms that is neither in the archive nor in `taken`."""
+        stem, suffix = name.removesuffix("_in_for_loop"), "_in_for_loop" if name.endswith("_in_for_loop") else ""
+        candidate, number = name, 2
+        while candidate in taken or (self.root / VARIANTS / f"{candidate}.py").exists():
+            end = f"_{number}{suffix}"
+            candidate, number = f"{stem[: MAX_NAME - len(end)]}{end}", number + 1
+        return candidate
+
+    def _read(self, identity: str) -> Record:
+        if identity not in self._records:
+            self._records[identity] = read_record(self.root, identity)
+        return self._records[identity]
