@@ -33,6 +33,10 @@ class Twins:
         """Name of the oldest variant with this fingerprint."""
         return next((name for name, known in self._known.items() if same(known, fingerprint)), None)
 
+    def of(self, name: str) -> Fingerprint:
+        """The fingerprint of this variant; empty where it is not known."""
+        return self._known.get(name, ())
+
     def of_others(self, variant: Variant) -> Callable[[Fingerprint], str | None]:
         """`find` that leaves out the variant of this name, so that a known file is no duplicate of itself."""
         others = {name: known for name, known in self._known.items() if name != variant.name}

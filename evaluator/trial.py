@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import platform
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from evaluator.device import best_device
+from evaluator.machine import versions
 from evaluator.outcomes import CurvePoint, Failure, Status, Trial
 from evaluator.plan import Protocol, TrialSpec
 from evaluator.sandbox import Limits, Sandbox, TrainingStopped, VariantFailed
@@ -70,7 +70,7 @@ def run_trial(
         sandbox_grade=sandbox.grade,
         isolation=isolation,
         device=job.device,
-        versions={"torch": torch.__version__, "python": platform.python_version(), "machine": platform.machine()},
+        versions=versions(),
     )
 
 

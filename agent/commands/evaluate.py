@@ -51,7 +51,7 @@ def evaluate(
     Example: archer evaluate delta_net_4layer --protocol smoke
     """
     speech = Speech(as_json, quiet)
-    settings, chosen = find_protocol(protocol), _tasks(tasks)
+    settings, chosen = find_protocol(protocol), tasks_of(tasks)
     found = existing_archive(archive) if add else archive_if_any(archive)
     variant = find_variant(subject, found)
     measurement = Measurement.of(variant, settings, chosen, seeds, parent, found)
@@ -72,7 +72,7 @@ def evaluate(
     return DONE if measured.status is Status.SCORED else NO
 
 
-def _tasks(text: str) -> tuple[Task, ...]:
+def tasks_of(text: str) -> tuple[Task, ...]:
     """Tasks by name, in any case. Raises UserError naming those there are."""
     by_name = {task.lower(): task for task in TASKS}
     found = []

@@ -3,15 +3,20 @@
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from agent.errors import DONE, NO
+from agent.commands.evaluate import tasks_of
+from agent.errors import DONE, INTERRUPTED, NO
+from agent.interrupt import interruptible
 from agent.options import (
     DEFAULT_ARCHIVE,
+    DEFAULT_PROTOCOL,
     ArchiveOption,
     JsonOption,
     QuietOption,
@@ -21,26 +26,31 @@ from agent.options import (
     find_protocol,
     open_sandbox,
 )
-from agent.proposers.replay import compare, rebuild
+from agent.replaying.machine import environment
+from agent.replaying.measured import Training, check_steps, protocol_step
+from agent.replaying.noise import Noise
+from agent.replaying.original import Original, find_original
+from agent.replaying.rebuilt import rebuilt_steps
+from agent.replaying.steps import Answer, Step, worst
 from agent.subject import existing_archive
-from archive.record import Record
 from archive.store import Archive
 from evaluator.checks import check
 from evaluator.evaluate import Evaluator, kernel_shapes
-from evaluator.outcomes import Finding, Grade, Trial
+from evaluator.evaluate import Step as News
+from evaluator.outcomes import Grade
 from evaluator.plan import Protocol
 from evaluator.sandbox import Sandbox
-from evaluator.trial import spec_of
-from variants.contract import Variant
+from evaluator.trial import Isolation
+from variants.contract import TASKS, Task
 
-Step = tuple[str, str]
-"""What was replayed, and "identical" or how it differs."""
-SAME = "identical"
+STYLE: dict[Answer, str] = {"identical": "green", "within noise": "cyan", "differs": "bold yellow"}
 
 
 def replay(
-    reference: Annotated[str, typer.Argument(metavar="ID", help="Number, folder name or variant name.")],
+    reference: Annotated[str, typer.Argument(metavar="ID", help="Number, folder or variant name; a seed's name.")],
     evaluate: Annotated[bool, typer.Option("--evaluate", help="Train and score again, too.")] = False,
+    tasks: Annotated[str, typer.Option(help='Train only these, as in "Memorize,Compress".')] = ",".join(TASKS),
+    protocol: Annotated[str, typer.Option(help="Which scores of a seed; a proposal has its own.")] = DEFAULT_PROTOCOL,
     prompts: Annotated[Path | None, typer.Option(metavar="DIR", help="Templates that override archer's.")] = None,
     minimum: SandboxOption = Grade.B,
     unsandboxed: UnsandboxedOption = False,
@@ -48,73 +58,97 @@ def replay(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
-    """Make a proposal again from its recorded reply or genome, and check it again. Exit code 1 if anything differs.
+    """Make a proposal again, step by step: prompt, reply, file, checks; with --evaluate, training and scores.
+
+    Each step is identical, within noise, or differs, with the reason that can be found. Needs no key and no network.
+    Exit code 1 if a step differs by more than noise.
 
     Example: archer replay 1 --evaluate
     """
     speech = Speech(as_json, quiet)
     found = existing_archive(archive)
-    record = found.record(reference)
+    original = find_original(found, reference, protocol)
+    chosen = tasks_of(tasks) if evaluate else ()
+    stop = Event()
     steps = []
     with open_sandbox(minimum, unsandboxed, speech) as sandbox:
-        for step, answer in _steps(found, record, evaluate, prompts, sandbox):
-            steps.append((step, answer))
-            if not as_json:
-                style = "green" if answer == SAME else "yellow"
-                speech.out.print(f"{step:28} [{style}]{escape(answer)}[/]")
-    if as_json:
-        speech.answer({"id": record.number, "steps": [{"step": step, "answer": answer} for step, answer in steps]})
-    return DONE if all(answer == SAME for _, answer in steps) else NO
+        settings = find_protocol(original.protocol)
+        work = _Replay(found, original, settings, sandbox, chosen, prompts, speech, stop)
+        with interruptible(stop.set, speech.progress.print) as interrupted:
+            for step in work.steps():
+                steps.append(step)
+                _print(speech, step)
+    _answer(speech, original, steps)
+    if interrupted.is_set():
+        return INTERRUPTED
+    return NO if worst(steps) == "differs" else DONE
 
 
-def _steps(archive: Archive, record: Record, evaluate: bool, prompts: Path | None, sandbox: Sandbox) -> Iterator[Step]:
-    rebuilt = rebuild(record)
-    comparison = compare(record, rebuilt, prompts)
-    for what in comparison.same:
-        yield what.split(" delta_net")[0], SAME
-    for what in comparison.different:
-        part, _, how = what.partition(": ")
-        yield part.split(" delta_net")[0], f"differs: {how}"
-    variant, protocol = rebuilt.variant, find_protocol(record.protocol)
-    if protocol.hash != record.protocol_hash:
-        yield "protocol", f"differs: {record.protocol} was {record.protocol_hash}, is {protocol.hash}"
-    yield from _checks(archive, record, variant, protocol, sandbox)
-    if evaluate:
+@dataclass(frozen=True)
+class _Replay:
+    archive: Archive
+    original: Original
+    protocol: Protocol
+    sandbox: Sandbox
+    tasks: tuple[Task, ...]
+    prompts: Path | None
+    speech: Speech
+    stop: Event
+
+    def steps(self) -> Iterator[Step]:
+        yield from rebuilt_steps(self.original, self.prompts)
+        yield (current := protocol_step(self.original, self.protocol))
+        if self.original.check is not None or self.original.fingerprint:
+            parent = self.archive.variants().get(self.original.parent)
+            again = check(self.original.rebuilt, self.sandbox, parent=parent, shapes=kernel_shapes(self.protocol))
+            yield from check_steps(self.original, again)
+        if self.tasks and current.answer == "identical" and not self.stop.is_set():
+            yield from self._training()
+
+    def _training(self) -> Iterator[Step]:
+        known = self.archive.trials(self.original.protocol)
+        training = Training.of(self.original, self.tasks, Noise.of(known))
+        if not training.trained and not training.inherited:
+            return
+        total, ended = len(training.trained), 0
+
+        def follow(news: News) -> None:
+            nonlocal ended
+            if news.trial is not None:
+                ended += 1
+                self.speech.progress.print(f"trained again: {ended} of {total}", markup=False)
+
         with ThreadPoolExecutor(os.cpu_count()) as executor:
-            yield from _trials(record, variant, Evaluator(protocol, sandbox, executor))
+            evaluator = Evaluator(self.protocol, self.sandbox, executor, self._isolation())
+            result = evaluator.evaluate(self.original.rebuilt, tuple(training.trained), follow=follow, stop=self.stop)
+        yield from training.steps(result.trials, known)
+
+    def _isolation(self) -> Isolation:
+        """As the record's was: split training must be bit-identical, but only the same way is a replay."""
+        return self.original.trials[-1].isolation
 
 
-def _checks(archive: Archive, record: Record, variant: Variant, protocol: Protocol, sandbox: Sandbox) -> Iterator[Step]:
-    if record.check is None:
+def _print(speech: Speech, step: Step) -> None:
+    if not speech.as_json:
+        speech.out.print(f"{step.part:8} {escape(step.what)}: [{STYLE[step.answer]}]{escape(step.told)}[/]")
+
+
+def _answer(speech: Speech, original: Original, steps: list[Step]) -> None:
+    machine = environment(original.trials)
+    if speech.as_json:
+        record = original.record
+        speech.answer(
+            {
+                "id": record.number if record else None,
+                "name": original.recorded.name,
+                "answer": worst(steps),
+                "environment": machine,
+                "steps": [step.to_json() for step in steps],
+            }
+        )
         return
-    parent = archive.variants().get(record.proposal.parent)
-    again = check(variant, sandbox, parent=parent, shapes=kernel_shapes(protocol))
-    before, now = _statuses(record.check.findings), _statuses(again.findings)
-    for name in before | now:
-        was, found = before.get(name, "absent"), now.get(name, "absent")
-        yield f"check {name}", SAME if was == found else f"differs: was {was}, is {found}"
-
-
-def _statuses(findings: tuple[Finding, ...]) -> dict[str, str]:
-    return {finding.check: finding.status for finding in findings}
-
-
-def _trials(record: Record, variant: Variant, evaluator: Evaluator) -> Iterator[Step]:
-    """Every trial that was trained, again: equal bits of the weights, equal accuracy, or how they differ."""
-    trained = {spec_of(trial): trial for trial in record.trials if trial.inherited_from is None}
-    for trial in evaluator.evaluate(variant, tuple(trained)).trials:
-        step = f"{trial.task}, seed {trial.seed}"
-        yield step, _difference(trained[spec_of(trial)], trial)
-
-
-def _difference(before: Trial, now: Trial) -> str:
-    if before.weights_hash == now.weights_hash and before.accuracy == now.accuracy:
-        return SAME
-    reasons = [
-        f"{key} {old} is {now.versions.get(key)}"
-        for key, old in before.versions.items()
-        if now.versions.get(key) != old
-    ]
-    reasons += [f"device {before.device} is {now.device}"] if before.device != now.device else []
-    because = f" ({', '.join(reasons)})" if reasons else " (same versions and device: another processor, most likely)"
-    return f"differs: accuracy {before.accuracy} is {now.accuracy}{because}"
+    counts = [f"{sum(step.answer == answer for step in steps)} {answer}" for answer in STYLE]
+    speech.out.print(f"{original.recorded.name}: [{STYLE[worst(steps)]}]{worst(steps)}[/] ({', '.join(counts)})")
+    for key, pair in machine.items():
+        if original.trials and pair["recorded"] != pair["now"]:
+            speech.out.print(f"  {key}: recorded {pair['recorded'] or 'not'}, here {pair['now']}", markup=False)

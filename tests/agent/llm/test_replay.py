@@ -13,10 +13,34 @@ from agent.errors import UserError
 from agent.llm.settings import LLMSettings
 from agent.proposers.base import Ask
 from agent.proposers.openai import OpenAIProposer
-from agent.proposers.replay import ReplayProposer, compare, rebuild
+from agent.proposers.replay import ReplayProposer, rebuild
+from agent.replaying.original import find_original
+from agent.replaying.rebuilt import rebuilt_steps
+from agent.replaying.steps import Step
 from archive.record import Exchange, Record
 
 Make = Callable[..., Record]
+
+
+class OneRecord:
+    """An archive as far as `find_original` looks."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+
+    def ids(self) -> list[str]:
+        return [self._record.id]
+
+    def record(self, _: str) -> Record:
+        return self._record
+
+
+def replayed(record: Record, prompts: Path | None = None) -> list[Step]:
+    return list(rebuilt_steps(find_original(OneRecord(record), "1", "smoke"), prompts))  # type: ignore[arg-type]
+
+
+def different(steps: list[Step]) -> list[Step]:
+    return [step for step in steps if step.answer != "identical"]
 
 
 @pytest.fixture
@@ -44,13 +68,14 @@ def test_a_replay_rebuilds_the_proposal(
     ask = OpenAIProposer(settings(form=form)).ask(context())
     no_network()
     stored = Record.model_validate_json(record(ask).model_dump_json())
-    replayed = ReplayProposer(stored).ask()
-    assert replayed.proposal == ask.proposal
-    assert replayed.exchanges == ask.exchanges
-    comparison = compare(stored, replayed.proposal)
-    assert comparison.different == ()
-    assert comparison.same[:2] == ("prompt", "prompt hash")
-    assert f"file {ask.proposal.variant.name}.py" in comparison.same
+    again = ReplayProposer(stored).ask()
+    assert again.proposal == ask.proposal
+    assert again.exchanges == ask.exchanges
+    steps = replayed(stored)
+    assert different(steps) == []
+    assert [step.part for step in steps] == ["prompt", "prompt", "reply", "file"]
+    assert steps[2].what == "reply 3 of 3, read again"
+    assert f"reply of scripted ({'code' if form == 'code' else 'mechanisms'})" in steps[3].what
 
 
 def test_a_repaired_proposal_is_replayed_from_its_own_exchange(
@@ -63,7 +88,7 @@ def test_a_repaired_proposal_is_replayed_from_its_own_exchange(
     faults.script = [faults.says(reply("leaky")), faults.says(reply("correct"))]
     proposer = OpenAIProposer(settings())
     ask = proposer.repair(context(), proposer.ask(context()), "causality: output at 3 changes when 7 does")
-    assert compare(record(ask), rebuild(record(ask))).different == ()
+    assert different(replayed(record(ask))) == []
 
 
 def test_what_differs_is_said(
@@ -80,11 +105,31 @@ def test_what_differs_is_said(
     exchange = ask.exchanges[0].model_copy(update={"reply": json.dumps(altered)})
     (tmp_path / "system.md.j2").write_text("Other words.")
     stored = record(Ask(ask.proposal, (exchange,)))
-    comparison = compare(stored, rebuild(stored), prompts=tmp_path)
-    assert comparison.different == (
-        "prompt: today's templates render system.md.j2 otherwise",
-        "title: otherwise read",
-    )
+    prompt, reply_read = different(replayed(stored, prompts=tmp_path))
+    assert prompt.detail == "system.md.j2 renders other text"
+    assert prompt.reasons[0].startswith("template system.md.j2 was ")
+    assert reply_read.detail == "title read otherwise"
+    assert reply_read.told.startswith("differs: title read otherwise (")
+
+
+def test_an_edited_file_or_prompt_is_said_with_its_reason(
+    faults: Any,
+    settings: Callable[..., LLMSettings],
+    context: Callable[..., Context],
+    reply: Callable[[str], str],
+    record: Make,
+) -> None:
+    faults.script = [faults.says(reply("correct"))]
+    ask = OpenAIProposer(settings()).ask(context())
+    edited = ask.proposal.variant.model_copy(update={"source": ask.proposal.variant.source.replace("rsqrt", "sqrt")})
+    prompt = ask.exchanges[0].prompt.replace("The standing challenge", "No challenge")
+    exchange = ask.exchanges[0].model_copy(update={"prompt": prompt})
+    stored = record(Ask(ask.proposal.model_copy(update={"variant": edited}), (exchange,)))
+    rendered, sent, file = different(replayed(stored))
+    assert rendered.reasons == ("the templates are the recorded ones: the facts of the exchange were edited",)
+    assert "not the one whose hash was noted" in sent.detail
+    assert file.detail.startswith("2 lines, the first '-")
+    assert file.reasons == ("the recorded reply and the archived file are not of one another",)
 
 
 def test_a_numbered_name_is_the_archives_doing(
@@ -99,7 +144,7 @@ def test_a_numbered_name_is_the_archives_doing(
     numbered = ask.proposal.variant.model_copy(update={"name": "delta_net_4layer_state_norm_readout_2_in_for_loop"})
     stored = record(Ask(ask.proposal.model_copy(update={"variant": numbered}), ask.exchanges))
     assert rebuild(stored).variant.name == numbered.name
-    assert compare(stored, rebuild(stored)).different == ()
+    assert different(replayed(stored)) == []
 
 
 def test_a_proposal_without_a_model_is_rebuilt_from_its_genome(
@@ -111,10 +156,13 @@ def test_a_proposal_without_a_model_is_rebuilt_from_its_genome(
 ) -> None:
     faults.script = [faults.says(reply("structured"))]
     ask = OpenAIProposer(settings(form="structured")).ask(context())
-    assert compare(record(Ask(ask.proposal)), rebuild(record(Ask(ask.proposal)))).different == ()
+    (file,) = replayed(record(Ask(ask.proposal)))
+    assert (file.answer, file.what.partition(" from ")[2]) == ("identical", "the genome of openai")
     bare = ask.proposal.provenance.model_copy(update={"mechanisms": {}})
     with pytest.raises(UserError, match="nothing to replay it from"):
         rebuild(record(Ask(ask.proposal.model_copy(update={"provenance": bare}))))
+    (file,) = replayed(record(Ask(ask.proposal.model_copy(update={"provenance": bare}))))
+    assert "the archived file (openai; nothing else is recorded)" in file.what
     broken = Exchange(attempt=1, prompt="not JSON", reply="{}")
     with pytest.raises(UserError, match="nothing to replay it from"):
         rebuild(record(Ask(ask.proposal.model_copy(update={"provenance": bare}), (broken,))))

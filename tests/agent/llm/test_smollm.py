@@ -8,7 +8,6 @@ import pytest
 from agent.cli import run
 from agent.llm.exchanges import last_conversation
 from agent.llm.structured import structured_schema
-from agent.proposers.replay import compare, rebuild
 from archive.store import Archive
 from evaluator.outcomes import Status
 from variants.contract import TASKS
@@ -36,4 +35,5 @@ def test_a_real_model_proposes_a_variant_that_is_trained(
     chosen = {change["mechanism"] for change in json.loads(exchange.reply or "")["changes"]}
     assert chosen <= offered, "the server holds the model to the schema"
     assert structured_schema(conversation.facts.mechanisms)["required"] == list(json.loads(exchange.reply or ""))
-    assert compare(record, rebuild(record)).different == ()
+    assert run(["replay", "1", "--archive", str(archive), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["answer"] == "identical"

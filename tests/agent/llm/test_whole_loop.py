@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from agent.cli import run
-from agent.proposers.replay import compare, rebuild
+from archive.record import Record
 from archive.store import Archive
 
 KEY = "sk-test-0123456789-secret"
@@ -45,6 +46,13 @@ def nothing_leaked(archive: Path) -> bool:
     return len(files) > 20 and not any(KEY.encode() in path.read_bytes() for path in files)
 
 
+def nothing_leaked_into_git(archive: Path) -> bool:
+    """Git compresses what it keeps: every object is unpacked to look for the key."""
+    listed = ["git", "-C", str(archive), "cat-file", "--batch-all-objects", "--batch"]
+    objects = subprocess.run(listed, capture_output=True, check=True).stdout
+    return b"exchange.jsonl" in objects and KEY.encode() not in objects
+
+
 def environments_of_children() -> list[bytes]:
     """Of all descendants of this process, on Linux; the sandbox's among them."""
     parents = {}
@@ -65,7 +73,12 @@ def environments_of_children() -> list[bytes]:
 
 
 def test_a_leaky_kernel_is_repaired_to_a_scored_variant(
-    faults: Any, propose: Propose, archive: Path, reply: Callable[[str], str]
+    faults: Any,
+    propose: Propose,
+    archive: Path,
+    reply: Callable[[str], str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     environments: list[bytes] = []
 
@@ -91,10 +104,45 @@ def test_a_leaky_kernel_is_repaired_to_a_scored_variant(
     assert hostile.reason in faults.requests[4]["messages"][-1]["content"]
     assert [len(record.exchanges) for record in records] == [3, 1, 1]
     assert correct.scorecard is not None
-    assert compare(correct, rebuild(correct)).different == ()
     assert nothing_leaked(archive)
+    assert nothing_leaked_into_git(archive)
     assert not any(KEY.encode() in environment for environment in environments)
     assert environments or not Path("/proc/self/environ").exists()
+    replays_here_and_elsewhere(archive, correct, tmp_path / "elsewhere", capsys)
+
+
+def replays_here_and_elsewhere(
+    archive: Path, record: Record, elsewhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Here all is identical; in a clone whose record says that it was made elsewhere, noise is told from difference."""
+
+    def replay(root: Path, tasks: str) -> tuple[int, dict[str, Any]]:
+        code = run(["replay", record.id, "--evaluate", "--tasks", tasks, "--archive", str(root), "--json", "--quiet"])
+        return code, json.loads(capsys.readouterr().out)
+
+    code, answer = replay(archive, "Memorize,Compress")
+    assert (code, answer["answer"]) == (0, "identical")
+    steps = [step["part"] for step in answer["steps"]]
+    assert list(dict.fromkeys(steps)) == ["prompt", "reply", "file", "protocol", "check", "training", "score"]
+    assert (steps.count("training"), steps.count("score")) == (2, 2)
+    subprocess.run(["git", "clone", "-q", str(archive), str(elsewhere)], check=True)
+    trials = {trial.task: trial for trial in record.trials}
+    torch = {**trials["Compress"].versions, "torch": "1.0", "cpu": "another"}
+    near = {"versions": torch, "weights_hash": "0", "accuracy": (trials["Compress"].accuracy or 0) + 0.002}
+    trials["Compress"] = trials["Compress"].model_copy(update=near)
+    far = {"weights_hash": "0", "accuracy": 0.97}
+    trials["Selective Copy"] = trials["Selective Copy"].model_copy(update=far)
+    lines = "".join(trial.model_dump_json() + "\n" for trial in trials.values())
+    (elsewhere / "proposals" / record.id / "trials.jsonl").write_text(lines)
+    code, answer = replay(elsewhere, "Compress,Selective Copy")
+    assert (code, answer["answer"]) == (1, "differs")
+    training = {step["step"].split(" v")[0]: step for step in answer["steps"] if step["part"] == "training"}
+    assert training["Compress"]["answer"] == "within noise"
+    assert any(reason.startswith("torch was 1.0, is ") for reason in training["Compress"]["reasons"])
+    low, high = training["Compress"]["interval"]
+    assert low < near["accuracy"] < high
+    assert training["Selective Copy"]["answer"] == "differs"
+    assert {step["answer"] for step in answer["steps"] if step["part"] == "score"} == {"within noise", "differs"}
 
 
 @pytest.mark.parametrize(

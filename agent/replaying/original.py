@@ -1,0 +1,83 @@
+"""What there is to replay: a proposal of the archive, or a seed with the scores that the archive has of it."""
+
+from dataclasses import dataclass
+
+from agent.errors import UserError
+from agent.proposers.replay import is_rebuildable, rebuild
+from agent.twins import Twins
+from archive.record import Record
+from archive.store import Archive
+from evaluator.checks.fingerprint import Fingerprint
+from evaluator.outcomes import CheckReport, Scorecard, Trial
+from evaluator.statistics import scorecard
+from variants.contract import BASELINE, Variant
+from variants.seeds import Seed, seeds
+
+
+@dataclass(frozen=True)
+class Original:
+    """What was recorded, beside the variant as it is made today. `origin`: in words, where the file comes from."""
+
+    recorded: Variant
+    rebuilt: Variant
+    origin: str
+    parent: str
+    protocol: str
+    protocol_hash: str
+    trials: tuple[Trial, ...]
+    check: CheckReport | None = None
+    fingerprint: Fingerprint = ()
+    card: Scorecard | None = None
+    record: Record | None = None
+
+
+def find_original(archive: Archive, reference: str, protocol: str) -> Original:
+    """The proposal, else the seed, of this name. `protocol`: which scores of a seed. Raises ArchiveError, UserError."""
+    seed = seeds().get(reference)
+    if seed is not None and not any(name.split("-", 1)[1] == reference for name in archive.ids()):
+        return _of_seed(archive, seed, protocol)
+    return _of_record(archive.record(reference))
+
+
+def _of_record(record: Record) -> Original:
+    known = record.proposal.variant
+    return Original(
+        recorded=known,
+        rebuilt=rebuild(record).variant if is_rebuildable(record) else known,
+        origin=_origin(record),
+        parent=record.proposal.parent,
+        protocol=record.protocol,
+        protocol_hash=record.protocol_hash,
+        trials=record.trials,
+        check=record.check,
+        fingerprint=record.check.fingerprint if record.check else (),
+        card=record.scorecard,
+        record=record,
+    )
+
+
+def _origin(record: Record) -> str:
+    if record.exchanges:
+        form = "mechanisms" if record.proposal.provenance.mechanisms else "code"
+        return f"the recorded reply of {record.proposal.provenance.model} ({form})"
+    if is_rebuildable(record):
+        return f"the genome of {record.proposal.provenance.proposer}"
+    return f"the archived file ({record.proposal.provenance.proposer}; nothing else is recorded)"
+
+
+def _of_seed(archive: Archive, seed: Seed, protocol: str) -> Original:
+    name = seed.variant.name
+    trials = archive.trials(protocol).get(name, ())
+    if not trials:
+        raise UserError(f"{name} has no trials under {protocol} in {archive.root}; name another with --protocol")
+    return Original(
+        recorded=archive.variants().get(name, seed.variant),
+        rebuilt=seed.variant,
+        origin="the seed that ships with archer",
+        parent=seed.parent or BASELINE,
+        protocol=protocol,
+        protocol_hash=trials[-1].protocol_hash,
+        trials=trials,
+        fingerprint=Twins(None).of(name),
+        card=scorecard([trial for trial in trials if trial.protocol_hash == trials[-1].protocol_hash]),
+    )

@@ -1,0 +1,90 @@
+"""Steps that need no sandbox: the prompt from its facts, the proposal from the reply, the file from either."""
+
+import difflib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from agent.llm.exchanges import last_conversation
+from agent.llm.templates import Templates
+from agent.proposers.replay import is_rebuildable, rebuild
+from agent.replaying.original import Original
+from agent.replaying.steps import Step
+from archive.record import Record
+
+PARTS = ("parent", "title", "insights", "motivation", "mathematics", "predictions", "differences", "next_steps")
+
+
+def rebuilt_steps(original: Original, prompts: Path | None = None) -> Iterator[Step]:
+    """Prompt, reply and file. Raises EndpointError for templates that cannot be used."""
+    if original.record is not None:
+        yield from _prompt(original.record, prompts)
+        yield from _reply(original.record)
+    yield _file(original)
+
+
+def _prompt(record: Record, prompts: Path | None) -> Iterator[Step]:
+    found = last_conversation(record.exchanges)
+    if found is None:
+        return
+    conversation, _ = found
+    templates = Templates(prompts)
+    again = conversation.render_again(templates)
+    turns = zip(conversation.turns, again.turns, strict=True)
+    changed = list(dict.fromkeys(turn.template or turn.role for turn, new in turns if turn != new))
+    what = f"{len(conversation.turns)} turns rendered again"
+    if changed:
+        detail = f"{', '.join(changed)} renders other text"
+        yield Step("prompt", what, "differs", detail, _changed_templates(record, templates))
+    else:
+        yield Step("prompt", what, "identical")
+    sent = conversation.digest == record.proposal.provenance.prompt_hash
+    detail = "" if sent else "the recorded prompt is not the one whose hash was noted when it was sent"
+    yield Step("prompt", "hash of what was sent", "identical" if sent else "differs", detail)
+
+
+def _changed_templates(record: Record, templates: Templates) -> tuple[str, ...]:
+    then = json.loads(record.exchanges[0].prompt).get("templates", {})
+    now = templates.digests()
+    changed = [name for name in sorted(now.keys() | then.keys()) if now.get(name) != then.get(name)]
+    if not changed:
+        return ("the templates are the recorded ones: the facts of the exchange were edited",)
+    return tuple(f"template {name} was {then.get(name, 'absent')}, is {now.get(name, 'absent')}" for name in changed)
+
+
+def _reply(record: Record) -> Iterator[Step]:
+    """Whether today's reading of the reply gives every part of the report."""
+    found = last_conversation(record.exchanges)
+    if found is None or not is_rebuildable(record):
+        return
+    known, new = record.proposal, rebuild(record)
+    other = [part.replace("_", " ") for part in PARTS if getattr(known, part) != getattr(new, part)]
+    if known.variant.name != new.variant.name:
+        other.append(f"name ({new.variant.name})")
+    what = f"reply {found[1].attempt} of {len(record.exchanges)}, read again"
+    reason = ("archer reads or words it otherwise than when it was archived, or the record was edited",)
+    yield (
+        Step("reply", what, "differs", f"{', '.join(other)} read otherwise", reason)
+        if other
+        else Step("reply", what, "identical")
+    )
+
+
+def _file(original: Original) -> Step:
+    what = f"{original.rebuilt.name}.py from {original.origin}"
+    if original.recorded.source == original.rebuilt.source:
+        return Step("file", what, "identical")
+    lines = difflib.unified_diff(
+        original.recorded.source.splitlines(), original.rebuilt.source.splitlines(), n=0, lineterm=""
+    )
+    changed = [line for line in lines if line[:1] in "+-" and line[:3] not in ("+++", "---")]
+    detail = f"{len(changed)} lines, the first {changed[0][:100]!r}" if changed else "white space at the end"
+    return Step("file", what, "differs", detail, (_why_other_file(original),))
+
+
+def _why_other_file(original: Original) -> str:
+    if original.record is None:
+        return "the archive's seed is that of another version of archer"
+    if original.record.proposal.provenance.mechanisms:
+        return "the catalogue renders these mechanisms otherwise than when it was archived"
+    return "the recorded reply and the archived file are not of one another"

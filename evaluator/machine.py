@@ -1,0 +1,46 @@
+"""What a trial ran on and with: recorded, so that a replay elsewhere can say why it differs."""
+
+import hashlib
+import platform
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+
+@cache
+def versions() -> dict[str, str]:
+    """torch, Python, architecture, processor, and archer with a digest of the code that trains and scores."""
+    return {
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cpu": _processor(),
+        "archer": f"{_archer()}+{_digest()}",
+    }
+
+
+def _archer() -> str:
+    try:
+        return version("archer-search")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "0"
+
+
+def _digest() -> str:
+    """Of this package's code: 12 hex digits."""
+    own = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        own.update(path.read_bytes())
+    return own.hexdigest()[:12]
+
+
+def _processor() -> str:
+    """The processor's name, as Linux gives it, else as Python does."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.processor() or "unknown"
