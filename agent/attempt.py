@@ -107,7 +107,8 @@ class Attempt:
         if report.verdict == "fail":
             return self._record(ask, proposal, began, Status.REJECTED, failures(report), check=report)
         if report.duplicate_of is not None:
-            reason = f"computes the same as {report.duplicate_of}"
+            told = f"; a no-op: its parent {proposal.parent} is the same at every setting" if report.no_op else ""
+            reason = f"computes the same as {report.duplicate_of}{told}"
             return self._record(ask, proposal, began, Status.DUPLICATE, reason, check=report)
         predicted = self._around.predict(proposal)
         result = self._train(variant, proposal.parent, report)
@@ -123,7 +124,7 @@ class Attempt:
         bench = self._workbench
         specs = trial_specs(bench.protocol)
         parent_trials = self._around.trials.get(parent, ())
-        inherited = inheritable(variant, specs, report.inert_tasks, parent_trials, bench.protocol)
+        inherited = inheritable(variant, specs, report.inert_settings, parent_trials, bench.protocol)
         self._show(stage="training", detail="", done=0.05)
         shares = dict.fromkeys(specs, 0.0) | dict.fromkeys(inherited, 1.0)
 

@@ -90,7 +90,7 @@ class Measurement:
         inherited = {}
         if self.parent.name != self.variant.name:
             known = self.trials.get(self.parent.name, ())
-            inherited = inheritable(self.variant, specs, report.inert_tasks, known, self.protocol)
+            inherited = inheritable(self.variant, specs, report.inert_settings, known, self.protocol)
         result = evaluator.evaluate(self.variant, specs, inherited=inherited, follow=follow, stop=self.stop)
         return self._measured(began, result.status, result.reason, report, result)
 

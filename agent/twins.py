@@ -1,10 +1,22 @@
-"""Which variants are already known to compute what: fingerprints of the seeds and of an archive's proposals."""
+"""Which variants are already known to compute what: fingerprints of the seeds and of an archive's proposals.
 
+What was read from an archive is kept beside its history, so that a command on a large archive reads only what is new.
+"""
+
+import contextlib
 import json
+import os
+import tempfile
+import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluator.checks.fingerprint import Fingerprint, same
+import numpy as np
+
+from archive.folders import PROPOSALS
+from evaluator.checks.fingerprint import PROBES_HASH, WIDTH, Fingerprint, Index, Prints
+from evaluator.outcomes import Status
 from variants.contract import Variant
 from variants.leaderboard import PUBLISHED
 from variants.seeds import seed_variants
@@ -13,25 +25,27 @@ if TYPE_CHECKING:
     from archive.store import Archive
 
 SHIPPED = PUBLISHED.with_name("fingerprints.json")
+FEW = 32
+"""So many new proposals are read again rather than that a large file is written."""
 
 
 class Twins:
-    """Fingerprints by name. Seeds come first, so that a duplicate is linked to its oldest twin."""
+    """An index of fingerprints. Seeds come first, so that a duplicate is linked to its oldest twin."""
 
     def __init__(self, archive: "Archive | None") -> None:
-        """Know the seeds whose code is the shipped one, and every proposal of `archive` that passed its checks."""
-        self._known: dict[str, Fingerprint] = {}
-        shipped = json.loads(SHIPPED.read_text(encoding="utf-8")) if SHIPPED.exists() else {}
-        for name, variant in seed_variants().items():
-            if (found := shipped.get(variant.source_hash)) is not None:
-                self._known[name] = tuple(found)
-        for record in archive.records() if archive is not None else ():
-            if record.check is not None and record.check.fingerprint:
-                self._known.setdefault(record.proposal.variant.name, record.check.fingerprint)
+        """Know the seeds whose code is the shipped one, and every proposal of `archive` that passed its checks.
+
+        A proposal that was interrupted is none: it may be asked for again. Prints of other probes do not compare.
+        """
+        names, prints = _seeds()
+        if archive is not None:
+            own = _proposals(archive)
+            names, prints = names + own[0], np.concatenate([prints, own[1]])
+        self._index = Index(names, prints)
 
     def find(self, fingerprint: Fingerprint) -> str | None:
         """Name of the oldest variant with this fingerprint."""
-        return next((name for name, known in self._known.items() if same(known, fingerprint)), None)
+        return self._index.find(fingerprint)
 
     def of(self, name: str) -> Fingerprint:
         """The fingerprint of this variant; empty where it is not known."""
@@ -39,5 +53,70 @@ class Twins:
 
     def of_others(self, variant: Variant) -> Callable[[Fingerprint], str | None]:
         """`find` that leaves out the variant of this name, so that a known file is no duplicate of itself."""
-        others = {name: known for name, known in self._known.items() if name != variant.name}
-        return lambda fingerprint: next((name for name, known in others.items() if same(known, fingerprint)), None)
+        return lambda fingerprint: self._index.find(fingerprint, but=variant.name)
+
+
+def kept_at(archive: "Archive") -> Path:
+    """The file of what was read from an archive: derived, and outside of its history."""
+    return archive.root / ".git" / "archer-fingerprints.npz"
+
+
+def _seeds() -> tuple[list[str], Prints]:
+    content = json.loads(SHIPPED.read_text(encoding="utf-8"))
+    prints = content["prints"] if content["probes"] == PROBES_HASH else {}
+    known = {name: prints[v.source_hash] for name, v in seed_variants().items() if v.source_hash in prints}
+    return list(known), np.array(list(known.values()), dtype=np.float64).reshape(-1, WIDTH)
+
+
+def _proposals(archive: "Archive") -> tuple[list[str], Prints]:
+    """Names and prints of all proposals, the oldest first; a row of NaN, which matches nothing, for one without."""
+    stamps = _stamps(archive.root / PROPOSALS)
+    kept, rows = _load(kept_at(archive))
+    places = {identity: row for row, (identity, stamp) in enumerate(kept.items()) if stamps.get(identity) == stamp}
+    prints = np.full((len(stamps), WIDTH), np.nan)
+    old = [(row, places[identity]) for row, identity in enumerate(stamps) if identity in places]
+    if old:
+        ours, theirs = np.array(old).T
+        prints[ours] = rows[theirs]
+    for row, identity in enumerate(stamps):
+        if identity not in places:
+            prints[row] = _print_of(archive, identity)
+    if len(stamps) - len(old) >= FEW:
+        _keep(kept_at(archive), stamps, prints)
+    return [identity.split("-", 1)[1] for identity in stamps], prints
+
+
+def _print_of(archive: "Archive", identity: str) -> Prints:
+    record = archive.record(identity)
+    check = record.check
+    usable = check is not None and check.probes == PROBES_HASH and record.status is not Status.INTERRUPTED
+    return np.array(check.fingerprint) if check is not None and usable else np.full(WIDTH, np.nan)
+
+
+def _stamps(folder: Path) -> dict[str, int]:
+    """Time of change of every proposal's folder, the oldest proposal first."""
+    if not folder.is_dir():
+        return {}
+    with os.scandir(folder) as entries:
+        found = [(entry.name, entry.stat().st_mtime_ns) for entry in entries if entry.name[0].isdigit()]
+    return dict(sorted(found, key=lambda item: int(item[0].split("-")[0])))
+
+
+def _load(path: Path) -> tuple[dict[str, int], Prints]:
+    """What was kept; nothing where there is no such file, or one of other probes, or a damaged one."""
+    with contextlib.suppress(OSError, ValueError, KeyError, zipfile.BadZipFile), np.load(path) as content:
+        identities = bytes(content["identities"]).decode().split("\n")
+        stamps, prints = content["stamps"].tolist(), content["prints"]
+        if bytes(content["probes"]).decode() == PROBES_HASH and prints.shape == (len(identities), WIDTH):
+            return dict(zip(identities, stamps, strict=True)), prints
+    return {}, np.empty((0, WIDTH))
+
+
+def _keep(path: Path, stamps: dict[str, int], prints: Prints) -> None:
+    identities, probes = (np.frombuffer(x.encode(), dtype=np.uint8) for x in ("\n".join(stamps), PROBES_HASH))
+    with contextlib.suppress(OSError):  # a read-only archive is read again each time
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix="archer-", suffix=".npz")
+        with os.fdopen(handle, "wb") as stream:
+            values = np.array(list(stamps.values()), dtype=np.int64)
+            np.savez(stream, identities=identities, stamps=values, prints=prints, probes=probes)
+        Path(temporary).replace(path)

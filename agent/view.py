@@ -129,12 +129,26 @@ def check_lines(report: CheckReport) -> list[str]:
     """The whole report, failures last so that they stand above the prompt."""
     order = {"pass": 0, "warn": 1, "fail": 2}
     lines = [finding_line(f) for f in sorted(report.findings, key=lambda f: order[f.status])]
+    if report.no_op:
+        lines.append("[yellow]a no-op: computes what its parent does at every setting, so there is nothing to train[/]")
     if report.duplicate_of:
         lines.append(f"[yellow]same function as {escape(report.duplicate_of)}[/]")
-    if report.inert_tasks:
-        lines.append(f"[cyan]cannot differ from its parent on {', '.join(report.inert_tasks)}[/]")
+    if told := inherited_text(report):
+        lines.append(f"[cyan]{told}[/]")
     style = "green" if report.verdict == "pass" else "bold red"
     lines.append(
         f"[{style}]{report.verdict}[/]  {report.name}  sandbox grade {report.sandbox_grade}, {report.seconds:.1f} s"
     )
     return lines
+
+
+def inherited_text(report: CheckReport) -> str:
+    """On which tasks, and at which settings of others, a variant cannot differ from its parent; empty for none."""
+    partly = [
+        f"{task} at {', '.join(settings)}"
+        for task, settings in report.inert_settings.items()
+        if task not in report.inert_tasks
+    ]
+    if not report.inert_tasks and not partly:
+        return ""
+    return f"cannot differ from its parent on {'; '.join([*report.inert_tasks, *partly])}: results are inherited"

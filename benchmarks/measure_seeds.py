@@ -3,21 +3,21 @@
 python -m benchmarks.measure_seeds --fingerprints
 python -m benchmarks.measure_seeds --protocol quick
 
-The first checks every seed and writes `fingerprints.json`, the second `PROTOCOL.trials.jsonl` and `PROTOCOL.csv`. Each
+The first writes `fingerprints.json`, the second `PROTOCOL.trials.jsonl` and `PROTOCOL.csv`. Each
 trial is written as it ends, and one that is already there for the same code and protocol is not run again, so the
 command can be stopped and resumed.
 """
 
 import argparse
+import json
 import os
-import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
-from archive.files import read_lines, write_json, write_lines, write_text
+from archive.files import read_lines, write_lines, write_text
 from archive.leaderboards import leaderboard_csv, scorecards
-from evaluator.checks import check
+from evaluator.checks.fingerprint import PROBES_HASH, fingerprint
 from evaluator.outcomes import Trial
 from evaluator.plan import Protocol, trial_specs
 from evaluator.protocol import PROTOCOLS
@@ -33,7 +33,7 @@ FOLDER = PUBLISHED.parent
 def main() -> None:
     """Do what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--fingerprints", action="store_true", help="check the seeds and keep their fingerprints")
+    parser.add_argument("--fingerprints", action="store_true", help="what each seed computes")
     parser.add_argument("--protocol", choices=list(PROTOCOLS), help="train and score the seeds")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
@@ -56,14 +56,13 @@ def write_scores(
 
 
 def write_fingerprints(variants: Sequence[Variant], sandbox: Sandbox) -> None:
-    """Check every seed and keep its fingerprint by the hash of its source."""
+    """Keep the fingerprint of every seed by the hash of its source, and of which probes they are."""
     found = {}
     for variant in variants:
-        report = check(variant, sandbox)
-        if report.verdict == "fail":
-            sys.exit(f"{variant.name} fails its checks: {[f for f in report.findings if f.status == 'fail']}")
-        found[variant.source_hash] = report.fingerprint
-    write_json(FOLDER / "fingerprints.json", found)
+        with sandbox.kernel(variant) as kernel:
+            found[variant.source_hash] = fingerprint(kernel, variant.signature)
+    lines = ",\n".join(f'  "{source_hash}": {json.dumps(numbers)}' for source_hash, numbers in found.items())
+    write_text(FOLDER / "fingerprints.json", f'{{"probes": "{PROBES_HASH}", "prints": {{\n{lines}\n}}}}\n')
 
 
 def measure(

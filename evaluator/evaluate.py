@@ -1,7 +1,7 @@
 """All trials of one variant under a protocol: inherited where they must be equal, run elsewhere, stopped when lost."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from typing import Any
@@ -134,12 +134,12 @@ def _outcome(trials: tuple[Trial, ...], specs: Sequence[TrialSpec], found: Mappi
 def inheritable(
     variant: Variant,
     specs: Sequence[TrialSpec],
-    inert: Sequence[Task],
+    inert: Mapping[Task, Collection[str]],
     parent_trials: Sequence[Trial],
     protocol: Protocol,
 ) -> dict[TrialSpec, Trial]:
     """The parent's trials at the settings where the variant cannot differ from it, as trials of the variant."""
-    wanted = {spec for spec in specs if spec.task in inert}
+    wanted = {spec for spec in specs if spec.setting in inert.get(spec.task, ())}
     found = {}
     for trial in parent_trials:
         spec = spec_of(trial)
@@ -155,10 +155,10 @@ def inheritable(
     return found
 
 
-def kernel_shapes(protocol: Protocol) -> dict[Task, TaskShape]:
-    """What the kernel meets in each task, at its longest setting; two sequences stand for a batch."""
+def kernel_shapes(protocol: Protocol) -> dict[Task, dict[str, TaskShape]]:
+    """What the kernel meets in each task at each setting, by the setting's id; two sequences stand for a batch."""
     head = protocol.width // protocol.heads
     return {
-        task: TaskShape((2, protocol.heads, max(s.fed_length for s in plan.settings), head, head), plan.chunk_size)
+        task: {s.id: TaskShape((2, protocol.heads, s.fed_length, head, head), plan.chunk_size) for s in plan.settings}
         for task, plan in protocol.tasks.items()
     }

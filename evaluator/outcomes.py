@@ -54,11 +54,18 @@ class CheckReport(Value):
     name: VariantName
     verdict: Literal["pass", "fail"]
     duplicate_of: str | None = None
+    no_op: bool = False
+    """Computes what its parent does at every setting of the protocol: nothing to train."""
     inert_tasks: tuple[Task, ...] = ()
+    """Tasks at none of whose settings the variant can differ from its parent."""
+    inert_settings: dict[Task, tuple[str, ...]] = Field(default_factory=dict)
+    """Settings, by their id, at which it cannot; also in tasks where it can at others."""
     sandbox_grade: Grade
     seconds: float
     findings: tuple[Finding, ...]
     fingerprint: tuple[float, ...] = ()
+    probes: str = ""
+    """Hash of the probes that the fingerprint is of; only prints of the same probes compare."""
 
 
 class Failure(Value):

@@ -10,10 +10,12 @@ from agent.options import (
     DEFAULT_PROTOCOL,
     ArchiveOption,
     JsonOption,
+    ProtocolOption,
     QuietOption,
     SandboxOption,
     Speech,
     UnsandboxedOption,
+    find_protocol,
     open_sandbox,
 )
 from agent.subject import archive_if_any, variant_from_file
@@ -22,13 +24,13 @@ from agent.view import check_lines
 from evaluator.checks import check as check_variant
 from evaluator.evaluate import kernel_shapes
 from evaluator.outcomes import Grade
-from evaluator.protocol import PROTOCOLS
 from variants.contract import BASELINE
 from variants.seeds import seed_variants
 
 
 def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A variant: x_in_for_loop.py.")],
+    protocol: ProtocolOption = DEFAULT_PROTOCOL,
     minimum: SandboxOption = Grade.B,
     unsandboxed: UnsandboxedOption = False,
     archive: ArchiveOption = DEFAULT_ARCHIVE,
@@ -39,7 +41,7 @@ def check(
 
     Example: archer check variants/delta_net_4layer_rope_qk_in_for_loop.py
     """
-    speech = Speech(as_json, quiet)
+    speech, settings = Speech(as_json, quiet), find_protocol(protocol)
     variant = variant_from_file(file)
     twins = Twins(archive_if_any(archive))
     with open_sandbox(minimum, unsandboxed, speech) as sandbox:
@@ -47,7 +49,7 @@ def check(
             variant,
             sandbox,
             parent=seed_variants()[BASELINE],
-            shapes=kernel_shapes(PROTOCOLS[DEFAULT_PROTOCOL]),
+            shapes=kernel_shapes(settings),
             known=twins.of_others(variant),
         )
     if as_json:

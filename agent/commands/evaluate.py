@@ -26,7 +26,7 @@ from agent.options import (
 )
 from agent.progress import Heartbeat
 from agent.subject import archive_if_any, existing_archive, find_variant
-from agent.view import check_lines, scores_json, verdict_table
+from agent.view import check_lines, inherited_text, scores_json, verdict_table
 from evaluator.evaluate import Evaluator, Step
 from evaluator.outcomes import Grade, Status
 from variants.contract import TASKS, Task
@@ -115,4 +115,6 @@ def _answer(speech: Speech, measured: Measured) -> None:
         speech.out.print(f"{measured.status}: {measured.reason}", style="red", markup=False)
     else:
         speech.out.print(verdict_table(f"{measured.variant.name}, {measured.protocol.name}", scores, measured.verdicts))
+        if told := inherited_text(measured.report):
+            speech.out.print(told, style="cyan", markup=False)
         speech.out.print(f"{measured.cpu_seconds:.0f} CPU s, {measured.wall_seconds:.0f} s; --add archives this")

@@ -1,45 +1,159 @@
-"""What a kernel computes, as a few numbers: outputs on fixed probes, equal for rewritings of the same formula."""
+"""What a kernel computes, as a few numbers: outputs and gradients on fixed probes, equal for rewritings of one formula.
 
-from collections.abc import Sequence
+The probes have the shapes of the protocols: for each chunk size the shortest and the longest sequence that any of them
+feeds, at the width of its heads. By the check of prefixes, what a kernel does at lengths between follows.
+"""
 
+import hashlib
+import math
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
+from evaluator.checks.inert import felt
 from evaluator.checks.inputs import REGIMES, Shape, draw
 from evaluator.kernel import Kernel
-from variants.contract import KernelSignature
+from evaluator.protocol import PROTOCOLS
+from variants.contract import CHUNK_SIZE, KernelSignature
 
 Fingerprint = tuple[float, ...]
+Prints = NDArray[np.float64]
+"""`[N, WIDTH]`: the number of inputs; then, for each probe, projections of o and of the gradients."""
 
-PROBES: tuple[tuple[str, Shape], ...] = (
-    ("unit", (1, 2, 100, 16, 16)),
-    ("training", (1, 2, 65, 16, 16)),
-    ("loud", (1, 1, 256, 8, 8)),
-    ("repeats", (1, 1, 256, 16, 16)),
-)
-"""Several chunks, and states small and large: a clip that never clips on one probe does on another."""
-
-PROJECTIONS = 16
+PROJECTIONS = 6
 TOLERANCE = 2e-5
-"""Relative to a probe's largest number: above what float32 inside a kernel costs, below what any idea changes."""
+"""Of outputs, relative to a probe's largest: above what float32 inside a kernel costs, below what any idea changes."""
+GRADIENT_TOLERANCE = 1e-3
+"""Of gradients, which float32 costs more of. They tell apart what outputs do not: where a gradient is stopped."""
+FLOOR = 1e-4
+"""A gradient this much smaller than the outputs is a zero that rounding moved."""
+DIGITS = 9
+GRADIENT_LENGTH = 128
+"""Gradients are probed up to this length: a kernel that loops over positions keeps a state for each."""
 
 
-def fingerprint(kernel: Kernel, signature: KernelSignature) -> Fingerprint:
-    """64 numbers: o on each probe in float64, projected on fixed random directions. q and k come L2-normalised.
+class Probe(NamedTuple):
+    """Inputs that every kernel is shown."""
 
+    regime: str
+    shape: Shape
+    chunk_size: int
+
+
+def probes() -> tuple[Probe, ...]:
+    """Of each chunk size of the protocols: the shortest sequence, and the longest at small and large magnitudes."""
+    met: dict[int, set[tuple[int, int]]] = {}
+    for protocol in PROTOCOLS.values():
+        for plan in protocol.tasks.values():
+            lengths = {(setting.fed_length, protocol.width // protocol.heads) for setting in plan.settings}
+            met.setdefault(plan.chunk_size, set()).update(lengths)
+    found = []
+    for chunk_size, lengths in sorted(met.items()):
+        (short, narrow), (long, wide) = min(lengths), max(lengths)
+        found.append(Probe("unit", (1, 2, short, narrow, narrow), chunk_size))
+        found += [Probe(regime, (1, 1, long, wide, wide), chunk_size) for regime in LOUDNESS]
+    return tuple(found)
+
+
+LOUDNESS = ("unit", "training", "loud", "repeats")
+"""Small and large states: a clip that never clips on one probe does on another."""
+PROBES = probes()
+PROBES_HASH = hashlib.sha256(repr((PROBES, PROJECTIONS, GRADIENT_LENGTH, REGIMES)).encode()).hexdigest()[:16]
+"""Prints of other probes, as of an older archer with other protocols, do not compare with those of these."""
+KEY_PROBE = 1
+KEY = 1 + 2 * PROJECTIONS * KEY_PROBE
+"""A number that nearly all ideas move: an output at the second probe, several chunks at ordinary magnitudes."""
+
+
+def fingerprint(kernel: Kernel, signature: KernelSignature, refused: Collection[int] = ()) -> Fingerprint:
+    """Outputs on each probe in float64, and gradients as a mixer lets them through, on fixed random directions.
+
+    `refused`: chunk sizes that the kernel does not take; it is shown those probes in chunks of the default size, and is
+    the twin of what depends on no chunk size if it does not either. Empty for a kernel that overflows: it has no print.
     Raises VariantFailed when the kernel does.
     """
-    numbers: list[float] = []
-    for index, (regime, shape) in enumerate(PROBES):
-        o, _ = kernel(*draw(signature, shape, REGIMES[regime], seed=20_000 + index, dtype=torch.float64))
-        directions = torch.randn(PROJECTIONS, o.numel(), generator=torch.Generator().manual_seed(index), dtype=o.dtype)
-        numbers += (directions @ o.flatten() / o.numel() ** 0.5).tolist()
-    return tuple(numbers)
+    numbers: list[float] = [len(signature.inputs)]
+    for index, probe in enumerate(PROBES):
+        leaves = draw(signature, probe.shape, REGIMES[probe.regime], seed=20_000 + index, dtype=torch.float64)
+        steep = probe.shape[2] <= GRADIENT_LENGTH
+        inputs = [x.requires_grad_(steep) for x in leaves]
+        o, _ = kernel(*inputs, chunk_size=CHUNK_SIZE if probe.chunk_size in refused else probe.chunk_size)
+        numbers += _projected([o.detach()], index)
+        numbers += _projected(_gradients(signature, inputs, o, index), index) if steep else [0.0] * PROJECTIONS
+    return tuple(float(f"{x:.{DIGITS}g}") for x in numbers) if all(map(math.isfinite, numbers)) else ()
+
+
+def _gradients(signature: KernelSignature, inputs: Sequence[Tensor], o: Tensor, seed: int) -> list[Tensor]:
+    """Of the output weighted at random, as they pass through the mixer's normalisation; zero where none arrives."""
+    if not o.requires_grad:
+        return [torch.zeros_like(x) for x in inputs]
+    weights = torch.randn(o.shape, generator=torch.Generator().manual_seed(500 + seed), dtype=o.dtype)
+    grads = torch.autograd.grad(o, list(inputs), weights, allow_unused=True)
+    passed = felt(signature, [x.detach() for x in inputs], grads)
+    return [torch.zeros_like(x) if g is None else g for x, g in zip(inputs, passed, strict=True)]
+
+
+def _projected(tensors: Sequence[Tensor], seed: int) -> list[float]:
+    """Sums over all tensors, each weighted by random numbers: the product of one for a row and one for a column."""
+    generator = torch.Generator().manual_seed(seed)
+    total = torch.zeros(PROJECTIONS, dtype=torch.float64)
+    for x in tensors:
+        flat = x.detach().reshape(-1, x.shape[-1])
+        rows, columns = (torch.randn(PROJECTIONS, n, generator=generator, dtype=flat.dtype) for n in flat.shape)
+        total += ((rows @ flat) * columns).sum(1) / flat.numel() ** 0.5
+    return [float(x) for x in total]
+
+
+def agree(prints: Prints, one: Prints) -> NDArray[np.bool_]:
+    """Which rows of `prints` `[N, D]` are of kernels that compute what that of `one` `[D]` does, up to rounding."""
+    same_inputs = prints[:, 0] == one[0]
+    a, b = (x.reshape(-1, len(PROBES), 2, PROJECTIONS) for x in (prints[:, 1:], one[1:]))
+    scale = np.maximum(np.abs(a).max(3), np.abs(b).max(3))  # [N, probes, 2]
+    scale[..., 1] = np.maximum(scale[..., 1], FLOOR * scale[..., 0])
+    allowed = scale * np.array([TOLERANCE, GRADIENT_TOLERANCE])
+    found: NDArray[np.bool_] = same_inputs & (np.abs(a - b) <= allowed[..., None]).all((1, 2, 3))
+    return found
 
 
 def same(one: Sequence[float], other: Sequence[float]) -> bool:
     """Whether two fingerprints are of kernels that compute the same, up to rounding."""
-    if len(one) != len(other) or not one:
+    if len(one) != len(other) or len(one) != WIDTH:
         return False
-    a, b = (torch.tensor(x, dtype=torch.float64).view(len(PROBES), -1) for x in (one, other))
-    scale = torch.maximum(a.abs(), b.abs()).amax(1, keepdim=True)
-    return bool(((a - b).abs() <= TOLERANCE * scale).all())
+    return bool(agree(np.array([one]), np.array(other))[0])
+
+
+WIDTH = 1 + 2 * PROJECTIONS * len(PROBES)
+
+
+class Index:
+    """Fingerprints by name, the oldest first.
+
+    Those near in one number are found by bisection; of these, those near in one number of each probe are compared
+    whole. The windows are as wide as `agree` allows at most, so nothing is lost at the border of a bucket.
+    """
+
+    def __init__(self, names: Sequence[str], prints: Prints) -> None:
+        """`prints`: `[N, WIDTH]`, a row a name."""
+        self.names, self.prints = list(names), prints.reshape(-1, WIDTH)
+        self._order = np.argsort(self.prints[:, KEY], kind="stable")
+        self._firsts = self.prints[self._order][:, 1 :: 2 * PROJECTIONS]  # [N, probes], by rising key
+        self._keys = np.ascontiguousarray(self._firsts[:, KEY_PROBE])
+
+    def find(self, one: Sequence[float], but: str | None = None) -> str | None:
+        """Name of the oldest that computes the same, other than `but`; None for a print of other probes."""
+        if len(one) != WIDTH:
+            return None
+        wanted = np.array(one)
+        outputs = wanted[1:].reshape(len(PROBES), 2, PROJECTIONS)[:, 0]
+        reach = TOLERANCE * (1 + 2 * TOLERANCE) * np.abs(outputs).max(1)  # [probes]
+        firsts = outputs[:, 0]
+        low = np.searchsorted(self._keys, firsts[KEY_PROBE] - reach[KEY_PROBE], "left")
+        high = np.searchsorted(self._keys, firsts[KEY_PROBE] + reach[KEY_PROBE], "right")
+        near = (np.abs(self._firsts[low:high] - firsts) <= reach).all(1).nonzero()[0] + low
+        rows = np.sort(self._order[near])
+        matches = rows[agree(self.prints[rows], wanted)] if rows.size else rows
+        return next((self.names[i] for i in matches if self.names[i] != but), None)

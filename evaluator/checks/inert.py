@@ -1,26 +1,44 @@
-"""Inert tasks: those at whose shapes a variant computes what its parent does."""
+"""Inert settings: those at whose shapes a variant computes what its parent does, so that its result is the parent's."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from evaluator.checks.bench import Bench, Case, distance
 from evaluator.checks.inputs import TaskShape
-from variants.contract import Task
+from variants.contract import KernelSignature, Task
 
 REGIMES = ("training", "unit", "loud", "repeats")
 
 
-def inert_tasks(bench: Bench, parent: Bench, shapes: Mapping[Task, TaskShape]) -> tuple[Task, ...]:
-    """Tasks at whose shape outputs, and gradients through them, are the parent's for inputs of all magnitudes."""
+def inert_settings(
+    bench: Bench, parent: Bench, shapes: Mapping[Task, Mapping[str, TaskShape]]
+) -> dict[Task, tuple[str, ...]]:
+    """Settings at whose shape outputs, and gradients through them, are the parent's for inputs of all magnitudes.
+
+    A kernel that passed the check of prefixes does in a short sequence what it does at the start of a long one. So
+    once it differs at a length, it differs at all longer ones of the same chunk size and width, and those are not run.
+    """
     if bench.signature != parent.signature:
-        return ()
-    verdicts: dict[TaskShape, bool] = {}
-    for found in dict.fromkeys(shapes.values()):
-        cases = (Case(found.shape, name, torch.float64, 151, found.chunk_size) for name in REGIMES)
-        verdicts[found] = all(_agree(bench.sized(case), parent.sized(case), case) for case in cases)
-    return tuple(task for task, found in shapes.items() if verdicts[found])
+        return {}
+    differ: set[tuple[int, ...]] = set()
+    inert: set[TaskShape] = set()
+    for found in sorted({shape for own in shapes.values() for shape in own.values()}, key=lambda x: x.shape[2]):
+        kind = (found.chunk_size, *found.shape[:2], *found.shape[3:])
+        if kind in differ:
+            continue
+        if _alike(bench, parent, found):
+            inert.add(found)
+        else:
+            differ.add(kind)
+    settings = {task: tuple(id_ for id_, shape in own.items() if shape in inert) for task, own in shapes.items()}
+    return {task: found for task, found in settings.items() if found}
+
+
+def _alike(bench: Bench, parent: Bench, shape: TaskShape) -> bool:
+    cases = (Case(shape.shape, name, torch.float64, 151, shape.chunk_size) for name in REGIMES)
+    return all(_agree(bench.sized(case), parent.sized(case), case) for case in cases)
 
 
 def _agree(bench: Bench, parent: Bench, case: Case) -> bool:
@@ -33,14 +51,14 @@ def _agree(bench: Bench, parent: Bench, case: Case) -> bool:
     grads = []
     for one in (bench, parent):
         reply = one.forward(inputs, grad=True)
-        grads.append(_felt(one, inputs, one.client.backward(reply.call, {"o": weights}, inputs)))
+        grads.append(felt(one.signature, inputs, one.client.backward(reply.call, {"o": weights}, inputs)))
         one.client.release(reply.call)
     return all(_same_gradient(a, b) for a, b in zip(*grads, strict=True))
 
 
-def _felt(bench: Bench, inputs: tuple[Tensor, ...], grads: list[Tensor | None]) -> list[Tensor | None]:
+def felt(signature: KernelSignature, inputs: Sequence[Tensor], grads: Sequence[Tensor | None]) -> list[Tensor | None]:
     """The gradients without their parts along q and k: the mixer's L2 normalisation lets none of those through."""
-    named = zip(bench.signature.inputs, inputs, grads, strict=True)
+    named = zip(signature.inputs, inputs, grads, strict=True)
     return [g - (g * x).sum(-1, keepdim=True) * x if n in "qk" and g is not None else g for n, x, g in named]
 
 

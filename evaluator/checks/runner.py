@@ -10,8 +10,8 @@ from evaluator import fence
 from evaluator.checks import behaviour, causality, complexity, gradients, signature
 from evaluator.checks.bench import Bench
 from evaluator.checks.findings import failed, passed
-from evaluator.checks.fingerprint import Fingerprint, fingerprint
-from evaluator.checks.inert import inert_tasks
+from evaluator.checks.fingerprint import PROBES_HASH, Fingerprint, fingerprint
+from evaluator.checks.inert import inert_settings
 from evaluator.checks.inputs import TaskShape
 from evaluator.checks.scope import check_scope
 from evaluator.outcomes import CheckName, CheckReport, Finding
@@ -28,33 +28,39 @@ def check(
     sandbox: Sandbox,
     *,
     parent: Variant | None = None,
-    shapes: Mapping[Task, TaskShape] | None = None,
+    shapes: Mapping[Task, Mapping[str, TaskShape]] | None = None,
     known: Callable[[Fingerprint], str | None] | None = None,
     limits: Limits = LIMITS,
 ) -> CheckReport:
     """Run every check. The source is judged first, and does not reach the sandbox if that fails.
 
-    parent: to find the tasks at which the variant cannot differ from it, and what it changes outside the for-loop.
-    shapes: what the kernel will meet, per task. known: names the variant that has a fingerprint.
+    parent: to find the settings at which the variant cannot differ from it, and what it changes outside the for-loop.
+    shapes: what the kernel will meet, per task and setting. known: names the variant that has a fingerprint.
     """
     began = time.monotonic()
     findings, tree = static_findings(variant, parent)
-    inert: tuple[Task, ...] = ()
+    inert: dict[Task, tuple[str, ...]] = {}
     print_: Fingerprint = ()
     if tree is not None:
         running = _Running(variant, sandbox, tree, parent, shapes or {}, limits)
         findings += list(running.findings())
         inert, print_ = running.inert, running.fingerprint
     verdict: Literal["pass", "fail"] = "fail" if any(finding.status == "fail" for finding in findings) else "pass"
+    wholly = tuple(task for task, own in (shapes or {}).items() if len(inert.get(task, ())) == len(own))
+    no_op = parent is not None and shapes is not None and len(wholly) == len(shapes) and bool(shapes)
+    twin = known(print_) if known and print_ and verdict == "pass" else None
     return CheckReport(
         name=variant.name,
         verdict=verdict,
-        duplicate_of=known(print_) if known and print_ and verdict == "pass" else None,
-        inert_tasks=inert,
+        duplicate_of=twin or (parent.name if no_op and parent is not None else None),
+        no_op=no_op,
+        inert_tasks=wholly,
+        inert_settings=inert,
         sandbox_grade=sandbox.grade,
         seconds=round(time.monotonic() - began, 3),
         findings=tuple(findings),
         fingerprint=print_,
+        probes=PROBES_HASH if print_ else "",
     )
 
 
@@ -85,13 +91,13 @@ class _Running:
         sandbox: Sandbox,
         tree: ast.Module,
         parent: Variant | None,
-        shapes: Mapping[Task, TaskShape],
+        shapes: Mapping[Task, Mapping[str, TaskShape]],
         limits: Limits,
     ) -> None:
         self.variant, self.sandbox, self.tree, self.parent, self.shapes = variant, sandbox, tree, parent, shapes
         self.limits = limits
         self.refused: dict[int, str] = {}
-        self.inert: tuple[Task, ...] = ()
+        self.inert: dict[Task, tuple[str, ...]] = {}
         self.fingerprint: Fingerprint = ()
 
     def findings(self) -> Iterator[Finding]:
@@ -111,7 +117,8 @@ class _Running:
                 yield failed(FAILURES.get(error.failure.kind, "crash"), error.failure.message, {})
 
     def _checks(self, stack: ExitStack, bench: Bench) -> Iterator[Callable[[], Finding]]:
-        usable = {shape: None for shape in self.shapes.values() if shape.chunk_size not in self.refused}
+        longest = (max(own.values(), key=lambda found: found.shape[2]) for own in self.shapes.values())
+        usable = {found: None for found in longest if found.chunk_size not in self.refused}
         yield lambda: behaviour.check_shapes(bench)
         yield lambda: behaviour.check_lengths(bench, self.refused)
         yield lambda: behaviour.check_finite(bench)
@@ -125,13 +132,16 @@ class _Running:
         yield lambda: behaviour.check_determinism(bench, self._bench(stack, self.variant))
 
     def _facts(self, stack: ExitStack, bench: Bench) -> None:
-        self.fingerprint = fingerprint(bench.client, self.variant.signature)
-        usable = {task: shape for task, shape in self.shapes.items() if shape.chunk_size not in self.refused}
-        if self.parent is not None and usable:
-            self.inert = inert_tasks(bench, self._bench(stack, self.parent), usable)
+        self.fingerprint = fingerprint(bench.client, self.variant.signature, self.refused)
+        usable = {
+            task: {setting: found for setting, found in own.items() if found.chunk_size not in self.refused}
+            for task, own in self.shapes.items()
+        }
+        if self.parent is not None and self.parent.source != self.variant.source:
+            self.inert = inert_settings(bench, self._bench(stack, self.parent), usable)
 
     def _sizes(self) -> set[int]:
-        return {*causality.CHUNK_SIZES, *(shape.chunk_size for shape in self.shapes.values())}
+        return {*causality.CHUNK_SIZES, *(found.chunk_size for own in self.shapes.values() for found in own.values())}
 
     def _bench(self, stack: ExitStack, variant: Variant) -> Bench:
         client = stack.enter_context(self.sandbox.kernel(variant, self.limits))

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from agent.twins import Twins
+from agent.view import check_lines
 from evaluator.checks import check
 from evaluator.checks.fingerprint import fingerprint, same
 from evaluator.checks.inputs import REGIMES, TaskShape, draw
@@ -19,9 +21,10 @@ CHEATERS: dict[str, str] = json.loads((CORPUS / "cheaters" / "expected.json").re
 BY_READING = ("syntax", "fence")
 HONEST = sorted(path.stem for path in (CORPUS / "honest").glob("*.py"))
 TIGHT = Limits(wall_seconds=10.0, memory_bytes=2**29)
-SHAPES: dict[Task, TaskShape] = {
-    "Memorize": TaskShape((2, 2, 32, 32, 32), 32),
-    "Context Recall": TaskShape((2, 2, 127, 32, 32), 32),
+SHAPES: dict[Task, dict[str, TaskShape]] = {
+    "Memorize": {"only": TaskShape((2, 2, 32, 32, 32), 32)},
+    "Compress": {"short": TaskShape((2, 2, 32, 32, 32), 32), "long": TaskShape((2, 2, 96, 32, 32), 32)},
+    "Context Recall": {"only": TaskShape((2, 2, 127, 32, 32), 32)},
 }
 
 
@@ -73,18 +76,27 @@ def test_change_of_the_state_update_is_inert_in_one_chunk(sandbox: Sandbox, name
     report = check(variant, sandbox, parent=seeds()[BASELINE].variant, shapes=SHAPES)
     assert report.verdict == "pass"
     assert report.inert_tasks == ("Memorize",)
+    assert report.inert_settings == {"Memorize": ("only",), "Compress": ("short",)}
+    assert not report.no_op
 
 
 def test_normalising_normalised_keys_is_the_baseline(sandbox: Sandbox) -> None:
     baseline = seeds()[BASELINE].variant
-    with sandbox.kernel(baseline) as kernel:
-        known = fingerprint(kernel, baseline.signature)
     twin = seeds()["delta_net_4layer_normalize_keys_in_for_loop"].variant
-    report = check(
-        twin, sandbox, parent=baseline, shapes=SHAPES, known=lambda found: BASELINE if same(found, known) else None
-    )
+    report = check(twin, sandbox, parent=baseline, shapes=SHAPES, known=Twins(None).of_others(twin))
     assert report.duplicate_of == BASELINE
     assert report.inert_tasks == tuple(SHAPES)
+    assert report.no_op
+    assert "a no-op" in "\n".join(check_lines(report))
+    unknown = check(twin, sandbox, parent=baseline, shapes=SHAPES)
+    assert unknown.duplicate_of == BASELINE, "a no-op is a duplicate of its parent, whatever is known"
+
+
+def test_a_variant_is_no_no_op_of_itself(sandbox: Sandbox) -> None:
+    baseline = seeds()[BASELINE].variant
+    report = check(baseline, sandbox, parent=baseline, shapes=SHAPES)
+    assert not report.no_op
+    assert report.duplicate_of is None
 
 
 def test_fingerprint_sees_rewritings_as_one_and_ideas_as_two(sandbox: Sandbox) -> None:
@@ -92,12 +104,11 @@ def test_fingerprint_sees_rewritings_as_one_and_ideas_as_two(sandbox: Sandbox) -
     for name in ("recurrent", "growing_output", "dense_inverse", "norm_clip", "head_slopes"):
         variant = Variant.from_file(CORPUS / "honest" / f"{name}.py")
         with sandbox.kernel(variant) as kernel:
-            found[name] = fingerprint(kernel, variant.signature)
+            found[name] = fingerprint(kernel, variant.signature, {16} if name == "dense_inverse" else ())
     assert same(found["recurrent"], found["growing_output"])
     assert same(found["growing_output"], found["dense_inverse"])
     assert not same(found["norm_clip"], found["recurrent"])
     assert not same(found["head_slopes"], found["norm_clip"])
-    assert not same((), ())
 
 
 @pytest.mark.parametrize("regime", REGIMES)

@@ -85,7 +85,7 @@ def test_inherited_trials_are_not_run_and_say_where_they_come_from(evaluator: Ev
     specs = trial_specs(SMOKE, ["Memorize"])
     parent = evaluator.evaluate(SEEDS[BASELINE], specs)
     child = Variant(name="child", source=broken().source)
-    inherited = inheritable(child, specs, ["Memorize"], parent.trials, SMOKE)
+    inherited = inheritable(child, specs, {"Memorize": (specs[0].setting,)}, parent.trials, SMOKE)
     result = evaluator.evaluate(child, specs, inherited=inherited)
     assert result.status is Status.SCORED
     (trial,) = result.trials
@@ -97,9 +97,12 @@ def test_trials_of_another_protocol_are_not_inherited(evaluator: Evaluator):
     specs = trial_specs(SMOKE, ["Memorize"])
     trials = evaluator.evaluate(SEEDS[BASELINE], specs).trials
     old: list[Trial] = [trial.model_copy(update={"protocol_hash": "older"}) for trial in trials]
-    assert inheritable(broken(), specs, ["Memorize"], old, SMOKE) == {}
+    assert inheritable(broken(), specs, {"Memorize": (specs[0].setting,)}, old, SMOKE) == {}
+    assert inheritable(broken(), specs, {"Memorize": ("another setting",)}, trials, SMOKE) == {}
 
 
-def test_kernel_shapes_take_the_longest_setting():
-    assert kernel_shapes(MAD)["Memorize"] == ((2, 1, 32, 128, 128), 32)
-    assert kernel_shapes(MAD)["Context Recall"].shape[2] == 1023
+def test_kernel_shapes_tell_every_setting():
+    shapes = kernel_shapes(MAD)
+    assert {task: len(own) for task, own in shapes.items()} == {t: len(p.settings) for t, p in MAD.tasks.items()}
+    assert set(shapes["Memorize"].values()) == {((2, 1, 32, 128, 128), 32)}
+    assert {found.shape[2] for found in shapes["Context Recall"].values()} == {127, 255, 511, 1023}
