@@ -6,7 +6,7 @@ Command = Callable[..., int | None]
 
 COMMANDS = (
     "init", "propose", "check", "evaluate", "calibration", "leaderboard", "list", "show", "diff", "replay", "report",
-    "import-csv", "verify", "merge", "doctor",
+    "import-csv", "verify", "merge", "export", "doctor",
 )  # fmt: skip
 
 
@@ -42,6 +42,8 @@ def find(name: str) -> Command:  # noqa: C901 - a table, of which each line is t
             from agent.commands.verify import verify as command
         case "merge":
             from agent.commands.merge import merge_ as command
+        case "export":
+            from agent.commands.export import export as command
         case "doctor":
             from agent.commands.doctor import doctor as command
         case _:

@@ -1,0 +1,59 @@
+"""`archer export`: a variant for use outside of archer."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agent.errors import UserError, readable
+from agent.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
+from agent.patch import FOLDERS, new_file_patch, replacement_patch
+from agent.subject import archive_if_any, find_variant
+from agent.terminal import clean
+from archive.files import write_text
+
+
+def export(
+    reference: Annotated[str, typer.Argument(metavar="ID", help="Number or variant name, of the archive or a seed.")],
+    patch: Annotated[bool, typer.Option("--patch", help="As a patch for flash-linear-attention.")] = False,
+    against: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Your naive.py: replace its function, else add a file.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write there instead of printing.")] = None,
+    archive: ArchiveOption = DEFAULT_ARCHIVE,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Export a variant: its source, or a patch that adds it to a checkout of flash-linear-attention.
+
+    Without --against the patch adds fla/ops/delta_rule/naive_IDEA.py; apply either with `git apply FILE`.
+    Example: archer export 1 --patch --against fla/ops/delta_rule/naive.py --out 1.patch
+    """
+    speech = Speech(as_json, quiet)
+    variant = find_variant(reference, archive_if_any(archive))
+    if against is not None and not patch:
+        raise UserError("--against is of a patch: add --patch")
+    if not patch:
+        path, text = f"{variant.name}.py", variant.source
+    elif against is None:
+        path, text = new_file_patch(variant)
+    else:
+        with readable(against, "file"):
+            old = against.read_bytes().decode("utf-8")
+        path = _within_checkout(against) or f"{FOLDERS[variant.layer]}/naive.py"
+        text = replacement_patch(variant, path, old)
+    if out is not None:
+        write_text(out, text)
+        speech.progress.print(f"written: {out}", markup=False)
+    if as_json:
+        speech.answer({"name": variant.name, "path": path, "patch" if patch else "source": text})
+    elif out is None:
+        terminal = speech.out.is_terminal
+        speech.out.file.write(clean(text) if terminal else text)
+
+
+def _within_checkout(path: Path) -> str | None:
+    """Path from the root of the git checkout that holds it; None outside of one."""
+    whole = path.resolve()
+    root = next((folder for folder in whole.parents if (folder / ".git").exists()), None)
+    return None if root is None else whole.relative_to(root).as_posix()
