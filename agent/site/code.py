@@ -2,11 +2,13 @@
 
 import difflib
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Literal
 
 from markupsafe import Markup, escape
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
+from pygments.lexer import Lexer
 from pygments.lexers import get_lexer_by_name
 
 LONGEST = 60_000
@@ -25,12 +27,17 @@ class Line:
     new: int | None = None
 
 
+@lru_cache(maxsize=512)
 def highlighted(text: str, language: str = "python") -> Markup:
     """The text as spans with the short classes of Pygments, to stand in a `pre`."""
     if len(text) > LONGEST:
         return escape(text)
-    lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
-    return Markup(highlight(text, lexer, HtmlFormatter(nowrap=True)))
+    return Markup(highlight(text, _lexer(language), HtmlFormatter(nowrap=True)))
+
+
+@cache
+def _lexer(language: str) -> Lexer:
+    return get_lexer_by_name(language, stripnl=False, ensurenl=False)
 
 
 def difference(old: str, new: str, context: int = 3, start: tuple[int, int] = (0, 0)) -> list[Line]:

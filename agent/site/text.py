@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from markdown_it import MarkdownIt
@@ -50,6 +51,7 @@ def prose(text: str) -> Markup:
     return Markup(_markdown().renderInline(visible(text)))
 
 
+@cache
 def _markdown() -> MarkdownIt:
     reader = MarkdownIt("commonmark", {"html": False, "highlight": _fence}, renderer_cls=_Renderer)
     reader.enable("table").disable(["image", "html_block", "html_inline"])
