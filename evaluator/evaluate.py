@@ -4,12 +4,14 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from evaluator.checks.inputs import TaskShape
 from evaluator.outcomes import Status, Trial
 from evaluator.plan import Protocol, TrialSpec
 from evaluator.sandbox import Sandbox
+from evaluator.together import groups, run_together
 from evaluator.trial import Isolation, run_trial, spec_of
 from variants.contract import Task, Variant
 
@@ -36,12 +38,16 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Runs trials of a protocol. `executor`: where; its tasks start sandboxed children, so threads do locally."""
+    """Runs trials of a protocol. `executor`: where; its tasks start sandboxed children, so threads do locally.
+
+    `members`: how many trials of one setting may train as one model, in one child.
+    """
 
     protocol: Protocol
     sandbox: Sandbox
     executor: Executor
     isolation: Isolation = "sandbox"
+    members: int = 1
 
     def evaluate(
         self,
@@ -61,10 +67,9 @@ class Evaluator:
         cancel = threading.Event()
         pruned = ""
         found = {spec: trial for spec, trial in (inherited or {}).items() if spec in specs}
-        running: dict[Future[Trial], TrialSpec] = {}
-        for spec in specs:
-            if spec not in found:
-                running[self.executor.submit(self._run, variant, spec, follow, cancel)] = spec
+        running: set[Future[tuple[Trial, ...]]] = set()
+        for group in groups([spec for spec in specs if spec not in found], self.members):
+            running.add(self.executor.submit(self._run, variant, group, follow, cancel))
         try:
             for spec, trial in _ended(running, cancel, stop):
                 found[spec] = trial
@@ -81,17 +86,24 @@ class Evaluator:
             return Evaluation(Status.PRUNED, pruned, kept)
         return _outcome(tuple(found[spec] for spec in specs if spec in found), specs, found)
 
-    def _run(self, variant: Variant, spec: TrialSpec, follow: Callable[[Step], None], cancel: threading.Event) -> Trial:
-        def report(progress: Mapping[str, Any]) -> None:
+    def _run(
+        self, variant: Variant, group: Sequence[TrialSpec], follow: Callable[[Step], None], cancel: threading.Event
+    ) -> tuple[Trial, ...]:
+        def report(spec: TrialSpec, progress: Mapping[str, Any]) -> None:
             follow(Step(spec, progress["step"] / progress["steps"]))
 
-        return run_trial(
-            variant, self.protocol, spec, self.sandbox, isolation=self.isolation, follow=report, stop=cancel
-        )
+        if len(group) > 1:
+            return run_together(variant, self.protocol, group, self.sandbox, follow=report, stop=cancel)
+        (spec,) = group
+        trial = run_trial(
+            variant, self.protocol, spec, self.sandbox,
+            isolation=self.isolation, follow=partial(report, spec), stop=cancel,
+        )  # fmt: skip
+        return (trial,)
 
 
 def _ended(
-    running: dict[Future[Trial], TrialSpec], cancel: threading.Event, stop: threading.Event | None
+    running: set[Future[tuple[Trial, ...]]], cancel: threading.Event, stop: threading.Event | None
 ) -> Iterator[tuple[TrialSpec, Trial]]:
     """Trials as they end; once cancelled, those that have not begun never do."""
     while running:
@@ -99,10 +111,11 @@ def _ended(
         if stop is not None and stop.is_set():
             cancel.set()
         if cancel.is_set():
-            for future in [future for future in running if future.cancel()]:
-                del running[future]
-        for future in done & running.keys():
-            yield running.pop(future), future.result()
+            running -= {future for future in running if future.cancel()}
+        for future in done & running:
+            running.remove(future)
+            for trial in future.result():
+                yield spec_of(trial), trial
 
 
 def _lost(found: Mapping[TrialSpec, Trial], specs: Sequence[TrialSpec]) -> str:

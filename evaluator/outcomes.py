@@ -111,6 +111,8 @@ class Trial(Value):
     sandbox_grade: Grade
     isolation: Literal["sandbox", "split"] = "sandbox"
     device: str = "cpu"
+    members: int = 1
+    """Trials that trained as one model with this one; more than one changes the last bits of the weights."""
     versions: dict[str, str] = Field(default_factory=dict)
 
 

@@ -48,14 +48,48 @@ def run_trial(
     outcome: dict[str, Any]
     try:
         weights = run.train(protocol.training_data(spec))
-        with sandbox.kernel(variant) as kernel:
-            scored = score(weights, job, protocol, spec, kernel)
-        run.cpu_seconds += kernel.cpu_seconds
-        outcome = _scored(scored) | {"weights_hash": weights_hash(weights)}
+        outcome, cpu_seconds = scored_outcome(weights, job, protocol, spec, variant, sandbox)
+        run.cpu_seconds += cpu_seconds
     except VariantFailed as failed:
         outcome = {"status": Status.FAILED, "failure": failed.failure}
     except TrainingStopped:
         outcome = {"status": Status.INTERRUPTED}
+    outcome |= {
+        "curve": tuple(run.curve),
+        "steps": run.steps,
+        "cpu_seconds": run.cpu_seconds + time.thread_time() - cpu_began,
+        "wall_seconds": time.monotonic() - began,
+        "isolation": isolation,
+    }
+    return trial_of(variant, protocol, spec, sandbox, job, outcome)
+
+
+def scored_outcome(
+    weights: Mapping[str, Tensor],
+    job: TrainingJob,
+    protocol: Protocol,
+    spec: TrialSpec,
+    variant: Variant,
+    sandbox: Sandbox,
+) -> tuple[dict[str, Any], float]:
+    """Status, score or failure, and hash of trained weights, by a fresh kernel; and that kernel's CPU-seconds.
+
+    Raises VariantFailed.
+    """
+    with sandbox.kernel(variant) as kernel:
+        scored = score(weights, job, protocol, spec, kernel)
+    return _scored(scored) | {"weights_hash": weights_hash(weights)}, kernel.cpu_seconds
+
+
+def trial_of(
+    variant: Variant,
+    protocol: Protocol,
+    spec: TrialSpec,
+    sandbox: Sandbox,
+    job: TrainingJob,
+    outcome: Mapping[str, Any],
+) -> Trial:
+    """A trial with what is known of it before it runs filled in."""
     return Trial(
         variant=variant.name,
         source_hash=variant.source_hash,
@@ -63,15 +97,16 @@ def run_trial(
         protocol_hash=protocol.hash,
         **spec.model_dump(),
         **outcome,
-        curve=tuple(run.curve),
-        steps=run.steps,
-        cpu_seconds=run.cpu_seconds + time.thread_time() - cpu_began,
-        wall_seconds=time.monotonic() - began,
         sandbox_grade=sandbox.grade,
-        isolation=isolation,
         device=job.device,
         versions=versions(),
     )
+
+
+def limits_of(job: TrainingJob, members: int = 1) -> Limits:
+    """Bounds on the training of one job, or of several like it as one."""
+    seconds = _START_SECONDS + _SECONDS_A_STEP * job.steps * members
+    return Limits(wall_seconds=seconds, cpu_seconds=round(seconds * job.threads))
 
 
 class _Run:
@@ -88,8 +123,7 @@ class _Run:
     ) -> None:
         self._variant, self._sandbox, self._job, self._isolation = variant, sandbox, job, isolation
         self._follow, self._stop = follow, stop
-        seconds = _START_SECONDS + _SECONDS_A_STEP * job.steps
-        self.limits = Limits(wall_seconds=seconds, cpu_seconds=round(seconds * job.threads))
+        self.limits = limits_of(job)
         self.curve: list[CurvePoint] = []
         self.steps = 0
         self.cpu_seconds = 0.0

@@ -88,7 +88,7 @@ class Template:
     def _spawn(self, order: dict[str, Any], fds: list[int]) -> None:
         if order["mode"] == "train":
             importlib.import_module("torch._dynamo")  # AdamW imports it on first use, which takes a second
-            importlib.import_module("evaluator.training")
+            importlib.import_module("evaluator.ensemble")
         limits = Limits.model_validate(order["limits"])
         parent = os.getpid()
         pid = os.fork()

@@ -74,7 +74,7 @@ def _serve_kernel(channel: Channel, device: str) -> None:
 
 
 def _serve_training(channel: Channel, device: str) -> None:
-    from evaluator import training  # imported before the fork, and only where one trains
+    from evaluator import ensemble, training  # imported before the fork, and only where one trains
 
     body, data = channel.receive(REQUEST_CAP, copy=False)
 
@@ -83,7 +83,8 @@ def _serve_training(channel: Channel, device: str) -> None:
 
     try:
         kernel = load_kernel(body["name"], body["source"], body["function"])
-        weights = training.train(body["job"], data, kernel, report)
+        train = ensemble.train if "members" in body["job"] else training.train
+        weights = train(body["job"], data, kernel, report)
     except Exception as error:  # noqa: BLE001 - any exception in here may be the variant's doing
         channel.send(describe(error), {})
     else:

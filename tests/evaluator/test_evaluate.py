@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from statistics import fmean
 
 import pytest
@@ -12,6 +13,7 @@ from evaluator.outcomes import Status, Trial
 from evaluator.plan import trial_specs
 from evaluator.protocol import MAD, SMOKE
 from evaluator.sandbox import Sandbox
+from evaluator.together import groups
 from evaluator.trial import run_trial, spec_of
 from variants.contract import BASELINE, REFERENCE, TASKS, Task, Variant
 from variants.seeds import seed_variants
@@ -106,3 +108,48 @@ def test_kernel_shapes_tell_every_setting():
     assert {task: len(own) for task, own in shapes.items()} == {t: len(p.settings) for t, p in MAD.tasks.items()}
     assert set(shapes["Memorize"].values()) == {((2, 1, 32, 128, 128), 32)}
     assert {found.shape[2] for found in shapes["Context Recall"].values()} == {127, 255, 511, 1023}
+
+
+def test_kernel_shapes_take_the_longest_setting():
+    assert kernel_shapes(MAD)["Memorize"] == ((2, 1, 32, 128, 128), 32)
+    assert kernel_shapes(MAD)["Context Recall"].shape[2] == 1023
+
+
+def test_trials_of_one_setting_may_train_as_one(evaluator: Evaluator):
+    specs = trial_specs(SMOKE, ["Memorize", "Compress"], [0, 1])
+    together = replace(evaluator, members=8).evaluate(SEEDS[REFERENCE], specs)
+    apart = evaluator.evaluate(SEEDS[REFERENCE], specs)
+    assert together.status is apart.status is Status.SCORED
+    for ours, theirs in zip(together.trials, apart.trials, strict=True):
+        assert (ours.members, theirs.members) == (2, 1)
+        assert ours.test_loss == pytest.approx(theirs.test_loss, rel=1e-3)
+        assert (ours.steps, ours.predictions) == (theirs.steps, theirs.predictions)
+        assert [point.step for point in ours.curve] == [point.step for point in theirs.curve]
+        assert [point.loss for point in ours.curve] == pytest.approx([p.loss for p in theirs.curve], rel=1e-3)
+        assert ours.cpu_seconds > 0
+
+
+def test_a_member_that_diverges_fails_alone(evaluator: Evaluator):
+    plan = SMOKE.tasks["Memorize"].model_copy(update={"lr": (1e-3, 1e30)})
+    protocol = SMOKE.model_copy(update={"tasks": {"Memorize": plan}})
+    result = replace(evaluator, protocol=protocol, members=8).evaluate(SEEDS[BASELINE], trial_specs(protocol))
+    fine, lost = result.trials
+    assert (fine.status, lost.status) == (Status.SCORED, Status.FAILED)
+    assert lost.failure is not None
+    assert lost.failure.kind == "diverged"
+    assert result.status is Status.SCORED
+
+
+def test_what_breaks_the_child_breaks_all_that_train_in_it(evaluator: Evaluator):
+    result = replace(evaluator, members=8).evaluate(broken(), trial_specs(SMOKE, ["Memorize"], [0, 1]))
+    assert [trial.status for trial in result.trials] == [Status.FAILED] * 2
+    assert "no kernel today" in result.reason
+
+
+def test_groups_are_of_one_task_and_setting_and_no_larger_than_asked():
+    specs = trial_specs(MAD, ["Memorize", "Compress"])
+    found = groups(specs, 4)
+    assert sorted(map(repr, (spec for group in found for spec in group))) == sorted(map(repr, specs))
+    assert all(len({(spec.task, spec.setting) for spec in group}) == 1 for group in found)
+    assert {len(group) for group in found} == {4, 2}
+    assert groups(specs, 1) == [(spec,) for spec in specs]
