@@ -10,6 +10,7 @@ from typing import Any
 
 from agent.context import Context
 from agent.errors import UserError
+from agent.machine import members_of
 from agent.progress import Progress
 from agent.proposers.base import Ask, AskFailed, Proposer, Repairer
 from agent.racing import Race
@@ -34,6 +35,8 @@ class Workbench:
     repairs: int = 0
     race: bool = True
     """Whether a proposal that is clearly worse than its parent stops early."""
+    ensemble: bool | None = None
+    """Whether the trials of a setting train as one model; None: on a GPU only."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,8 @@ class Attempt:
             if step.trial is not None and step.trial.accuracy is not None:
                 self._progress.score(self._index, step.spec.task, step.trial.accuracy)
 
-        evaluator = Evaluator(bench.protocol, bench.sandbox, bench.trials)
+        members = members_of(bench.ensemble, bench.protocol, variant.layer, specs)
+        evaluator = Evaluator(bench.protocol, bench.sandbox, bench.trials, members=members)
         race = Race.against(parent, self._around.trials, bench.protocol) if bench.race else None
         hopeless = race.lost if race is not None else lambda _: ""
         return evaluator.evaluate(

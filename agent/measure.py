@@ -17,7 +17,7 @@ from archive.store import Archive
 from evaluator.checks import check
 from evaluator.evaluate import Evaluation, Evaluator, Step, inheritable, kernel_shapes
 from evaluator.outcomes import CheckReport, Scorecard, Status, Trial, Verdict
-from evaluator.plan import Protocol, trial_specs
+from evaluator.plan import Protocol, TrialSpec, trial_specs
 from evaluator.statistics import scorecard, verdict
 from variants.contract import BASELINE, REFERENCE, Task, Variant
 from variants.seeds import seeds
@@ -74,6 +74,11 @@ class Measurement:
         trials = archive.trials(protocol.name) if archive else shipped(protocol.name)
         return cls(variant, other, protocol, tasks, tuple(chosen), trials, Twins(archive))
 
+    @property
+    def specs(self) -> tuple[TrialSpec, ...]:
+        """The trials that it takes."""
+        return trial_specs(self.protocol, self.tasks, self.seeds)
+
     def run(self, evaluator: Evaluator, follow: Callable[[Step], None]) -> Measured:
         """Check; if that passes, train and score. A duplicate is measured all the same: it was asked for."""
         began = time.monotonic()
@@ -86,7 +91,7 @@ class Measurement:
         )
         if report.verdict == "fail":
             return self._measured(began, Status.REJECTED, failures(report), report)
-        specs = trial_specs(self.protocol, self.tasks, self.seeds)
+        specs = self.specs
         inherited = {}
         if self.parent.name != self.variant.name:
             known = self.trials.get(self.parent.name, ())

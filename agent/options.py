@@ -11,6 +11,7 @@ from rich.console import Console, RenderableType
 
 from agent.errors import UserError
 from agent.terminal import SafeConsole, say
+from evaluator.device import best_device
 from evaluator.outcomes import Grade
 from evaluator.protocol import PROTOCOLS, Protocol
 from evaluator.sandbox import Sandbox
@@ -73,7 +74,7 @@ def open_sandbox(minimum: Grade, unsandboxed: bool, speech: Speech) -> Sandbox:
     """The best sandbox there is, with a warning if it is weak. Raises SandboxUnavailable, UserError."""
     if minimum is Grade.D and not unsandboxed:
         raise UserError("--sandbox D runs unknown code without a fence; add --i-accept-unsandboxed if you mean it")
-    sandbox = Sandbox(minimum=Grade.D if unsandboxed else minimum)
+    sandbox = Sandbox(minimum=Grade.D if unsandboxed else minimum, device=best_device())
     if sandbox.grade > Grade.B:
         speech.progress.print(f"warning: sandbox of grade {sandbox.grade} only; `archer doctor` says what is missing")
     return sandbox

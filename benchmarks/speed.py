@@ -2,7 +2,7 @@
 
     python -m benchmarks.speed                 # everything: about ten minutes
     python -m benchmarks.speed steps --rounds 2 --heads 1
-    python -m benchmarks.speed data | ends | profile
+    python -m benchmarks.speed profile | data | members | ends
 
 Prints Markdown. Ways that are compared take turns within one process, and the least time of each counts: what a busy
 machine adds falls on all of them.
@@ -11,6 +11,7 @@ machine adds falls on all of them.
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -19,6 +20,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import reference_way
+from evaluator import ensemble
 from evaluator.mad.backbones import LanguageModel, build
 from evaluator.mad.layers import initialise
 from evaluator.mad.linear import linear
@@ -172,10 +174,38 @@ def ends(protocol: Protocol = MAD, lr: float = 1e-3) -> None:
     print(f"Memorize {spec.setting}, lr {lr:g}: ends at step {reports[-1]} of {job.steps}, {seconds:.0f} CPU-s\n")
 
 
+def members(rounds: int, steps: int = 8) -> None:
+    """CPU-seconds of a step and member, trained as one and apart, at the shapes of `quick`."""
+    print("| task | members | apart, ms | as one, ms | apart / as one |\n|---|---:|---:|---:|---:|")
+    for task in ("Memorize", "Context Recall"):
+        for count in (3, 6):
+            specs = trial_specs(QUICK, [task], range(count))  # type: ignore[list-item]
+            jobs = [QUICK.job(spec, Layer.DELTA_NET).model_copy(update={"steps": steps, "warmup": 0}) for spec in specs]
+            together = ensemble.EnsembleJob(members=tuple(jobs), data=tuple(range(count))).model_dump(mode="json")
+            sets = [QUICK.training_data(spec) for spec in specs]
+            data = {f"{n}/{name}": tensor for n, each in enumerate(sets) for name, tensor in each.items()}
+            asked = [(job.model_dump(mode="json"), own) for job, own in zip(jobs, sets, strict=True)]
+            ways: dict[str, Callable[[], object]] = {
+                "apart": partial(_apart, asked),
+                "one": partial(ensemble.train, together, data, delta_rule_chunkwise, lambda _: None),
+            }
+            found = {name: 1e3 * each / steps / count for name, each in interleaved(ways, rounds + 1).items()}
+            ratio = found["apart"] / found["one"]
+            print(f"| {task} | {count} | {found['apart']:.1f} | {found['one']:.1f} | {ratio:.2f} |", flush=True)
+    print()
+
+
+def _apart(asked: list[tuple[dict[str, object], dict[str, Tensor]]]) -> None:
+    for job, data in asked:
+        train(job, data, delta_rule_chunkwise, lambda _: None)
+
+
 def main() -> None:
     """Run the sections that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("section", nargs="?", choices=["all", "steps", "data", "ends", "profile"], default="all")
+    parser.add_argument(
+        "section", nargs="?", choices=["all", "steps", "profile", "data", "members", "ends"], default="all"
+    )
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--heads", type=int, nargs="+", default=[8, 1])
     asked = parser.parse_args()
@@ -184,6 +214,7 @@ def main() -> None:
         "steps": lambda: steps(asked.rounds, asked.heads),
         "profile": profiled,
         "data": data,
+        "members": lambda: members(asked.rounds),
         "ends": ends,
     }
     for name, section in sections.items():

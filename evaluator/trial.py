@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from evaluator.device import best_device
+from evaluator.footprint import footprint
 from evaluator.machine import versions
 from evaluator.outcomes import CurvePoint, Failure, Status, Trial
 from evaluator.plan import Protocol, TrialSpec
@@ -24,6 +25,9 @@ Progress = Callable[[Mapping[str, Any]], None]
 
 _START_SECONDS, _SECONDS_A_STEP = 120.0, 3.0
 """Wall-clock limit of a trial: several times what the slowest honest seed takes on one slow core."""
+
+_MEMORY_SLACK = 4
+"""A variant may keep more than the baseline does: this many times the estimate for the baseline."""
 
 
 def run_trial(
@@ -106,7 +110,8 @@ def trial_of(
 def limits_of(job: TrainingJob, members: int = 1) -> Limits:
     """Bounds on the training of one job, or of several like it as one."""
     seconds = _START_SECONDS + _SECONDS_A_STEP * job.steps * members
-    return Limits(wall_seconds=seconds, cpu_seconds=round(seconds * job.threads))
+    memory = max(Limits().memory_bytes, _MEMORY_SLACK * footprint(job, members))
+    return Limits(wall_seconds=seconds, cpu_seconds=round(seconds * job.threads), memory_bytes=memory)
 
 
 class _Run:

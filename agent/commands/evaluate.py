@@ -10,6 +10,7 @@ from rich.status import Status as Spinner
 
 from agent.errors import DONE, INTERRUPTED, NO, UserError
 from agent.interrupt import interruptible
+from agent.machine import EnsembleOption, members_of, require_memory
 from agent.measure import Measured, Measurement, archive_result
 from agent.options import (
     DEFAULT_ARCHIVE,
@@ -40,6 +41,7 @@ def evaluate(
     confirm: Annotated[bool, typer.Option("--confirm", help="Train split: the kernel alone in the sandbox.")] = False,
     add: Annotated[bool, typer.Option("--add", help="Put the result into the archive.")] = False,
     parent: Annotated[str | None, typer.Option(metavar="NAME", help="Compare with this variant.")] = None,
+    ensemble: EnsembleOption = None,
     minimum: SandboxOption = Grade.B,
     unsandboxed: UnsandboxedOption = False,
     archive: ArchiveOption = DEFAULT_ARCHIVE,
@@ -52,9 +54,13 @@ def evaluate(
     """
     speech = Speech(as_json, quiet)
     settings, chosen = find_protocol(protocol), tasks_of(tasks)
+    if confirm and ensemble:
+        raise UserError("--confirm trains each run with its kernel apart: leave out --ensemble")
     found = existing_archive(archive) if add else archive_if_any(archive)
     variant = find_variant(subject, found)
     measurement = Measurement.of(variant, settings, chosen, seeds, parent, found)
+    members = 1 if confirm else members_of(ensemble, settings, variant.layer, measurement.specs)
+    require_memory(settings, variant.layer, measurement.specs, members, speech)
     with (
         open_sandbox(minimum, unsandboxed, speech) as sandbox,
         ThreadPoolExecutor(os.cpu_count()) as executor,
@@ -62,7 +68,7 @@ def evaluate(
         Heartbeat(speech.progress, lambda: [str(spinner.status)]),
         interruptible(measurement.stop.set, spinner.update) as interrupted,
     ):
-        evaluator = Evaluator(settings, sandbox, executor, "split" if confirm else "sandbox")
+        evaluator = Evaluator(settings, sandbox, executor, "split" if confirm else "sandbox", members)
         measured = measurement.run(evaluator, _follow(spinner))
     if add and found is not None:
         archive_result(found, measured)

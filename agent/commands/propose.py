@@ -15,6 +15,7 @@ from agent.errors import DONE, INTERRUPTED, UserError
 from agent.interrupt import interruptible
 from agent.llm.options import FILE_OPTIONS
 from agent.loop import Plan, Search
+from agent.machine import EnsembleOption
 from agent.options import (
     DEFAULT_ARCHIVE,
     DEFAULT_PROTOCOL,
@@ -59,6 +60,7 @@ def propose(
     race: Annotated[
         bool, typer.Option("--race/--no-race", help="Stop early what is clearly worse than its parent.")
     ] = True,
+    ensemble: EnsembleOption = None,
     max_usd: Annotated[float | None, typer.Option(min=0, help="Hard limit on what the model may cost.")] = None,
     prompts: Annotated[Path | None, typer.Option(metavar="DIR", help="Templates that override archer's.")] = None,
     prices: Annotated[Path | None, typer.Option(metavar="FILE", help=PRICES_HELP)] = None,
@@ -92,7 +94,7 @@ def propose(
     ):
         progress.announce(escape(f"proposer: {who}"))
         progress.announce(escape(f"protocol {protocol}, sandbox grade {sandbox.grade}, archive {found.root}"))
-        search = Search(found, Workbench(chosen, sandbox, settings, trials, repairs, race), plan, progress)
+        search = Search(found, Workbench(chosen, sandbox, settings, trials, repairs, race, ensemble), plan, progress)
         with interruptible(search.stop, progress.announce) as interrupted:
             records = [_announced(record, progress) for record in search.run()]
     _answer(speech, found, records)
