@@ -30,6 +30,7 @@ def plot_calibration(entries: Sequence[Titled], path: Path) -> None:
     if not path.parent.is_dir():
         raise UserError(f"--plot {path}: the folder {path.parent} does not exist; make it first")
     try:
+        from matplotlib import rc_context
         from matplotlib.figure import Figure
     except ImportError as error:
         raise UserError("--plot needs matplotlib: pip install 'archer-search[plot]'") from error
@@ -42,7 +43,8 @@ def plot_calibration(entries: Sequence[Titled], path: Path) -> None:
         _draw_changes(axes[1], own)
         _draw_coverage(axes[2], own)
     metadata = {"Date": None} if path.suffix.lower() == ".svg" else None  # the same figure for the same numbers
-    figure.savefig(path, dpi=150, metadata=metadata)
+    with rc_context({"svg.hashsalt": "archer"}):
+        figure.savefig(path, dpi=150, metadata=metadata)
 
 
 def draw_statements(axes: "Axes", stated: Sequence[Forecast]) -> None:

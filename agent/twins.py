@@ -49,7 +49,9 @@ class Twins:
 
     def of(self, name: str) -> Fingerprint:
         """The fingerprint of this variant; empty where it is not known."""
-        return self._known.get(name, ())
+        rows = [row for row, known in enumerate(self._index.names) if known == name]
+        found = self._index.prints[rows[0]] if rows else np.empty(0)
+        return () if np.isnan(found).any() else tuple(found.tolist())
 
     def of_others(self, variant: Variant) -> Callable[[Fingerprint], str | None]:
         """`find` that leaves out the variant of this name, so that a known file is no duplicate of itself."""
