@@ -52,7 +52,7 @@ def parameters(model: LanguageModel) -> Weights:
 
 
 def loss(model: LanguageModel, weights: Weights, inputs: Tensor, targets: Tensor) -> Tensor:
-    """The training loss of a language model (not of Compress's autoencoder, see `autoencoder_loss`)."""
+    """The training loss of the language model, or of Compress's autoencoder."""
     hidden = F.embedding(inputs, weights["embedding.weight/0"])
     for number in range(2 * model.config.blocks):
         normed = _norm(hidden, weights[f"layers.{number}.norm.weight/0"])
