@@ -42,7 +42,8 @@ def check_steps(original: Original, again: CheckReport) -> Iterator[Step]:
         else:
             detail = f"was {_listed(recorded.inert_tasks)}, is {_listed(again.inert_tasks)}"
             yield Step("check", "tasks it cannot change", "differs", detail, because)
-    if original.fingerprint:
+    comparable = recorded is None or recorded.probes == again.probes  # prints of other probes do not compare
+    if original.fingerprint and comparable:
         yield _fingerprint(original.fingerprint, again.fingerprint)
 
 

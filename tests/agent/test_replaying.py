@@ -11,6 +11,7 @@ from agent.replaying.noise import Noise
 from agent.replaying.original import Original
 from agent.replaying.steps import Step, worst
 from archive.seeding import make_archive
+from evaluator.checks.fingerprint import WIDTH
 from evaluator.machine import versions
 from evaluator.outcomes import CheckReport, Failure, Finding, Grade, Status, Trial
 from evaluator.protocol import SMOKE
@@ -130,7 +131,7 @@ def test_another_protocol_is_said_and_ends_the_training() -> None:
 def test_checks_and_fingerprints_are_compared() -> None:
     def report(status: str, prints: float, grade: Grade = Grade.A) -> CheckReport:
         finding = Finding.model_validate({"check": "causality", "status": status, "message": "why"})
-        numbers = tuple(prints + index for index in range(64))
+        numbers = tuple(prints + index for index in range(WIDTH))
         return CheckReport(
             name=VARIANT.name, verdict="pass", sandbox_grade=grade, seconds=1, findings=(finding,), fingerprint=numbers
         )
@@ -138,8 +139,10 @@ def test_checks_and_fingerprints_are_compared() -> None:
     before = report("pass", 1.0)
     known = original(check=before, fingerprint=before.fingerprint)
     assert worst(check_steps(known, report("pass", 1.0))) == "identical"
-    assert worst(check_steps(known, report("pass", 1.0 + 1e-9))) == "within noise"
     assert list(check_steps(known, report("pass", 2.0)))[-1].answer == "differs"
+    other_probes = before.model_copy(update={"probes": "other"})
+    steps = check_steps(original(check=other_probes, fingerprint=before.fingerprint), report("pass", 2.0))
+    assert "fingerprint" not in [step.what for step in steps]
     failed = next(check_steps(known, report("fail", 1.0, Grade.B)))
     assert failed.told.startswith("differs: was pass, is fail: why (sandbox grade was A, is B; ")
 
