@@ -1,1 +1,19 @@
-"""Proposals and their results as records in a git repository."""
+"""Proposals and their results as records in a git repository.
+
+`archive.open(path)` gives pandas frames: `trials()`, `scores()`, `predictions()`, `proposals()`, `curves()`.
+"""
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from archive.frames import Frames
+
+__all__ = ["open"]
+
+
+def open(path: str | os.PathLike[str]) -> "Frames":
+    """The archive at `path` as tidy pandas frames; they are read when they are asked for."""
+    from archive.frames import Frames
+
+    return Frames(path)
