@@ -27,6 +27,9 @@ CASES = (
     Case((1, 1, 7, 16, 16), "unit", F32, 13),
     Case((63, 1, 64, 8, 8), "training", F32, 14, chunk_size=16),
     Case((99, 1, 100, 8, 8), "unit", F64, 15, chunk_size=64),
+    Case((1, 1, 256, 16, 16), "training", F32, 16),
+    Case((63, 1, 64, 8, 8), "huge", F64, 17),
+    Case((63, 1, 64, 8, 8), "holes", F32, 18),
 )
 """As many rows as the length less one: every cut is tried there, each in a row of its own."""
 
@@ -44,6 +47,10 @@ PREFIX_CASES = (
     Case((2, 1, 100, 16, 16), "training", F32, 53, chunk_size=16),
 )
 
+BATCHES = (16, 64)
+CHEAP = 2**19
+"""Numbers in one input."""
+
 CHUNK_SIZES = {case.chunk_size for case in (*CASES, *GRADIENT_CASES, *PREFIX_CASES)}
 
 
@@ -57,8 +64,7 @@ def check_causality(bench: Bench, shapes: tuple[TaskShape, ...] = (), refused: C
 
     refused: chunk sizes that the kernel does not take.
     """
-    tasks = (Case(s.shape, "training", F32, 40 + index, s.chunk_size) for index, s in enumerate(shapes))
-    for case in _at(refused, *CASES, *tasks):
+    for case in _at(refused, *CASES, *map(_task_case, range(len(shapes)), shapes)):
         for grad in (False, True):
             if finding := _forward(bench.sized(case), case, grad=grad):
                 return finding
@@ -66,6 +72,14 @@ def check_causality(bench: Bench, shapes: tuple[TaskShape, ...] = (), refused: C
         if finding := _through_gradients(bench.sized(case), case):
             return finding
     return passed("causality", "no output before a cut depends on what comes after it")
+
+
+def _task_case(index: int, task: TaskShape) -> Case:
+    """A task's shape with as many rows as one trains or scores with, in turn, as long as that is cheap."""
+    B, H, L, Dk, Dv = task.shape
+    rows = BATCHES[index % len(BATCHES)]
+    B = rows if rows * H * L * Dk <= CHEAP else B
+    return Case((B, H, L, Dk, Dv), "training", F32, 40 + index, task.chunk_size)
 
 
 def cuts_of(case: Case) -> Tensor:

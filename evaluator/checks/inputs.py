@@ -25,7 +25,8 @@ class Regime:
     """A magnitude that activations come in.
 
     norm: L2 norm of q and k. value: scale of v. beta: centre of beta before its sigmoid. keys: how many distinct keys
-    there are, 0 for all distinct. rectified: v is as after SiLU rather than symmetric.
+    there are, 0 for all distinct. rectified: v is as after SiLU rather than symmetric. empty: share of positions at
+    which v is exactly zero.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Regime:
     beta: float = 0.0
     keys: int = 0
     rectified: bool = False
+    empty: float = 0.0
 
 
 REGIMES: dict[str, Regime] = {
@@ -45,6 +47,8 @@ REGIMES: dict[str, Regime] = {
         Regime("loud", value=30.0, beta=2.0),
         Regime("long", norm=1.3),
         Regime("repeats", keys=8),
+        Regime("huge", value=1e4),
+        Regime("holes", empty=0.2),
     )
 }
 """`small` and `long` are not normalised. A delta rule with longer keys than `long` diverges, and honestly so."""
@@ -66,6 +70,8 @@ def draw(
         chosen = torch.randint(regime.keys, (2, B, H, L, 1), generator=generator).expand(-1, -1, -1, -1, Dk)
         q, k = (book.gather(2, index) for index in chosen)
     q, k = (F.normalize(x, dim=-1) * regime.norm for x in (q, k))
+    if regime.empty:
+        v = v * (torch.rand(B, H, L, 1, generator=generator, dtype=v.dtype) > regime.empty)
     drawn = {
         "q": q,
         "k": k,

@@ -67,7 +67,8 @@ FUNCTIONAL_REFUSED = frozenset({"boolean_dispatch", "handle_torch_function", "ha
 
 ATTRIBUTES_REFUSED = words(
     """
-    apply_ ag_await ag_code ag_frame backward cr_await cr_code cr_frame cr_origin ctypes data_ptr dump dumps
+    apply_ as_subclass compile
+    ag_await ag_code ag_frame backward cr_await cr_code cr_frame cr_origin ctypes data_ptr dump dumps
     f_back f_builtins f_code f_globals f_locals f_trace format_map func_globals gi_code gi_frame gi_yieldfrom grad
     grad_fn load map2_ map_ metadata module_load mro name_to_handle next_functions numpy pin_memory
     register_forward_hook register_forward_pre_hook register_full_backward_hook register_hook

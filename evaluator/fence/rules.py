@@ -2,14 +2,13 @@
 
 import ast
 
-from evaluator.fence import names
+from evaluator.fence import names, uses
 from evaluator.fence.scopes import SCOPES, Function, Scope, bind, body, dotted, edges
 from evaluator.fence.top_level import Immutable, check_top_level, declared_fields, stateless_wrappers
 from evaluator.fence.violation import Violation
 
 OWN = frozenset({"self", "cls", "ctx"})
-TABLE_READERS = names.words("dict enumerate len list max min range reversed set sorted sum tuple zip")
-TABLE_METHODS = names.words("copy count get index items keys values")
+TENSORS = frozenset({"torch.Tensor", "torch.nn.Parameter", "torch.nn.Buffer", "torch.nn.UninitializedParameter"})
 
 
 class Fence(ast.NodeVisitor):
@@ -45,6 +44,8 @@ class Fence(ast.NodeVisitor):
             for edge in edges(node):
                 self.visit(edge)
         self._definition(node)
+        if isinstance(node, ast.ClassDef) and any(dotted(base, self.scope) in TENSORS for base in node.bases):
+            self.refuse(node, "a subclass of Tensor: it would answer for the tensors of others")
         outer, self.scope = self.scope, bind(node, self.scope)
         for child in body(node):
             self.visit(child)
@@ -93,11 +94,11 @@ class Fence(ast.NodeVisitor):
         if home is None:
             if problem := names.builtin_problem(node.id):
                 self.refuse(node, problem)
-            elif node.id == "type" and not self._is_called_with_one(node):
+            elif node.id == "type" and not uses.names_a_type(node, self.parents):
                 self.refuse(node, "type other than type(x)")
         elif node.id in home.modules and isinstance(node.ctx, ast.Load):
             self._path(node, home.modules[node.id])
-        elif node.id in home.tables and isinstance(node.ctx, ast.Load) and not self._only_read(node):
+        elif node.id in home.tables and isinstance(node.ctx, ast.Load) and not uses.only_reads(node, self.parents):
             self.refuse(node, f"{node.id}, a module-level list, dict or set, in a place where it could be changed")
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
@@ -108,9 +109,11 @@ class Fence(ast.NodeVisitor):
         if path is not None:
             self._path(node, path)
             return
+        if node.attr == "format" and not uses.plain_format(node, self.parents):
+            self.refuse(node, "format other than that of a literal text with plain fields: a field can name attributes")
         of_self = isinstance(node.value, ast.Name) and node.value.id in OWN
         problem = names.attribute_problem(node.attr, of_self=of_self)
-        if problem and not _is_super_init(node) and not (of_self and node.attr in ("save_for_backward",)):
+        if problem and not uses.is_super_init(node) and not (of_self and node.attr in ("save_for_backward",)):
             self.refuse(node, problem)
         self.visit(node.value)
 
@@ -119,6 +122,12 @@ class Fence(ast.NodeVisitor):
         for name in node.kwd_attrs:
             if problem := names.attribute_problem(name):
                 self.refuse(node, problem)
+        self.generic_visit(node)
+
+    def visit_comprehension(self, node: ast.comprehension) -> None:
+        """A for in brackets."""
+        if node.is_async:
+            self.refuse(node.target, "an async comprehension")
         self.generic_visit(node)
 
     def visit_Global(self, node: ast.Global) -> None:
@@ -175,26 +184,3 @@ class Fence(ast.NodeVisitor):
     def _outlives(self, name: str) -> bool:
         home = self.scope.find(name)
         return home is None or not home.in_function
-
-    def _only_read(self, node: ast.Name) -> bool:
-        parent = self.parents[node]
-        if isinstance(parent, ast.Subscript):
-            return parent.value is node and isinstance(parent.ctx, ast.Load)
-        if isinstance(parent, ast.Attribute):
-            return parent.attr in TABLE_METHODS
-        if isinstance(parent, ast.Call):
-            return isinstance(parent.func, ast.Name) and parent.func.id in TABLE_READERS
-        if isinstance(parent, ast.For | ast.comprehension):
-            return parent.iter is node
-        return isinstance(parent, ast.Compare | ast.keyword) and getattr(parent, "arg", None) is None
-
-    def _is_called_with_one(self, node: ast.Name) -> bool:
-        parent = self.parents[node]
-        called = isinstance(parent, ast.Call) and parent.func is node
-        return not called or (len(parent.args) == 1 and not parent.keywords)  # type: ignore[attr-defined]
-
-
-def _is_super_init(node: ast.Attribute) -> bool:
-    called = node.value
-    is_super = isinstance(called, ast.Call) and isinstance(called.func, ast.Name) and called.func.id == "super"
-    return is_super and node.attr in ("__init__", "__post_init__")

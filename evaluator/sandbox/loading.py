@@ -8,11 +8,28 @@ import types
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from evaluator.fence import ALLOWED_BUILTINS, ALLOWED_MODULES
 from evaluator.kernel import Kernel
 
 MESSAGE_CAP = 4000
+
+
+class _OfOneValue(type):
+    def __call__(cls, *values: Any) -> Any:
+        (value,) = values
+        found = type(value)
+        if issubclass(found, type):
+            raise TypeError("a variant may not make classes by calling")
+        return found
+
+    def __instancecheck__(cls, value: Any) -> bool:
+        return isinstance(value, type)
+
+
+class TypeOf(metaclass=_OfOneValue):
+    """`type` as a variant has it: tells the type of one value, and makes none."""
 
 
 def load_kernel(name: str, source: str, function: str) -> Kernel:
@@ -28,10 +45,23 @@ def load_kernel(name: str, source: str, function: str) -> Kernel:
         **{known: getattr(builtins, known) for known in ALLOWED_BUILTINS},
         "__import__": _import,
         "__build_class__": builtins.__build_class__,
+        "type": TypeOf,
     }
     exec(compile(source, filename, "exec", dont_inherit=True), module.__dict__)
     kernel: Kernel = getattr(module, function)
     return kernel
+
+
+def plain(kernel: Kernel) -> Kernel:
+    """The kernel, held to return plain tensors: a subclass of its own would answer in the trainer's loss."""
+
+    def call(*inputs: Tensor, chunk_size: int = 32) -> tuple[Tensor, Tensor]:
+        o, S = kernel(*inputs, chunk_size=chunk_size)
+        if type(o) is not Tensor or type(S) is not Tensor:
+            raise TypeError(f"the kernel returned ({type(o).__name__}, {type(S).__name__}), not plain tensors")
+        return o, S
+
+    return call
 
 
 def _import(name: str, *where: Any, **how: Any) -> types.ModuleType:

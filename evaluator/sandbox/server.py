@@ -72,7 +72,7 @@ class KernelServer:
 def _outputs(result: Any) -> tuple[list[Tensor], str]:
     if not isinstance(result, (tuple, list)) or len(result) != 2:
         return [], f"the kernel returned {_kind(result)}, not the pair (o, S)"
-    if not all(isinstance(x, Tensor) for x in result):
+    if not all(type(x) is Tensor for x in result):
         return [], f"the kernel returned ({', '.join(_kind(x) for x in result)}), not the tensors (o, S)"
     return list(result), ""
 

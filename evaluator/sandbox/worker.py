@@ -16,7 +16,7 @@ from torch import Tensor
 from evaluator.fence import ALLOWED_MODULES
 from evaluator.sandbox.attacks import attempt
 from evaluator.sandbox.frames import Channel, PeerGone
-from evaluator.sandbox.loading import describe, load_kernel
+from evaluator.sandbox.loading import describe, load_kernel, plain
 from evaluator.sandbox.memory import DoesNotFit, extents, offsets
 from evaluator.sandbox.server import KernelServer
 from evaluator.sandbox.work import WorkCounter
@@ -82,7 +82,7 @@ def _serve_training(channel: Channel, device: str) -> None:
         channel.send({"progress": dict(progress)}, {})
 
     try:
-        kernel = load_kernel(body["name"], body["source"], body["function"])
+        kernel = plain(load_kernel(body["name"], body["source"], body["function"]))
         train = ensemble.train if "members" in body["job"] else training.train
         weights = train(body["job"], data, kernel, report)
     except Exception as error:  # noqa: BLE001 - any exception in here may be the variant's doing

@@ -43,6 +43,18 @@ input()
 torch.nn.functional.handle_torch_function
 torch.random.manual_seed(0)
 torch.utils.cpp_extension.load
+'{0.real}'.format(q)
+'{a[0]}'.format(a=q)
+'{:{0.real}}'.format(q)
+('{0.real}' + '').format(q)
+str.format('{0.real}', q)
+'{}'.format
+(t := type)('X', (), {})
+{'t': type}['t']('X', (), {})
+type(type(q))('X', (), {})
+list(map(type, [q]))
+torch.nn.Identity().compile()
+q.as_subclass(torch.nn.Parameter)
 """.strip().splitlines()
 
 LET_THROUGH = """
@@ -67,6 +79,9 @@ torch.func.vmap(torch.sin)(q)
 torch.nn.Softmax(-1)(q)
 isinstance(q, torch.Tensor)
 torch.baddbmm(q, q, q)
+'{:.2f} of {name}, {0}'.format(1.0, name='q')
+isinstance(q, type)
+type(q)(q)
 """.strip().splitlines()
 
 
