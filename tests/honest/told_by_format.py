@@ -16,11 +16,11 @@ def delta_rule_chunkwise(q, k, v, beta, chunk_size=32):
         raise TypeError("mixed tensors")
     carried = (q.new_zeros(B, H, Dk, v.shape[-1]), q.new_zeros(B, H, 1, Dk))
     out = []
-    for t in range(L):
-        S, mean = carried
-        q_t, k_t, v_t, b_t = q[:, :, t : t + 1], k[:, :, t : t + 1], v[:, :, t : t + 1], beta[:, :, t, None, None]
-        mean = 0.9 * mean + 0.1 * k_t
-        S = S + k_t.mT @ (b_t * (v_t - k_t @ S))
-        out.append((q_t * Dk**-0.5) @ S + 0.01 * (q_t * mean).sum(-1, keepdim=True) * v_t)
-        carried = (S, mean)
+    for start in range(0, L, chunk_size):
+        S, seen = carried
+        q_i, k_i, v_i, b_i = (x[:, :, start : start + chunk_size] for x in (q * Dk**-0.5, k, v, beta[..., None]))
+        keys = seen + k_i.cumsum(2)
+        attn = (q_i @ k_i.mT).tril()
+        out.append(q_i @ S + attn @ (b_i * v_i) + 0.01 * (q_i * keys).sum(-1, keepdim=True) * v_i)
+        carried = (S + k_i.mT @ (b_i * v_i), keys[:, :, -1:])
     return torch.cat(out, 2), carried[0]
