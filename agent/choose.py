@@ -14,10 +14,11 @@ from agent.llm.settings import KEY_VARIABLE, URL_VARIABLE, LLMSettings, withdraw
 from agent.proposers.base import Proposer
 from agent.proposers.evolve import EvolveProposer
 from agent.proposers.openai import OpenAIProposer
+from agent.proposers.random import RandomProposer
 from agent.proposers.replay import ReplayProposer
 from archive.store import Archive
 
-CHOICES = ("auto", "openai", "evolve", "replay:ID")
+CHOICES = ("auto", "openai", "evolve", "random", "replay:ID")
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ def open_proposer(choice: Choice, archive: Archive) -> Iterator[tuple[Proposer, 
     elif name == "evolve" or (name == "auto" and not configured and choice.gguf is None):
         why = "" if name == "evolve" else f" (no {KEY_VARIABLE}, no endpoint: no language model is asked)"
         yield EvolveProposer(), f"evolve{why}"
+    elif name == "random":
+        yield RandomProposer(), "random: genomes of the catalogue, drawn blindly"
     elif name not in ("auto", "openai"):
         raise UserError(f"--proposer {name}: choose one of {', '.join(CHOICES)}")
     elif choice.gguf is not None:

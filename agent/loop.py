@@ -6,18 +6,24 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from rich.markup import escape
 
 from agent.attempt import Attempt, FailedAsk, Surroundings, Workbench
+from agent.confirm import LOOKS, Candidate
 from agent.errors import UserError
 from agent.progress import Progress
 from agent.proposers.base import Repairer
 from agent.report import render_report
 from agent.standing import make_context
+from agent.tried import confirmation_lines
 from agent.twins import Twins
+from archive.confirmations import Confirmation
 from archive.record import Record
 from archive.store import Archive
+from evaluator.evaluate import Evaluator
+from evaluator.outcomes import Trial
 
 Outcome = tuple[Record | FailedAsk, ...]
 
@@ -31,6 +37,10 @@ class Plan:
     seed: int
     parent: str | None = None
     max_minutes: float | None = None
+    max_cpu_seconds: float | None = None
+    """No proposal is started once those that ended have taken so much."""
+    confirm: bool = True
+    """Whether a would-be new best is trained on fresh seeds."""
 
 
 class Search:
@@ -45,6 +55,9 @@ class Search:
         self._stop = threading.Event()
         self._reserved: dict[int, str] = {}
         self._reserving = threading.Lock()
+        self._look = True
+        self._spent = 0.0
+        self._confirming: dict[Future[tuple[Confirmation, tuple[Trial, ...]]], str] = {}
         self._began = time.monotonic()
         self.error: UserError | None = None
         """Why no further proposal was asked for, where that is for the user to mend."""
@@ -56,11 +69,14 @@ class Search:
         waiting = list(range(self._plan.n))
         with ThreadPoolExecutor(self._plan.jobs, thread_name_prefix="proposal") as pool:
             try:
-                while running or (waiting and not self._closed()):
+                self._confirm(pool)
+                while running or self._confirming or (waiting and not self._closed()):
                     while waiting and len(running) < self._plan.jobs and not self._closed():
                         index = waiting.pop(0)
                         running[pool.submit(self._attempt, index)] = index
                     yield from self._collect(running)
+                    self._collect_confirmed()
+                    self._confirm(pool)
             except BaseException:
                 self.stop()  # else the pool would wait for trainings that nobody can archive
                 raise
@@ -75,6 +91,7 @@ class Search:
         """No proposal is to be started any more."""
         limit = self._plan.max_minutes
         late = limit is not None and time.monotonic() - self._began > 60 * limit
+        late = late or (self._plan.max_cpu_seconds is not None and self._spent >= self._plan.max_cpu_seconds)
         return late or self._stop.is_set() or self.error is not None
 
     def _attempt(self, index: int) -> Outcome:
@@ -103,8 +120,9 @@ class Search:
 
     def _collect(self, running: dict[Future[Outcome], int]) -> Iterator[Record]:
         """Archive what has ended. Short waits keep Ctrl-C responsive."""
-        done, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
-        for future in done:
+        under_way: list[Future[Any]] = [*running, *self._confirming]
+        done, _ = wait(under_way, timeout=0.2, return_when=FIRST_COMPLETED)
+        for future in [future for future in running if future in done]:
             index = running.pop(future)
             for outcome in future.result():
                 if isinstance(outcome, FailedAsk):
@@ -113,6 +131,32 @@ class Search:
                     yield self._tell(outcome)
             self._reserved.pop(index, None)
             self._progress.update(index, stage="archived", done=1.0)
+            self._look = True
+
+    def _confirm(self, pool: ThreadPoolExecutor) -> None:
+        """Start to confirm a would-be new best: one that was just told, or that an earlier search left unconfirmed."""
+        if not self._plan.confirm or not self._look or self._confirming or self._closed():
+            return
+        self._look = False
+        bench = self._workbench
+        if (found := Candidate.of(self._archive, bench.protocol)) is not None:
+            seeds = len(bench.protocol.seeds)
+            self._progress.announce(
+                f"would be the new best: {escape(found.variant.name)}; training it and {escape(found.rival.name)} "
+                f"on {seeds} to {LOOKS * seeds} fresh seeds"
+            )
+            evaluator = Evaluator(bench.protocol, bench.sandbox, bench.trials)
+            future = pool.submit(found.run, evaluator, lambda _: None, self._stop)
+            self._confirming[future] = found.variant.name
+
+    def _collect_confirmed(self) -> None:
+        for future in [future for future in self._confirming if future.done()]:
+            del self._confirming[future]
+            confirmation, trials = future.result()
+            self._archive.tell_confirmation(confirmation, trials)
+            for line in confirmation_lines([confirmation]):
+                self._progress.announce(line)
+            self._look = True
 
     def _tell_failed(self, index: int, failed: FailedAsk) -> None:
         if failed.exchanges:
@@ -123,5 +167,6 @@ class Search:
         self.error = self.error or failed.error
 
     def _tell(self, record: Record) -> Record:
+        self._spent += record.cost.cpu_seconds
         context = make_context(self._archive, record.protocol, seed=record.proposal.provenance.seed)
         return self._archive.tell(record, render_report(record, context))

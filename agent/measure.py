@@ -3,10 +3,11 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from agent.attempt import failures
+from agent.confirm import fresh_seeds
 from agent.report import render_report
 from agent.standing import make_context
 from agent.subject import find_variant
@@ -55,7 +56,14 @@ class Measurement:
     seeds: Sequence[int]
     trials: Mapping[str, Sequence[Trial]]
     twins: Twins
+    pair: bool = False
+    """Whether the parent is trained on the same seeds."""
     stop: threading.Event = field(default_factory=threading.Event)
+
+    def on_fresh_seeds(self) -> "Measurement":
+        """The same on seeds that nothing was chosen by; the parent is then trained on them, too."""
+        first = fresh_seeds(self.protocol)[0]
+        return replace(self, seeds=range(first, first + len(self.seeds)), trials={}, pair=True)
 
     @classmethod
     def of(
@@ -97,7 +105,11 @@ class Measurement:
             known = self.trials.get(self.parent.name, ())
             inherited = inheritable(self.variant, specs, report.inert_settings, known, self.protocol)
         result = evaluator.evaluate(self.variant, specs, inherited=inherited, follow=follow, stop=self.stop)
-        return self._measured(began, result.status, result.reason, report, result)
+        if not self.pair or result.status is not Status.SCORED or self.parent.name == self.variant.name:
+            return self._measured(began, result.status, result.reason, report, result)
+        rival = evaluator.evaluate(self.parent, specs, follow=follow, stop=self.stop)
+        paired = replace(self, trials={self.parent.name: rival.trials})
+        return paired._measured(began, result.status, result.reason, report, result)
 
     def _measured(
         self, began: float, status: Status, reason: str, report: CheckReport, result: Evaluation | None = None

@@ -1,14 +1,18 @@
 """All proposals of an archive as one family: which are better than their parent, or a reference, after correction."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from rich.markup import escape
+
 from agent.view import record_summary, short_name
+from archive.confirmations import Confirmation, Difference
 from archive.record import Record
 from archive.store import Archive
 from evaluator.discoveries import LEVELS, Discoveries, Tested, Tried, discoveries
-from evaluator.outcomes import Status
+from evaluator.outcomes import Score, Status, Trial
 from evaluator.protocol import PROTOCOLS
+from evaluator.statistics import scorecard
 from variants.contract import BASELINE, REFERENCE, TASKS
 
 PARENT = "parent"
@@ -118,3 +122,46 @@ def summaries(archive: Archive, records: Sequence[Record]) -> list[dict[str, Any
 def tests_json(name: str, families: Mapping[str, Discoveries]) -> dict[str, Any]:
     """The tests of one proposal's mean, by rival."""
     return {rival: test.model_dump(mode="json") for rival, test in tests_of(name, families).items()}
+
+
+def confirmation_lines(found: Iterable[Confirmation]) -> Iterator[str]:
+    """A line for each would-be new best: what it showed when it was chosen, and what on fresh seeds."""
+    for each in found:
+        told = f"{_CONFIRMED[each.outcome]}: {short_name(each.variant)} against {short_name(each.against)}, "
+        told += f"first {_told(each.first)}"
+        if each.fresh is not None:
+            told += f"; on fresh seeds {_told(each.fresh)}, {each.fresh.mean - each.first.mean:+.3f} to the first"
+        yield told + (f"; {escape(each.reason)}" if each.reason else "")
+
+
+def fresh_lines(record: Record, fresh: Sequence[Trial]) -> Iterator[str]:
+    """Each task's score on the seeds by which a proposal was chosen, on fresh ones, and the difference."""
+    again = scorecard(fresh).scores if fresh else {}
+    for task, first in (record.scorecard.scores if record.scorecard else {}).items():
+        if (found := again.get(task)) is not None:
+            yield (
+                f"  {task:15} first {_score(first)}; fresh {_score(found)}; {found.mean - first.mean:+.3f} to the first"
+            )
+
+
+def _score(score: Score) -> str:
+    return f"{score.mean:.3f} [{score.low:.3f}, {score.high:.3f}], n {score.n}"
+
+
+def _told(found: Difference) -> str:
+    return f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}], n {found.n}"
+
+
+_CONFIRMED = {
+    "confirmed": "[bold green]new best, confirmed[/]",
+    "refuted": "[yellow]no new best: worse on fresh seeds[/]",
+    "open": "[yellow]no new best yet: ahead on fresh seeds, within noise[/]",
+    "failed": "[red]no new best: it failed on fresh seeds[/]",
+    "unfinished": "[yellow]not yet confirmed; the next search goes on with it[/]",
+}
+
+
+def archive_lines(archive: Archive, protocol: str) -> Iterator[str]:
+    """What is known of all proposals of an archive together: which are better, and what fresh seeds said."""
+    yield from families_lines(families(archive, protocol))
+    yield from confirmation_lines(archive.confirmations(protocol).values())

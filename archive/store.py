@@ -7,6 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from archive.confirmations import Confirmation, read_confirmations, read_fresh_trials, write_confirmation
 from archive.errors import ArchiveError
 from archive.files import read_lines, write_lines, write_text
 from archive.folders import PROPOSALS, VARIANTS, read_record, write_record
@@ -111,6 +112,22 @@ class Archive(Reader):
             write_lines(path, (*read_lines(path, Trial), *trials))
             paths = [str(path.relative_to(self.root)), self._derive(protocol)]
             self._git.commit(f"Measure {name} under {protocol}", paths)
+
+    def confirmations(self, protocol: str) -> dict[str, Confirmation]:
+        """What became of would-be new bests on fresh seeds, by variant."""
+        return read_confirmations(self.root, protocol)
+
+    def fresh_trials(self, protocol: str) -> dict[str, tuple[Trial, ...]]:
+        """Trials on fresh seeds, by variant; no leaderboard has them."""
+        return read_fresh_trials(self.root, protocol)
+
+    def tell_confirmation(self, confirmation: Confirmation, trials: Sequence[Trial]) -> None:
+        """Archive a confirmation with its new trials, in one commit."""
+        with self._writing():
+            paths = write_confirmation(self.root, confirmation, trials)
+            name, outcome = confirmation.variant, confirmation.outcome
+            words = f"Confirm {name} against {confirmation.against} under {confirmation.protocol}: {outcome}"
+            self._git.commit(words, paths)
 
     def tell_leaderboard(self, name: str, csv: str) -> None:
         """Archive a leaderboard that was published elsewhere."""

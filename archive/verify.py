@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 
+from archive.confirmations import CONFIRMATIONS
 from archive.errors import ArchiveError
 from archive.files import read_lines, read_text
 from archive.folders import PROPOSALS, VARIANTS
@@ -49,7 +50,7 @@ def content_problems(reader: Reader) -> Iterator[str]:
             continue
         if (other := numbers.setdefault(record.number, identity)) != identity:
             yield f"{PROPOSALS}/: {other} and {identity} have the same number"
-    for path in sorted((reader.root / TRIALS).glob("*/*.jsonl")):
+    for path in sorted(found for name in (TRIALS, CONFIRMATIONS) for found in (reader.root / name).glob("*/*.jsonl")):
         try:
             where = str(path.relative_to(reader.root))
             yield from _trial_problems(where, path.parent.name, path.stem, read_lines(path, Trial), variants)

@@ -38,7 +38,9 @@ def evaluate(
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
     tasks: Annotated[str, typer.Option(help='Only these, as in "Memorize,Compress".')] = ",".join(TASKS),
     seeds: Annotated[int | None, typer.Option(min=1, help="How many; else as the protocol says.")] = None,
-    confirm: Annotated[bool, typer.Option("--confirm", help="Train split: the kernel alone in the sandbox.")] = False,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="On fresh seeds, the parent, too; the kernel alone in the sandbox.")
+    ] = False,
     add: Annotated[bool, typer.Option("--add", help="Put the result into the archive.")] = False,
     parent: Annotated[str | None, typer.Option(metavar="NAME", help="Compare with this variant.")] = None,
     ensemble: EnsembleOption = None,
@@ -56,9 +58,14 @@ def evaluate(
     settings, chosen = find_protocol(protocol), tasks_of(tasks)
     if confirm and ensemble:
         raise UserError("--confirm trains each run with its kernel apart: leave out --ensemble")
+    if confirm and add:
+        raise UserError(
+            "--add: scores on the fresh seeds of --confirm are for no leaderboard; leave out one of the two"
+        )
     found = existing_archive(archive) if add else archive_if_any(archive)
     variant = find_variant(subject, found)
     measurement = Measurement.of(variant, settings, chosen, seeds, parent, found)
+    measurement = measurement.on_fresh_seeds() if confirm else measurement
     members = 1 if confirm else members_of(ensemble, settings, variant.layer, measurement.specs)
     require_memory(settings, variant.layer, measurement.specs, members, speech)
     with (

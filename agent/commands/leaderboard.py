@@ -23,7 +23,7 @@ from agent.options import (
     find_protocol,
 )
 from agent.subject import archive_if_any
-from agent.tried import families, families_json, families_lines
+from agent.tried import archive_lines, families, families_json
 from agent.view import scores_json
 from archive.files import write_text
 from archive.leaderboards import LEADERBOARDS, leaderboard_csv, scorecards
@@ -72,10 +72,12 @@ def leaderboard(
         return
     tried = families(found, protocol) if found else {}
     if as_json:
-        more = {"discoveries": families_json(tried)} if protocol in PROTOCOLS else {}
+        fresh = [each.model_dump(mode="json") for each in (found.confirmations(protocol) if found else {}).values()]
+        more = {"discoveries": families_json(tried), "confirmations": fresh} if protocol in PROTOCOLS else {}
         speech.answer({"protocol": _protocol_json(protocol), "rows": [_json(row) for row in rows]} | more)
     else:
-        speech.show(board_view(title, rows), *map(Text.from_markup, families_lines(tried)), pager=not no_pager)
+        told = archive_lines(found, protocol) if found else ()
+        speech.show(board_view(title, rows), *map(Text.from_markup, told), pager=not no_pager)
 
 
 def _measured(protocol: str, archive: Archive | None) -> tuple[list[BoardRow], str, str]:

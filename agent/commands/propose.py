@@ -30,7 +30,7 @@ from agent.options import (
     open_sandbox,
 )
 from agent.progress import Progress
-from agent.tried import families, families_lines, summaries
+from agent.tried import archive_lines, summaries
 from agent.view import OUTCOME_MARK, OUTCOME_STYLE, STATUS_STYLE, short_name
 from archive.record import Record
 from archive.seeding import make_archive
@@ -61,6 +61,13 @@ def propose(
         bool, typer.Option("--race/--no-race", help="Stop early what is clearly worse than its parent.")
     ] = True,
     ensemble: EnsembleOption = None,
+    confirm: Annotated[
+        bool,
+        typer.Option(
+            "--confirm/--no-confirm",
+            help="Train a would-be new best and the best so far on fresh seeds: at least twice a proposal's CPU.",
+        ),
+    ] = True,
     max_usd: Annotated[float | None, typer.Option(min=0, help="Hard limit on what the model may cost.")] = None,
     prompts: Annotated[Path | None, typer.Option(metavar="DIR", help="Templates that override archer's.")] = None,
     prices: Annotated[Path | None, typer.Option(metavar="FILE", help=PRICES_HELP)] = None,
@@ -85,7 +92,7 @@ def propose(
     if parent is not None and parent not in found.variants():
         raise UserError(f"--parent {parent}: the archive has no such variant; `archer leaderboard` shows the names")
     start = len(found.ids()) if seed is None else seed
-    plan = Plan(n=n, jobs=min(jobs, n), seed=start, parent=parent, max_minutes=max_minutes)
+    plan = Plan(n=n, jobs=min(jobs, n), seed=start, parent=parent, max_minutes=max_minutes, confirm=confirm)
     with (
         open_proposer(Choice(proposer, gguf, plan.jobs, llm, llm_file), found) as (chosen, who),
         open_sandbox(minimum, unsandboxed, speech) as sandbox,
@@ -126,7 +133,7 @@ def _answer(speech: Speech, archive: Archive, records: Sequence[Record]) -> None
         speech.answer(summaries(archive, records))
         return
     if records:
-        for line in (*_lines(records), *families_lines(families(archive, records[0].protocol))):
+        for line in (*_lines(records), *archive_lines(archive, records[0].protocol)):
             speech.out.print(line)
         first = records[0].number
         where = "" if archive.root == DEFAULT_ARCHIVE else f" --archive {archive.root}"

@@ -6,7 +6,7 @@ Command = Callable[..., int | None]
 
 COMMANDS = (
     "init", "propose", "check", "evaluate", "calibration", "leaderboard", "list", "show", "diff", "replay", "report",
-    "import-csv", "verify", "merge", "export", "doctor",
+    "compare", "import-csv", "verify", "merge", "export", "doctor",
 )  # fmt: skip
 
 
@@ -36,6 +36,8 @@ def find(name: str) -> Command:  # noqa: C901 - a table, of which each line is t
             from agent.commands.replay import replay as command
         case "report":
             from agent.commands.report import report as command
+        case "compare":
+            from agent.commands.compare import compare as command
         case "import-csv":
             from agent.commands.import_csv import import_csv as command
         case "verify":

@@ -12,7 +12,7 @@ from agent.measurements import measurements
 from agent.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption, Speech
 from agent.subject import existing_archive
 from agent.terminal import clean
-from agent.tried import families, tests_json, tests_lines
+from agent.tried import confirmation_lines, families, fresh_lines, tests_json, tests_lines
 from agent.view import STATUS_STYLE, bare_name, check_lines, protocol_text, record_summary
 from archive.record import Record
 
@@ -33,15 +33,19 @@ def show(
     record = found.record(reference)
     report, commit = found.report(record), found.commit_of(record)
     name, tried = record.proposal.variant.name, families(found, record.protocol)
+    fresh = found.confirmations(record.protocol).get(name)
     if as_json:
         check = record.check.model_dump(mode="json") if record.check else None
         provenance = record.proposal.provenance.model_dump(mode="json")
         more = {"report": report, "check": check, "provenance": provenance, "tests": tests_json(name, tried)}
+        more |= {"confirmation": fresh.model_dump(mode="json") if fresh else None}
         speech.answer(record_summary(record, commit) | more)
         return
     on_terminal = speech.out.is_terminal
     text: RenderableType = Markdown(clean(report), hyperlinks=False) if on_terminal else Text(clean(report))
-    tests = map(Text.from_markup, tests_lines(name, tried) if record.scorecard else ())
+    told = [*tests_lines(name, tried), *confirmation_lines([fresh] if fresh else [])] if record.scorecard else []
+    told += fresh_lines(record, found.fresh_trials(record.protocol).get(name, ())) if fresh else []
+    tests = map(Text.from_markup, told)
     parts = (*_head(record, commit), *measurements(record), *tests, *_checks(record), Text(), text)
     speech.show(*parts, pager=not no_pager)
 

@@ -54,7 +54,7 @@ class EvolveProposer:
     def _candidates(
         self, context: Context, board: Board, genomes: dict[str, Genome], estimator: Estimator, chance: random.Random
     ) -> list[Candidate]:
-        known, names = _known(context, genomes), {*context.variants, *context.under_way}
+        known, names = known_genomes(context, genomes), {*context.variants, *context.under_way}
         found: list[Candidate] = []
         for _ in range(ATTEMPTS):
             parent, other = _parents(context, board, genomes, chance)
@@ -83,7 +83,7 @@ def _parents(context: Context, board: Board, genomes: Mapping[str, Genome], chan
     return context.forced_parent, drawn[1]
 
 
-def _known(context: Context, genomes: Mapping[str, Genome]) -> set[str]:
+def known_genomes(context: Context, genomes: Mapping[str, Genome]) -> set[str]:
     """Canonical forms of the seeds and of everything proposed before; what was interrupted may be asked for again."""
     ended = (record for record in context.history if record.status is not Status.INTERRUPTED)
     recorded = [record.proposal.provenance.mechanisms for record in ended]

@@ -1,0 +1,61 @@
+"""Confirmations: what became of a would-be new best on seeds that it was not chosen by. No leaderboard has them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from archive.files import read_json, read_lines, write_json, write_lines
+from evaluator.outcomes import Trial, Value
+from variants.contract import VariantName
+
+CONFIRMATIONS = "confirmations"
+
+
+class Difference(Value):
+    """Mean difference of the mean over tasks, over n paired seeds, with its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+class Confirmation(Value):
+    """A variant against the best before it: on the protocol's seeds, by which it was chosen, and on fresh ones.
+
+    open: better on the fresh seeds, but within noise. unfinished: stopped before a decision, and to be gone on with.
+    """
+
+    variant: VariantName
+    against: VariantName
+    protocol: str
+    protocol_hash: str
+    outcome: Literal["confirmed", "refuted", "open", "failed", "unfinished"]
+    reason: str = ""
+    first: Difference
+    fresh: Difference | None = None
+    created: str
+
+
+def write_confirmation(root: Path, confirmation: Confirmation, trials: Sequence[Trial]) -> list[str]:
+    """Write the result, and the trials to those that are there; returns paths relative to `root`. Raises OSError."""
+    folder = Path(CONFIRMATIONS, confirmation.protocol)
+    paths = [folder / f"{confirmation.variant}.json"]
+    write_json(root / paths[0], confirmation.model_dump(mode="json"))
+    for name in dict.fromkeys(trial.variant for trial in trials):
+        path = folder / f"{name}.jsonl"
+        write_lines(root / path, (*read_lines(root / path, Trial), *(t for t in trials if t.variant == name)))
+        paths.append(path)
+    return [str(path) for path in paths]
+
+
+def read_confirmations(root: Path, protocol: str) -> dict[str, Confirmation]:
+    """All results under a protocol, by variant. Raises ArchiveError."""
+    paths = sorted((root / CONFIRMATIONS / protocol).glob("*.json"))
+    return {path.stem: Confirmation.model_validate(read_json(path)) for path in paths}
+
+
+def read_fresh_trials(root: Path, protocol: str) -> dict[str, tuple[Trial, ...]]:
+    """All trials on fresh seeds under a protocol, by variant. Raises ArchiveError."""
+    paths = sorted((root / CONFIRMATIONS / protocol).glob("*.jsonl"))
+    return {path.stem: read_lines(path, Trial) for path in paths}
