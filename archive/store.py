@@ -123,7 +123,7 @@ class Archive(Reader):
 
     def tell_confirmation(self, confirmation: Confirmation, trials: Sequence[Trial]) -> None:
         """Archive a confirmation with its new trials, in one commit."""
-        with self._writing():
+        with self.writing():
             paths = write_confirmation(self.root, confirmation, trials)
             name, outcome = confirmation.variant, confirmation.outcome
             words = f"Confirm {name} against {confirmation.against} under {confirmation.protocol}: {outcome}"
