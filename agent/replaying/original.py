@@ -7,7 +7,7 @@ from agent.proposers.replay import is_rebuildable, rebuild
 from agent.twins import Twins
 from archive.record import Record
 from archive.store import Archive
-from evaluator.checks.fingerprint import Fingerprint
+from evaluator.checks.fingerprint import PROBES_HASH, Fingerprint
 from evaluator.outcomes import CheckReport, Scorecard, Trial
 from evaluator.statistics import scorecard
 from variants.contract import BASELINE, Variant
@@ -50,7 +50,7 @@ def _of_record(record: Record) -> Original:
         protocol_hash=record.protocol_hash,
         trials=record.trials,
         check=record.check,
-        fingerprint=record.check.fingerprint if record.check else (),
+        fingerprint=record.check.fingerprint if record.check and record.check.probes == PROBES_HASH else (),
         card=record.scorecard,
         record=record,
     )
