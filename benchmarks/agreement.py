@@ -42,15 +42,16 @@ def table(measured: pd.DataFrame, published: pd.DataFrame, of_a_seed: Mapping[Ta
 
 
 def _row(name: str, measured: "pd.Series[float]", published: "pd.Series[float]", of_a_seed: float | None) -> str:
-    without = [_spearman(measured.drop(row), published.drop(row)) for row in published.index]
+    without = [spearman(measured.drop(row), published.drop(row)) for row in published.index]
     seed = "" if of_a_seed is None else f"{of_a_seed:.3f}"
     return (
-        f"| {name} | {_spearman(measured, published):.2f} | {min(without):.2f} to {max(without):.2f} "
+        f"| {name} | {spearman(measured, published):.2f} | {min(without):.2f} to {max(without):.2f} "
         f"| {measured.std():.3f} | {published.std():.3f} | {seed} |"
     )
 
 
-def _spearman(one: "pd.Series[float]", other: "pd.Series[float]") -> float:
+def spearman(one: "pd.Series[float]", other: "pd.Series[float]") -> float:
+    """Rank correlation of two columns with the same index."""
     return float(stats.spearmanr(one, other).statistic)
 
 

@@ -2,7 +2,7 @@
 
 from evaluator.mad.settings import PUBLISHED, Setting
 from evaluator.plan import Protocol, TaskPlan, TrialSpec, trial_specs
-from variants.contract import CHUNK_SIZE, TASKS, Task
+from variants.contract import TASKS, Task
 
 __all__ = [
     "MAD",
@@ -16,41 +16,49 @@ __all__ = [
     "trial_specs",
 ]
 
-_SEVERAL_CHUNKS: tuple[Task, ...] = ("Context Recall", "Fuzzy Recall", "Noisy Recall", "Selective Copy")
-
 
 def _plan(
-    setting: Setting, steps: int, lr: float, *, batch: int = 16, test_examples: int = 384, cuts: int = 4
+    setting: Setting,
+    steps: int,
+    lr: float,
+    *,
+    weight_decay: float = 0.1,
+    batch: int = 16,
+    chunk_size: int = 16,
+    test_examples: int = 384,
+    cuts: int = 4,
 ) -> TaskPlan:
-    """A plan of one setting. Where the published one has several chunks of 32, this one has several of 16."""
+    """A plan of one setting. Sequences are shorter than the published ones, and chunks with them."""
     return TaskPlan(
         settings=(setting,),
         lr=(lr,),
-        weight_decay=(0.1,),
+        weight_decay=(weight_decay,),
         batch=batch,
         steps=steps,
         test_examples=test_examples,
         cuts=cuts,
-        chunk_size=16 if setting.task in _SEVERAL_CHUNKS else CHUNK_SIZE,
+        chunk_size=chunk_size,
     )
 
 
-_COMPRESS = Setting(task="Compress", vocabulary=8, length=40, train_examples=12_800)
-_CONTEXT = Setting(task="Context Recall", vocabulary=36, length=64, train_examples=12_800)
+_COMPRESS = Setting(task="Compress", vocabulary=6, length=32, train_examples=12_800)
+_CONTEXT = Setting(task="Context Recall", vocabulary=16, length=64, train_examples=12_800)
 _FUZZY = Setting(task="Fuzzy Recall", vocabulary=8, length=64, train_examples=12_800)
-_MEMORIZE = Setting(task="Memorize", vocabulary=1_024, length=32, train_examples=256)
-_NOISY = Setting(task="Noisy Recall", vocabulary=30, length=64, train_examples=12_800, noise=0.2)
+_MEMORIZE = Setting(task="Memorize", vocabulary=2_048, length=32, train_examples=256)
+_NOISY = Setting(task="Noisy Recall", vocabulary=28, length=64, train_examples=12_800, noise=0.2)
 _COPY = Setting(task="Selective Copy", vocabulary=16, length=64, train_examples=12_800, copies=8)
 
 QUICK = Protocol(
     name="quick",
     tasks={
-        "Compress": _plan(_COMPRESS, steps=400, lr=4e-3),
-        "Context Recall": _plan(_CONTEXT, steps=320, lr=6e-3),
-        "Fuzzy Recall": _plan(_FUZZY, steps=350, lr=6e-3),
-        "Memorize": _plan(_MEMORIZE, steps=60, lr=3e-3, batch=32, test_examples=256),
-        "Noisy Recall": _plan(_NOISY, steps=280, lr=6e-3),
-        "Selective Copy": _plan(_COPY, steps=300, lr=6e-3),
+        "Compress": _plan(_COMPRESS, steps=400, lr=3e-3, weight_decay=0.0, chunk_size=8),
+        "Context Recall": _plan(_CONTEXT, steps=300, lr=6e-3),
+        "Fuzzy Recall": _plan(_FUZZY, steps=400, lr=6e-3),
+        "Memorize": _plan(
+            _MEMORIZE, steps=120, lr=2.5e-3, weight_decay=0.0, batch=32, chunk_size=32, test_examples=256
+        ),
+        "Noisy Recall": _plan(_NOISY, steps=300, lr=4e-3),
+        "Selective Copy": _plan(_COPY, steps=500, lr=6e-3),
     },
     seeds=(0, 1, 2),
     width=64,
@@ -60,11 +68,12 @@ QUICK = Protocol(
 )
 """Minutes on one CPU thread. Settings, steps and rates were chosen by measurement: docs/results/quick-protocol.md."""
 
-_SMOKE_SETTINGS = (_COMPRESS, _CONTEXT, _FUZZY, _MEMORIZE, _NOISY, _COPY)
-
 SMOKE = Protocol(
     name="smoke",
-    tasks={s.task: _plan(s, steps=20, lr=6e-3, test_examples=32, cuts=2) for s in _SMOKE_SETTINGS},
+    tasks={
+        task: plan.model_copy(update={"steps": 20, "batch": 16, "test_examples": 32, "cuts": 2})
+        for task, plan in QUICK.tasks.items()
+    },
     seeds=(0,),
     width=32,
     inner=96,

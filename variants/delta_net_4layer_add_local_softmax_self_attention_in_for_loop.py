@@ -1,8 +1,9 @@
 """Softmax self-attention over the values of the chunk, added to the output of the delta rule.
 
-    o_i = q_i S + mask(q_i k_iᵀ) u_i + softmax(mask(q_i k_iᵀ)) v_i
+    o_i = q_i S + mask(q_i k_iᵀ) u_i + softmax(mask(q_i k_iᵀ)) beta_i v_i
 
-Source: the name alone. Guessed: the added attention reads the values v, not the errors u, as self-attention does.
+Source: the name alone. Guessed: the added attention reads the values, not the errors u, as self-attention does; and the
+values are those that the loop has at hand in the naive operator, already times beta.
 """
 
 import torch
@@ -38,7 +39,7 @@ def delta_rule_chunkwise(
         o_inter = q_i @ S  # [B, H, C, Dv]
         scores = q_i @ k_i.mT  # [B, H, C, C]
         attn = scores.masked_fill(future, 0)
-        o_local = scores.masked_fill(future, float("-inf")).softmax(-1) @ v[:, :, i]  # [B, H, C, Dv]
+        o_local = scores.masked_fill(future, float("-inf")).softmax(-1) @ v_beta[:, :, i]  # [B, H, C, Dv]
         u_i = u_n[i] - w_n[i] @ S  # [B, H, C, Dv]
         o_n.append(o_inter + attn @ u_i + o_local)
         S = S + k_i.mT @ u_i
