@@ -14,7 +14,7 @@ Runs are written to `docs/results/memorize.jsonl` as they end, and not run again
 import math
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
