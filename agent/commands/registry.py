@@ -6,7 +6,7 @@ Command = Callable[..., int | None]
 
 COMMANDS = (
     "init", "propose", "check", "evaluate", "calibration", "leaderboard", "list", "show", "diff", "replay", "report",
-    "compare", "import-csv", "verify", "merge", "export", "doctor",
+    "compare", "import-csv", "verify", "merge", "export", "protocol", "doctor",
 )  # fmt: skip
 
 
@@ -46,6 +46,8 @@ def find(name: str) -> Command:  # noqa: C901 - a table, of which each line is t
             from agent.commands.merge import merge_ as command
         case "export":
             from agent.commands.export import export as command
+        case "protocol":
+            from agent.commands.protocol import protocol as command
         case "doctor":
             from agent.commands.doctor import doctor as command
         case _:

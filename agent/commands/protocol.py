@@ -1,0 +1,143 @@
+"""`archer protocol`: what a protocol trains, and what that would cost here, before anything starts."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from agent.cost import SettingCost, estimate
+from agent.errors import DONE
+from agent.options import (
+    DEFAULT_ARCHIVE,
+    DEFAULT_PROTOCOL,
+    ArchiveOption,
+    JsonOption,
+    QuietOption,
+    Speech,
+    find_protocol,
+)
+from evaluator.device import best_device
+from evaluator.plan import Protocol
+from evaluator.protocol import PROTOCOLS
+
+class Action(StrEnum):
+    """What to say of the protocols."""
+
+    LIST = "list"
+    SHOW = "show"
+
+
+def protocol(
+    action: Annotated[Action, typer.Argument(help="List them all, or show one.")],
+    name: Annotated[str, typer.Argument(help=f"Which to show: {', '.join(PROTOCOLS)}.")] = DEFAULT_PROTOCOL,
+    cost: Annotated[bool, typer.Option(help="Time a few steps of the baseline here to estimate the cost.")] = True,
+    archive: ArchiveOption = DEFAULT_ARCHIVE,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> int:
+    """Show a protocol's settings, steps and optimiser grid, and what one variant would cost on this machine.
+
+    Example: archer protocol show mad
+    """
+    speech = Speech(as_json, quiet)
+    if action is Action.LIST:
+        _list(speech)
+    else:
+        _show(speech, find_protocol(name), cost)
+    return DONE
+
+
+def _list(speech: Speech) -> None:
+    if speech.as_json:
+        speech.answer([_document(protocol) for protocol in PROTOCOLS.values()])
+        return
+    table = Table("protocol", "hash", "settings", "trials a variant", "seeds", box=None)
+    for protocol in PROTOCOLS.values():
+        settings = sum(len(plan.settings) for plan in protocol.tasks.values())
+        table.add_row(protocol.name, protocol.hash, f"{settings}", f"{_trials(protocol)}", f"{len(protocol.seeds)}")
+    speech.show(table)
+
+
+def _show(speech: Speech, protocol: Protocol, cost: bool) -> None:
+    if cost:
+        speech.progress.print("timing a few steps of each task")
+    costs = estimate(protocol) if cost else ()
+    if speech.as_json:
+        speech.answer(_document(protocol) | {"settings": _settings(protocol, costs), **_total(costs)})
+    else:
+        speech.show(_heading(protocol), _table(protocol, costs), _closing(protocol, costs))
+
+
+def _trials(protocol: Protocol) -> int:
+    return len(protocol.seeds) * sum(
+        len(plan.settings) * len(plan.lr) * len(plan.weight_decay) for plan in protocol.tasks.values()
+    )
+
+
+def _document(protocol: Protocol) -> dict[str, Any]:
+    fields = protocol.model_dump(mode="json", exclude={"tasks"})
+    return {"hash": protocol.hash, "trials": _trials(protocol), **fields}
+
+
+def _settings(protocol: Protocol, costs: tuple[SettingCost, ...]) -> list[dict[str, Any]]:
+    seconds = {(cost.task, cost.setting.id): cost.seconds for cost in costs}
+    return [
+        {
+            "id": setting.id,
+            **setting.model_dump(mode="json"),
+            **plan.model_dump(mode="json", exclude={"settings", "steps", "epochs"}),
+            "steps": plan.steps_of(setting),
+            "cpu_seconds_a_trial": seconds.get((task, setting.id)),
+        }
+        for task, plan in protocol.tasks.items()
+        for setting in plan.settings
+    ]
+
+
+def _total(costs: tuple[SettingCost, ...]) -> dict[str, float | None]:
+    return {"cpu_seconds_a_variant": sum(cost.trials * cost.seconds for cost in costs) if costs else None}
+
+
+def _heading(protocol: Protocol) -> str:
+    held = f", best of epochs on {protocol.held_examples} held-out examples" if protocol.held_examples else ""
+    return (
+        f"{protocol.name} ({protocol.hash}): width {protocol.width}, {protocol.heads} head(s), "
+        f"{2 * protocol.blocks} layers, {protocol.schedule} rate, {protocol.precision} on a GPU, "
+        f"seeds {', '.join(map(str, protocol.seeds))}{held}"
+    )
+
+
+def _table(protocol: Protocol, costs: tuple[SettingCost, ...]) -> Table:
+    columns = ("task", "setting", "chunk", "steps", "batch", "learning rates", "weight decays", "CPU time a trial")
+    table = Table(*columns, box=None)
+    for row in _settings(protocol, costs):
+        table.add_row(
+            row["task"],
+            row["id"],
+            f"{row['chunk_size']}",
+            f"{row['steps']:,}",
+            f"{row['batch']}",
+            " ".join(f"{lr:g}" for lr in row["lr"]),
+            " ".join(f"{decay:g}" for decay in row["weight_decay"]),
+            "" if row["cpu_seconds_a_trial"] is None else duration(row["cpu_seconds_a_trial"]),
+        )
+    return table
+
+
+def _closing(protocol: Protocol, costs: tuple[SettingCost, ...]) -> str:
+    if not costs:
+        return f"{_trials(protocol)} trials a variant"
+    total = sum(cost.trials * cost.seconds for cost in costs)
+    return (
+        f"{_trials(protocol)} trials a variant: about {duration(total)} on one CPU thread of this machine if none ends "
+        f"early (timed on the baseline; variants differ). Trials would run on: {best_device()}."
+    )
+
+
+def duration(seconds: float) -> str:
+    """A rough time in the largest unit that keeps two digits: `12 s`, `3.4 min`, `5.6 h`, `78 days`."""
+    for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.2g} {unit}" if seconds < 10 * size else f"{seconds / size:,.0f} {unit}"
+    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
