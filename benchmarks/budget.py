@@ -90,7 +90,13 @@ def table() -> None:
         frame = pd.DataFrame([run.model_dump() for run in runs if run.share == share])
         typer.echo(_row(f"{share:g}", frame["seed"].nunique(), frame))
     trials = pd.DataFrame(
-        [t.model_dump(include={*_MEASURED}) for each in shipped(QUICK.name).values() for t in each], columns=_MEASURED
+        [
+            trial.model_dump(include={*_MEASURED})
+            for each in shipped(QUICK.name).values()
+            for trial in each
+            if trial.protocol_hash == QUICK.hash
+        ],
+        columns=_MEASURED,
     ).rename(columns={"variant": "name"})
     for count in range(1, len(QUICK.seeds) + 1):
         kept = trials[trials["seed"].isin(QUICK.seeds[:count])]

@@ -88,6 +88,7 @@ def trial(
     copies: int | None = None,
     steps: int | None = None,
     lr: float | None = None,
+    weight_decay: float | None = None,
     batch: int | None = None,
     chunk_size: int | None = None,
     seed: int = 0,
@@ -97,7 +98,8 @@ def trial(
     wanted = next(each for each in TASKS if each == task)
     plan = QUICK.tasks[wanted]
     setting = _changed(plan.settings[0], vocabulary=vocabulary, length=length, noise=noise, copies=copies)
-    plan = _changed(plan, settings=(setting,), steps=steps, lr=lr and (lr,), batch=batch, chunk_size=chunk_size)
+    grid = {"lr": lr and (lr,), "weight_decay": None if weight_decay is None else (weight_decay,)}
+    plan = _changed(plan, settings=(setting,), steps=steps, batch=batch, chunk_size=chunk_size, **grid)
     chosen = _changed(QUICK, name="trial", tasks={wanted: plan})
     each = run(chosen, trial_specs(chosen, [wanted], [seed])[0], name)
     found = each.outcome.message if isinstance(each.outcome, Failure) else f"{each.outcome.accuracy:.3f}"
