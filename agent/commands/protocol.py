@@ -21,6 +21,7 @@ from evaluator.device import best_device
 from evaluator.plan import Protocol
 from evaluator.protocol import PROTOCOLS
 
+
 class Action(StrEnum):
     """What to say of the protocols."""
 
