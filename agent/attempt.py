@@ -21,6 +21,7 @@ from evaluator.outcomes import CheckReport, Status, Trial
 from evaluator.plan import Protocol, trial_specs
 from evaluator.sandbox import Sandbox
 from evaluator.statistics import scorecard, verdict
+from evaluator.trial_log import TrialLog
 from variants.contract import BASELINE, REFERENCE, Variant
 
 
@@ -37,6 +38,8 @@ class Workbench:
     """Whether a proposal that is clearly worse than its parent stops early."""
     ensemble: bool | None = None
     """Whether the trials of a setting train as one model; None: on a GPU only."""
+    log: TrialLog | None = None
+    """Keeps the trials of what is stopped, or killed, for when it is asked for again."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,7 @@ class Attempt:
                 self._progress.score(self._index, step.spec.task, step.trial.accuracy)
 
         members = members_of(bench.ensemble, bench.protocol, variant.layer, specs)
-        evaluator = Evaluator(bench.protocol, bench.sandbox, bench.trials, members=members)
+        evaluator = Evaluator(bench.protocol, bench.sandbox, bench.trials, members=members, log=bench.log)
         race = Race.against(parent, self._around.trials, bench.protocol) if bench.race else None
         hopeless = race.lost if race is not None else lambda _: ""
         return evaluator.evaluate(

@@ -45,6 +45,11 @@ class Archive(Reader):
         return sorted(dirty)
 
     @property
+    def unfinished(self) -> Path:
+        """The trials of evaluations that have not ended."""
+        return self._git.folder / "archer-unfinished.jsonl"
+
+    @property
     def journal(self) -> Path:
         """Where raw requests and replies of this archive's searches are kept, outside of its history."""
         return self._git.folder / "archer-journal.jsonl"

@@ -13,6 +13,7 @@ from evaluator.plan import Protocol, TrialSpec
 from evaluator.sandbox import Sandbox
 from evaluator.together import groups, run_together
 from evaluator.trial import Isolation, run_trial, spec_of
+from evaluator.trial_log import TrialLog
 from variants.contract import Task, Variant
 
 POLL_SECONDS = 0.2
@@ -40,7 +41,8 @@ class Evaluation:
 class Evaluator:
     """Runs trials of a protocol. `executor`: where; its tasks start sandboxed children, so threads do locally.
 
-    `members`: how many trials of one setting may train as one model, in one child.
+    `members`: how many trials of one setting may train as one model, in one child. `log`: keeps what has ended of an
+    evaluation that is stopped, and is asked for it the next time.
     """
 
     protocol: Protocol
@@ -48,6 +50,7 @@ class Evaluator:
     executor: Executor
     isolation: Isolation = "sandbox"
     members: int = 1
+    log: TrialLog | None = None
 
     def evaluate(
         self,
@@ -67,12 +70,17 @@ class Evaluator:
         cancel = threading.Event()
         pruned = ""
         found = {spec: trial for spec, trial in (inherited or {}).items() if spec in specs}
+        for spec, trial in self._resumed(variant, [spec for spec in specs if spec not in found]).items():
+            found[spec] = trial
+            follow(Step(spec, 1.0, trial))
         running: set[Future[tuple[Trial, ...]]] = set()
         for group in groups([spec for spec in specs if spec not in found], self.members):
             running.add(self.executor.submit(self._run, variant, group, follow, cancel))
         try:
             for spec, trial in _ended(running, cancel, stop):
                 found[spec] = trial
+                if self.log is not None:
+                    self.log.add(trial)
                 follow(Step(spec, 1.0, trial))
                 if not pruned and len(found) < len(specs) and not cancel.is_set():
                     pruned = hopeless([each for each in found.values() if each.status is Status.SCORED])
@@ -80,11 +88,13 @@ class Evaluator:
                     cancel.set()
         finally:
             cancel.set()
-        if pruned and not _lost(found, specs):
-            ended = (found[spec] for spec in specs if spec in found)
-            kept = tuple(trial for trial in ended if trial.status is not Status.INTERRUPTED)
-            return Evaluation(Status.PRUNED, pruned, kept)
-        return _outcome(tuple(found[spec] for spec in specs if spec in found), specs, found)
+        result = _ended_as(found, specs, pruned)
+        if self.log is not None and result.status is not Status.INTERRUPTED:
+            self.log.forget(variant, self.protocol)
+        return result
+
+    def _resumed(self, variant: Variant, specs: Sequence[TrialSpec]) -> dict[TrialSpec, Trial]:
+        return self.log.ended(variant, self.protocol, specs, self.isolation) if self.log is not None else {}
 
     def _run(
         self, variant: Variant, group: Sequence[TrialSpec], follow: Callable[[Step], None], cancel: threading.Event
@@ -133,6 +143,14 @@ def _lost(found: Mapping[TrialSpec, Trial], specs: Sequence[TrialSpec]) -> str:
             failure = (fatal or failures)[0]
             return f"{task}, seed {seed}: {failure.kind}: {failure.message}"
     return ""
+
+
+def _ended_as(found: Mapping[TrialSpec, Trial], specs: Sequence[TrialSpec], pruned: str) -> Evaluation:
+    ended = tuple(found[spec] for spec in specs if spec in found)
+    if pruned and not _lost(found, specs):
+        kept = tuple(trial for trial in ended if trial.status is not Status.INTERRUPTED)
+        return Evaluation(Status.PRUNED, pruned, kept)
+    return _outcome(ended, specs, found)
 
 
 def _outcome(trials: tuple[Trial, ...], specs: Sequence[TrialSpec], found: Mapping[TrialSpec, Trial]) -> Evaluation:

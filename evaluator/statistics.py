@@ -33,15 +33,15 @@ def verdict(
     """Compare a with b (`against`) on each task both have, by differences a - b paired by seed.
 
     better, worse: the interval of the mean difference excludes 0. One seed has no interval: indistinguishable. inert:
-    all of a's trials are inherited, so a cannot differ. For several proposals tried at once, raise the confidence
-    (Bonferroni: 1 - 0.05 / proposals).
+    the scores of both come from the same runs, since a cannot differ from b. For several proposals tried at once, raise
+    the confidence (Bonferroni: 1 - 0.05 / proposals).
     """
     ours, theirs = seed_accuracies(trials_a), seed_accuracies(trials_b)
     tasks = {}
     for task in ours.keys() & theirs.keys():
         shared = sorted(ours[task].keys() & theirs[task].keys())
         if shared:
-            inert = all(trial.inherited_from for trial in trials_a if trial.task == task)
+            inert = _same_runs([t for t in trials_a if t.task == task], [t for t in trials_b if t.task == task])
             differences = [ours[task][seed] - theirs[task][seed] for seed in shared]
             tasks[task] = _comparison(differences, inert, confidence)
     return Verdict(against=against, tasks=tasks)
@@ -61,6 +61,12 @@ def seed_accuracies(trials: Iterable[Trial]) -> dict[Task, dict[int, float]]:
         for task, seeds in best.items()
         if any(found.keys() == settings[task] for found in seeds.values())
     }
+
+
+def _same_runs(trials_a: Sequence[Trial], trials_b: Sequence[Trial]) -> bool:
+    inherited = any(trial.inherited_from for trial in (*trials_a, *trials_b))
+    a, b = ({trial.inherited_from or trial.variant for trial in trials} for trials in (trials_a, trials_b))
+    return inherited and a == b
 
 
 def _comparison(differences: list[float], inert: bool, confidence: float) -> Comparison:

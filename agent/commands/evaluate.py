@@ -30,6 +30,7 @@ from agent.subject import archive_if_any, existing_archive, find_variant
 from agent.view import check_lines, inherited_text, scores_json, verdict_table
 from evaluator.evaluate import Evaluator, Step
 from evaluator.outcomes import Grade, Status
+from evaluator.trial_log import TrialLog
 from variants.contract import TASKS, Task
 
 
@@ -51,6 +52,8 @@ def evaluate(
     quiet: QuietOption = False,
 ) -> int:
     """Check, train and score a variant; compare it with its parent. Exit code 1 if a check or the training fails.
+
+    Where there is an archive, an evaluation that was stopped goes on with the trials that had ended.
 
     Example: archer evaluate delta_net_4layer --protocol smoke
     """
@@ -75,7 +78,8 @@ def evaluate(
         Heartbeat(speech.progress, lambda: [str(spinner.status)]),
         interruptible(measurement.stop.set, spinner.update) as interrupted,
     ):
-        evaluator = Evaluator(settings, sandbox, executor, "split" if confirm else "sandbox", members)
+        log = TrialLog(found.unfinished) if found is not None else None
+        evaluator = Evaluator(settings, sandbox, executor, "split" if confirm else "sandbox", members, log)
         measured = measurement.run(evaluator, _follow(spinner))
     if add and found is not None:
         archive_result(found, measured)

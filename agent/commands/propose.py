@@ -36,6 +36,7 @@ from archive.record import Record
 from archive.seeding import make_archive
 from archive.store import Archive
 from evaluator.outcomes import Grade, Status
+from evaluator.trial_log import TrialLog
 from variants.contract import TASKS, Task
 
 LLM_HELP = f"TOML file of options of the language model: {', '.join(FILE_OPTIONS)}. docs/llm.md explains them."
@@ -101,7 +102,9 @@ def propose(
     ):
         progress.announce(escape(f"proposer: {who}"))
         progress.announce(escape(f"protocol {protocol}, sandbox grade {sandbox.grade}, archive {found.root}"))
-        search = Search(found, Workbench(chosen, sandbox, settings, trials, repairs, race, ensemble), plan, progress)
+        log = TrialLog(found.unfinished)
+        bench = Workbench(chosen, sandbox, settings, trials, repairs, race, ensemble, log)
+        search = Search(found, bench, plan, progress)
         with interruptible(search.stop, progress.announce) as interrupted:
             records = [_announced(record, progress) for record in search.run()]
     _answer(speech, found, records)

@@ -110,11 +110,6 @@ def test_kernel_shapes_tell_every_setting():
     assert {found.shape[2] for found in shapes["Context Recall"].values()} == {127, 255, 511, 1023}
 
 
-def test_kernel_shapes_take_the_longest_setting():
-    assert kernel_shapes(MAD)["Memorize"] == ((2, 1, 32, 128, 128), 32)
-    assert kernel_shapes(MAD)["Context Recall"].shape[2] == 1023
-
-
 def test_trials_of_one_setting_may_train_as_one(evaluator: Evaluator):
     specs = trial_specs(SMOKE, ["Memorize", "Compress"], [0, 1])
     together = replace(evaluator, members=8).evaluate(SEEDS[REFERENCE], specs)

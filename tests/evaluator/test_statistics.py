@@ -105,12 +105,20 @@ def test_seeds_are_paired_by_name_and_only_those_of_both_count() -> None:
 
 
 def test_inherited_everywhere_is_inert() -> None:
-    parent = over_seeds([0.5, 0.6])
+    parent = over_seeds([0.5, 0.6], variant="parent")
     heir = over_seeds([0.5, 0.6], inherited_from="parent")
     comparison = verdict(heir, parent, "parent").tasks["Memorize"]
     assert (comparison.outcome, comparison.difference) == ("inert", 0.0)
+    sibling = over_seeds([0.5, 0.6], variant="sibling", inherited_from="parent")
+    assert verdict(heir, sibling, "sibling").tasks["Memorize"].outcome == "inert"
     half = [heir[0], trial(0.7, 1)]
     assert verdict(half, parent, "parent").tasks["Memorize"].outcome == "indistinguishable"
+
+
+def test_what_is_inherited_from_the_parent_may_still_differ_from_another() -> None:
+    heir = over_seeds([0.5, 0.6, 0.55], inherited_from="parent")
+    reference = over_seeds([0.8, 0.9, 0.86], variant="reference")
+    assert verdict(heir, reference, "reference").tasks["Memorize"].outcome == "worse"
 
 
 def test_a_higher_confidence_asks_for_more() -> None:
