@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from agent.errors import UserError
 from variants.contract import Layer, Variant
+from variants.parsing import parse
 
 FOLDERS = {Layer.DELTA_NET: "fla/ops/delta_rule", Layer.GATED_DELTA_NET: "fla/ops/gated_delta_rule"}
 """Where the naive operators are, in a checkout of that project."""
@@ -55,7 +56,7 @@ def replacement_patch(variant: Variant, path: str, old: str) -> str:
 
 def _parsed(text: str, where: str) -> ast.Module:
     try:
-        return ast.parse(text)
+        return parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise UserError(f"{where} is no Python that can be parsed ({error}); name another file") from error
 

@@ -9,6 +9,8 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from variants.parsing import parse
+
 Task = Literal["Compress", "Context Recall", "Fuzzy Recall", "Memorize", "Noisy Recall", "Selective Copy"]
 TASKS: tuple[Task, ...] = get_args(Task)
 
@@ -57,7 +59,7 @@ class Variant(BaseModel):
     def layer(self) -> Layer:
         """The mixer this kernel belongs to: the gated one if the file defines the gated function."""
         try:
-            body = ast.parse(self.source).body
+            body = parse(self.source).body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return Layer.DELTA_NET
         defined = {node.name for node in body if isinstance(node, ast.FunctionDef)}

@@ -3,13 +3,14 @@
 import ast
 
 from variants.contract import SIGNATURES
+from variants.parsing import parse
 
 
 def loop_source(source: str) -> str:
     """Source text of the kernel's chunk loop, its longest outermost `for`; the whole text if it has none."""
     names = {signature.function for signature in SIGNATURES.values()}
     try:
-        tree = ast.parse(source)
+        tree = parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return source
     kernels = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name in names]

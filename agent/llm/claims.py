@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from archive.record import Proposal
 from variants.contract import Variant
+from variants.parsing import parse
 
 
 class Claims:
@@ -49,7 +50,7 @@ class Claims:
 def identity(source: str) -> str:
     """Hash of the code without comments, layout and docstrings; of the text, where it is no Python."""
     try:
-        tree = ast.parse(source)
+        tree = parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return hashlib.sha256(source.encode("utf-8", "replace")).hexdigest()
     for node in ast.walk(tree):

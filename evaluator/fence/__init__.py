@@ -10,6 +10,7 @@ from evaluator.fence.names import ALLOWED_BUILTINS, ALLOWED_MODULES
 from evaluator.fence.rules import Fence
 from evaluator.fence.top_level import drop_main_guard
 from evaluator.fence.violation import Violation
+from variants import parsing
 
 __all__ = ["ALLOWED_BUILTINS", "ALLOWED_MODULES", "SourceError", "Violation", "parse", "violations"]
 
@@ -25,7 +26,7 @@ def parse(source: str) -> ast.Module:
     if len(source) > SOURCE_CAP:
         raise SourceError(f"{len(source)} characters of source; at most {SOURCE_CAP} are read")
     try:
-        return ast.parse(source)
+        return parsing.parse(source)
     except SyntaxError as error:
         raise SourceError(f"line {error.lineno}: {error.msg}") from error
     except (ValueError, RecursionError, MemoryError) as error:

@@ -35,7 +35,8 @@ def test_a_stopped_evaluation_goes_on_and_leaves_nothing_behind(evaluator: Evalu
 
     first = evaluator.evaluate(VARIANT, specs, follow=stop_after_first, stop=stop)
     assert first.status is Status.INTERRUPTED
-    (tmp_path / "unfinished.jsonl").open("a").write('{"variant": "half a li')
+    with (tmp_path / "unfinished.jsonl").open("a") as stream:
+        stream.write('{"variant": "half a li')
 
     again = evaluator.evaluate(VARIANT, specs)
     assert again.status is Status.SCORED
