@@ -10,7 +10,7 @@ from evaluator import fence
 from evaluator.checks import behaviour, causality, complexity, gradients, signature
 from evaluator.checks.bench import Bench
 from evaluator.checks.findings import failed, passed
-from evaluator.checks.fingerprint import PROBES_HASH, Fingerprint, fingerprint
+from evaluator.checks.fingerprint import PROBES, PROBES_HASH, Fingerprint, fingerprint
 from evaluator.checks.inert import inert_settings
 from evaluator.checks.inputs import TaskShape
 from evaluator.checks.scope import check_scope
@@ -141,7 +141,8 @@ class _Running:
             self.inert = inert_settings(bench, self._bench(stack, self.parent), usable)
 
     def _sizes(self) -> set[int]:
-        return {*causality.CHUNK_SIZES, *(found.chunk_size for own in self.shapes.values() for found in own.values())}
+        of_tasks = (found.chunk_size for own in self.shapes.values() for found in own.values())
+        return {*causality.CHUNK_SIZES, *of_tasks, *(probe.chunk_size for probe in PROBES)}
 
     def _bench(self, stack: ExitStack, variant: Variant) -> Bench:
         client = stack.enter_context(self.sandbox.kernel(variant, self.limits))
