@@ -195,6 +195,6 @@ def test_the_tasks_are_described_with_the_sizes_of_the_protocol() -> None:
         assert [line.partition(":")[0] for line in lines] == list(TASKS)
         assert model_lines(protocol.name)
         assert judgement_lines(protocol.name)
-    assert "length 32: 1 chunk of 32; 60 steps" in task_lines("quick")[3]
+    assert "length 32: 1 chunk of 32; 120 steps" in task_lines("quick")[3]
     assert "Vocabulary 16 to 128, length 127 to 1023: 4 to 32 chunks of 32" in task_lines("mad")[1]
     assert task_lines("unheard of") == ()
