@@ -94,14 +94,14 @@ class AddLocalSoftmax(SharpMechanism):
     weight: float = grid(1, 0.25, 0.5, 1)
     output: ClassVar[str] = " + o_local"
     idea: ClassVar[str] = "add_local_softmax_self_attention"
-    formula: ClassVar[str] = "o_i = q_i S + attn u_i + {weight_x}softmax(mask({sharpness_x}{q} {k}ᵀ)) v_i"
+    formula: ClassVar[str] = "o_i = q_i S + attn u_i + {weight_x}softmax(mask({sharpness_x}{q} {k}ᵀ)) β_i v_i"
     why: ClassVar[str] = (
         "The delta rule stays whole, and a second path reads the values themselves rather than the errors."
     )
     code: ClassVar[str] = """
         scores = {q} @ {k}.mT  # [B, H, C, C]
         attn = scores.masked_fill(future, 0)
-        o_local = {weight_times}{scaled}.masked_fill(future, float("-inf")).softmax(-1) @ v[:, :, i]  # [B, H, C, Dv]
+        o_local = {weight_times}{scaled}.masked_fill(future, float("-inf")).softmax(-1) @ v_beta[:, :, i]
     """
 
 

@@ -22,17 +22,17 @@ class ErrorGate(WriteMechanism):
 
 
 class TopKError(WriteMechanism):
-    """Only the largest entries of each error are written."""
+    """Only the positions of the largest errors are written."""
 
     mechanism: Literal["topk_error"] = "topk_error"
     divisor: int = grid(4, 2, 4, 8)
     written: ClassVar[str] = "u_i.masked_fill(size < smallest_kept, 0)"
     idea: ClassVar[str] = "topk_error_update"
-    formula: ClassVar[str] = "written = top(u_i),    1/{divisor} of the features of each position, by magnitude"
+    formula: ClassVar[str] = "written = top(u_i),    1/{divisor} of the positions of the chunk, by the norm of their error"
     why: ClassVar[str] = "Sparse writes overlap less, and so interfere less."
     code: ClassVar[str] = """
-        size = u_i.abs()
-        smallest_kept = size.topk(max(1, Dv // {divisor}), dim=-1).values[..., -1:]  # [B, H, C, 1]
+        size = u_i.norm(dim=-1, keepdim=True)  # [B, H, C, 1]
+        smallest_kept = size.topk(max(1, chunk_size // {divisor}), dim=-2).values[..., -1:, :]  # [B, H, 1, 1]
     """
 
 

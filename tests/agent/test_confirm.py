@@ -61,7 +61,7 @@ class ScriptedEvaluator(Evaluator):
                 if len(self.ran) >= self.limit:
                     return Evaluation(Status.INTERRUPTED, "stopped", tuple(found))
                 self.ran.append((variant.name, spec.seed))
-                noise = np.random.default_rng([spec.seed, len(variant.name)]).normal(0, 0.03)
+                noise = np.random.default_rng([spec.seed, len(variant.name)]).normal(0, 0.01)
                 known[spec] = trial(variant, spec, self.protocol, self.means[variant.name] + noise)
             found.append(known[spec])
         return Evaluation(Status.SCORED, "", tuple(found))
@@ -116,12 +116,12 @@ def test_the_rival_is_the_best_of_what_was_there(archive: Archive):
     found = Candidate.of(archive, QUICK)
     assert found is not None
     assert found.variant.name == NAME
-    assert found.rival.name == "delta_net_4layer_topk_error_update_in_for_loop"
-    assert found.first.mean == pytest.approx(0.85 - 0.737, abs=0.001)
+    assert found.rival.name == "delta_net_4layer_cosine_softmax_attention_error_gated_update_in_for_loop"
+    assert found.first.mean == pytest.approx(0.85 - 0.836, abs=0.001)
 
 
 @pytest.mark.parametrize(
-    ("gain", "outcome", "looks"), [(0.2, "confirmed", 1), (-0.1, "refuted", 1), (-0.04, "open", 2)]
+    ("gain", "outcome", "looks"), [(0.2, "confirmed", 1), (-0.1, "refuted", 1), (0.004, "open", 2)]
 )
 def test_fresh_seeds_decide(archive: Archive, gain: float, outcome: str, looks: int):
     confirmation, ran = confirm(archive, scripted(gain))
