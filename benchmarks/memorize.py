@@ -175,7 +175,12 @@ def macro_recall(answers: Tensor, right: Tensor) -> float:
 
 
 @app.command()
-def table(heads: int = 1, seed: int = 0, precision: str = "bfloat16") -> None:
+def table(
+    heads: int = 1,
+    seed: int = 0,
+    vocabulary: Annotated[list[int] | None, typer.Option(help="Only these")] = None,
+    precision: str = "bfloat16",
+) -> None:
     """Markdown: published against measured, per vocabulary, and the rank correlation over rows measured in full."""
     published = read_leaderboard(PUBLISHED_CSV)["Memorize"]
     found = {
@@ -183,7 +188,7 @@ def table(heads: int = 1, seed: int = 0, precision: str = "bfloat16") -> None:
         for each in read_lines(RUNS, Run)
         if (each.heads, each.seed, each.precision) == (heads, seed, precision)
     }
-    vocabularies = [setting.vocabulary for setting in PUBLISHED["Memorize"]]
+    vocabularies = vocabulary or [setting.vocabulary for setting in PUBLISHED["Memorize"]]
     means: dict[str, float] = {}
     typer.echo("| variant | published | measured | " + " | ".join(f"V {v}" for v in vocabularies) + " | runs of |")
     typer.echo("|---|" + "---:|" * (2 + len(vocabularies)) + "---|")

@@ -28,7 +28,7 @@ class TopKError(WriteMechanism):
     divisor: int = grid(4, 2, 4, 8)
     written: ClassVar[str] = "u_i.masked_fill(size < smallest_kept, 0)"
     idea: ClassVar[str] = "topk_error_update"
-    formula: ClassVar[str] = "written = top(u_i),    1/{divisor} of the positions of the chunk, by the norm of their error"
+    formula: ClassVar[str] = "written = top(u_i),    1/{divisor} of the chunk's positions, by the norm of their error"
     why: ClassVar[str] = "Sparse writes overlap less, and so interfere less."
     code: ClassVar[str] = """
         size = u_i.norm(dim=-1, keepdim=True)  # [B, H, C, 1]

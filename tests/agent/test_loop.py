@@ -31,7 +31,8 @@ BASE = seed_variants()[BASELINE].source
 UPDATE = "S = S + k_i.mT @ u_i"
 HONEST = BASE.replace(UPDATE, "S = 0.97 * S + k_i.mT @ u_i")
 LEAKY = BASE.replace(".triu(1)", ".triu(2)")
-CRASHING = BASE.replace(UPDATE, f"S = 0.9 * {UPDATE[4:]}\n        assert (k_i.shape[0], L) != (16, 63), 'sixteen sequences'")
+TRAINED_ONLY = "assert (k_i.shape[0], L) != (16, 63), 'sixteen sequences'"
+CRASHING = BASE.replace(UPDATE, f"S = 0.9 * {UPDATE[4:]}\n        {TRAINED_ONLY}")
 SAME = BASE.replace(UPDATE, "S = k_i.mT @ u_i + S")
 EXCHANGE = Exchange(attempt=1, prompt="p", reply="r", usage={"prompt_tokens": 3})
 
