@@ -156,6 +156,10 @@
     for (const key of Object.keys(START)) {
       if (told.has(key)) state[key] = typeof START[key] === "number" ? Number(told.get(key)) || START[key] : told.get(key);
     }
+    fill();
+  }
+
+  function fill() {
     for (const key of ["text", "status", "role", "outcome", "sort"]) form.elements[key].value = state[key];
   }
 
@@ -167,7 +171,11 @@
     const way = name === "sort" ? { way: columns.find((one) => one.key === value).first } : {};
     update({ [name]: value, page: 0, ...way });
   });
-  form.addEventListener("reset", () => setTimeout(() => { form.elements.sort.value = START.sort; update({ ...START }); }));
+  form.addEventListener("reset", (event) => {
+    event.preventDefault(); /* else the browser resets after this handler, and the next choice could be undone */
+    update({ ...START });
+    fill();
+  });
   pager.addEventListener("click", (event) => {
     if (!event.target.dataset.step) return;
     update({ page: state.page + Number(event.target.dataset.step) });
