@@ -4,12 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
 
-from pydantic import ValidationError
-
 from agent.board import Board
 from agent.replicates import Spread, spread
-from archive.errors import ArchiveError
-from archive.files import first_problem
+from archive.files import read_shipped
 from evaluator.outcomes import Value
 from variants.contract import BASELINE, TASKS, Task, VariantName
 from variants.leaderboard import PUBLISHED
@@ -41,12 +38,7 @@ class Annotations(Value):
 
 def published_annotations(path: Path = ANNOTATIONS) -> Annotations:
     """Read them. Raises ArchiveError for a file that is missing or damaged."""
-    try:
-        return Annotations.model_validate_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ArchiveError(f"{path} cannot be read ({error.strerror}); make it: python -m benchmarks.inert") from error
-    except ValidationError as error:
-        raise ArchiveError(f"{path}: {first_problem(error)}; make it again: python -m benchmarks.inert") from error
+    return read_shipped(path, Annotations, "make it again: python -m benchmarks.inert")
 
 
 def inert_spreads(board: Board, found: Annotations) -> dict[Task, Spread]:

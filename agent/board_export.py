@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 
 from agent.board_view import BoardRow
+from agent.inert_cells import inert_legend
 from agent.view import bare_name
 from variants.contract import TASKS, Task
 
 _MARKS = {"better": "▲", "worse": "▼"}
-_LATEX_MARKS = {"better": r"$\uparrow$", "worse": r"$\downarrow$"}
+_LATEX_MARKS = {"▲": r"$\uparrow$", "▼": r"$\downarrow$", "≈": r"$\approx$", "=": "$=$", "±": r"$\pm$"}
 _LATEX = str.maketrans(
     {
         "\\": r"\textbackslash{}",
@@ -44,31 +45,37 @@ def write_board(form: BoardFormat, rows: Sequence[BoardRow], caption: str) -> st
 
 
 def _csv(rows: Sequence[BoardRow], _caption: str) -> str:
-    """Name, mean, then per task: mean, ends of the 95 % interval, n, verdict. `archer import-csv` reads it, too."""
+    """Name, mean, then per task: mean, ends of the 95 % interval, n, verdict, and whether it can differ.
+
+    `inert`: at what share of the settings it cannot, and from whom. `archer import-csv` reads it, too.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    parts = ("", " low", " high", " n", " verdict")
+    parts = ("", " low", " high", " n", " verdict", " inert")
     writer.writerow(["name", "mean", *(f"{task}{part}" for task in TASKS for part in parts)])
     for row in rows:
         cells: list[object] = []
         for task in TASKS:
             score = row.scores.get(task)
             numbers = (round(score.mean, 6), round(score.low, 6), round(score.high, 6)) if score else ("", "", "")
+            inert = row.inert.get(task)
             cells += [*numbers, score.n if score else 0, row.outcome(task) if row.against else ""]
+            cells.append(f"{inert.share:.3g} {inert.of}" if inert else "")
         writer.writerow([row.name, round(row.mean, 6), *cells])
     return out.getvalue()
 
 
 def _markdown(rows: Sequence[BoardRow], caption: str) -> str:
-    best = _best(rows)
+    best, legend = _best(rows), _legend(rows)
     lines = [
-        f"{caption.translate(_MARKDOWN)}; the best mean of each column in bold, `[95 % interval]` over n seeds.",
+        f"{(caption + legend).translate(_MARKDOWN)}; "
+        "the best mean of each column in bold, `[95 % interval]` over n seeds.",
         "",
         "| variant | mean | " + " | ".join(TASKS) + " | n |",
         "| --- | ---: |" + " ---: |" * (len(TASKS) + 1),
     ]
     for row in rows:
-        cells = [_text(row, task, best, "**{}**", _MARKS) for task in TASKS]
+        cells = [_text(row, task, best, "**{}**") for task in TASKS]
         mean = _bold(f"{row.mean:.3f}", row in best[None], "**{}**")
         lines.append(f"| {bare_name(row.name).translate(_MARKDOWN)} | {mean} | {' | '.join(cells)} | {row.n} |")
     return "\n".join(lines) + "\n"
@@ -82,7 +89,7 @@ def _latex(rows: Sequence[BoardRow], caption: str) -> str:
         r"% \usepackage{booktabs}",
         r"\begin{table*}",
         r"  \centering",
-        rf"  \caption{{{_marked(caption.translate(_LATEX))}}}",
+        rf"  \caption{{{_marked((caption + _legend(rows)).translate(_LATEX))}}}",
         r"  \small",
         r"  \begin{tabular}{l" + "r" * (len(TASKS) + 2) + "}",
         r"    \toprule",
@@ -90,26 +97,32 @@ def _latex(rows: Sequence[BoardRow], caption: str) -> str:
         r"    \midrule",
     ]
     for row in rows:
-        cells = [_text(row, task, best, r"\textbf{{{}}}", _LATEX_MARKS).replace("–", "--") for task in TASKS]
+        cells = [_marked(_text(row, task, best, r"\textbf{{{}}}")).replace("–", "--") for task in TASKS]
         mean = _bold(f"{row.mean:.3f}", row in best[None], r"\textbf{{{}}}")
         name = r"\texttt{" + bare_name(row.name).translate(_LATEX) + "}"
         lines.append(f"    {' & '.join([name, mean, *cells, str(row.n)])} \\\\")
     return "\n".join([*lines, r"    \bottomrule", r"  \end{tabular}", r"\end{table*}"]) + "\n"
 
 
-def _marked(caption: str) -> str:
-    for outcome, mark in _MARKS.items():
-        caption = caption.replace(mark, _LATEX_MARKS[outcome])
-    return caption
+def _legend(rows: Sequence[BoardRow]) -> str:
+    legend = inert_legend(inert for row in rows for inert in row.inert.values())
+    return f"; {legend}" if legend else ""
 
 
-def _text(row: BoardRow, task: Task, best: dict[Task | None, list[BoardRow]], bold: str, marks: dict[str, str]) -> str:
+def _marked(text: str) -> str:
+    for mark, latex in _LATEX_MARKS.items():
+        text = text.replace(mark, latex)
+    return text
+
+
+def _text(row: BoardRow, task: Task, best: dict[Task | None, list[BoardRow]], bold: str) -> str:
     score = row.scores.get(task)
     if score is None:
         return "–"
     interval = f" [{score.low:.3f}, {score.high:.3f}]" if score.n > 1 else ""
-    mark = f" {marks[row.outcome(task)]}" if row.outcome(task) in marks else ""
-    return f"{_bold(f'{score.mean:.3f}', row in best[task], bold)}{interval}{mark}"
+    marks = [row.inert[task].mark] if task in row.inert else []
+    marks += [_MARKS[row.outcome(task)]] if row.outcome(task) in _MARKS else []
+    return " ".join([_bold(f"{score.mean:.3f}", row in best[task], bold) + interval, *marks])
 
 
 def _bold(text: str, wanted: bool, bold: str) -> str:

@@ -1,11 +1,12 @@
 """A leaderboard on a terminal: one line a variant where it is wide, a few where it is narrow."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from agent.inert_cells import Inert, inert_legend
 from agent.terminal import Cell, Fitting, Grid
 from agent.view import OUTCOME_MARK, OUTCOME_STYLE, bare_name, stacked
 from evaluator.outcomes import Score, Verdict
@@ -23,11 +24,15 @@ ABBREVIATED: dict[Task, str] = {
 
 @dataclass(frozen=True)
 class BoardRow:
-    """One variant of a leaderboard. `against`: its verdict against the gated reference, if there is one."""
+    """One variant of a leaderboard. `against`: its verdict against the gated reference, if there is one.
+
+    `inert`: tasks on which it cannot differ from another row, so that chance alone lies between the two.
+    """
 
     name: str
     scores: dict[Task, Score]
     against: Verdict | None = None
+    inert: Mapping[Task, Inert] = field(default_factory=dict)
 
     @property
     def mean(self) -> float:
@@ -62,7 +67,8 @@ def board_view(title: str, rows: Sequence[BoardRow]) -> RenderableType:
             (0, lambda: stacked(pairs)),
         )
     )
-    return Group(Text(title, "italic"), body)
+    legend = inert_legend(inert for row in rows for inert in row.inert.values())
+    return Group(Text(title, "italic"), body, *([Text(legend, "dim")] if legend else []))
 
 
 def _head(row: BoardRow) -> tuple[Cell, ...]:
@@ -99,7 +105,7 @@ def _cell(row: BoardRow, task: Task) -> Cell:
     if score is None:
         return "–"
     interval = f" ±{(score.high - score.low) / 2:.3f}" if score.n > 1 else ""
-    shown = outcome in ("better", "worse")
-    return f"{score.mean:.3f}{interval}{f' {OUTCOME_MARK[outcome]}' if shown else ''}", OUTCOME_STYLE[
-        outcome
-    ] if shown else ""
+    marks = [row.inert[task].mark] if task in row.inert else []
+    if outcome not in ("better", "worse"):
+        return " ".join([f"{score.mean:.3f}{interval}", *marks]), "cyan" if marks else ""
+    return " ".join([f"{score.mean:.3f}{interval}", *marks, OUTCOME_MARK[outcome]]), OUTCOME_STYLE[outcome]

@@ -7,13 +7,12 @@ open ends being 1, which no accuracy exceeds; no report states a confidence, so 
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from agent.board import PUBLISHED_PROTOCOL, Board
 from agent.calibration import Forecast, Interval, Outcome, no_change
 from agent.front import gaps
-from archive.errors import ArchiveError
-from archive.files import first_problem
+from archive.files import read_shipped
 from evaluator.outcomes import Value
 from variants.contract import BASELINE, Task, VariantName
 from variants.leaderboard import PUBLISHED
@@ -65,12 +64,7 @@ class Ledger(Value):
 
 def read_ledger(path: Path = LEDGER) -> Ledger:
     """Read the entries. Raises ArchiveError naming the file and the field at fault."""
-    try:
-        return Ledger.model_validate_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ArchiveError(f"{path} cannot be read ({error.strerror}); install archer again") from error
-    except ValidationError as error:
-        raise ArchiveError(f"{path}: {first_problem(error)}; mend the entry") from error
+    return read_shipped(path, Ledger, "mend the entry, or install archer again")
 
 
 def published_forecasts(board: Board, ledger: Ledger) -> list[Forecast]:

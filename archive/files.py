@@ -88,6 +88,16 @@ def read_lines(path: Path, model: type[M]) -> tuple[M, ...]:
     return tuple(values)
 
 
+def read_shipped(path: Path, model: type[M], mend: str) -> M:
+    """Read one value from a file that ships with archer. Raises ArchiveError that names the file and says `mend`."""
+    try:
+        return model.model_validate_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ArchiveError(f"{path} cannot be read ({error.strerror}); {mend}") from error
+    except ValidationError as error:
+        raise ArchiveError(f"{path}: {first_problem(error)}; {mend}") from error
+
+
 def first_problem(error: ValidationError) -> str:
     """The first thing a validation found, as one line."""
     problem = error.errors(include_url=False)[0]

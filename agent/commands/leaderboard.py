@@ -1,16 +1,19 @@
 """`archer leaderboard`: the table of a protocol."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
+from agent.annotations import published_annotations
 from agent.board_export import BoardFormat, write_board
 from agent.board_view import BoardRow, board_view
 from agent.commands.front import print_front
 from agent.errors import UserError
+from agent.inert_cells import measured_inert, published_inert
 from agent.measure import shipped
 from agent.options import (
     DEFAULT_ARCHIVE,
@@ -84,15 +87,23 @@ def _measured(protocol: str, archive: Archive | None) -> tuple[list[BoardRow], s
     """Rows with the best first, the published form, and a title."""
     trials = archive.trials(protocol) if archive else shipped(protocol)
     cards = scorecards(protocol, trials)
-    rows = [BoardRow(name, card.scores, _against_reference(name, trials)) for name, card in cards.items()]
+    rows = [
+        BoardRow(name, card.scores, _against_reference(name, trials), measured_inert(name, trials[name], protocol))
+        for name, card in cards.items()
+    ]
     title = f"{protocol}: accuracy with 95 % interval; against {REFERENCE}: ▲ better, ▼ worse"
     return sorted(rows, key=lambda row: -row.mean), leaderboard_csv(cards), title
 
 
 def _published(archive: Archive | None) -> tuple[list[BoardRow], str, str]:
     board = read_leaderboard(archive.root / LEADERBOARDS / "published.csv" if archive else PUBLISHED)
+    annotations = published_annotations()
     rows = [
-        BoardRow(str(name), {task: Score(mean=row[task], low=row[task], high=row[task], n=1) for task in TASKS})
+        BoardRow(
+            str(name),
+            {task: Score(mean=row[task], low=row[task], high=row[task], n=1) for task in TASKS},
+            inert=published_inert(annotations, str(name)),
+        )
         for name, row in board.iterrows()
     ]
     return rows, format_leaderboard(board), "published: one seed, full MAD on GPU"
@@ -115,6 +126,7 @@ def _json(row: BoardRow) -> dict[str, Any]:
         "mean": row.mean,
         "n": row.n,
         "verdict": row.against.model_dump(mode="json") if row.against else None,
+        "inert": {task: asdict(found) for task, found in row.inert.items()},
     }
 
 
