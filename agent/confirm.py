@@ -116,8 +116,8 @@ class Candidate:
                 "protocol_hash": self.protocol.hash,
                 "outcome": outcome,
                 "reason": reason,
-                "first": _difference(self.first),
-                "fresh": _difference(fresh) if fresh is not None else None,
+                "first": Difference.of(self.first),
+                "fresh": Difference.of(fresh) if fresh is not None else None,
                 "created": datetime.now(UTC).isoformat(timespec="seconds"),
             }
         )
@@ -125,8 +125,3 @@ class Candidate:
 
 def _undecided(found: Confirmation | None) -> bool:
     return found is None or found.outcome == "unfinished"
-
-
-def _difference(found: Effect) -> Difference:
-    low, high = found.interval()
-    return Difference(mean=found.mean, low=low, high=high, n=found.n)

@@ -4,15 +4,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 
 from agent.attempt import failures
 from agent.confirm import fresh_seeds
-from agent.report import render_report
-from agent.standing import make_context
+from agent.fresh import Fresh
 from agent.subject import find_variant
 from agent.twins import Twins
-from archive.record import Cost, Proposal, Provenance, Record
 from archive.seeding import shipped_trials
 from archive.store import Archive
 from evaluator.checks import check
@@ -38,11 +35,15 @@ class Measured:
     card: Scorecard | None = None
     verdicts: tuple[Verdict, ...] = ()
     wall_seconds: float = 0.0
+    fresh: Fresh | None = None
+    """The first scores beside these, where these are of fresh seeds."""
+    parent_cpu_seconds: float = 0.0
 
     @property
     def cpu_seconds(self) -> float:
-        """CPU time of all trials, both sides of the sandbox."""
-        return sum(trial.cpu_seconds for trial in self.evaluation.trials) if self.evaluation else 0.0
+        """CPU time of all trials, both sides of the sandbox; the parent's, too, where it was trained for this."""
+        own = sum(trial.cpu_seconds for trial in self.evaluation.trials) if self.evaluation else 0.0
+        return own + self.parent_cpu_seconds
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,14 @@ class Measurement:
     seeds: Sequence[int]
     trials: Mapping[str, Sequence[Trial]]
     twins: Twins
-    pair: bool = False
-    """Whether the parent is trained on the same seeds."""
+    first: Mapping[str, Sequence[Trial]] | None = None
+    """Everyone's trials on the protocol's seeds, where these are fresh ones: the parent is trained on them, too."""
     stop: threading.Event = field(default_factory=threading.Event)
 
     def on_fresh_seeds(self) -> "Measurement":
         """The same on seeds that nothing was chosen by; the parent is then trained on them, too."""
         first = fresh_seeds(self.protocol)[0]
-        return replace(self, seeds=range(first, first + len(self.seeds)), trials={}, pair=True)
+        return replace(self, seeds=range(first, first + len(self.seeds)), trials={}, first=self.trials)
 
     @classmethod
     def of(
@@ -99,36 +100,53 @@ class Measurement:
         )
         if report.verdict == "fail":
             return self._measured(began, Status.REJECTED, failures(report), report)
-        specs = self.specs
+        if self.first is None or self.parent.name == self.variant.name:
+            return self._trained(began, report, evaluator, follow)
+        rival = evaluator.evaluate(self.parent, self.specs, follow=follow, stop=self.stop)
+        if rival.status is not Status.SCORED:
+            return self._measured(began, rival.status, f"{self.parent.name}, its parent: {rival.reason}", report)
+        paired = replace(self, trials={self.parent.name: rival.trials})
+        return paired._trained(began, report, evaluator, follow)
+
+    def _trained(
+        self, began: float, report: CheckReport, evaluator: Evaluator, follow: Callable[[Step], None]
+    ) -> Measured:
+        """Train and score; what cannot differ from the parent is inherited where the parent has it."""
         inherited = {}
         if self.parent.name != self.variant.name:
             known = self.trials.get(self.parent.name, ())
-            inherited = inheritable(self.variant, specs, report.inert_settings, known, self.protocol)
-        result = evaluator.evaluate(self.variant, specs, inherited=inherited, follow=follow, stop=self.stop)
-        if not self.pair or result.status is not Status.SCORED or self.parent.name == self.variant.name:
-            return self._measured(began, result.status, result.reason, report, result)
-        rival = evaluator.evaluate(self.parent, specs, follow=follow, stop=self.stop)
-        paired = replace(self, trials={self.parent.name: rival.trials})
-        return paired._measured(began, result.status, result.reason, report, result)
+            inherited = inheritable(self.variant, self.specs, report.inert_settings, known, self.protocol)
+        result = evaluator.evaluate(self.variant, self.specs, inherited=inherited, follow=follow, stop=self.stop)
+        return self._measured(began, result.status, result.reason, report, result)
 
     def _measured(
         self, began: float, status: Status, reason: str, report: CheckReport, result: Evaluation | None = None
     ) -> Measured:
         scored = result is not None and status is Status.SCORED
+        fresh, parents_cpu = None, 0.0
+        if self.first is not None:
+            parents_cpu = sum(trial.cpu_seconds for own in self.trials.values() for trial in own)
+        if scored and result and self.first is not None:
+            new = {**self.trials, self.variant.name: result.trials}
+            fresh = Fresh.of(self.variant.name, self.parent.name, self._current(self.first), new, self.tasks)
         return Measured(
             self.variant, self.parent.name, self.protocol, status, reason, report, result,
             card=scorecard(result.trials) if scored and result else None,
             verdicts=self._verdicts(result.trials) if scored and result else (),
             wall_seconds=time.monotonic() - began,
+            fresh=fresh,
+            parent_cpu_seconds=parents_cpu,
         )  # fmt: skip
 
     def _verdicts(self, trials: Sequence[Trial]) -> tuple[Verdict, ...]:
-        current = {
-            name: [trial for trial in own if trial.protocol_hash == self.protocol.hash]
-            for name, own in self.trials.items()
-        }
+        current = self._current(self.trials)
         rivals = dict.fromkeys((self.parent.name, BASELINE, REFERENCE))
         return tuple(verdict(trials, current[n], n) for n in rivals if current.get(n) and n != self.variant.name)
+
+    def _current(self, trials: Mapping[str, Sequence[Trial]]) -> dict[str, list[Trial]]:
+        return {
+            name: [trial for trial in own if trial.protocol_hash == self.protocol.hash] for name, own in trials.items()
+        }
 
 
 def shipped(protocol: str) -> dict[str, list[Trial]]:
@@ -137,47 +155,3 @@ def shipped(protocol: str) -> dict[str, list[Trial]]:
     for trial in shipped_trials(protocol):
         trials.setdefault(trial.variant, []).append(trial)
     return trials
-
-
-def archive_result(archive: Archive, measured: Measured) -> None:
-    """Archive further trials of a known variant, or a new one as a proposal made by hand. Raises ArchiveError."""
-    known = archive.variants().get(measured.variant.name)
-    if known is not None and known.source == measured.variant.source and measured.evaluation is not None:
-        new = [trial for trial in measured.evaluation.trials if trial.status is Status.SCORED]
-        if new:
-            archive.tell_trials(new)
-        return
-    name = archive.free_name(measured.variant.name)
-    record = _record(measured, measured.variant.model_copy(update={"name": name}))
-    archive.tell(record, render_report(record, make_context(archive, measured.protocol.name, seed=0)))
-
-
-def _record(measured: Measured, variant: Variant) -> Record:
-    trials = measured.evaluation.trials if measured.evaluation else ()
-    rename = {"variant": variant.name}
-    proposal = Proposal(
-        variant=variant,
-        parent=measured.parent,
-        title=f"{variant.name}, added by hand",
-        insights=(),
-        motivation="Written outside of archer and added with `archer evaluate --add`.",
-        mathematics="",
-        predictions={},
-        differences=(),
-        next_steps=(),
-        provenance=Provenance(proposer="hand", seed=0, parents=(measured.parent,)),
-    )
-    return Record(
-        number=0,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        proposal=proposal,
-        status=measured.status,
-        reason=measured.reason,
-        protocol=measured.protocol.name,
-        protocol_hash=measured.protocol.hash,
-        check=measured.report.model_copy(update={"name": variant.name}),
-        trials=tuple(trial.model_copy(update=rename) for trial in trials),
-        scorecard=measured.card.model_copy(update=rename) if measured.card else None,
-        verdicts=measured.verdicts,
-        cost=Cost(cpu_seconds=measured.cpu_seconds, wall_seconds=measured.wall_seconds),
-    )

@@ -5,14 +5,14 @@ from typing import Any
 
 from rich.markup import escape
 
+from agent.fresh import told
 from agent.view import record_summary, short_name
-from archive.confirmations import Confirmation, Difference
+from archive.confirmations import Confirmation
 from archive.record import Record
 from archive.store import Archive
 from evaluator.discoveries import LEVELS, Discoveries, Tested, Tried, discoveries
-from evaluator.outcomes import Score, Status, Trial
+from evaluator.outcomes import Status
 from evaluator.protocol import PROTOCOLS
-from evaluator.statistics import scorecard
 from variants.contract import BASELINE, REFERENCE, TASKS
 
 PARENT = "parent"
@@ -127,29 +127,11 @@ def tests_json(name: str, families: Mapping[str, Discoveries]) -> dict[str, Any]
 def confirmation_lines(found: Iterable[Confirmation]) -> Iterator[str]:
     """A line for each would-be new best: what it showed when it was chosen, and what on fresh seeds."""
     for each in found:
-        told = f"{_CONFIRMED[each.outcome]}: {short_name(each.variant)} against {short_name(each.against)}, "
-        told += f"first {_told(each.first)}"
+        line = f"{_CONFIRMED[each.outcome]}: {short_name(each.variant)} against {short_name(each.against)}, "
+        line += f"first {told(each.first)}"
         if each.fresh is not None:
-            told += f"; on fresh seeds {_told(each.fresh)}, {each.fresh.mean - each.first.mean:+.3f} to the first"
-        yield told + (f"; {escape(each.reason)}" if each.reason else "")
-
-
-def fresh_lines(record: Record, fresh: Sequence[Trial]) -> Iterator[str]:
-    """Each task's score on the seeds by which a proposal was chosen, on fresh ones, and the difference."""
-    again = scorecard(fresh).scores if fresh else {}
-    for task, first in (record.scorecard.scores if record.scorecard else {}).items():
-        if (found := again.get(task)) is not None:
-            yield (
-                f"  {task:15} first {_score(first)}; fresh {_score(found)}; {found.mean - first.mean:+.3f} to the first"
-            )
-
-
-def _score(score: Score) -> str:
-    return f"{score.mean:.3f} [{score.low:.3f}, {score.high:.3f}], n {score.n}"
-
-
-def _told(found: Difference) -> str:
-    return f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}], n {found.n}"
+            line += f"; on fresh seeds {told(each.fresh)}, {each.fresh.mean - each.first.mean:+.3f} to the first"
+        yield line + (f"; {escape(each.reason)}" if each.reason else "")
 
 
 _CONFIRMED = {

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from archive.files import read_json, read_lines, write_json, write_lines
+from evaluator.effects import Effect
 from evaluator.outcomes import Trial, Value
 from variants.contract import VariantName
 
@@ -18,6 +19,12 @@ class Difference(Value):
     low: float
     high: float
     n: int
+
+    @classmethod
+    def of(cls, found: Effect) -> "Difference":
+        """An effect with its interval."""
+        low, high = found.interval()
+        return cls(mean=found.mean, low=low, high=high, n=found.n)
 
 
 class Confirmation(Value):

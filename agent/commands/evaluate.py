@@ -8,10 +8,11 @@ from typing import Annotated, Any
 import typer
 from rich.status import Status as Spinner
 
+from agent.by_hand import archive_result
 from agent.errors import DONE, INTERRUPTED, NO, UserError
 from agent.interrupt import interruptible
 from agent.machine import EnsembleOption, members_of, require_memory
-from agent.measure import Measured, Measurement, archive_result
+from agent.measure import Measured, Measurement
 from agent.options import (
     DEFAULT_ARCHIVE,
     DEFAULT_PROTOCOL,
@@ -116,6 +117,7 @@ def _answer(speech: Speech, measured: Measured) -> None:
     if speech.as_json:
         protocol = {"name": measured.protocol.name, "hash": measured.protocol.hash}
         against = [verdict for verdict in measured.verdicts if verdict.against == measured.parent]
+        fresh = {"fresh_seeds": measured.fresh.to_json()} if measured.fresh else {}
         document: dict[str, Any] = measured.report.model_dump(mode="json", exclude={"fingerprint"}) | {
             "status": measured.status,
             "reason": measured.reason,
@@ -124,7 +126,7 @@ def _answer(speech: Speech, measured: Measured) -> None:
             "cpu_seconds": measured.cpu_seconds,
             "protocol": protocol,
         }
-        speech.answer(document)
+        speech.answer(document | fresh)
         return
     if measured.report.verdict == "fail":
         speech.out.print("\n".join(check_lines(measured.report)))
@@ -134,4 +136,7 @@ def _answer(speech: Speech, measured: Measured) -> None:
         speech.out.print(verdict_table(f"{measured.variant.name}, {measured.protocol.name}", scores, measured.verdicts))
         if told := inherited_text(measured.report):
             speech.out.print(told, style="cyan", markup=False)
-        speech.out.print(f"{measured.cpu_seconds:.0f} CPU s, {measured.wall_seconds:.0f} s; --add archives this")
+        for line in measured.fresh.lines() if measured.fresh else ():
+            speech.out.print(line)
+        kept = "on fresh seeds: for no leaderboard" if measured.fresh else "--add archives this"
+        speech.out.print(f"{measured.cpu_seconds:.0f} CPU s, {measured.wall_seconds:.0f} s; {kept}")

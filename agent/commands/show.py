@@ -8,13 +8,15 @@ from rich.console import RenderableType
 from rich.markdown import Markdown
 from rich.text import Text
 
+from agent.fresh import task_lines
 from agent.measurements import measurements
 from agent.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption, Speech
 from agent.subject import existing_archive
 from agent.terminal import clean
-from agent.tried import confirmation_lines, families, fresh_lines, tests_json, tests_lines
+from agent.tried import confirmation_lines, families, tests_json, tests_lines
 from agent.view import STATUS_STYLE, bare_name, check_lines, protocol_text, record_summary
 from archive.record import Record
+from evaluator.statistics import scorecard
 
 
 def show(
@@ -44,7 +46,8 @@ def show(
     on_terminal = speech.out.is_terminal
     text: RenderableType = Markdown(clean(report), hyperlinks=False) if on_terminal else Text(clean(report))
     told = [*tests_lines(name, tried), *confirmation_lines([fresh] if fresh else [])] if record.scorecard else []
-    told += fresh_lines(record, found.fresh_trials(record.protocol).get(name, ())) if fresh else []
+    if record.scorecard and (again := found.fresh_trials(record.protocol).get(name)):
+        told += task_lines(record.scorecard.scores, scorecard(again).scores)
     tests = map(Text.from_markup, told)
     parts = (*_head(record, commit), *measurements(record), *tests, *_checks(record), Text(), text)
     speech.show(*parts, pager=not no_pager)

@@ -14,10 +14,11 @@ from rich.console import Console
 
 from agent.attempt import Workbench
 from agent.confirm import FIRST_FRESH, Candidate, fresh_seeds
+from agent.fresh import task_lines
 from agent.loop import Plan, Search
 from agent.progress import Progress
 from agent.proposers.base import Ask
-from agent.tried import confirmation_lines, fresh_lines
+from agent.tried import confirmation_lines
 from archive.confirmations import Confirmation
 from archive.record import Proposal, Provenance, Record
 from archive.seeding import create, make_archive
@@ -156,7 +157,9 @@ def test_regression_to_the_mean_is_shown(archive: Archive):
     (line,) = confirmation_lines([confirmation])
     assert confirmation.fresh is not None
     assert f"{confirmation.fresh.mean - confirmation.first.mean:+.3f} to the first" in line
-    told = list(fresh_lines(archive.record(NAME), archive.fresh_trials("quick")[NAME]))
+    card = archive.record(NAME).scorecard
+    assert card is not None
+    told = list(task_lines(card.scores, scorecard(archive.fresh_trials("quick")[NAME]).scores))
     assert len(told) == 6
     assert "first 0.850 [0.850, 0.850], n 3; fresh 0." in told[0]
 
