@@ -28,12 +28,16 @@ MEMBERS: dict[str, frozenset[str]] = {
     "__future__": frozenset({"annotations"}),
     "collections": frozenset({"OrderedDict", "defaultdict", "deque", "namedtuple"}),
     "collections.abc": frozenset({"Callable", "Iterable", "Iterator", "Mapping", "Sequence"}),
+    "contextlib": frozenset({"nullcontext", "suppress"}),
     "dataclasses": frozenset({"dataclass", "field", "replace"}),
     "einops": frozenset({"einsum", "pack", "parse_shape", "rearrange", "reduce", "repeat", "unpack"}),
     "enum": frozenset({"Enum", "IntEnum", "auto"}),
     "functools": frozenset({"partial", "reduce", "wraps"}),
-    "itertools": frozenset({"accumulate", "chain", "count", "islice", "pairwise", "product", "repeat", "zip_longest"}),
-    "operator": frozenset({"add", "itemgetter", "matmul", "mul", "neg", "sub", "truediv"}),
+    "itertools": words(
+        "accumulate chain combinations count cycle islice pairwise product repeat starmap takewhile zip_longest"
+    ),
+    "operator": words("add eq ge gt itemgetter le lt matmul mod mul ne neg pow sub truediv"),
+    "types": frozenset({"SimpleNamespace"}),
     "typing": words(
         """
         Annotated Any Callable ClassVar Dict Final Generic Iterable Iterator List Literal Mapping NamedTuple NewType
@@ -42,7 +46,7 @@ MEMBERS: dict[str, frozenset[str]] = {
     ),
     "torch.amp": frozenset({"autocast"}),
     "torch.autograd": frozenset({"Function", "enable_grad", "grad", "no_grad"}),
-    "torch.autograd.function": frozenset({"once_differentiable"}),
+    "torch.autograd.function": frozenset({"once_differentiable", "Function"}),
     "torch.func": frozenset({"grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "vjp", "vmap"}),
     "torch.utils": frozenset(),
     "torch.utils.checkpoint": frozenset({"checkpoint"}),
@@ -80,9 +84,19 @@ ATTRIBUTES_REFUSED = words(
 """Attributes through which a value leads out of the computation: to frames, graphs, storage, files, hooks, modules."""
 
 OPEN_DUNDERS = words(
-    "__call__ __enter__ __exit__ __getitem__ __init__ __iter__ __len__ __next__ __post_init__ __repr__"
+    """
+    __call__ __enter__ __exit__ __getitem__ __init__ __iter__ __len__ __next__ __post_init__ __repr__ __str__
+    __add__ __radd__ __iadd__ __sub__ __rsub__ __mul__ __rmul__ __imul__ __matmul__ __rmatmul__ __truediv__ __neg__
+    __pow__ __contains__ __setitem__
+    """
 )
 """Special methods that a class in a variant may define."""
+
+HEADER_NAMES = words("__all__ __author__ __copyright__ __date__ __license__ __slots__ __version__")
+"""Special names that a file or a class may set, to what nothing can change."""
+
+CONTEXT_WRITERS = words("mark_dirty mark_non_differentiable save_for_backward save_for_forward set_materialize_grads")
+"""Methods of an autograd context: called on the class instead, they write to whatever they are given."""
 
 UNDERSCORED = frozenset({"_asdict", "_fields", "_replace"})
 
@@ -100,6 +114,8 @@ def member_problem(module: str, member: str) -> str | None:
 
 def attribute_problem(name: str, *, of_self: bool = False) -> str | None:
     """Why an attribute of a value may not be used; None if it may. of_self: in a method, on its own instance."""
+    if name in CONTEXT_WRITERS:
+        return None if of_self else f"the attribute {name} of anything but the context that a method is given"
     if name.startswith("__") or (name.startswith("_") and not of_self and name not in UNDERSCORED):
         return f"the private attribute {name}"
     return f"the attribute {name}" if name in ATTRIBUTES_REFUSED else None

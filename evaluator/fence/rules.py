@@ -3,7 +3,7 @@
 import ast
 
 from evaluator.fence import names, uses
-from evaluator.fence.scopes import SCOPES, Function, Scope, bind, body, dotted, edges
+from evaluator.fence.scopes import SCOPES, Function, Scope, bind, body, dotted, edges, inherits, is_own, outlives
 from evaluator.fence.top_level import Immutable, check_top_level, declared_fields, stateless_wrappers
 from evaluator.fence.violation import Violation
 
@@ -18,6 +18,7 @@ class Fence(ast.NodeVisitor):
         self.found: list[Violation] = []
         self.scope = Scope("module")
         self.fields: frozenset[str] = frozenset()
+        self.defined: set[str] = set()
         self.parents: dict[ast.AST, ast.AST] = {}
 
     def judge(self, tree: ast.Module) -> None:
@@ -25,6 +26,7 @@ class Fence(ast.NodeVisitor):
         self.parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
         self.scope = bind(tree, None)
         self.fields = declared_fields(tree)
+        self.defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
         immutable = Immutable(self.scope, stateless_wrappers(tree))
         for node, what in check_top_level(tree, immutable):
             self.refuse(node, what)
@@ -87,18 +89,20 @@ class Fence(ast.NodeVisitor):
 
     def visit_Name(self, node: ast.Name) -> None:
         """A name on its own: a builtin, a module used as a value, or a table."""
-        if node.id.startswith("__") and not (isinstance(node.ctx, ast.Store) and node.id == "__all__"):
+        if node.id.startswith("__") and not (isinstance(node.ctx, ast.Store) and node.id in names.HEADER_NAMES):
             self.refuse(node, f"the name {node.id}")
             return
         home = self.scope.find(node.id)
         if home is None:
             if problem := names.builtin_problem(node.id):
                 self.refuse(node, problem)
-            elif node.id == "type" and not uses.names_a_type(node, self.parents):
+            elif node.id == "type" and not uses.names_a_type(node, self.parents, self.scope):
                 self.refuse(node, "type other than type(x)")
         elif node.id in home.modules and isinstance(node.ctx, ast.Load):
             self._path(node, home.modules[node.id])
-        elif node.id in home.tables and isinstance(node.ctx, ast.Load) and not uses.only_reads(node, self.parents):
+        elif node.id not in home.tables or not isinstance(node.ctx, ast.Load):
+            return
+        elif not uses.only_reads(node, self.parents, self.scope):
             self.refuse(node, f"{node.id}, a module-level list, dict or set, in a place where it could be changed")
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
@@ -111,11 +115,20 @@ class Fence(ast.NodeVisitor):
             return
         if node.attr == "format" and not uses.plain_format(node, self.parents):
             self.refuse(node, "format other than that of a literal text with plain fields: a field can name attributes")
-        of_self = isinstance(node.value, ast.Name) and node.value.id in OWN
+        of_self = isinstance(node.value, ast.Name) and node.value.id in OWN and is_own(self.scope, node.value.id)
         problem = names.attribute_problem(node.attr, of_self=of_self)
-        if problem and not uses.is_super_init(node) and not (of_self and node.attr in ("save_for_backward",)):
+        if problem and not uses.is_super_init(node, self.scope):
             self.refuse(node, problem)
+        known = {"apply", *self.fields, *self.defined}
+        if isinstance(node.value, ast.Name) and inherits(self.scope, node.value.id, node.attr, known):
+            self.refuse(node, f"{node.attr}, which {node.value.id} has from torch, without an instance")
         self.visit(node.value)
+
+    def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
+        """`x := y`, which binds at the top level what nothing there would let pass."""
+        if outlives(self.scope, node.target.id):
+            self.refuse(node, f"module-level state: {node.target.id} outlives the call")
+        self.generic_visit(node)
 
     def visit_MatchClass(self, node: ast.MatchClass) -> None:
         """`case Point(x=0)` reads attributes too."""
@@ -141,7 +154,7 @@ class Fence(ast.NodeVisitor):
     def visit_Subscript(self, node: ast.Subscript) -> None:
         """`x[i] = y` on something that outlives the call."""
         base = node.value
-        if not isinstance(node.ctx, ast.Load) and isinstance(base, ast.Name) and self._outlives(base.id):
+        if not isinstance(node.ctx, ast.Load) and isinstance(base, ast.Name) and outlives(self.scope, base.id):
             self.refuse(node, f"a change of {base.id}, which outlives a call")
         self.generic_visit(node)
 
@@ -158,6 +171,10 @@ class Fence(ast.NodeVisitor):
             return
         problem = names.member_problem(module, rest[0])
         problem = problem or next(filter(None, map(names.attribute_problem, rest[1:])), None)
+        if len(rest) > 1 and module in ("torch.nn", "torch.autograd", "torch.autograd.function"):
+            problem = problem or f"{path} without an instance: it would write to whatever it is given"
+        if path in uses.DECORATORS_ONLY and not uses.decorates(node, path, self.parents):
+            problem = f"{path} other than as a decorator"
         if problem:
             self.refuse(node, problem)
 
@@ -174,13 +191,9 @@ class Fence(ast.NodeVisitor):
 
     def _attribute_store(self, node: ast.Attribute) -> None:
         base = node.value
-        if not isinstance(base, ast.Name) or self._outlives(base.id):
+        if not isinstance(base, ast.Name) or outlives(self.scope, base.id):
             self.refuse(node, f"a change of the attribute {node.attr} of something that may outlive the call")
         elif base.id == "cls":
             self.refuse(node, f"a change of the class attribute {node.attr}")
-        elif base.id not in OWN and node.attr not in self.fields:
-            self.refuse(node, f"a new attribute {node.attr} on {base.id}: it would keep state")
-
-    def _outlives(self, name: str) -> bool:
-        home = self.scope.find(name)
-        return home is None or not home.in_function
+        elif base.id in OWN and not is_own(self.scope, base.id):
+            self.refuse(node, f"a change of {base.id}, which is no parameter of a method here")

@@ -2,7 +2,7 @@
 
 import ast
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -12,13 +12,19 @@ SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef, ast.L
 
 @dataclass
 class Scope:
-    """Names bound in one module, class, function or comprehension. modules: those that stand for a module's path."""
+    """Names bound in one module, class, function or comprehension.
+
+    modules: those that stand for a module's path. classes: the file's own. own: a function's first parameter, if it is
+    never bound again.
+    """
 
     kind: str
     outer: "Scope | None" = None
     values: set[str] = field(default_factory=set)
     modules: dict[str, str] = field(default_factory=dict)
     tables: set[str] = field(default_factory=set)
+    classes: dict[str, ast.ClassDef] = field(default_factory=dict)
+    own: str | None = None
 
     def find(self, name: str) -> "Scope | None":
         """The scope that a use of `name` in this scope refers to; None for builtins."""
@@ -47,7 +53,11 @@ def bind(node: ast.AST, outer: Scope | None) -> Scope:
             scope.modules |= dict(_imported(child))
         else:
             bindings.update(_bound(child))
+        if isinstance(child, ast.ClassDef):
+            scope.classes[child.name] = child
     scope.values = set(bindings)
+    if isinstance(node, ast.FunctionDef) and (taken := (*node.args.posonlyargs, *node.args.args)):
+        scope.own = taken[0].arg if bindings[taken[0].arg] == 1 else None
     for child in inside(node):
         if isinstance(child, ast.Assign) and scope.kind != "class":  # there it could be had as an attribute
             _alias(child, bindings, scope)
@@ -66,6 +76,26 @@ def dotted(node: ast.expr, scope: Scope) -> str | None:
     if home is None or node.id not in home.modules:
         return None
     return ".".join([home.modules[node.id], *reversed(parts)])
+
+
+def outlives(scope: Scope, name: str) -> bool:
+    """Whether what this name stands for here outlives a call."""
+    home = scope.find(name)
+    return home is None or not home.in_function
+
+
+def is_own(scope: Scope, name: str) -> bool:
+    """Whether this name is here the first parameter of a function, and nothing else."""
+    home = scope.find(name)
+    return home is not None and home.own == name
+
+
+def inherits(scope: Scope, name: str, attribute: str, known: Collection[str]) -> bool:
+    """Whether this name is a class of the file's that has an attribute, none of the known, from a class of torch's."""
+    home = scope.find(name)
+    found = home.classes.get(name) if home else None
+    bases = (dotted(base, scope) or "" for base in found.bases) if found else ()
+    return attribute not in known and any(base.startswith("torch.") for base in bases)
 
 
 def arguments(node: Function) -> list[ast.arg]:

@@ -4,13 +4,14 @@ import ast
 from collections.abc import Iterator
 
 from evaluator.fence.names import words
-from evaluator.fence.scopes import Scope, dotted
+from evaluator.fence.scopes import Scope, arguments, dotted
 
 CONSTRUCTORS = words("abs bool complex float frozenset int max min pow range round str sum tuple")
 MAKERS = frozenset(
     {"torch.finfo", "torch.iinfo", "torch.device", "typing.TypeVar", "typing.NewType", "collections.namedtuple",
      "functools.partial", "operator.itemgetter", "dataclasses.field", "enum.auto"}
 )  # fmt: skip
+TABLE_MAKERS = words("dict list set")
 DECORATORS = frozenset(
     {"torch.no_grad", "torch.enable_grad", "torch.inference_mode", "torch.autocast", "torch.amp.autocast",
      "functools.wraps", "dataclasses.dataclass", "torch.autograd.function.once_differentiable"}
@@ -55,19 +56,34 @@ class Immutable:
 
     def is_table(self, node: ast.expr) -> bool:
         """Whether this is a list, dict or set whose elements can never change."""
+        if isinstance(node, ast.Call):
+            return self._builtin(node.func, TABLE_MAKERS) and self._given(node, tables=1)
         children = [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)]
         return isinstance(node, TABLE_NODES) and all(self.holds(child) for child in children)
 
     def _call(self, node: ast.Call) -> bool:
-        arguments = (*node.args, *(keyword.value for keyword in node.keywords))
         path = dotted(node.func, self.scope)
         if path is not None:
             known = path in MAKERS or path.startswith("math.")
-            return known and all(
-                self.holds(x) or (path not in ("functools.partial",) and self.is_table(x)) for x in arguments
-            )
-        known = isinstance(node.func, ast.Name) and node.func.id in CONSTRUCTORS
-        return known and all(self.holds(x) or self.is_table(x) for x in arguments)
+            return known and self._given(node, tables=int(path == "collections.namedtuple"))
+        return self._builtin(node.func, CONSTRUCTORS) and self._given(node, tables=1)
+
+    def _given(self, call: ast.Call, tables: int) -> bool:
+        """Whether a call is given what holds; its first so many tables are read, a later one might be handed on."""
+        arguments = (*call.args, *(keyword.value for keyword in call.keywords))
+        loose = [x for x in arguments if not self.holds(x)]
+        return len(loose) <= tables and all(self.is_table(x) for x in loose)
+
+    def _builtin(self, node: ast.expr, known: frozenset[str]) -> bool:
+        """Whether this names one of these builtins, and nothing of the file's own of that name."""
+        return isinstance(node, ast.Name) and node.id in known and self.scope.find(node.id) is None
+
+    def decorates(self, node: ast.expr) -> bool:
+        """Whether a decorator keeps nothing between calls."""
+        called = node.func if isinstance(node, ast.Call) else node
+        known = self._builtin(called, BUILTIN_DECORATORS) or dotted(called, self.scope) in DECORATORS
+        given = not isinstance(node, ast.Call) or self._given(node, tables=0)
+        return (known and given) or self.wraps_only(node)
 
 
 def drop_main_guard(tree: ast.Module) -> ast.Module:
@@ -99,6 +115,7 @@ def _only_wraps(function: ast.FunctionDef) -> bool:
     inner = [node for node in function.body if isinstance(node, ast.FunctionDef)]
     defaults = [default for node in inner for default in (*node.args.defaults, *node.args.kw_defaults) if default]
     plain = all(isinstance(node, allowed) or node in texts for node in function.body)
+    plain = plain and not any(isinstance(node, ast.Nonlocal) for node in ast.walk(function))
     returned = function.body[-1].value if isinstance(function.body[-1], ast.Return) else None
     fixed = all(isinstance(default, ast.Constant) for default in defaults)
     return plain and fixed and isinstance(returned, ast.Name) and returned.id in {node.name for node in inner}
@@ -110,6 +127,7 @@ def check_top_level(tree: ast.Module, immutable: Immutable) -> list[Problem]:
 
 
 def _statement(node: ast.stmt, immutable: Immutable) -> Iterator[Problem]:
+    yield from ((run, "a call that runs at import") for run in _evaluated(node) if not immutable.holds(run))
     if isinstance(node, ast.Import | ast.ImportFrom | ast.Pass | ast.Assert):
         return
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -122,6 +140,25 @@ def _statement(node: ast.stmt, immutable: Immutable) -> Iterator[Problem]:
         yield from (problem for child in _branches(node) for problem in _statement(child, immutable))
     elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
         yield node, f"a statement that runs at import ({type(node).__name__})"
+
+
+def _evaluated(node: ast.stmt) -> Iterator[ast.expr]:
+    """What a statement evaluates at import beside its own value: conditions, bases, annotations."""
+    if isinstance(node, ast.If | ast.Assert):
+        yield node.test
+    elif isinstance(node, ast.Try):
+        yield from (handler.type for handler in node.handlers if handler.type)
+    elif isinstance(node, ast.ClassDef):
+        yield from (*node.bases, *(keyword.value for keyword in node.keywords))
+    elif isinstance(node, ast.FunctionDef):
+        given = (argument.annotation for argument in arguments(node))
+        yield from filter(_calls, filter(None, (*given, node.returns)))
+    elif isinstance(node, ast.AnnAssign) and _calls(node.annotation):
+        yield node.annotation
+
+
+def _calls(annotation: ast.expr) -> bool:
+    return any(isinstance(node, ast.Call) for node in ast.walk(annotation))
 
 
 def _assignment(node: ast.Assign | ast.AnnAssign, immutable: Immutable) -> Iterator[Problem]:
@@ -148,10 +185,7 @@ def _class(node: ast.ClassDef, immutable: Immutable) -> Iterator[Problem]:
 
 def _decorators(node: ast.FunctionDef | ast.ClassDef, immutable: Immutable) -> Iterator[Problem]:
     for decorator in node.decorator_list:
-        called = decorator.func if isinstance(decorator, ast.Call) else decorator
-        path = dotted(called, immutable.scope)
-        builtin = isinstance(called, ast.Name) and called.id in BUILTIN_DECORATORS
-        if not builtin and path not in DECORATORS and not immutable.wraps_only(called):
+        if not immutable.decorates(decorator):
             yield decorator, f"the decorator {ast.unparse(decorator)}: it could keep state between calls"
 
 
@@ -162,6 +196,6 @@ def _branches(node: ast.If | ast.Try) -> list[ast.stmt]:
 
 
 def _is_main_guard(node: ast.stmt) -> bool:
-    if not (isinstance(node, ast.If) and isinstance(node.test, ast.Compare)):
-        return False
-    return isinstance(node.test.left, ast.Name) and node.test.left.id == "__name__" and not node.orelse
+    """Exactly these, and no branch for the other case: any other condition on the name might hold here."""
+    guards = ("__name__ == '__main__'", "'__main__' == __name__")
+    return isinstance(node, ast.If) and ast.unparse(node.test) in guards and not node.orelse

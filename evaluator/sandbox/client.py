@@ -42,8 +42,9 @@ class Reply:
 class KernelClient:
     """Calls a variant's kernel in the sandbox: `client(q, k, v, beta, chunk_size=32) -> (o, S)`.
 
-    Shapes and dtypes of what comes back are the variant's: check them. Every call may raise VariantFailed, after which
-    the client is of no further use. Backward works once or more, not twice differentiably. One call at a time.
+    A call gives o like v in shape and dtype, and raises VariantFailed where it cannot; what `forward` gives is the
+    variant's own: check it. Every call may raise VariantFailed, after which the client is of no further use. Backward
+    works once or more, not twice differentiably. One call at a time.
     """
 
     def __init__(self, candidate: Candidate, variant: Variant, limits: Limits) -> None:
@@ -60,8 +61,15 @@ class KernelClient:
         if torch.is_grad_enabled() and any(x.requires_grad for x in inputs):
             o, S = _Remote.apply(self, chunk_size, *inputs)  # type: ignore[no-untyped-call]
             return o, S
-        reply = self.forward(inputs, chunk_size=chunk_size)
+        reply = self.well_formed(inputs, chunk_size=chunk_size)
         return reply.o, reply.S
+
+    def well_formed(self, inputs: tuple[Tensor, ...], *, chunk_size: int = 32, grad: bool = False) -> Reply:
+        """Run the kernel once, and take nothing but an o like v in shape and dtype."""
+        reply, v = self.forward(inputs, chunk_size=chunk_size, grad=grad), inputs[2]
+        if reply.o.shape != v.shape or reply.o.dtype != v.dtype:
+            self._garbage(f"o is {reply.o.dtype} {tuple(reply.o.shape)} where v is {v.dtype} {tuple(v.shape)}")
+        return reply
 
     def forward(
         self,
@@ -154,7 +162,7 @@ class _Graph:
 class _Remote(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, client: KernelClient, chunk_size: int, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        reply = client.forward(inputs, chunk_size=chunk_size, grad=True)
+        reply = client.well_formed(inputs, chunk_size=chunk_size, grad=True)
         ctx.graph = _Graph(client, reply.call)
         ctx.inputs = tuple(x.detach() for x in inputs)
         ctx.set_materialize_grads(False)

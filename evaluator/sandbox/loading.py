@@ -12,6 +12,7 @@ from torch import Tensor
 
 from evaluator.fence import ALLOWED_BUILTINS, ALLOWED_MODULES
 from evaluator.kernel import Kernel
+from evaluator.sandbox.holding import OWN, Trace, guarded, own_of, traces
 
 MESSAGE_CAP = 4000
 
@@ -46,10 +47,23 @@ def load_kernel(name: str, source: str, function: str) -> Kernel:
         "__import__": _import,
         "__build_class__": builtins.__build_class__,
         "type": TypeOf,
+        OWN: own_of(module),
     }
-    exec(compile(source, filename, "exec", dont_inherit=True), module.__dict__)
-    kernel: Kernel = getattr(module, function)
-    return kernel
+    exec(guarded(source, filename), module.__dict__)
+    return _watched(getattr(module, function), module)
+
+
+def _watched(kernel: Kernel, module: types.ModuleType) -> Kernel:
+    before = traces(module)
+
+    def call(*inputs: Tensor, chunk_size: int = 32) -> tuple[Tensor, Tensor]:
+        result = kernel(*inputs, chunk_size=chunk_size)
+        if (after := traces(module)) != before:
+            changed = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+            raise Trace(f"{', '.join(changed)} changed during the call, and outlives it")
+        return result
+
+    return call
 
 
 def plain(kernel: Kernel) -> Kernel:

@@ -55,6 +55,14 @@ type(type(q))('X', (), {})
 list(map(type, [q]))
 torch.nn.Identity().compile()
 q.as_subclass(torch.nn.Parameter)
+torch.nn.Module.train(print, True)
+torch.autograd.Function.mark_dirty(print, q)
+[q.mark_dirty(q)]
+functools.wraps(q, assigned=('detach',))(torch.Tensor)
+functools.wraps(q)(torch.relu)
+functools.wraps
+dataclasses.dataclass(torch.Tensor)
+[dataclasses.dataclass]
 """.strip().splitlines()
 
 LET_THROUGH = """
@@ -83,6 +91,9 @@ torch.baddbmm(q, q, q)
 isinstance(q, type)
 type(q)(q)
 """.strip().splitlines()
+
+
+IMPORTS = "import dataclasses\nimport functools\nimport math\nimport torch\nimport einops"
 
 
 def judged(source: str) -> list[fence.Violation]:
@@ -124,12 +135,25 @@ def test_change_outside_the_loop_is_a_warning() -> None:
 
 @pytest.mark.parametrize("expression", REFUSED)
 def test_expression_is_refused(expression: str) -> None:
-    assert judged(f"import math\nimport torch\nimport einops\n\n\ndef f(q):\n    return {expression}\n")
+    assert judged(f"{IMPORTS}\n\n\ndef f(q):\n    return {expression}\n")
 
 
 @pytest.mark.parametrize("expression", LET_THROUGH)
 def test_expression_is_let_through(expression: str) -> None:
-    assert judged(f"import math\nimport torch\nimport einops\n\n\ndef f(q):\n    return {expression}\n") == []
+    assert judged(f"{IMPORTS}\n\n\ndef f(q):\n    return {expression}\n") == []
+
+
+@pytest.mark.parametrize(
+    "guard",
+    ["__name__ != '__main__'", "__name__ == run()", "__name__ == __name__ != '__main__'", "__name__ == 'kernel'"],
+)
+def test_a_guard_that_may_hold_here_is_judged(guard: str) -> None:
+    assert judged(f"def run():\n    return 1\n\n\nif {guard}:\n    SEEN = [run()]\n")
+
+
+@pytest.mark.parametrize("guard", ["__name__ == '__main__'", "'__main__' == __name__"])
+def test_a_main_guard_is_not_judged(guard: str) -> None:
+    assert judged(f"if {guard}:\n    import os\n    print(os.environ)\n") == []
 
 
 @pytest.mark.parametrize("source", ["", "x = 1\x00", "(" * 500, "-" * 50_000 + "1", "a." * 50_000 + "b"])
