@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 from agent.board import PUBLISHED_PROTOCOL
 from agent.calibration import CONFIDENCE, Forecast, Sign, over_time
-from agent.errors import UserError
+from agent.figures import require_drawable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-FORMATS = (".png", ".svg", ".pdf")
 COLOUR: dict[Sign | None, str] = {
     "right": "#0072b2", "wrong": "#d55e00", "open": "#999999", "ruled out": "#cc79a7", None: "#000000",
 }  # fmt: skip
@@ -25,15 +24,10 @@ def plot_calibration(entries: Sequence[Titled], path: Path) -> None:
 
     Raises UserError without matplotlib, or for a file that cannot be drawn to.
     """
-    if path.suffix.lower() not in FORMATS:
-        raise UserError(f"--plot {path}: give a file that ends in {', '.join(FORMATS)}")
-    if not path.parent.is_dir():
-        raise UserError(f"--plot {path}: the folder {path.parent} does not exist; make it first")
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UserError("--plot needs matplotlib: pip install 'archer-search[plot]'") from error
+    require_drawable(path)
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
     stated = [forecast for _, made in entries for forecast in made if forecast.note]
     own = [(title, made) for title, made in entries if made and not made[0].note]
     figure = Figure(figsize=(14 if own else 8, max(5.0, 1.5 + 0.24 * len(stated))), layout="constrained")

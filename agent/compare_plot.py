@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent.calibration_plot import FORMATS
-from agent.compare import Curve
-from agent.errors import UserError
+from agent.curves import Curve
+from agent.figures import require_drawable
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73")
 """From the palette of Okabe and Ito."""
@@ -14,12 +13,10 @@ STYLES = ("-", "--", ":")
 
 def plot_curves(curves: Sequence[Curve], protocol: str, path: Path) -> None:
     """Best so far over proposals and over CPU-minutes, with intervals. Raises UserError if it cannot be drawn."""
-    if path.suffix.lower() not in FORMATS:
-        raise UserError(f"--plot {path}: give a file that ends in {', '.join(FORMATS)}")
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UserError("--plot needs matplotlib: pip install 'archer-search[plot]'") from error
+    require_drawable(path)
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     for each, colour, style in zip(curves, COLOURS, STYLES, strict=False):
@@ -33,4 +30,5 @@ def plot_curves(curves: Sequence[Curve], protocol: str, path: Path) -> None:
     right.set_xlabel("CPU-minutes")
     left.set_ylabel(f"best so far, mean of six ({protocol})")
     left.legend()
-    figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
+    with rc_context({"svg.hashsalt": "archer"}):
+        figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)

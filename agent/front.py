@@ -1,28 +1,25 @@
-"""The Pareto front of a leaderboard over its six tasks, and who comes nearest to beating the reference on all six."""
+"""The Pareto front of a leaderboard over its six tasks, and who comes nearest to beating the reference on all six.
 
-from collections.abc import Mapping
+What is called sure is tested, and corrected for how much was looked at. A row is surely dominated if some other is
+above it on every task on which the two can differ (the largest of the tasks' p-values, times the number of rivals); it
+is surely on the front if it is above each other row on some task (the smallest, times the number of tasks); it surely
+beats the reference if it is above it on all six. Over the rows of the board, each of the three is adjusted by Benjamini
+and Hochberg's procedure, as are the marks of single cells over the cells of the table.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from agent.board import Board
+import numpy as np
+from scipy import stats
+
+from agent.contrasts import Array, Contrasts, Gap, Lead
 from variants.contract import REFERENCE, TASKS, Task
 
+RATE = 0.05
+"""False discovery rate of everything that is called sure."""
 Standing = Literal["surely front", "front", "dominated", "surely dominated"]
-
-
-@dataclass(frozen=True)
-class Gap:
-    """Score of one row less that of another on one task. `noise`: what chance alone exceeds in 5 of 100 cases."""
-
-    difference: float
-    noise: float
-    cannot_differ: bool = False
-    """Both rows compute the same function there: whatever lies between them is chance."""
-
-    @property
-    def beyond_noise(self) -> bool:
-        """Whether the difference says anything."""
-        return abs(self.difference) > self.noise and not self.cannot_differ
 
 
 @dataclass(frozen=True)
@@ -32,14 +29,18 @@ class Place:
     name: str
     mean: float
     """Of the six tasks."""
+    scores: Mapping[Task, float]
     dominated_by: tuple[str, ...]
     """Rows that are at least as good on all six means, and better on one."""
-    surely_dominated_by: tuple[str, ...]
-    """Rows that are above by more than noise wherever the two can differ at all."""
+    surely_dominated_by: str | None
+    """The row that is most surely above it; None where none is, for all that noise leaves open."""
     surely_front: bool
-    """Above every other row on some task by more than noise, so that no row can dominate it but by bad luck."""
     gaps: Mapping[Task, Gap]
     """To the reference; empty where the board has none."""
+    sure: frozenset[Task] = frozenset()
+    """Tasks on which that gap is more than chance, counting all cells of the table."""
+    p_beats: float = 1.0
+    """Of being above the reference on all six tasks, adjusted for all rows."""
 
     @property
     def standing(self) -> Standing:
@@ -66,34 +67,57 @@ class Place:
         return sum(-gap.difference for gap in self.missing.values())
 
 
-def places(board: Board, reference: str = REFERENCE) -> tuple[Place, ...]:
+def places(contrasts: Contrasts, reference: str = REFERENCE) -> tuple[Place, ...]:
     """Every row with all six tasks, the nearest to beating the reference first: most tasks above, then least short."""
-    names = sorted(name for name, row in board.scores.items() if all(task in row for task in TASKS))
-    between = {(a, b): gaps(board, a, b) for a in names for b in names if a != b}
-    found = [
-        Place(
-            name=name,
-            mean=sum(board.scores[name][task].mean for task in TASKS) / len(TASKS),
-            dominated_by=tuple(other for other in names if other != name and _dominates(between[other, name])),
-            surely_dominated_by=tuple(
-                other for other in names if other != name and _surely_dominates(between[other, name])
-            ),
-            surely_front=all(_stands_out(between[name, other]) for other in names if other != name),
-            gaps=gaps(board, name, reference) if reference in names and name != reference else {},
+    names = contrasts.names
+    looked = [_look(contrasts, own, reference) for own in range(len(names))]
+    surely_below, surely_front = (
+        _adjusted([look.p_dominated for look in looked]) <= RATE,
+        _adjusted([look.p_front for look in looked]) <= RATE,
+    )
+    gaps = {name: look.gaps for name, look in zip(names, looked, strict=True) if look.gaps}
+    sure = _sure_cells(gaps)
+    beats = dict(zip(gaps, _adjusted([_p_beats(row) for row in gaps.values()]).tolist(), strict=True))
+    found = []
+    for own, (name, look) in enumerate(zip(names, looked, strict=True)):
+        scores = {task: contrasts.board.scores[name][task].mean for task in TASKS}
+        found.append(
+            Place(
+                name=name,
+                mean=sum(scores.values()) / len(TASKS),
+                scores=scores,
+                dominated_by=tuple(names[row] for row in look.dominating),
+                surely_dominated_by=names[look.above] if surely_below[own] else None,
+                surely_front=bool(surely_front[own]),
+                gaps=look.gaps,
+                sure=frozenset(task for task in TASKS if (name, task) in sure),
+                p_beats=beats.get(name, 1.0),
+            )
         )
-        for name in names
-    ]
     return tuple(sorted(found, key=lambda place: (-len(place.above), place.shortfall, -place.mean, place.name)))
 
 
-def gaps(board: Board, name: str, other: str) -> dict[Task, Gap]:
-    """One row less another on the tasks that both have, with what noise does to a difference of so many seeds."""
-    found = {}
-    for task in (task for task in TASKS if task in board.scores[name] and task in board.scores[other]):
-        ours, theirs = board.scores[name][task], board.scores[other][task]
-        noise = board.least_difference(task, ours.n, theirs.n)
-        found[task] = Gap(ours.mean - theirs.mean, noise, board.one_function(name, other, task))
-    return found
+@dataclass(frozen=True)
+class _Look:
+    """One row against all others: by which it is dominated on the means, and what is likely of that."""
+
+    dominating: Sequence[int]
+    p_dominated: float
+    above: int
+    """The row that dominates it most surely."""
+    p_front: float
+    gaps: Mapping[Task, Gap]
+
+
+def _look(contrasts: Contrasts, own: int, reference: str) -> _Look:
+    name, names = contrasts.names[own], contrasts.names
+    lead = contrasts.lead(name)
+    dominating = (lead.difference <= 0).all(axis=1) & (lead.difference < 0).any(axis=1)
+    p_dominated, above = _p_dominated(lead, own)
+    gaps = {}
+    if reference in names and name != reference:
+        gaps = {task: lead.gap(names.index(reference), task) for task in TASKS}
+    return _Look(np.flatnonzero(dominating).tolist(), p_dominated, above, _p_front(lead, own), gaps)
 
 
 def nearest(found: tuple[Place, ...]) -> Place | None:
@@ -101,48 +125,64 @@ def nearest(found: tuple[Place, ...]) -> Place | None:
     return next((place for place in found if place.gaps), None)
 
 
-def front_json(board: Board, found: tuple[Place, ...]) -> dict[str, Any]:
+def front_json(contrasts: Contrasts, found: tuple[Place, ...]) -> dict[str, Any]:
     """The document of `archer leaderboard --front --json`."""
     best = nearest(found)
     return {
-        "board": board.title,
+        "board": contrasts.board.title,
         "reference": REFERENCE,
+        "paired": contrasts.paired,
+        "false_discovery_rate": RATE,
         "front": sorted(place.name for place in found if place.standing.endswith("front")),
         "nearest": best.name if best else None,
-        "rows": [_row_json(board, place) for place in found],
+        "rows": [_row_json(place) for place in found],
     }
 
 
-def _row_json(board: Board, place: Place) -> dict[str, Any]:
+def _row_json(place: Place) -> dict[str, Any]:
     return {
         "name": place.name,
         "standing": place.standing,
         "mean": place.mean,
-        "scores": {task: board.scores[place.name][task].mean for task in TASKS},
+        "scores": place.scores,
         "dominated_by": place.dominated_by,
         "surely_dominated_by": place.surely_dominated_by,
         "above_reference": place.above,
         "shortfall": place.shortfall if place.gaps else None,
+        "p_beats_reference_on_all": place.p_beats if place.gaps else None,
         "versus_reference": {
-            task: {"difference": gap.difference, "noise": gap.noise, "beyond_noise": gap.beyond_noise}
+            task: {"difference": gap.difference, "noise": gap.noise, "p": gap.p, "sure": task in place.sure}
             for task, gap in place.gaps.items()
         },
     }
 
 
-def _dominates(leads: Mapping[Task, Gap]) -> bool:
-    differences = [gap.difference for gap in leads.values()]
-    return min(differences) >= 0 and max(differences) > 0
+def _p_dominated(lead: Lead, own: int) -> tuple[float, int]:
+    """Of being dominated by some row, and by which most likely."""
+    p = np.where(lead.same, 0.0, lead.p_below()).max(axis=1)
+    p[lead.same.all(axis=1)] = 1.0
+    p[own] = 1.0
+    row = int(p.argmin())
+    return min(1.0, float(p[row]) * (len(p) - 1)), row
 
 
-def _surely_dominates(leads: Mapping[Task, Gap]) -> bool:
-    """Above by more than noise on every task where the two can differ, and on one at least.
-
-    A tie to the last digit counts as the same function: paired seeds give one where a result was inherited.
-    """
-    can = [gap for gap in leads.values() if not gap.cannot_differ and gap.difference != 0]
-    return bool(can) and all(gap.difference > 0 and gap.beyond_noise for gap in can)
+def _p_front(lead: Lead, own: int) -> float:
+    """Of being above each other row on some task, whichever."""
+    p = np.minimum(1.0, len(TASKS) * lead.p_above().min(axis=1))
+    return float(np.delete(p, own).max()) if len(p) > 1 else 1.0
 
 
-def _stands_out(leads: Mapping[Task, Gap]) -> bool:
-    return any(gap.difference > 0 and gap.beyond_noise for gap in leads.values())
+def _p_beats(gaps: Mapping[Task, Gap]) -> float:
+    """p of being above on all tasks: the largest of the single one-sided ones."""
+    return max(gap.p / 2 if gap.difference > 0 else 1 - gap.p / 2 for gap in gaps.values())
+
+
+def _sure_cells(gaps: Mapping[str, Mapping[Task, Gap]]) -> set[tuple[str, Task]]:
+    cells = [(name, task) for name, row in gaps.items() for task, gap in row.items() if not gap.cannot_differ]
+    adjusted = _adjusted([gaps[name][task].p for name, task in cells])
+    return {cell for cell, p in zip(cells, adjusted, strict=True) if p <= RATE}
+
+
+def _adjusted(ps: Sequence[float]) -> Array:
+    found: Array = np.asarray(stats.false_discovery_control(ps, method="bh") if len(ps) else [], dtype=np.float64)
+    return found

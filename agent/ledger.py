@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from agent.board import PUBLISHED_PROTOCOL, Board
 from agent.calibration import Forecast, Interval, Outcome, no_change
-from agent.front import gaps
+from agent.contrasts import Contrasts, Gap
 from archive.files import read_shipped
 from evaluator.outcomes import Value
 from variants.contract import BASELINE, Task, VariantName
@@ -67,22 +67,22 @@ def read_ledger(path: Path = LEDGER) -> Ledger:
     return read_shipped(path, Ledger, "mend the entry, or install archer again")
 
 
-def published_forecasts(board: Board, ledger: Ledger) -> list[Forecast]:
+def published_forecasts(contrasts: Contrasts, ledger: Ledger) -> list[Forecast]:
     """The reports' expectations beside a board's scores, where it has them; numbers only where the protocol is theirs.
 
     An accuracy that a report names is one under the published protocol: on another board its direction alone counts.
     """
-    found = []
+    found, board = [], contrasts.board
     for report in ledger.reports:
         ours, theirs = board.scores.get(report.variant, {}), board.scores.get(report.parent, {})
         for expected in report.expectations:
             if expected.task in ours and expected.task in theirs:
-                found.append(_forecast(report, expected, board))
+                found.append(_forecast(report, expected, contrasts))
     return found
 
 
-def _forecast(report: PublishedReport, expected: Expectation, board: Board) -> Forecast:
-    task = expected.task
+def _forecast(report: PublishedReport, expected: Expectation, contrasts: Contrasts) -> Forecast:
+    task, board = expected.task, contrasts.board
     ours, theirs = board.scores[report.variant][task], board.scores[report.parent][task]
     interval = _interval(expected, board) if board.protocol == PUBLISHED_PROTOCOL else None
     centre = (interval.low + interval.high) / 2 if interval is not None and expected.high is not None else None
@@ -97,7 +97,7 @@ def _forecast(report: PublishedReport, expected: Expectation, board: Board) -> F
         interval=interval,
         measured=ours.mean,
         parent=theirs.mean,
-        outcome=_outcome(board, report, task),
+        outcome=_outcome(contrasts.gap(report.variant, report.parent, task)),
         no_change=no_change(board, task, theirs.mean, min(ours.n, theirs.n)),
         note=expected.note,
     )
@@ -112,9 +112,8 @@ def _interval(expected: Expectation, board: Board) -> Interval | None:
     return Interval(origin + expected.low, 1.0 if expected.high is None else min(1.0, origin + expected.high))
 
 
-def _outcome(board: Board, report: PublishedReport, task: Task) -> Outcome:
+def _outcome(gap: Gap) -> Outcome:
     """Better or worse only where the difference to the parent is larger than noise makes it in 95 of 100 cases."""
-    gap = gaps(board, report.variant, report.parent)[task]
     if gap.cannot_differ:
         return "inert"
     if not gap.beyond_noise:

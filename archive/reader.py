@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -44,6 +45,11 @@ class Reader:
         folder = self.root / PROPOSALS
         found = [path.name for path in folder.iterdir() if _ID.fullmatch(path.name)] if folder.exists() else []
         return sorted(found, key=lambda name: int(name.split("-")[0]))
+
+    def failed_asks(self) -> list[datetime]:
+        """When each ask that gave no proposal was archived, oldest first."""
+        names = sorted(path.stem for path in (self.root / ASKS).glob("*.jsonl"))
+        return [datetime.strptime(name, "%Y-%m-%dT%H%M%S.%f%z") for name in names]
 
     def outlines(self) -> Iterator[Outline]:
         """What a list shows of each proposal, oldest first; much faster than `records`."""

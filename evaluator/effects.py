@@ -82,9 +82,9 @@ def common_noise(rows: Mapping[str, Mapping[int, float]]) -> Noise | None:
     """
     seeds = sorted(next(iter(rows.values()), {}))
     table = np.array([[row[seed] for seed in seeds] for row in rows.values() if row.keys() >= set(seeds)])
-    freedom = (len(table) - 1) * (len(seeds) - 1)
-    if freedom < 1:
+    if len(table) < 2 or len(seeds) < 2:
         return None
+    freedom = (len(table) - 1) * (len(seeds) - 1)
     residual = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + table.mean()
     return Noise(2 * float((residual**2).sum()) / freedom, freedom)
 

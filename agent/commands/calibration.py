@@ -21,6 +21,7 @@ from agent.calibration import (
     summarise,
 )
 from agent.calibration_plot import plot_calibration
+from agent.contrasts import open_contrasts
 from agent.ledger import published_forecasts, read_ledger
 from agent.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
 from agent.subject import archive_if_any
@@ -72,8 +73,8 @@ def ledger_entries(archive: Archive | None) -> list[Entry]:
     board = cache(lambda protocol: open_board(protocol, archive))
     ledger = read_ledger()
     unscored = {report.variant for report in ledger.reports if not report.scored}
-    published = published_forecasts(open_board(PUBLISHED_NAME, None), ledger)
-    measured = published_forecasts(open_board(UNSCORED_PROTOCOL, None), ledger)
+    published = published_forecasts(open_contrasts(PUBLISHED_NAME, None), ledger)
+    measured = published_forecasts(open_contrasts(UNSCORED_PROTOCOL, None), ledger)
     own = forecasts(archive.records(), board) if archive is not None else []
     return [
         Entry("published reports, against the published scores", published),

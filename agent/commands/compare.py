@@ -1,21 +1,33 @@
 """`archer compare`: which proposer is worth its cost?"""
 
 import os
-from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from agent.attempt import Workbench
 from agent.choose import Choice, open_proposer
-from agent.compare import Arm, Budget, Curve, Point, curve, differences
+from agent.commands.model_options import (
+    BaseUrlOption,
+    ContextTokensOption,
+    FormOption,
+    GgufOption,
+    LLMFileOption,
+    MaxUsdOption,
+    ModelOption,
+    PricesOption,
+    PromptsOption,
+)
+from agent.compare import Arm, Budget
 from agent.compare_plot import plot_curves
+from agent.compare_view import answer
+from agent.curves import curve, differences
 from agent.errors import DONE, INTERRUPTED, UserError
+from agent.figures import require_drawable
 from agent.interrupt import interruptible
 from agent.loop import Plan, Search
 from agent.options import (
@@ -34,15 +46,18 @@ from agent.proposers.base import Proposer
 from archive.seeding import make_archive
 from archive.store import Archive
 from evaluator.outcomes import Grade
+from evaluator.trial_log import TrialLog
 
 PROPOSERS = ("evolve", "random", "openai")
 
 
 def compare(
     proposers: Annotated[str, typer.Option(metavar="NAME,NAME", help=f"Of {', '.join(PROPOSERS)}.")] = "evolve,random",
-    proposals: Annotated[int, typer.Option("--budget-proposals", min=1, help="Each, in each repeat.")] = 10,
+    proposals: Annotated[
+        int, typer.Option("--n", "--budget-proposals", min=1, help="Proposals of each, in each repeat.")
+    ] = 10,
     minutes: Annotated[
-        float | None, typer.Option("--budget-minutes", min=0, help="CPU-minutes each, likewise.")
+        float | None, typer.Option("--minutes", "--budget-minutes", min=0, help="CPU-minutes of training, likewise.")
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Archives for each proposer.")] = 1,
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
@@ -50,9 +65,16 @@ def compare(
         "archer-compare"
     ),
     seed: Annotated[int, typer.Option(min=0, help="Of the first repeat.")] = 0,
-    model: Annotated[str | None, typer.Option(help="Model to ask; else the only one there is.")] = None,
-    base_url: Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint, as http://host/v1.")] = None,
-    max_usd: Annotated[float | None, typer.Option(min=0, help="Hard limit on what the model may cost.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Proposals of one proposer under way at once.")] = 1,
+    model: ModelOption = None,
+    base_url: BaseUrlOption = None,
+    gguf: GgufOption = None,
+    form: FormOption = None,
+    context_tokens: ContextTokensOption = None,
+    max_usd: MaxUsdOption = None,
+    prompts: PromptsOption = None,
+    prices: PricesOption = None,
+    llm_file: LLMFileOption = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the curves: .png, .svg, .pdf.")] = None,
     minimum: SandboxOption = Grade.B,
     unsandboxed: UnsandboxedOption = False,
@@ -61,13 +83,20 @@ def compare(
 ) -> int:
     """Set proposers against each other at equal budget; print and draw how good their best was when.
 
-    Example: archer compare --proposers evolve,random --budget-proposals 20 --repeats 3 --out duel
+    Every proposal is trained in full: nothing is raced, mended or confirmed. Stopped, it goes on when called again.
+    Example: archer compare --proposers openai,evolve,random --gguf model.gguf --n 20 --minutes 80 --out duel
     """
     speech, settings = Speech(as_json, quiet), find_protocol(protocol)
     names = _names(proposers)
+    if plot is not None:
+        require_drawable(plot)
+    if "openai" not in names and (given := gguf or model or base_url):
+        raise UserError(f"{given}: no language model is compared; add openai to --proposers")
     budget = Budget(proposals, minutes)
     archives = {name: [_archive(out / f"{name}-{index}") for index in range(1, repeats + 1)] for name in names}
-    llm: dict[str, object] = {"model": model, "base_url": base_url, "max_usd": max_usd}
+    llm: dict[str, object] = {"model": model, "base_url": base_url, "form": form, "context_tokens": context_tokens}
+    llm |= {"max_usd": max_usd, "prompts": prompts, "prices": prices}
+    asked = Choice("openai", gguf, jobs, llm, llm_file)
     with (
         ExitStack() as stack,
         open_sandbox(minimum, unsandboxed, speech) as sandbox,
@@ -75,20 +104,32 @@ def compare(
     ):
         opened: dict[str, Proposer] = {}
         for name in sorted(names, key=lambda name: name != "openai"):  # the first to be opened takes the key
-            choice = Choice(name, None, 1, llm if name == "openai" else {})
-            opened[name], _ = stack.enter_context(open_proposer(choice, archives[name][0]))
+            choice = asked if name == "openai" else Choice(name, None, jobs, {})
+            opened[name], who = stack.enter_context(open_proposer(choice, archives[name][0]))
+            speech.progress.print(f"proposer: {who}", markup=False)
         # repeat by repeat, so that a comparison that is stopped has as much of each
-        for index in range(repeats):
-            for name in names:
-                bench = Workbench(opened[name], sandbox, settings, trials, race=False)
-                if not _run(archives[name][index], bench, budget, seed + 1_000 * index, speech):
-                    return INTERRUPTED
+        rounds = ((index, name) for index in range(repeats) for name in names)
+        finished = all(
+            _run(
+                archives[name][index],
+                Workbench(
+                    opened[name], sandbox, settings, trials, race=False, log=TrialLog(archives[name][index].unfinished)
+                ),
+                budget,
+                jobs,
+                seed + 1_000 * index,
+                speech,
+            )
+            for index, name in rounds
+        )
     arms = {name: [Arm.of(archive, settings, budget) for archive in own] for name, own in archives.items()}
     curves = [curve(name, own) for name, own in arms.items()]
     if plot is not None:
         plot_curves(curves, protocol, plot)
-    _answer(speech, protocol, settings.hash, curves, differences(dict(arms)))
-    return DONE
+    answer(speech, protocol, settings.hash, curves, differences(dict(arms)))
+    if not finished:
+        speech.progress.print(f"stopped: the same command with --out {out} goes on", markup=False)
+    return DONE if finished else INTERRUPTED
 
 
 def _names(text: str) -> list[str]:
@@ -102,15 +143,19 @@ def _archive(root: Path) -> Archive:
     return Archive(root) if root.exists() else make_archive(root)
 
 
-def _run(archive: Archive, bench: Workbench, budget: Budget, seed: int, speech: Speech) -> bool:
+def _run(archive: Archive, bench: Workbench, budget: Budget, jobs: int, seed: int, speech: Speech) -> bool:
     """Spend what is left of the budget; false if interrupted. Every proposal is trained in full and none confirmed."""
-    made, spent = budget.spent(archive.records())
+    made, spent = budget.spent(archive)
     left = budget.proposals - made
     minutes = None if budget.minutes is None else budget.minutes - spent
     if left < 1 or (minutes is not None and minutes <= 0):
         return True
     plan = Plan(
-        n=left, jobs=1, seed=seed + made, confirm=False, max_cpu_seconds=None if minutes is None else 60 * minutes
+        n=left,
+        jobs=min(jobs, left),
+        seed=seed + made,
+        confirm=False,
+        max_cpu_seconds=None if minutes is None else 60 * minutes,
     )
     with Progress(speech.progress, left) as progress:
         progress.announce(escape(f"{bench.proposer.name}: {left} proposals in {archive.root}"))
@@ -118,37 +163,8 @@ def _run(archive: Archive, bench: Workbench, budget: Budget, seed: int, speech: 
         with interruptible(search.stop, progress.announce) as interrupted:
             for record in search.run():
                 progress.announce(escape(f"{record.status} {record.proposal.variant.name}"))
+    if interrupted.is_set():
+        return False
     if search.error is not None:
         raise search.error
-    return not interrupted.is_set()
-
-
-def _answer(
-    speech: Speech, protocol: str, digest: str, curves: Sequence[Curve], against: Sequence[Mapping[str, Any]]
-) -> None:
-    if speech.as_json:
-        document = {"protocol": {"name": protocol, "hash": digest}, "differences": list(against)}
-        speech.answer(document | {"curves": [each.model_dump(mode="json") for each in curves]})
-        return
-    table = Table(
-        "proposer", "repeats", "proposals", "scored", "CPU min", "best, mean of six", "interval over", box=None,
-        title=f"{protocol}: best proposal within the budget", title_justify="left",
-    )  # fmt: skip
-    for each in curves:
-        best = _told(each.by_proposal[-1]) if each.by_proposal else "–"
-        counts = (str(each.repeats), str(each.proposals), str(each.scored), f"{each.cpu_minutes:.1f}")
-        table.add_row(each.proposer, *counts, best, each.interval)
-    speech.out.print(table)
-    for row in against:
-        if row["difference"] is not None:
-            interval = f" [{row['low']:+.3f}, {row['high']:+.3f}]" if row["low"] is not None else ", no interval"
-            speech.out.print(
-                f"{row['proposer']} less {row['against']}: {row['difference']:+.3f}{interval}, n {row['n']}",
-                markup=False,
-            )
-    if protocol == "smoke":
-        speech.out.print("smoke shows that it works; its scores say nothing of who proposes better")
-
-
-def _told(point: Point) -> str:
-    return f"{point.mean:.3f}" + (f" [{point.low:.3f}, {point.high:.3f}]" if point.low is not None else "")
+    return True

@@ -11,9 +11,19 @@ from rich.markup import escape
 
 from agent.attempt import Workbench
 from agent.choose import CHOICES, Choice, open_proposer
+from agent.commands.model_options import (
+    BaseUrlOption,
+    ContextTokensOption,
+    FormOption,
+    GgufOption,
+    LLMFileOption,
+    MaxUsdOption,
+    ModelOption,
+    PricesOption,
+    PromptsOption,
+)
 from agent.errors import DONE, INTERRUPTED, UserError
 from agent.interrupt import interruptible
-from agent.llm.options import FILE_OPTIONS
 from agent.loop import Plan, Search
 from agent.machine import EnsembleOption
 from agent.options import (
@@ -39,9 +49,6 @@ from evaluator.outcomes import Grade, Status
 from evaluator.trial_log import TrialLog
 from variants.contract import TASKS, Task
 
-LLM_HELP = f"TOML file of options of the language model: {', '.join(FILE_OPTIONS)}. docs/llm.md explains them."
-PRICES_HELP = "TOML file of prices, which --max-usd is kept by: [models.NAME] with input and output, USD per million."
-
 
 def propose(
     n: Annotated[int, typer.Option("--n", min=1, help="How many proposals.")] = 5,
@@ -52,14 +59,14 @@ def propose(
     engine: Annotated[str, typer.Option(metavar="local|ray", help="Where trials run; ray is not built yet.")] = "local",
     max_minutes: Annotated[float | None, typer.Option(min=0, help="Start no proposal after this.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the proposer; else the archive's size.")] = None,
-    model: Annotated[str | None, typer.Option(help="Model to ask; else the only one there is.")] = None,
-    base_url: Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint, as http://host/v1.")] = None,
-    gguf: Annotated[Path | None, typer.Option(metavar="PATH", help="Serve this model file here and ask it.")] = None,
-    form: Annotated[str | None, typer.Option(metavar="auto|code|structured", help="What the model writes.")] = None,
-    context_tokens: Annotated[int | None, typer.Option(help="Budget of a prompt.")] = None,
+    model: ModelOption = None,
+    base_url: BaseUrlOption = None,
+    gguf: GgufOption = None,
+    form: FormOption = None,
+    context_tokens: ContextTokensOption = None,
     repairs: Annotated[int, typer.Option(min=0, help="How often a rejected variant goes back.")] = 2,
     race: Annotated[
-        bool, typer.Option("--race/--no-race", help="Stop early what is clearly worse than its parent.")
+        bool, typer.Option("--race/--no-race", help="Stop early what is clearly worse than its parent (quick).")
     ] = True,
     ensemble: EnsembleOption = None,
     confirm: Annotated[
@@ -69,10 +76,10 @@ def propose(
             help="Train a would-be new best and the best so far on fresh seeds: at least twice a proposal's CPU.",
         ),
     ] = True,
-    max_usd: Annotated[float | None, typer.Option(min=0, help="Hard limit on what the model may cost.")] = None,
-    prompts: Annotated[Path | None, typer.Option(metavar="DIR", help="Templates that override archer's.")] = None,
-    prices: Annotated[Path | None, typer.Option(metavar="FILE", help=PRICES_HELP)] = None,
-    llm_file: Annotated[Path | None, typer.Option("--llm", envvar="ARCHER_LLM", metavar="FILE", help=LLM_HELP)] = None,
+    max_usd: MaxUsdOption = None,
+    prompts: PromptsOption = None,
+    prices: PricesOption = None,
+    llm_file: LLMFileOption = None,
     minimum: SandboxOption = Grade.B,
     unsandboxed: UnsandboxedOption = False,
     archive: ArchiveOption = DEFAULT_ARCHIVE,
@@ -102,6 +109,8 @@ def propose(
     ):
         progress.announce(escape(f"proposer: {who}"))
         progress.announce(escape(f"protocol {protocol}, sandbox grade {sandbox.grade}, archive {found.root}"))
+        if len(settings.seeds) < 2 and (race or confirm):
+            progress.announce(f"{protocol} trains one seed: nothing is raced, and nothing is called a new best")
         log = TrialLog(found.unfinished)
         bench = Workbench(chosen, sandbox, settings, trials, repairs, race, ensemble, log)
         search = Search(found, bench, plan, progress)

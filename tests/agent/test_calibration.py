@@ -13,6 +13,7 @@ from scipy import stats
 from agent.board import Board, open_board
 from agent.calibration import Forecast, Interval, by_proposer, forecasts, over_time, summarise
 from agent.cli import run
+from agent.contrasts import open_contrasts
 from agent.errors import DONE, USAGE
 from agent.ledger import Expectation, published_forecasts, read_ledger
 from agent.replicates import Spread
@@ -110,7 +111,10 @@ def test_the_ledger_is_complete_and_scored_by_the_published_table() -> None:
     assert [report.report for report in ledger.reports] == list(range(5))
     board = open_board("published", None)
     assert all(report.scored == (report.variant in board.scores) for report in ledger.reports)
-    found = {(f.variant.split("layer_")[1], f.task): f for f in published_forecasts(board, ledger)}
+    found = {
+        (f.variant.split("layer_")[1], f.task): f
+        for f in published_forecasts(open_contrasts("published", None), ledger)
+    }
     fuzzy = found["layernorm_state_update_in_for_loop", "Fuzzy Recall"]
     assert fuzzy.interval is not None
     assert (fuzzy.interval.low, fuzzy.interval.high) == pytest.approx((0.296574, 0.336574))
@@ -122,7 +126,7 @@ def test_the_ledger_is_complete_and_scored_by_the_published_table() -> None:
 
 
 def test_a_number_of_the_published_protocol_is_not_scored_under_another() -> None:
-    found = published_forecasts(open_board("quick", None), read_ledger())
+    found = published_forecasts(open_contrasts("quick", None), read_ledger())
     assert found
     assert all(forecast.interval is None for forecast in found)
 

@@ -8,8 +8,9 @@ import pytest
 
 from agent.catalogue import SEED_GENOMES
 from agent.cli import run
-from agent.compare import Arm, curve, differences
+from agent.compare import Arm
 from agent.compare_plot import plot_curves
+from agent.curves import curve, differences
 from agent.errors import DONE, USAGE
 from agent.proposers.random import RandomProposer, drawn
 from agent.proposers.variation import MAX_MECHANISMS
@@ -87,6 +88,19 @@ def test_a_comparison_is_made_resumed_and_read(
     assert (nothing["proposals"], nothing["by_proposal"]) == (0, [])
 
 
-def test_an_unknown_proposer_is_refused(capfd: pytest.CaptureFixture[str]):
-    assert run(["compare", "--proposers", "evolve,oracle"]) == USAGE
-    assert "'oracle' is none of evolve, random, openai" in capfd.readouterr().err
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--proposers", "evolve,oracle"], "'oracle' is none of evolve, random, openai"),
+        (["--gguf", "model.gguf"], "add openai to --proposers"),
+        (["--plot", "duel.txt"], "give a file that ends in .png"),
+        (["--plot", "nowhere/duel.svg"], "make it first"),
+    ],
+)
+def test_what_cannot_be_compared_or_drawn_is_refused_before_any_work(
+    options: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    assert run(["compare", *options]) == USAGE
+    assert says in capfd.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -150,6 +150,8 @@ def test_common_noise_pairs_away_what_a_seed_does_to_all():
     assert found.variance == pytest.approx(2 * 0.05**2, rel=0.1)
     assert found.freedom == 399 * 3
     assert common_noise({"alone": {0: 0.1, 1: 0.2}}) is None
+    assert common_noise({"a": {0: 0.1}, "b": {0: 0.2}}) is None
+    assert common_noise({}) is None
 
 
 def test_only_what_was_trained_tells_of_a_tasks_noise():
