@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.board import PUBLISHED_PROTOCOL
-from agent.calibration import CONFIDENCE, Forecast, Sign, over_time
+from agent.calibration import over_time
 from agent.figures import require_drawable
+from agent.forecast import CONFIDENCE, Forecast, Sign
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,7 +1,7 @@
 """What a proposer may know when it is asked."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -9,6 +9,14 @@ from agent.catalogue import Genome
 from archive.record import Record
 from evaluator.outcomes import Score
 from variants.contract import Task, Variant
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """Mechanisms of a proposal that was given up as worse, and its scores on the seeds that it was trained on."""
+
+    genome: Genome
+    scores: Mapping[Task, Score]
 
 
 @dataclass(frozen=True)
@@ -29,3 +37,5 @@ class Context:
     seed: int
     """Seeds every random choice of this ask."""
     forced_parent: str | None = None
+    pruned: Mapping[str, Pruned] = field(default_factory=dict)
+    """Proposals that racing gave up, by name: they stand on no board, but their mechanisms are known to do harm."""

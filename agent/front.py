@@ -7,14 +7,13 @@ beats the reference if it is above it on all six. Over the rows of the board, ea
 and Hochberg's procedure, as are the marks of single cells over the cells of the table.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-from scipy import stats
-
-from agent.contrasts import Array, Contrasts, Gap, Lead
+from agent.contrasts import Contrasts
+from agent.dominance import adjusted, look, p_beats
+from agent.gaps import Gap
 from variants.contract import REFERENCE, TASKS, Task
 
 RATE = 0.05
@@ -70,54 +69,31 @@ class Place:
 def places(contrasts: Contrasts, reference: str = REFERENCE) -> tuple[Place, ...]:
     """Every row with all six tasks, the nearest to beating the reference first: most tasks above, then least short."""
     names = contrasts.names
-    looked = [_look(contrasts, own, reference) for own in range(len(names))]
+    looked = [look(contrasts, own, reference) for own in range(len(names))]
     surely_below, surely_front = (
-        _adjusted([look.p_dominated for look in looked]) <= RATE,
-        _adjusted([look.p_front for look in looked]) <= RATE,
+        adjusted([each.p_dominated for each in looked]) <= RATE,
+        adjusted([each.p_front for each in looked]) <= RATE,
     )
-    gaps = {name: look.gaps for name, look in zip(names, looked, strict=True) if look.gaps}
+    gaps = {name: each.gaps for name, each in zip(names, looked, strict=True) if each.gaps}
     sure = _sure_cells(gaps)
-    beats = dict(zip(gaps, _adjusted([_p_beats(row) for row in gaps.values()]).tolist(), strict=True))
+    beats = dict(zip(gaps, adjusted([p_beats(row) for row in gaps.values()]).tolist(), strict=True))
     found = []
-    for own, (name, look) in enumerate(zip(names, looked, strict=True)):
+    for own, (name, each) in enumerate(zip(names, looked, strict=True)):
         scores = {task: contrasts.board.scores[name][task].mean for task in TASKS}
         found.append(
             Place(
                 name=name,
                 mean=sum(scores.values()) / len(TASKS),
                 scores=scores,
-                dominated_by=tuple(names[row] for row in look.dominating),
-                surely_dominated_by=names[look.above] if surely_below[own] else None,
+                dominated_by=tuple(names[row] for row in each.dominating),
+                surely_dominated_by=names[each.above] if surely_below[own] else None,
                 surely_front=bool(surely_front[own]),
-                gaps=look.gaps,
+                gaps=each.gaps,
                 sure=frozenset(task for task in TASKS if (name, task) in sure),
                 p_beats=beats.get(name, 1.0),
             )
         )
     return tuple(sorted(found, key=lambda place: (-len(place.above), place.shortfall, -place.mean, place.name)))
-
-
-@dataclass(frozen=True)
-class _Look:
-    """One row against all others: by which it is dominated on the means, and what is likely of that."""
-
-    dominating: Sequence[int]
-    p_dominated: float
-    above: int
-    """The row that dominates it most surely."""
-    p_front: float
-    gaps: Mapping[Task, Gap]
-
-
-def _look(contrasts: Contrasts, own: int, reference: str) -> _Look:
-    name, names = contrasts.names[own], contrasts.names
-    lead = contrasts.lead(name)
-    dominating = (lead.difference <= 0).all(axis=1) & (lead.difference < 0).any(axis=1)
-    p_dominated, above = _p_dominated(lead, own)
-    gaps = {}
-    if reference in names and name != reference:
-        gaps = {task: lead.gap(names.index(reference), task) for task in TASKS}
-    return _Look(np.flatnonzero(dominating).tolist(), p_dominated, above, _p_front(lead, own), gaps)
 
 
 def nearest(found: tuple[Place, ...]) -> Place | None:
@@ -157,32 +133,7 @@ def _row_json(place: Place) -> dict[str, Any]:
     }
 
 
-def _p_dominated(lead: Lead, own: int) -> tuple[float, int]:
-    """Of being dominated by some row, and by which most likely."""
-    p = np.where(lead.same, 0.0, lead.p_below()).max(axis=1)
-    p[lead.same.all(axis=1)] = 1.0
-    p[own] = 1.0
-    row = int(p.argmin())
-    return min(1.0, float(p[row]) * (len(p) - 1)), row
-
-
-def _p_front(lead: Lead, own: int) -> float:
-    """Of being above each other row on some task, whichever."""
-    p = np.minimum(1.0, len(TASKS) * lead.p_above().min(axis=1))
-    return float(np.delete(p, own).max()) if len(p) > 1 else 1.0
-
-
-def _p_beats(gaps: Mapping[Task, Gap]) -> float:
-    """p of being above on all tasks: the largest of the single one-sided ones."""
-    return max(gap.p / 2 if gap.difference > 0 else 1 - gap.p / 2 for gap in gaps.values())
-
-
 def _sure_cells(gaps: Mapping[str, Mapping[Task, Gap]]) -> set[tuple[str, Task]]:
     cells = [(name, task) for name, row in gaps.items() for task, gap in row.items() if not gap.cannot_differ]
-    adjusted = _adjusted([gaps[name][task].p for name, task in cells])
-    return {cell for cell, p in zip(cells, adjusted, strict=True) if p <= RATE}
-
-
-def _adjusted(ps: Sequence[float]) -> Array:
-    found: Array = np.asarray(stats.false_discovery_control(ps, method="bh") if len(ps) else [], dtype=np.float64)
-    return found
+    chances = adjusted([gaps[name][task].p for name, task in cells])
+    return {cell for cell, p in zip(cells, chances, strict=True) if p <= RATE}

@@ -10,8 +10,10 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from agent.board import PUBLISHED_PROTOCOL, Board
-from agent.calibration import Forecast, Interval, Outcome, no_change
-from agent.contrasts import Contrasts, Gap
+from agent.calibration import no_change
+from agent.contrasts import Contrasts
+from agent.forecast import Forecast, Interval, Outcome
+from agent.gaps import Gap
 from archive.files import read_shipped
 from evaluator.outcomes import Value
 from variants.contract import BASELINE, Task, VariantName

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from agent.catalogue import SEED_GENOMES, Genome
-from agent.context import Context
+from agent.context import Context, Pruned
 from archive.leaderboards import LEADERBOARDS, scorecards
 from archive.record import Record
 from archive.store import Archive
@@ -32,6 +32,7 @@ def make_context(
         genomes=genomes(records),
         seed=seed,
         forced_parent=forced_parent,
+        pruned=pruned(records, protocol),
     )
 
 
@@ -45,6 +46,19 @@ def genomes(records: Sequence[Record]) -> dict[str, Genome]:
     scored = [record for record in records if record.status is Status.SCORED]
     own = {r.proposal.variant.name: r.proposal.provenance.mechanisms for r in scored}
     return SEED_GENOMES | {name: Genome.model_validate(found) for name, found in own.items() if found}
+
+
+def pruned(records: Sequence[Record], protocol: str) -> dict[str, Pruned]:
+    """What racing gave up under today's version of the protocol, of proposals made of the catalogue's mechanisms."""
+    found = {}
+    for record in records:
+        mechanisms = record.proposal.provenance.mechanisms
+        if record.status is Status.PRUNED and record.protocol == protocol and mechanisms:
+            name = record.proposal.variant.name
+            cards = scorecards(protocol, {name: record.trials} if record.trials else {})
+            if name in cards:
+                found[name] = Pruned(Genome.model_validate(mechanisms), cards[name].scores)
+    return found
 
 
 def noise(trials: Mapping[str, Sequence[Trial]]) -> dict[Task, float]:

@@ -10,18 +10,10 @@ import typer
 from rich.table import Table
 
 from agent.board import PUBLISHED_NAME, open_board
-from agent.calibration import (
-    CONFIDENCE,
-    SIGNS,
-    Forecast,
-    Summary,
-    by_proposer,
-    forecasts,
-    over_time,
-    summarise,
-)
+from agent.calibration import Summary, by_proposer, forecasts, over_time, summarise
 from agent.calibration_plot import plot_calibration
 from agent.contrasts import open_contrasts
+from agent.forecast import CONFIDENCE, SIGNS, Forecast
 from agent.ledger import published_forecasts, read_ledger
 from agent.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
 from agent.subject import archive_if_any

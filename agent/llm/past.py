@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from statistics import fmean
 
 from agent.board import Board, measured_board
-from agent.calibration import Forecast, Summary, forecasts, summarise
+from agent.calibration import Summary, forecasts, summarise
 from agent.context import Context
+from agent.forecast import Forecast
 from agent.insights import short
 from archive.record import Record
 from evaluator.outcomes import Status, Verdict

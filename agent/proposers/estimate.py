@@ -10,6 +10,7 @@ changed. On a task of one chunk only mechanisms that reach the first chunk have 
 first chunk has its parent's score, exactly.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from statistics import median
 
@@ -18,8 +19,10 @@ from numpy.typing import NDArray
 
 from agent.board import Board
 from agent.catalogue import CATALOGUE, Genome
+from agent.context import Pruned
 from agent.insights import gaps
 from archive.record import Prediction
+from evaluator.outcomes import Score
 from evaluator.protocol import single_chunk_tasks
 from variants.contract import BASELINE, TASKS, Task
 
@@ -68,8 +71,14 @@ class Effects:
 class Estimator:
     """Effects per task, learned once from both boards."""
 
-    def __init__(self, board: Board, published: Board, genomes: dict[str, Genome]) -> None:
-        """`board`: measured under the protocol that is predicted for; may be without scores, or the published one."""
+    def __init__(
+        self, board: Board, published: Board, genomes: dict[str, Genome], pruned: Mapping[str, Pruned] | None = None
+    ) -> None:
+        """`board`: measured under the protocol that is predicted for; may be without scores, or the published one.
+
+        `pruned`: what was given up under the board's protocol. Its one or two seeds teach like any, with their noise.
+        """
+        self._pruned = pruned or {}
         self._board = board
         self._published = published
         self._genomes = genomes
@@ -120,14 +129,22 @@ class Estimator:
             values.append(gap)
             variances.append(2 * self._published.spreads[task].deviation ** 2 + typical**2)
             scored |= {found.mechanism for found in self._genomes[name].mechanisms.values()}
-        for name, scores in self._board.scores.items():
-            if task in scores and name in self._genomes:
-                rows.append(_row(self._seen(task, self._genomes[name])) + _level())
-                values.append(scores[task].mean)
-                variances.append(self._deviation(task) ** 2 / scores[task].n + (typical / 2) ** 2)
-                scored |= {found.mechanism for found in self._genomes[name].mechanisms.values()}
+        for genome, score in self._measured(task):
+            rows.append(_row(self._seen(task, genome)) + _level())
+            values.append(score.mean)
+            variances.append(self._deviation(task) ** 2 / score.n + (typical / 2) ** 2)
+            scored |= {found.mechanism for found in genome.mechanisms.values()}
         mean, covariance = _posterior(rows, values, variances, self._level(task), typical)
         return Effects(mean, covariance, typical, frozenset(scored))
+
+    def _measured(self, task: Task) -> Iterator[tuple[Genome, Score]]:
+        """Of the board and of what was pruned, where a genome tells what it is made of."""
+        for name, scores in self._board.scores.items():
+            if task in scores and name in self._genomes:
+                yield self._genomes[name], scores[task]
+        for found in self._pruned.values():
+            if task in found.scores:
+                yield found.genome, found.scores[task]
 
     def _typical(self, task: Task, published: list[float]) -> float:
         """Size of a usual effect: the larger of what the published board shows and what this one does."""

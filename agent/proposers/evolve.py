@@ -46,9 +46,12 @@ class EvolveProposer:
         chance = random.Random(context.seed)
         board, published = best_board(context), published_board(context)
         genomes = {**SEED_GENOMES, **context.genomes}
-        candidates = self._candidates(context, board, genomes, Estimator(board, published, genomes), chance)
+        pruned = context.pruned if board.protocol == context.protocol else {}
+        candidates = self._candidates(context, board, genomes, Estimator(board, published, genomes, pruned), chance)
         best = max(candidates, key=lambda candidate: _promise(candidate, board, chance))
-        expected = Estimator(measured_board(context), published, genomes).predict(best.genome, best.parent)
+        expected = Estimator(measured_board(context), published, genomes, context.pruned).predict(
+            best.genome, best.parent
+        )
         return Ask(_proposal(best, len(candidates), expected, context, board, genomes))
 
     def _candidates(

@@ -44,7 +44,7 @@ def drawn(chance: random.Random) -> Genome:
 
 def _proposal(child: Genome, parent: str, context: Context, genomes: dict[str, Genome]) -> Proposal:
     board = measured_board(context)
-    expected = Estimator(board, published_board(context), genomes).predict(child, parent)
+    expected = Estimator(board, published_board(context), genomes, context.pruned).predict(child, parent)
     scored = sorted(name for name in board.scores if name in genomes)
     made = wording.changes(genomes[parent], child)
     return Proposal(

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from agent.calibration import Forecast, Interval, Summary, by_proposer, direction, summarise
+from agent.calibration import Summary, by_proposer, summarise
+from agent.forecast import Forecast, Interval, direction
 from agent.site.board import Board
 from agent.site.row import UNIT, Row
 from variants.contract import TASKS

@@ -11,10 +11,11 @@ from pydantic import ValidationError
 from scipy import stats
 
 from agent.board import Board, open_board
-from agent.calibration import Forecast, Interval, by_proposer, forecasts, over_time, summarise
+from agent.calibration import by_proposer, forecasts, over_time, summarise
 from agent.cli import run
 from agent.contrasts import open_contrasts
 from agent.errors import DONE, USAGE
+from agent.forecast import Forecast, Interval
 from agent.ledger import Expectation, published_forecasts, read_ledger
 from agent.replicates import Spread
 from archive.record import Prediction, Proposal, Provenance, Record

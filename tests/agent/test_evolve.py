@@ -8,13 +8,14 @@ from agent.board import published_board
 from agent.catalogue import CATALOGUE, SEED_GENOMES, Genome
 from agent.catalogue.decay import BetaDecay, ConstantDecay
 from agent.catalogue.scores import Softmax
-from agent.context import Context
+from agent.context import Context, Pruned
 from agent.proposers.base import AskFailed
 from agent.proposers.estimate import Estimator
 from agent.proposers.evolve import EvolveProposer
 from agent.proposers.selection import crowding, pareto_front
 from agent.proposers.variation import MAX_MECHANISMS, crossover, mutate, perturb
 from agent.replicates import Spread, moderate
+from agent.standing import pruned
 from archive.record import Record
 from evaluator.outcomes import Score, Status
 from variants.contract import BASELINE, REFERENCE, TASKS
@@ -123,6 +124,39 @@ def test_effects_are_shrunken_and_unscored_mechanisms_are_uncertain():
     assert new.mean == pytest.approx(board.scores[BASELINE]["Compress"].mean)
     assert "never scored" in new.why
     assert new.deviation > estimator(board).predict(Genome(decay=ConstantDecay()), BASELINE)["Compress"].deviation
+
+
+def test_what_was_pruned_teaches_what_harms():
+    board, harmful = published_board(context()), Genome(decay=BetaDecay(), scores=Softmax())
+    low = {task: score(0.1, n=1) for task in TASKS}
+    taught = Estimator(
+        board, published_board(context()), dict(SEED_GENOMES), {"given_up": Pruned(harmful, low)}
+    )  # fmt: skip
+    child = Genome(decay=BetaDecay())
+    before, after = (known.predict(child, BASELINE)["Context Recall"] for known in (estimator(board), taught))
+    assert after.mean < before.mean - 0.01
+    assert "never scored" in before.why
+    assert "never scored" not in after.why
+
+
+def test_what_an_archive_pruned_is_told_with_its_scores_and_stands_on_no_board(archive, make_record):
+    scored = make_record(Status.SCORED)
+    mechanisms = Genome(decay=BetaDecay()).to_json()
+    origin = scored.proposal.provenance.model_copy(update={"mechanisms": mechanisms})
+    given_up = scored.model_copy(
+        update={
+            "status": Status.PRUNED,
+            "scorecard": None,
+            "trials": tuple(trial for trial in scored.trials if trial.seed == 0),
+            "proposal": scored.proposal.model_copy(update={"provenance": origin}),
+        }
+    )
+    name = archive.tell(given_up, "report").proposal.variant.name
+    known = pruned(archive.records(), "quick")
+    assert known[name].genome == Genome(decay=BetaDecay())
+    assert {score.n for score in known[name].scores.values()} == {1}
+    assert name not in archive.trials("quick")
+    assert pruned(archive.records(), "smoke") == {}
 
 
 def test_eighty_of_a_hundred_intervals_hold_on_left_out_rows():
