@@ -21,6 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import reference_way
 from evaluator import ensemble
+from evaluator.jobs import EnsembleJob, TrainingJob
 from evaluator.mad.backbones import LanguageModel, build
 from evaluator.mad.layers import initialise
 from evaluator.mad.linear import linear
@@ -28,7 +29,7 @@ from evaluator.mad.settings import PUBLISHED
 from evaluator.mad.tasks import examples
 from evaluator.plan import Protocol, trial_specs
 from evaluator.protocol import MAD, QUICK
-from evaluator.training import TrainingJob, train, training_step
+from evaluator.training import train, training_step
 from variants.contract import TASKS, Layer, Task
 from variants.delta_net_4layer import delta_rule_chunkwise
 
@@ -181,7 +182,7 @@ def members(rounds: int, steps: int = 8) -> None:
         for count in (3, 6):
             specs = trial_specs(QUICK, [task], range(count))  # type: ignore[list-item]
             jobs = [QUICK.job(spec, Layer.DELTA_NET).model_copy(update={"steps": steps, "warmup": 0}) for spec in specs]
-            together = ensemble.EnsembleJob(members=tuple(jobs), data=tuple(range(count))).model_dump(mode="json")
+            together = EnsembleJob(members=tuple(jobs), data=tuple(range(count))).model_dump(mode="json")
             sets = [QUICK.training_data(spec) for spec in specs]
             data = {f"{n}/{name}": tensor for n, each in enumerate(sets) for name, tensor in each.items()}
             asked = [(job.model_dump(mode="json"), own) for job, own in zip(jobs, sets, strict=True)]

@@ -7,32 +7,14 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, model_validator
 from torch import Tensor
 
+from evaluator.jobs import EnsembleJob, batches, curve_interval, schedule, sequences_at_once
 from evaluator.kernel import Kernel
 from evaluator.mad.backbones import scored_rows
 from evaluator.mad.examples import IGNORED
 from evaluator.mad.members import Members
-from evaluator.outcomes import Value
-from evaluator.training import REPORT_SECONDS, Report, TrainingJob, batches, curve_interval, schedule
-
-OWN = ("lr", "weight_decay", "seed")
-
-
-class EnsembleJob(Value):
-    """Jobs that differ in learning rate, weight decay and seed alone, and which set of the data each trains on."""
-
-    members: tuple[TrainingJob, ...] = Field(min_length=1)
-    data: tuple[int, ...]
-
-    @model_validator(mode="after")
-    def _alike(self) -> "EnsembleJob":
-        if len(self.data) != len(self.members):
-            raise ValueError("give each member a set of data")
-        if len({job.model_copy(update=dict.fromkeys(OWN)) for job in self.members}) > 1:
-            raise ValueError(f"members may differ in {', '.join(OWN)} only")
-        return self
+from evaluator.training import REPORT_SECONDS, Report
 
 
 def train(job: Mapping[str, Any], data: Mapping[str, Tensor], kernel: Kernel, report: Report) -> dict[str, Tensor]:
@@ -85,24 +67,37 @@ class _Ensemble:
         factor = schedule(self.run, step)
         for group, each in zip(self.optimiser.param_groups, self.jobs, strict=True):
             group["lr"] = each.lr * factor
-        chosen = [(self.data[number], next(self.order[number])) for number in self.members.living]
-        inputs = torch.stack([sets["inputs"][index] for sets, index in chosen])
-        targets = torch.stack([sets["targets"][index] for sets, index in chosen])
-        self.members.model.zero_grad(set_to_none=True)
-        logits, wanted = self._logits(inputs, targets)
-        each_loss = _losses(logits, wanted).sum(1) / (wanted != IGNORED).sum(1)
-        values = dict(zip(self.members.living, each_loss.detach().tolist(), strict=True))
+        living = list(self.members.living)
+        values = dict(zip(living, self._gradients(living), strict=True))
+        self.members.share_gradients()
         lost = [number for number, value in values.items() if not math.isfinite(value)]
         for number in lost:
             self.diverged[str(number)] = f"the loss is {values[number]} at step {step} of {self.run.steps}"
-        each_loss[[math.isfinite(value) for value in values.values()]].sum().backward()  # type: ignore[no-untyped-call]
-        self.members.share_gradients()
-        for own in (own for number in lost for own in self.members.parameters[number]):
-            own.grad = None
+            for own in self.members.parameters[number]:
+                own.grad = None
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         self.members.drop(lost)
         return {str(number): value for number, value in values.items() if math.isfinite(value)}
+
+    def _gradients(self, living: Sequence[int]) -> list[float]:
+        """Set the gradients of the stack from the members' next batches; their losses, which may not be finite."""
+        chosen = [(self.data[number], next(self.order[number])) for number in living]
+        inputs = torch.stack([sets["inputs"][index] for sets, index in chosen])
+        targets = torch.stack([sets["targets"][index] for sets, index in chosen])
+        self.members.model.zero_grad(set_to_none=True)
+        totals = (targets != IGNORED).sum((1, 2))
+        values = torch.zeros(len(living), device=inputs.device)
+        for part in self._parts(inputs, targets):
+            losses = _losses(*self._logits(*part)).sum(1) / totals
+            values += losses.detach()
+            losses[values.isfinite()].sum().backward()  # type: ignore[no-untyped-call]
+        return values.tolist()
+
+    def _parts(self, inputs: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Tokens and targets `[M, B, L]` in parts of the batch."""
+        size = sequences_at_once(self.run, len(inputs))
+        yield from zip(torch.split(inputs, size, dim=1), torch.split(targets, size, dim=1), strict=True)
 
     def _logits(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Logits `[M, n, V]`, and their targets `[M, n]`: IGNORED where a member has fewer than others."""
@@ -141,8 +136,7 @@ class _Ensemble:
         """Loss and accuracy of each living member on its held-out examples."""
         living = list(self.members.living)
         sums = torch.zeros(3, len(living), device=self.run.device)
-        parts = [self._held(living, "held_inputs"), self._held(living, "held_targets")]
-        for inputs, targets in zip(*(torch.split(part, self.run.batch, dim=1) for part in parts), strict=True):
+        for inputs, targets in self._parts(self._held(living, "held_inputs"), self._held(living, "held_targets")):
             logits, wanted = self._logits(inputs, targets)
             right = (logits.argmax(-1) == wanted).sum(1)
             sums += torch.stack([_losses(logits, wanted).sum(1), right, (wanted != IGNORED).sum(1)])

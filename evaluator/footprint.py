@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 
 from evaluator.device import DeviceName
+from evaluator.jobs import TrainingJob, sequences_at_once
 from evaluator.mad.backbones import ModelConfig, build
 from evaluator.plan import Protocol, TrialSpec
-from evaluator.training import TrainingJob
 from variants.contract import Layer, Task
 
 FLOAT = 4
@@ -20,7 +20,7 @@ def footprint(job: TrainingJob, members: int = 1) -> int:
     """Bytes at the peak of a step: parameters, gradients and Adam's moments, what the backward needs, the kernel's.
 
     Counts the tensors that the layers of `evaluator/mad` and the baseline kernel keep for the backward, in float32
-    (bfloat16 on a GPU needs less).
+    (bfloat16 on a GPU needs less), of as many sequences as go through the model together.
     """
     config = job.model
     with torch.device("meta"):
@@ -28,7 +28,7 @@ def footprint(job: TrainingJob, members: int = 1) -> int:
     per_token = config.blocks * (15 * config.width + 3 * config.inner + _kernel(config))
     read_out = 3 * config.width + 3 * config.vocabulary
     passing = 3 * config.width + 2 * config.inner
-    tokens = job.batch * config.length
+    tokens = sequences_at_once(job, members) * config.length
     return members * FLOAT * (5 * parameters + tokens * (per_token + passing + read_out))
 
 
@@ -42,10 +42,12 @@ def _kernel(config: ModelConfig) -> int:
     return 12 * config.width + 4 * config.heads * config.chunk_size + 2 * states
 
 
-def largest(protocol: Protocol, layer: Layer, specs: tuple[TrialSpec, ...], members: int = 1) -> tuple[int, Task, str]:
-    """The largest footprint of these trials, and the task and setting that it belongs to."""
+def largest(
+    protocol: Protocol, layer: Layer, specs: tuple[TrialSpec, ...], members: int = 1, device: DeviceName = "cpu"
+) -> tuple[int, Task, str]:
+    """The largest footprint of these trials on a device, and the task and setting that it belongs to."""
     settings = {(spec.task, spec.setting): spec for spec in specs}
-    return max((footprint(protocol.job(spec, layer), members), *key) for key, spec in settings.items())
+    return max((footprint(protocol.job(spec, layer, device), members), *key) for key, spec in settings.items())
 
 
 def available(device: DeviceName) -> int:

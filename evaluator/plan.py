@@ -8,11 +8,11 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from evaluator.device import DeviceName, Precision, precision_on
+from evaluator.jobs import EpochSelection, TrainingJob
 from evaluator.mad.backbones import ModelConfig
 from evaluator.mad.settings import Setting
 from evaluator.mad.tasks import examples
 from evaluator.outcomes import Value
-from evaluator.training import EpochSelection, TrainingJob
 from variants.contract import CHUNK_SIZE, Layer, Task
 
 

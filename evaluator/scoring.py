@@ -13,12 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from evaluator.futures import draw_cuts, replace_future, up_to
+from evaluator.jobs import TrainingJob
 from evaluator.kernel import Kernel
 from evaluator.mad.backbones import AutoEncoder, LanguageModel, build
 from evaluator.mad.tasks import examples, stream
 from evaluator.outcomes import Failure, Value
 from evaluator.plan import Protocol, TrialSpec
-from evaluator.training import TrainingJob
 
 SCORING_BATCH = 64
 CERTIFIED = 128

@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 from evaluator.device import best_device
-from evaluator.ensemble import EnsembleJob
+from evaluator.jobs import EnsembleJob, TrainingJob, curve_interval
 from evaluator.outcomes import CurvePoint, Failure, Status, Trial
 from evaluator.plan import Protocol, TrialSpec
 from evaluator.sandbox import Sandbox, TrainingStopped, VariantFailed
-from evaluator.training import TrainingJob, curve_interval
 from evaluator.trial import limits_of, scored_outcome, trial_of
 from variants.contract import Task, Variant
 

@@ -2,50 +2,22 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor
 
-from evaluator.device import DeviceName, Precision
+from evaluator.jobs import EpochSelection, TrainingJob, batches, curve_interval, schedule, sequences_at_once
 from evaluator.kernel import Kernel
-from evaluator.mad.backbones import LanguageModel, ModelConfig, build
+from evaluator.mad.backbones import LanguageModel, build
 from evaluator.mad.examples import IGNORED
 from evaluator.mad.layers import initialise
-from evaluator.outcomes import Value
 
 Report = Callable[[Mapping[str, Any]], None]
 
 REPORT_SECONDS = 0.5
-CURVE_POINTS = 20
-
-
-class EpochSelection(Value):
-    """Look at the held-out examples every `every` steps, keep the weights of the lowest loss, stop when good enough."""
-
-    every: int = Field(ge=1)
-    stop_at_accuracy: float = Field(default=0.999, gt=0)
-
-
-class TrainingJob(Value):
-    """Everything that training needs besides the data and the kernel. Seed: initial weights and order of batches."""
-
-    model: ModelConfig
-    lr: float = Field(gt=0)
-    weight_decay: float = Field(ge=0)
-    betas: tuple[float, float] = (0.9, 0.999)
-    schedule: Literal["constant", "cosine"]
-    warmup: int = Field(default=0, ge=0)
-    steps: int = Field(ge=1)
-    batch: int = Field(ge=1)
-    seed: int = Field(ge=0)
-    selection: EpochSelection | None = None
-    threads: int = Field(default=1, ge=1)
-    device: DeviceName = "cpu"
-    precision: Precision = "float32"
 
 
 def train(job: Mapping[str, Any], data: Mapping[str, Tensor], kernel: Kernel, report: Report) -> dict[str, Tensor]:
@@ -81,50 +53,34 @@ def train(job: Mapping[str, Any], data: Mapping[str, Tensor], kernel: Kernel, re
     return {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
 
 
-def curve_interval(steps: int) -> int:
-    """Steps between two points of a learning curve, whatever the speed of the machine."""
-    return max(1, steps // CURVE_POINTS)
-
-
 def training_step(
     model: LanguageModel, optimiser: torch.optim.Optimizer, run: TrainingJob, step: int, inputs: Tensor, targets: Tensor
 ) -> float:
-    """One step of the optimiser on one batch; the loss before it. Raises FloatingPointError if that is not finite."""
+    """One step of the optimiser on one batch; the loss before it. Raises FloatingPointError if that is not finite.
+
+    The gradient is summed over parts of the batch, each small enough for the cache of a CPU.
+    """
     for group in optimiser.param_groups:
         group["lr"] = run.lr * schedule(run, step)
     optimiser.zero_grad(set_to_none=True)
-    loss = _loss(model, run, inputs, targets)
-    value = float(loss.detach())
-    if not math.isfinite(value):
-        raise FloatingPointError(f"the loss is {value} at step {step} of {run.steps}")
-    loss.backward()  # type: ignore[no-untyped-call]
+    total, value = int((targets != IGNORED).sum()), 0.0
+    size = sequences_at_once(run)
+    for some_inputs, some_targets in zip(torch.split(inputs, size), torch.split(targets, size), strict=True):
+        loss = _summed_loss(model, run, some_inputs, some_targets) / total
+        value += float(loss.detach())
+        if not math.isfinite(value):
+            raise FloatingPointError(f"the loss is {value} at step {step} of {run.steps}")
+        loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
     return value
 
 
-def schedule(run: TrainingJob, step: int) -> float:
-    """Factor on the learning rate at a step (from 1): linear warm-up, then constant, or cosine down to 0."""
-    if step <= run.warmup:
-        return step / run.warmup
-    if run.schedule == "constant":
-        return 1.0
-    progress = (step - run.warmup) / (run.steps - run.warmup + 1)
-    return 0.5 * (1 + math.cos(math.pi * progress))
-
-
-def _loss(model: LanguageModel, run: TrainingJob, inputs: Tensor, targets: Tensor) -> Tensor:
+def _summed_loss(model: LanguageModel, run: TrainingJob, inputs: Tensor, targets: Tensor) -> Tensor:
     scored = targets != IGNORED
     everywhere = bool(scored.all())
     with torch.autocast(inputs.device.type, torch.bfloat16, enabled=run.precision == "bfloat16"):
         logits = model(inputs, None if everywhere else scored)
-    return F.cross_entropy(logits.float(), targets.flatten() if everywhere else targets[scored])
-
-
-def batches(count: int, run: TrainingJob) -> Iterator[Tensor]:
-    """Indices of batches, epoch after epoch, each in a new order; the last of an epoch may be smaller."""
-    generator = torch.Generator().manual_seed(run.seed)
-    while True:
-        yield from torch.split(torch.randperm(count, generator=generator), run.batch)
+    return F.cross_entropy(logits.float(), targets.flatten() if everywhere else targets[scored], reduction="sum")
 
 
 class _Best:
@@ -149,9 +105,8 @@ class _Best:
     @torch.no_grad()
     def _evaluate(self, model: LanguageModel, run: TrainingJob) -> tuple[float, float]:
         loss, right, total = 0.0, 0, 0
-        for inputs, targets in zip(
-            torch.split(self.inputs, run.batch), torch.split(self.targets, run.batch), strict=True
-        ):
+        size = sequences_at_once(run)
+        for inputs, targets in zip(torch.split(self.inputs, size), torch.split(self.targets, size), strict=True):
             scored = targets != IGNORED
             with torch.autocast(inputs.device.type, torch.bfloat16, enabled=run.precision == "bfloat16"):
                 logits = model(inputs, scored).float()

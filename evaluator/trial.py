@@ -12,12 +12,13 @@ from torch import Tensor
 
 from evaluator.device import best_device
 from evaluator.footprint import footprint
+from evaluator.jobs import TrainingJob, curve_interval
 from evaluator.machine import versions
 from evaluator.outcomes import CurvePoint, Failure, Status, Trial
 from evaluator.plan import Protocol, TrialSpec
 from evaluator.sandbox import Limits, Sandbox, TrainingStopped, VariantFailed
 from evaluator.scoring import ScoredTrial, score
-from evaluator.training import TrainingJob, curve_interval, train
+from evaluator.training import train
 from variants.contract import Variant
 
 Isolation = Literal["sandbox", "split"]

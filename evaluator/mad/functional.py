@@ -25,7 +25,12 @@ def _summed(x: Tensor, parameter: Tensor) -> Tensor:
 
 
 def is_plain(x: Tensor) -> bool:
-    """Whether x is float32 on a CPU outside of autocast, which the written-out gradients are made for."""
+    """Whether x is float32 on a CPU outside of autocast, which the written-out gradients are made for.
+
+    A compiler does better with PyTorch's own operations.
+    """
+    if torch.compiler.is_compiling():
+        return False
     return x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
 
 

@@ -44,7 +44,7 @@ _ONEDNN = _has_onednn_linear()
 
 def linear(x: Tensor, weight: Tensor) -> Tensor:
     """x `[*M, ..., in]`, weight `[*M, out, in]` -> `[*M, ..., out]`, by the fastest product there is."""
-    by_onednn = _ONEDNN and is_plain(x)
+    by_onednn = _ONEDNN and is_plain(x) and x.numel() > 0  # which refuses a product of nothing
     if weight.dim() == 2:
         if not by_onednn:
             return F.linear(x, weight)

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from evaluator import ensemble
+from evaluator.jobs import EnsembleJob, TrainingJob
 from evaluator.kernel import Kernel
 from evaluator.mad.settings import Setting
 from evaluator.mad.tasks import examples
-from evaluator.training import TrainingJob, train
+from evaluator.training import train
 from tests.evaluator.delta_rule import chunkwise
 from variants.contract import Task
 from variants.gated_delta_net_4layer import gated_delta_rule_chunkwise
@@ -51,7 +52,7 @@ def drawn(setting: Setting, seed: int, *, held: bool = False) -> dict[str, Tenso
 def together(
     asked: list[TrainingJob], sets: list[dict[str, Tensor]], kernel: Kernel = chunkwise
 ) -> tuple[list[dict[str, Tensor]], list[Mapping[str, Any]]]:
-    job = ensemble.EnsembleJob(members=tuple(asked), data=tuple(each.seed for each in asked))
+    job = EnsembleJob(members=tuple(asked), data=tuple(each.seed for each in asked))
     data = {f"{number}/{name}": tensor for number, each in enumerate(sets) for name, tensor in each.items()}
     reports: list[Mapping[str, Any]] = []
     weights = ensemble.train(job.model_dump(mode="json"), data, kernel, reports.append)
@@ -89,6 +90,17 @@ def test_members_end_as_they_would_apart(task: Task, layer: str) -> None:
         close(ours, alone(job, sets[job.seed], kernel), job.lr)
     assert reports[-1]["step"] == STEPS
     assert reports[-1]["losses"].keys() == {str(number) for number in range(len(asked))}
+
+
+def test_members_in_parts_of_a_batch_end_as_they_would_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts of 3 sequences of 8 members, 12 tokens each, and a smaller last one."""
+    monkeypatch.setattr("evaluator.jobs.PART_TOKENS", 8 * 12 * 3)
+    setting = SETTINGS["Compress"]
+    sets = [drawn(setting, seed) for seed in (0, 1)]
+    found, _ = together(jobs(setting), sets)
+    monkeypatch.undo()
+    for job, ours in zip(jobs(setting), found, strict=True):
+        close(ours, alone(job, sets[job.seed]), job.lr)
 
 
 def test_members_differ() -> None:
@@ -140,4 +152,4 @@ def test_all_may_diverge() -> None:
 def test_members_of_different_shape_are_refused() -> None:
     one, other = jobs(SETTINGS["Memorize"])[0], jobs(SETTINGS["Memorize"], steps=7)[1]
     with pytest.raises(ValueError, match="lr, weight_decay, seed only"):
-        ensemble.EnsembleJob(members=(one, other), data=(0, 1))
+        EnsembleJob(members=(one, other), data=(0, 1))

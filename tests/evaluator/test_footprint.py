@@ -5,15 +5,17 @@ import sys
 
 import pytest
 
+from evaluator.device import DeviceName
 from evaluator.footprint import WITHIN, available, footprint, largest
+from evaluator.jobs import TrainingJob
 from evaluator.plan import trial_specs
 from evaluator.protocol import MAD, SMOKE
-from evaluator.training import TrainingJob
 from variants.contract import Layer
 
 MEASURE = """
 import sys, torch
-from evaluator.training import TrainingJob, train
+from evaluator.jobs import TrainingJob
+from evaluator.training import train
 from variants.delta_net_4layer import delta_rule_chunkwise
 run = TrainingJob.model_validate_json(sys.argv[1])
 def data(count, length):
@@ -29,10 +31,10 @@ print(peak() - before)
 """
 
 
-def job(heads: int, length: int = 128) -> TrainingJob:
+def job(heads: int, length: int = 128, device: DeviceName = "cpu") -> TrainingJob:
     model = {"backbone": "language_model", "layer": "delta_net", "vocabulary": 16, "length": length, "heads": heads}
     rest = {"lr": 1e-3, "weight_decay": 0.0, "schedule": "constant", "steps": 2, "batch": 32, "seed": 0}
-    return TrainingJob.model_validate({"model": model, **rest})
+    return TrainingJob.model_validate({"model": model, "device": device, **rest})
 
 
 @pytest.mark.parametrize("heads", [1, 8])
@@ -43,13 +45,21 @@ def test_the_measured_peak_is_within_the_stated_factor(heads: int) -> None:
 
 
 def test_members_and_length_multiply() -> None:
-    assert footprint(job(1), members=6) == 6 * footprint(job(1))
-    assert footprint(job(1, length=256)) > 1.9 * footprint(job(1))
+    one = footprint(job(1, device="cuda"))
+    assert footprint(job(1, device="cuda"), members=6) == 6 * one
+    assert footprint(job(1, length=256, device="cuda")) > 1.9 * one
 
 
-def test_the_largest_of_mad_is_a_longest_sequence() -> None:
-    size, _, setting = largest(MAD, Layer.DELTA_NET, trial_specs(MAD))
+def test_a_cpu_holds_no_more_than_a_part_of_the_batch() -> None:
+    one = footprint(job(1))
+    assert footprint(job(1, length=256)) == one
+    assert one < footprint(job(1), members=6) < 2 * one
+
+
+def test_the_largest_of_mad_is_a_longest_sequence_or_on_a_cpu_the_largest_vocabulary() -> None:
+    size, _, setting = largest(MAD, Layer.DELTA_NET, trial_specs(MAD), device="cuda")
     assert "l1024" in setting
+    assert "v8192" in largest(MAD, Layer.DELTA_NET, trial_specs(MAD))[2]
     assert size > largest(SMOKE, Layer.DELTA_NET, trial_specs(SMOKE))[0]
 
 

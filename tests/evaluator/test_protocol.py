@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 import torch
 
+from evaluator.jobs import TrainingJob
 from evaluator.mad.settings import PUBLISHED
 from evaluator.plan import Protocol, TrialSpec, trial_specs
 from evaluator.protocol import MAD, PROTOCOLS, QUICK, SMOKE
 from evaluator.scoring import ScoredTrial, score
-from evaluator.training import TrainingJob, train
+from evaluator.training import train
 from tests.evaluator.delta_rule import chunkwise
 from variants.contract import TASKS, Layer
 

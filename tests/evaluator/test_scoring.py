@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from evaluator.futures import draw_cuts, replace_future
+from evaluator.jobs import TrainingJob
 from evaluator.mad.backbones import LanguageModel
 from evaluator.mad.examples import IGNORED
 from evaluator.mad.layers import initialise
@@ -15,7 +16,7 @@ from evaluator.mad.tasks import examples
 from evaluator.outcomes import Failure
 from evaluator.plan import Protocol, TaskPlan, TrialSpec, trial_specs
 from evaluator.scoring import NONCAUSAL_ABOVE, ScoredTrial, score
-from evaluator.training import TrainingJob, train
+from evaluator.training import train
 from tests.evaluator.delta_rule import chunkwise, exploding, peeking
 from variants.contract import Layer
 

@@ -8,11 +8,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from evaluator import jobs
+from evaluator.jobs import EpochSelection, TrainingJob, schedule
 from evaluator.kernel import Kernel
+from evaluator.mad.backbones import build
 from evaluator.mad.examples import IGNORED
+from evaluator.mad.layers import initialise
 from evaluator.mad.settings import Setting
 from evaluator.mad.tasks import examples
-from evaluator.training import EpochSelection, TrainingJob, schedule, train
+from evaluator.training import train, training_step
 from tests.evaluator.delta_rule import chunkwise, exploding, recurrent
 
 SETTING = Setting(task="Memorize", vocabulary=16, length=16, train_examples=48)
@@ -74,6 +78,34 @@ def test_unscored_targets_do_not_count() -> None:
     everything, part = run(job(steps=1), given)[1], run(job(steps=1), given | {"targets": fewer})[1]
     assert everything[-1]["loss"] != part[-1]["loss"]
     assert part[-1]["loss"] == pytest.approx(math.log(16), abs=0.3)
+
+
+@pytest.mark.parametrize("tokens", [1, 48])
+def test_a_batch_in_parts_has_the_gradient_of_the_whole(tokens: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With sequences of unequally many scored positions, one of none at all, and a smaller last part."""
+    given = data()
+    for row, targets in enumerate(given["targets"]):
+        targets[row % 17 :] = IGNORED
+    asked = TrainingJob.model_validate(job())
+    found = []
+    for size in (jobs.PART_TOKENS, tokens):
+        monkeypatch.setattr(jobs, "PART_TOKENS", size)
+        model = build(asked.model, chunkwise)
+        initialise(model, 0)
+        plain = torch.optim.SGD(model.parameters())
+        loss = training_step(model, plain, asked, 1, given["inputs"][:16], given["targets"][:16])
+        found.append((loss, [weight.grad for weight in model.parameters()]))
+    (whole, gradients), (parts, summed) = found
+    assert parts == pytest.approx(whole, rel=1e-5)
+    torch.testing.assert_close(summed, gradients, rtol=1e-4, atol=1e-7)
+
+
+def test_a_gpu_takes_a_batch_at_once() -> None:
+    model = MODEL | {"length": 1_024}
+    on_cpu, on_gpu = (TrainingJob.model_validate(job(model=model, device=name)) for name in ("cpu", "cuda"))
+    assert (jobs.sequences_at_once(on_cpu), jobs.sequences_at_once(on_gpu)) == (4, 16)
+    assert jobs.sequences_at_once(on_cpu, members=2) == 2
+    assert jobs.sequences_at_once(on_cpu, members=100) == 1
 
 
 def test_every_example_is_met_once_an_epoch_and_the_last_batch_may_be_smaller() -> None:
