@@ -68,16 +68,13 @@ class Contrasts:
         )
 
     def _same(self, name: str) -> Flags:
-        """Rows × tasks: whether `name` and the row cannot differ. A tie to the last digit over all seeds counts:
-
-        paired seeds give one where a result was inherited, or where a change never took effect.
-        """
+        """Rows × tasks: whether `name` and the row are one function there."""
         same: Flags = np.zeros((len(self.names), len(TASKS)), dtype=np.bool_)
         for column, task in enumerate(TASKS):
             for group in self.board.one.get(task, ()):
                 if name in group:
                     same[[self._index[other] for other in group if other in self._index], column] = True
-        same |= self._means == self._means[self._index[name]]
+        same[self._index[name]] = True
         return same
 
     @cached_property

@@ -36,9 +36,14 @@ def look(contrasts: Contrasts, own: int, reference: str) -> Look:
 
 
 def _p_dominated(lead: Lead, own: int) -> tuple[float, int]:
-    """Of being dominated by some row, and by which most likely."""
-    p = np.where(lead.same, 0.0, lead.p_below()).max(axis=1)
-    p[lead.same.all(axis=1)] = 1.0
+    """Of being dominated by some row, and by which most likely.
+
+    Tasks on which the two tie to the last digit are no obstacle: paired seeds tie where a result was inherited, or
+    where a change never took effect.
+    """
+    tie = lead.same | (lead.difference == 0)
+    p = np.where(tie, 0.0, lead.p_below()).max(axis=1)
+    p[tie.all(axis=1)] = 1.0
     p[own] = 1.0
     row = int(p.argmin())
     return min(1.0, float(p[row]) * (len(p) - 1)), row
