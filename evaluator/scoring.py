@@ -2,9 +2,11 @@
 
 A prediction at position t counts only if every token after t was replaced by a random one. The sequences of one batch
 go through the kernel in the order of rising t, and unchanged only at the very end: a kernel that remembers earlier
-calls has never met a token that it could put to use.
+calls has never met a token that it could put to use. The certificate is made with a second kernel, in a process that
+has seen none of the counted passes: what a kernel remembers of them, it cannot repeat there.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -42,11 +44,17 @@ class GarbageError(Exception):
 
 @torch.no_grad()
 def score(
-    weights: Mapping[str, Tensor], job: TrainingJob, protocol: Protocol, spec: TrialSpec, kernel: Kernel
+    weights: Mapping[str, Tensor],
+    job: TrainingJob,
+    protocol: Protocol,
+    spec: TrialSpec,
+    kernel: Kernel,
+    witness: Kernel | None = None,
 ) -> ScoredTrial | Failure:
     """Accuracy and loss of trained weights on the test set of a trial's seed, and a certificate of causality.
 
     weights: what `train` returned, not trusted. kernel: may run elsewhere and may fail; its exceptions pass through.
+    witness: the same kernel in another process, for the certificate; without it, `kernel` makes that too.
     Returns a Failure for weights or outputs of the wrong names, shapes or dtypes, for non-finite numbers, and for a
     certificate above NONCAUSAL_ABOVE. Runs on the CPU.
     """
@@ -56,16 +64,16 @@ def score(
     test = examples(setting, "test", plan.test_examples, spec.seed)
     tally = _Tally()
     try:
-        model = load(weights, job, kernel)
+        model, other = load(weights, job, kernel), load(weights, job, witness or kernel)
         if isinstance(model, AutoEncoder):
             for inputs, targets in _batches(test.inputs, test.targets):
-                _score_autoencoder(model, inputs, targets, generator, tally)
+                _score_autoencoder(model, other, inputs, targets, generator, tally)
         else:
             certified = _some(len(test.inputs), torch.Generator().manual_seed(seed + 1))
             passes: list[_Passes] = []
             for inputs, targets, chosen in _batches(test.inputs, test.targets, certified):
                 passes.append(_score_language_model(model, inputs, targets, plan.cuts, generator, tally, chosen))
-            _certify(model, test.inputs[certified], passes, tally)
+            _certify(other, test.inputs[certified], passes, tally)
     except GarbageError as error:
         return Failure(kind="garbage", message=str(error))
     if tally.certificate > NONCAUSAL_ABOVE:
@@ -120,10 +128,14 @@ class _Tally:
         self.predictions += len(targets)
 
     def compare(self, replaced: Tensor, original: Tensor, before: Tensor) -> None:
-        """Keep the largest change where `before` (`[B, L]`) is true, relative to the root mean square of all."""
-        scale = original.square().mean().sqrt().clamp(min=torch.finfo(original.dtype).tiny)
-        change = (replaced - original).abs().amax(-1)[before].max() / scale
-        self.certificate = max(self.certificate, float(change))
+        """Keep the largest change where `before` (`[B, L]`) is true, relative to the root mean square of all.
+
+        Weights may be made so that outputs overflow: what is no number, or measured against one, is no proof.
+        """
+        original, replaced = original.double(), replaced.double()
+        scale = original.square().mean().sqrt().clamp(min=torch.finfo(torch.float32).tiny)
+        change = float((replaced - original).abs().amax(-1)[before].max() / scale)
+        self.certificate = max(self.certificate, change if math.isfinite(change) else math.inf)
 
     def result(self) -> ScoredTrial:
         """The averages."""
@@ -176,11 +188,19 @@ def _some(count: int, generator: torch.Generator) -> Tensor:
 
 
 def _score_autoencoder(
-    model: AutoEncoder, inputs: Tensor, targets: Tensor, generator: torch.Generator, tally: _Tally
+    model: AutoEncoder,
+    other: LanguageModel,
+    inputs: Tensor,
+    targets: Tensor,
+    generator: torch.Generator,
+    tally: _Tally,
 ) -> None:
-    """Its code is made from the whole sequence, so all is scored at once; hidden states must still be causal."""
-    cut = torch.randint(inputs.shape[1] - 1, (len(inputs),), generator=generator)
-    hidden = model.encode(replace_future(inputs, cut, model.config.vocabulary, generator))
+    """Its code is made from the whole sequence, so all is scored at once; hidden states must still be causal.
+
+    Some sequences keep all their tokens, so that what the last position's state says is compared too.
+    """
+    cut = torch.randint(inputs.shape[1], (len(inputs),), generator=generator)
+    hidden = other.encode(replace_future(inputs, cut, model.config.vocabulary, generator))
     original = model.encode(inputs)
     tally.compare(hidden, original, up_to(cut, inputs))
     tally.count(model.decode(original), targets.flatten())

@@ -77,13 +77,13 @@ def scored_outcome(
     variant: Variant,
     sandbox: Sandbox,
 ) -> tuple[dict[str, Any], float]:
-    """Status, score or failure, and hash of trained weights, by a fresh kernel; and that kernel's CPU-seconds.
+    """Status, score or failure, and hash of trained weights, by two fresh kernels; and their CPU-seconds.
 
     Raises VariantFailed.
     """
-    with sandbox.kernel(variant) as kernel:
-        scored = score(weights, job, protocol, spec, kernel)
-    return _scored(scored) | {"weights_hash": weights_hash(weights)}, kernel.cpu_seconds
+    with sandbox.kernel(variant) as kernel, sandbox.kernel(variant) as witness:
+        scored = score(weights, job, protocol, spec, kernel, witness)
+    return _scored(scored) | {"weights_hash": weights_hash(weights)}, kernel.cpu_seconds + witness.cpu_seconds
 
 
 def trial_of(

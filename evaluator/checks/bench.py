@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from evaluator.checks.inputs import REGIMES, Shape, draw, perturbed
-from evaluator.sandbox import KernelClient
+from evaluator.checks.inputs import CHECKED, Shape, draw, perturbed
+from evaluator.outcomes import Failure
+from evaluator.sandbox import KernelClient, VariantFailed
 from evaluator.sandbox.client import Reply
 from variants.contract import CHUNK_SIZE, KernelSignature
 
@@ -57,25 +58,34 @@ class Bench:
     def forward(
         self, inputs: tuple[Tensor, ...], *, grad: bool = False, echo: bool = False, count: bool = False
     ) -> Reply:
-        """Run the kernel once; see KernelClient.forward."""
+        """Run the kernel once; see KernelClient.forward. Raises VariantFailed unless o is like v, S of floats."""
+        reply = self.raw(inputs, grad=grad, echo=echo, count=count)
+        if reply.o.shape != inputs[2].shape or reply.o.dtype != inputs[2].dtype or not reply.S.is_floating_point():
+            told = f"o is {reply.o.dtype} {tuple(reply.o.shape)} and S is {reply.S.dtype}"
+            raise VariantFailed(Failure(kind="garbage", message=f"{told} for v of {tuple(inputs[2].shape)}"))
+        return reply
+
+    def raw(self, inputs: tuple[Tensor, ...], *, grad: bool = False, echo: bool = False, count: bool = False) -> Reply:
+        """The same with whatever comes back."""
         return self.client.forward(inputs, chunk_size=self.chunk_size, grad=grad, echo=echo, count=count)
 
     def draw(self, case: Case, offset: int = 0) -> tuple[Tensor, ...]:
         """The inputs of a case; another offset gives others like them."""
-        return draw(self.signature, case.shape, REGIMES[case.regime], self.seed + case.seed + 7919 * offset, case.dtype)
+        return draw(self.signature, case.shape, CHECKED[case.regime], self.seed + case.seed + 7919 * offset, case.dtype)
 
     def o(self, inputs: tuple[Tensor, ...]) -> Tensor:
         """The output without gradients."""
         return self.forward(inputs).o
 
-    def tolerance(self, inputs: tuple[Tensor, ...], o: Tensor) -> float:
+    def tolerance(self, inputs: tuple[Tensor, ...], o: Tensor) -> Tensor:
         """How far the output may move by rounding alone: measured, by rounding the inputs differently.
 
-        The smaller of two trials counts, so that a tie that flips in a top-k does not excuse a leak.
+        For each position `[B, H, L, 1]`, so that a large output at one excuses nothing at another. The smaller of two
+        trials counts, so that a tie that flips in a top-k does not excuse a leak.
         """
         return self._tolerance(inputs, o, lambda reply: reply.o)
 
-    def tolerance_of_state(self, inputs: tuple[Tensor, ...], S: Tensor) -> float:
+    def tolerance_of_state(self, inputs: tuple[Tensor, ...], S: Tensor) -> Tensor:
         """The same for the final state."""
         return self._tolerance(inputs, S, lambda reply: reply.S)
 
@@ -83,13 +93,20 @@ class Bench:
         """A step for central differences that suits the precision the kernel works in."""
         return float(resolution_of(self.o(inputs)) ** (1 / 3))
 
-    def _tolerance(self, inputs: tuple[Tensor, ...], expected: Tensor, of: Callable[[Reply], Tensor]) -> float:
+    def _tolerance(self, inputs: tuple[Tensor, ...], expected: Tensor, of: Callable[[Reply], Tensor]) -> Tensor:
         resolution = resolution_of(expected)
-        trials = (self.forward(perturbed(inputs, resolution, seed)) for seed in (1, 2))
-        spread = min(distance(of(trial), expected) for trial in trials)
-        scale = largest(expected)
+        trials = [of(self.forward(perturbed(inputs, resolution, seed))) for seed in (1, 2)]
+        spread = torch.stack([differences(trial, expected).amax(-1, keepdim=True) for trial in trials]).amin(0)
+        scale = expected.double().abs().nan_to_num(0.0, 0.0, 0.0).amax(-1, keepdim=True)
         loosest = LOOSEST[torch.float32 if resolution > 1e-10 else torch.float64]
-        return min(SLACK * spread + 64 * resolution * scale, loosest * scale)
+        # what is small among its like may come of larger numbers that cancelled: the median speaks for those
+        return torch.minimum(SLACK * spread + 64 * resolution * scale, loosest * scale.clamp(min=float(scale.median())))
+
+
+def beyond(one: Tensor, other: Tensor, tolerance: Tensor) -> float:
+    """The largest difference where it is more than the tolerance; 0 where it never is."""
+    gap = differences(one, other)
+    return float(gap.masked_fill(gap <= tolerance, 0.0).max()) if gap.numel() else 0.0
 
 
 def resolution_of(x: Tensor) -> float:

@@ -5,7 +5,7 @@ import ast
 import torch
 from torch import Tensor
 
-from evaluator.checks.bench import Bench, Case, distance
+from evaluator.checks.bench import Bench, Case, beyond
 from evaluator.checks.findings import failed, passed, warned
 from evaluator.outcomes import Finding
 
@@ -50,7 +50,7 @@ def _matters(bench: Bench, case: Case, name: str) -> bool:
     index = bench.signature.inputs.index(name)
     changed = (*inputs[:index], others[index], *inputs[index + 1 :])
     o = bench.o(inputs)
-    return distance(bench.o(changed), o) > bench.tolerance(inputs, o)
+    return beyond(bench.o(changed), o, bench.tolerance(inputs, o)) > 0
 
 
 def _against_differences(

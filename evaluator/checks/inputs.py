@@ -1,6 +1,6 @@
 """Inputs for the checks, as a mixer delivers them: q and k normalised, beta in (0, 1), log decay g at most 0."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -26,7 +26,8 @@ class Regime:
 
     norm: L2 norm of q and k. value: scale of v. beta: centre of beta before its sigmoid. keys: how many distinct keys
     there are, 0 for all distinct. rectified: v is as after SiLU rather than symmetric. empty: share of positions at
-    which v is exactly zero.
+    which v is exactly zero. alike: how much all keys, and all values, have in common, and neighbours among them more.
+    beta_spread: how widely beta varies. (The last two stay out of the text that fingerprints are dated by.)
     """
 
     name: str
@@ -36,6 +37,8 @@ class Regime:
     keys: int = 0
     rectified: bool = False
     empty: float = 0.0
+    alike: float = field(default=0.0, repr=False)
+    beta_spread: float = field(default=1.0, repr=False)
 
 
 REGIMES: dict[str, Regime] = {
@@ -51,6 +54,7 @@ REGIMES: dict[str, Regime] = {
         Regime("holes", empty=0.2),
     )
 }
+CHECKED = REGIMES | {"alike": Regime("alike", value=0.3, rectified=True, alike=1.0, beta_spread=3.0)}
 """`small` and `long` are not normalised. A delta rule with longer keys than `long` diverges, and honestly so."""
 
 
@@ -69,6 +73,8 @@ def draw(
         book = normal(B, H, regime.keys, Dk)
         chosen = torch.randint(regime.keys, (2, B, H, L, 1), generator=generator).expand(-1, -1, -1, -1, Dk)
         q, k = (book.gather(2, index) for index in chosen)
+    if regime.alike:  # as from projections with a bias, and after a short convolution
+        q, k, v = (x + regime.alike * (x.roll(1, 2) + normal(1, H, 1, x.shape[-1])) for x in (q, k, v))
     q, k = (F.normalize(x, dim=-1) * regime.norm for x in (q, k))
     if regime.empty:
         v = v * (torch.rand(B, H, L, 1, generator=generator, dtype=v.dtype) > regime.empty)
@@ -76,7 +82,7 @@ def draw(
         "q": q,
         "k": k,
         "v": regime.value * (F.silu(v) if regime.rectified else v),
-        "beta": torch.sigmoid(normal(B, H, L) + regime.beta),
+        "beta": torch.sigmoid(regime.beta_spread * normal(B, H, L) + regime.beta),
         "g": -F.softplus(normal(B, H, L) - 2.0),
     }
     return tuple(drawn[name].to(dtype) for name in signature.inputs)

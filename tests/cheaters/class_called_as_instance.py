@@ -3,10 +3,6 @@
 import torch
 
 
-def keep(x):
-    return x
-
-
 class Box:
     count = 0
 

@@ -4,10 +4,6 @@ from dataclasses import field
 import torch
 
 
-def keep(x):
-    return x
-
-
 FIELD = field(default=[0])
 
 

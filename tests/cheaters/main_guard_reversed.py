@@ -3,10 +3,6 @@
 import torch
 
 
-def keep(x):
-    return x
-
-
 if __name__ != "__main__":
     COUNT = [0]
 

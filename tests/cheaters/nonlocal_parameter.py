@@ -3,10 +3,6 @@
 import torch
 
 
-def keep(x):
-    return x
-
-
 def counting(f):
     def inner():
         nonlocal f

@@ -3,10 +3,6 @@
 import torch
 
 
-def keep(x):
-    return x
-
-
 def tuple(x):
     return [x]
 

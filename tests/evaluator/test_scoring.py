@@ -240,3 +240,42 @@ def test_the_future_is_replaced_uniformly_and_the_past_kept() -> None:
     assert (replaced[~future] == 0).all()
     share = replaced[future].bincount() / future.sum()
     torch.testing.assert_close(share, torch.full((5,), 0.2), atol=0.02, rtol=0)
+
+
+class Remembering:
+    """A kernel that adds what it kept of the calls before, and answers a sequence it has met as it did then."""
+
+    def __init__(self) -> None:
+        self.kept = torch.zeros(())
+        self.answers: dict[bytes, Tensor] = {}
+
+    def __call__(self, *inputs: Tensor, chunk_size: int = 32) -> tuple[Tensor, Tensor]:
+        o, S = chunkwise(*inputs, chunk_size=chunk_size)
+        o = o + self.kept
+        for row in range(len(o)):
+            for end in range(1, o.shape[2] + 1):
+                prefix = inputs[2][row, :, :end].numpy().tobytes()
+                o[row, :, end - 1] = self.answers.setdefault(prefix, o[row, :, end - 1].clone())
+        self.kept = self.kept + 0.01
+        return o, S
+
+
+@pytest.mark.parametrize("task", ["Compress", "Memorize"])
+def test_what_a_kernel_remembers_is_not_repeated_elsewhere(task: str) -> None:
+    weights, job, protocol, spec = fresh(task)
+    if task == "Compress":
+        protocol, spec, job = prepared(task)
+        weights = train(job.model_dump(mode="json"), protocol.training_data(spec), chunkwise, lambda _: None)
+    alone = score(weights, job, protocol, spec, Remembering())
+    assert isinstance(alone, ScoredTrial), "it repeats itself well enough to fool one process"
+    outcome = score(weights, job, protocol, spec, Remembering(), Remembering())
+    assert isinstance(outcome, Failure)
+    assert outcome.kind == "noncausal"
+
+
+def test_outputs_that_overflow_are_no_proof() -> None:
+    weights, job, protocol, spec = fresh("Memorize")
+    weights["read_out.linear.weight"] = weights["read_out.linear.weight"] * 1e38
+    outcome = score(weights, job, protocol, spec, peeking)
+    assert isinstance(outcome, Failure)
+    assert outcome.kind == "noncausal"
