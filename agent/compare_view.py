@@ -7,6 +7,7 @@ from rich.table import Table
 
 from agent.curves import Curve, Point
 from agent.options import Speech
+from agent.view import WORTHLESS
 
 
 def answer(
@@ -34,8 +35,8 @@ def answer(
                 f"{row['proposer']} less {row['against']}: {row['difference']:+.3f}{interval}, n {row['n']}",
                 markup=False,
             )
-    if protocol == "smoke":
-        speech.out.print("smoke shows that it works; its scores say nothing of who proposes better")
+    if protocol in WORTHLESS:
+        speech.out.print(WORTHLESS[protocol])
 
 
 def _told(point: Point) -> str:

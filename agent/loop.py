@@ -145,7 +145,7 @@ class Search:
                 f"would be the new best: {escape(found.variant.name)}; training it and {escape(found.rival.name)} "
                 f"on {seeds} to {LOOKS * seeds} fresh seeds"
             )
-            evaluator = Evaluator(bench.protocol, bench.sandbox, bench.trials)
+            evaluator = Evaluator(bench.protocol, bench.sandbox, bench.trials, log=bench.log)
             future = pool.submit(found.run, evaluator, lambda _: None, self._stop)
             self._confirming[future] = found.variant.name
 

@@ -104,8 +104,12 @@ def tests_lines(name: str, families: Mapping[str, Discoveries]) -> Iterator[str]
         whom = "parent" if rival == PARENT else short_name(test.against)
         yield (
             f"mean of six against {whom}: {test.difference:+.3f} [{test.low:+.3f}, {test.high:+.3f}], n {test.n}; "
-            f"p {test.p:.3f}, {test.adjusted:.3f} counting {families[rival].tried} tried"
+            f"p {_p(test.p)}, {_p(test.adjusted)} counting {families[rival].tried} tried"
         )
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def summaries(archive: Archive, records: Sequence[Record]) -> list[dict[str, Any]]:

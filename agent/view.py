@@ -27,6 +27,8 @@ STATUS_STYLE = {
 OUTCOME_STYLE = {"better": "green", "worse": "red", "indistinguishable": "dim", "inert": "cyan"}
 OUTCOME_MARK = {"better": "▲", "worse": "▼", "indistinguishable": " ", "inert": "="}
 """The same where there are no colours."""
+WORTHLESS = {"smoke": "smoke (20 steps) shows that things work; its scores say nothing of variants or proposers"}
+"""What is to be said wherever scores of a protocol are set against each other."""
 _FINDING_STYLE = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 
 

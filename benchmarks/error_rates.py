@@ -4,7 +4,8 @@ python -m benchmarks.error_rates
 
 Each simulated variant draws its own standard deviation of one seed, of the mean of six tasks, from those that the
 shipped variants show. An archive holds 24 seed variants and some proposals, all children of one parent. Prints
-Markdown: rates without an effect, discoveries with one, and what becomes of the best of several on fresh seeds.
+Markdown: rates without an effect, discoveries with one, what becomes of the best of several on fresh seeds, and how
+often a cell of the front is called different where it is not.
 """
 
 import argparse
@@ -15,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from agent.board import open_board
 from agent.measure import shipped
-from evaluator.effects import Effect, Noise, common_noise, effect, seed_means
+from evaluator.effects import Effect, Noise, common_noise, effect, seed_means, task_noise
 from evaluator.protocol import PROTOCOLS
+from evaluator.statistics import seed_accuracies
 from variants.contract import TASKS
 
 Array = NDArray[np.float64]
@@ -32,11 +35,13 @@ def main() -> None:
     """Print all tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--protocol", choices=list(PROTOCOLS), default="quick")
-    rows = [seed_means(own, TASKS) for own in shipped(parser.parse_args().protocol).values()]
+    protocol = parser.parse_args().protocol
+    rows = [seed_means(own, TASKS) for own in shipped(protocol).values()]
     deviations = np.array([np.std(list(row.values()), ddof=1) for row in rows if len(row) > 1])
     print(f"Deviation of one seed, mean of six: median {np.median(deviations):.3f}, "
           f"{deviations.min():.3f} to {deviations.max():.3f}\n")  # fmt: skip
     print("\n".join((*null_table(deviations), "", *power_table(deviations), "", *regression_table(deviations))))
+    print("\n".join(("", *cells_table(protocol))))
 
 
 def null_table(deviations: Array, proposals: int = 10) -> Iterable[str]:
@@ -85,6 +90,29 @@ def regression_table(deviations: Array) -> Iterable[str]:
             first.append(scores[0][best] - scores[0][0])
             fresh.append(scores[1][best] - scores[1][0])
         yield f"| {proposals} | {fmean(first):+.3f} | {fmean(fresh):+.3f} |"
+
+
+def cells_table(protocol: str, draws: int = 2_000) -> Iterable[str]:
+    """Two rows of a board without a difference: seeds drawn anew from the residuals of the two, paired as they were."""
+    trials, board, chance = shipped(protocol), open_board(protocol, None), np.random.default_rng(2)
+    yield "| task | noise of a paired difference, one seed | unpaired, p ≤ 0.05 | paired, p ≤ 0.05 | paired, p ≤ 0.01 |"
+    yield "|---|---:|---:|---:|---:|"
+    for task in TASKS:
+        noise = task_noise(trials, task)
+        table = np.array([list(seed_accuracies(own)[task].values()) for own in trials.values()])
+        residuals = table - table.mean(axis=1, keepdims=True)
+        seeds, least = table.shape[1], board.least_difference(task, table.shape[1], table.shape[1])
+        apart, paired = [], []
+        for _ in range(draws):
+            one, other = chance.choice(len(table), 2, replace=False)
+            differences = (residuals[one] - residuals[other]) * np.sqrt(seeds / (seeds - 1))
+            drawn = effect(list(chance.choice([-1, 1]) * chance.choice(differences, seeds)), noise)
+            if drawn is not None and differences.any():
+                apart.append(abs(drawn.mean) > least)
+                paired.append(2 * min(drawn.p_greater, 1 - drawn.p_greater))
+        shares = " | ".join(f"{np.mean(np.array(paired) <= level):.3f}" for level in (0.05, 0.01))
+        deviation = np.sqrt(noise.variance) if noise else float("nan")
+        yield f"| {task} | {deviation:.3f} | {fmean(apart):.3f} | {shares} |"
 
 
 def archives(

@@ -4,13 +4,12 @@ from collections.abc import Iterator
 
 from rich.table import Table
 
-from agent.board import PUBLISHED_NAME
 from agent.contrasts import Contrasts, open_contrasts
 from agent.errors import UserError
 from agent.front import RATE, Place, front_json, nearest, places
 from agent.insights import signed
-from agent.options import Speech, find_protocol
-from agent.view import short_name
+from agent.options import Speech
+from agent.view import WORTHLESS, short_name
 from archive.store import Archive
 from variants.contract import REFERENCE, TASKS, Task
 
@@ -19,8 +18,6 @@ _STYLE = {"surely front": "bold", "front": "default", "dominated": "default", "s
 
 def print_front(speech: Speech, protocol: str, archive: Archive | None) -> None:
     """Print the front of a protocol's leaderboard, or of the published one. Raises UserError for one without rows."""
-    if protocol != PUBLISHED_NAME:
-        find_protocol(protocol)
     contrasts = open_contrasts(protocol, archive)
     found = places(contrasts)
     if not found:
@@ -29,7 +26,7 @@ def print_front(speech: Speech, protocol: str, archive: Archive | None) -> None:
         speech.answer(front_json(contrasts, found))
         return
     speech.out.print(_table(contrasts, found))
-    for line in _sentences(contrasts, found):
+    for line in (*_sentences(contrasts, found), *filter(None, [WORTHLESS.get(protocol)])):
         speech.out.print(line)
 
 

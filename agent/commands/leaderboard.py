@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from agent.annotations import published_annotations
+from agent.board import PUBLISHED_NAME
 from agent.board_export import BoardFormat, write_board
 from agent.board_view import BoardRow, board_view
 from agent.commands.front import print_front
@@ -23,11 +24,10 @@ from agent.options import (
     NoPagerOption,
     QuietOption,
     Speech,
-    find_protocol,
 )
 from agent.subject import archive_if_any
 from agent.tried import archive_lines, families, families_json
-from agent.view import scores_json
+from agent.view import WORTHLESS, scores_json
 from archive.files import write_text
 from archive.leaderboards import LEADERBOARDS, leaderboard_csv, scorecards
 from archive.store import Archive
@@ -61,14 +61,17 @@ def leaderboard(
         raise UserError("--csv, --format and --json exclude each other; choose one")
     if out is not None and not csv and form is None:
         raise UserError("--out takes a table: add --format csv, markdown or latex, or --csv")
+    if front and (csv or form is not None):
+        raise UserError("--front is no table of scores: leave out --csv and --format, or take --json")
+    if protocol not in (*PROTOCOLS, PUBLISHED_NAME):
+        raise UserError(f"--protocol {protocol}: choose one of {', '.join((*PROTOCOLS, PUBLISHED_NAME))}")
     found = archive_if_any(archive)
     if front:
         print_front(speech, protocol, found)
         return
-    if protocol == "published":
+    if protocol == PUBLISHED_NAME:
         rows, published, title = _published(found)
     else:
-        find_protocol(protocol)
         rows, published, title = _measured(protocol, found)
     if csv or form:
         _write(speech, write_board(form, rows, title) if form else published, out)
@@ -91,7 +94,8 @@ def _measured(protocol: str, archive: Archive | None) -> tuple[list[BoardRow], s
         BoardRow(name, card.scores, _against_reference(name, trials), measured_inert(name, trials[name], protocol))
         for name, card in cards.items()
     ]
-    title = f"{protocol}: accuracy with 95 % interval; against {REFERENCE}: ▲ better, ▼ worse"
+    title = f"{protocol}: accuracy with 95 % interval; against {REFERENCE}: ▲ better, ▼ worse, each for itself"
+    title += f"; {WORTHLESS[protocol]}" if protocol in WORTHLESS else ""
     return sorted(rows, key=lambda row: -row.mean), leaderboard_csv(cards), title
 
 

@@ -172,3 +172,23 @@ def test_front_at_the_command_line(protocol: str, how: str, tmp_path: Path, caps
 def test_front_of_nothing_says_how_to_get_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["leaderboard", "--front", "--protocol", "mad", "--archive", str(tmp_path / "none")]) == USAGE
     assert "score some with `archer propose`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--front", "--csv"], "leave out --csv and --format"),
+        (["--front", "--format", "latex"], "leave out --csv and --format"),
+        (["--front", "--protocol", "huge"], "choose one of smoke, quick, mad, published"),
+        (["--protocol", "huge"], "choose one of smoke, quick, mad, published"),
+    ],
+)
+def test_what_has_no_front_is_refused(options: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["leaderboard", *options]) == USAGE
+    assert says in capsys.readouterr().err
+
+
+def test_smoke_is_said_to_say_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for more in ([], ["--front"]):
+        assert run(["leaderboard", "--protocol", "smoke", "--archive", str(tmp_path / "none"), *more]) == DONE
+        assert "its scores say nothing" in capsys.readouterr().out
