@@ -43,6 +43,9 @@ def warm_up() -> None:
 def serve(mode: str, channel: Channel, device: str) -> None:
     """Answer requests until archer closes the channel."""
     torch.seed()  # the template's random state is every child's: two fresh processes shall not agree by that
+    # what torch.empty gives is filled, so that no call finds there what an earlier one, or the trainer, let go of;
+    # the public function would import torch's compiler first
+    torch._C._set_deterministic_algorithms(True, warn_only=True)
     try:
         channel.send({"started": True}, {})
         MODES[mode](channel, device)

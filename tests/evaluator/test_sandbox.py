@@ -105,6 +105,13 @@ def test_failure_is_a_value_of_the_right_kind(sandbox: Sandbox, body: str, kind:
     assert caught.value.failure.kind == kind
 
 
+def test_memory_that_was_let_go_of_says_nothing(sandbox: Sandbox) -> None:
+    body = "found = torch.empty(4099)\nseen = found[:8].clone()\nfound.fill_(7.0)\nreturn seen.view_as(v), k"
+    with sandbox.kernel(variant(body)) as kernel:
+        one = (torch.ones(1, 1, 2, 4),) * 3
+        assert all(kernel(*one, torch.ones(1, 1, 2))[0].isnan().all() for _ in range(4))
+
+
 def test_cpu_time_is_bounded(sandbox: Sandbox) -> None:
     limits = Limits(wall_seconds=30.0, cpu_seconds=1)
     with sandbox.kernel(variant("while True: pass"), limits) as kernel, pytest.raises(VariantFailed) as caught:
