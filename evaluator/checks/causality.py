@@ -31,11 +31,12 @@ CASES = (
     Case((63, 1, 64, 8, 8), "huge", F64, 17),
     Case((63, 1, 64, 8, 8), "holes", F32, 18),
     Case((16, 1, 64, 32, 32), "alike", F32, 19),
+    Case((16, 1, 63, 32, 32), "early", F32, 20, chunk_size=16),
 )
 """As many rows as the length less one: every cut is tried there, each in a row of its own."""
 
 GRADIENT_CASES = (
-    Case((31, 1, 32, 8, 8), "training", F32, 21),
+    Case((31, 1, 32, 8, 8), "early", F32, 21),
     Case((99, 1, 100, 8, 8), "unit", F64, 22),
     Case((64, 1, 127, 16, 16), "training", F32, 23),
     Case((2, 2, 256, 16, 16), "repeats", F32, 24),
@@ -168,7 +169,7 @@ def check_prefix(bench: Bench, shapes: tuple[TaskShape, ...] = (), refused: Coll
 
     Nothing else shows what depends on the total length: in training and in scoring it is the same for all sequences.
     """
-    own = [Case((1, *found.shape[1:]), "training", F32, 54, found.chunk_size) for found in shapes]
+    own = [Case((1, *found.shape[1:]), "early", F32, 54, found.chunk_size) for found in shapes]
     for case in _at(refused, *PREFIX_CASES, *dict.fromkeys(own)):
         if finding := _of_prefixes(bench.sized(case), case, PREFIXES if case in PREFIX_CASES[:-1] else FEW_PREFIXES):
             return finding

@@ -54,7 +54,13 @@ REGIMES: dict[str, Regime] = {
         Regime("holes", empty=0.2),
     )
 }
-CHECKED = REGIMES | {"alike": Regime("alike", value=0.3, rectified=True, alike=1.0, beta_spread=3.0)}
+CHECKED = REGIMES | {
+    regime.name: regime
+    for regime in (
+        Regime("alike", value=0.3, rectified=True, alike=1.0, beta_spread=3.0),
+        Regime("early", value=0.1, rectified=True, alike=0.5, beta_spread=0.3),  # what a new model's mixer delivers
+    )
+}
 """`small` and `long` are not normalised. A delta rule with longer keys than `long` diverges, and honestly so."""
 
 
