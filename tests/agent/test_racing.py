@@ -41,6 +41,7 @@ def test_what_collapses_is_pruned_after_one_seed_with_figures(race: Race, trials
     reason = race.lost(of_seeds(trials[ADAM], 0))
     assert "after one seed" in reason
     assert "mean of the tasks -0.462" in reason
+    assert "(97.5%)" in reason, "two looks share the risk"
 
 
 def test_nothing_is_pruned_before_a_seed_is_complete_on_all_tasks(race: Race, trials: dict[str, list[Trial]]):
