@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from statistics import median
 
 import pandas as pd
-from scipy import stats
 
 from agent.catalogue import SEED_GENOMES, Genome
 from agent.context import Context
@@ -16,6 +15,7 @@ from archive.leaderboards import scorecards
 from archive.seeding import shipped_trials
 from archive.store import Archive
 from evaluator.outcomes import Score, Trial
+from evaluator.statistics import quantile
 from variants.contract import TASKS, Task
 from variants.leaderboard import PUBLISHED, read_leaderboard
 
@@ -39,7 +39,7 @@ class Board:
     def half_width(self, task: Task, n: int = 1, confidence: float = 0.95) -> float:
         """Half of the interval of a mean of n seeds, by Student's t on the pooled spread."""
         known = self.spreads[task]
-        return float(stats.t.ppf((1 + confidence) / 2, known.freedom)) * known.deviation / math.sqrt(n)
+        return quantile((1 + confidence) / 2, known.freedom) * known.deviation / math.sqrt(n)
 
     def least_difference(self, task: Task, n: int = 1, m: int = 1) -> float:
         """Difference between means of n and m seeds that noise alone exceeds in 5 of 100 cases."""
@@ -73,7 +73,7 @@ def open_board(protocol: str, archive: Archive | None) -> Board:
 
     Raises ArchiveError and LeaderboardError for what cannot be read.
     """
-    known = genomes(archive.records() if archive is not None else ())
+    known = genomes(archive.outlines() if archive is not None else ())
     if protocol == PUBLISHED_NAME:
         return _board_of_table(published(archive) if archive is not None else read_leaderboard(PUBLISHED), known)
     trials: dict[str, Sequence[Trial]] = {}

@@ -7,6 +7,7 @@ from statistics import fmean
 
 from agent.board import Board
 from agent.forecast import CONFIDENCE, Forecast, Interval, Sign, direction
+from archive.outline import Outline
 from archive.record import Prediction, Record
 from evaluator.outcomes import Comparison
 from variants.contract import Task
@@ -86,7 +87,7 @@ def over_time(forecasts: Sequence[Forecast]) -> list[tuple[str, Summary]]:
     return [(name, summarise(forecasts[: ends[name]])) for name in names]
 
 
-def forecasts(records: Iterable[Record], board: Callable[[str], Board]) -> list[Forecast]:
+def forecasts(records: Iterable[Record | Outline], board: Callable[[str], Board]) -> list[Forecast]:
     """The predictions of scored records, oldest first. `board`: of a protocol, for the noise of one seed."""
     found = []
     for record in sorted(records, key=lambda record: record.number):
@@ -108,7 +109,12 @@ def no_change(board: Board, task: Task, parent: float, n: int) -> Interval | Non
 
 
 def _forecast(
-    record: Record, task: Task, predicted: Prediction, measured: float, against: Comparison | None, board: Board
+    record: Record | Outline,
+    task: Task,
+    predicted: Prediction,
+    measured: float,
+    against: Comparison | None,
+    board: Board,
 ) -> Forecast:
     parent = measured - against.difference if against is not None else None
     return Forecast(

@@ -20,6 +20,7 @@ from evaluator.effects import Effect, Noise, effect, mean_noise, paired
 from evaluator.evaluate import Evaluator, Step
 from evaluator.outcomes import Status, Trial
 from evaluator.plan import Protocol, trial_specs
+from evaluator.runs import of_version
 from evaluator.trial import spec_of
 from variants.contract import TASKS, Variant
 
@@ -53,8 +54,9 @@ class Candidate:
         if len(protocol.seeds) < 2:
             return None
         trials = {
-            name: [trial for trial in own if trial.protocol_hash == protocol.hash]
+            name: current
             for name, own in archive.trials(protocol.name).items()
+            if (current := of_version(own, protocol.hash))
         }
         means = {
             name: fmean(score.mean for score in card.scores.values())
@@ -62,7 +64,7 @@ class Candidate:
             if len(card.scores) == len(TASKS)
         }
         decided = {n: c for n, c in archive.confirmations(protocol.name).items() if c.protocol_hash == protocol.hash}
-        proposed = {record.proposal.variant.name for record in archive.outlines()}
+        proposed = {line.name for line in archive.lines()}
         confirmed = {name for name, found in decided.items() if found.outcome == "confirmed"}
         settled = [name for name in means if name not in proposed or name in confirmed]
         waiting = [name for name in means if name in proposed and _undecided(decided.get(name))]

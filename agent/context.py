@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from agent.catalogue import Genome
+from archive.outline import Outline
 from archive.record import Record
 from evaluator.outcomes import Score
 from variants.contract import Task, Variant
@@ -30,7 +31,7 @@ class Context:
     """The published leaderboard: one seed, another protocol; index of names, six task columns."""
     noise: Mapping[Task, float]
     """Standard deviation of one seed under the protocol; a task without replicates is absent."""
-    history: tuple[Record, ...]
+    history: tuple[Record | Outline, ...]
     under_way: tuple[str, ...]
     variants: Mapping[str, Variant]
     genomes: Mapping[str, Genome]

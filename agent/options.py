@@ -31,6 +31,10 @@ DEFAULT_ARCHIVE = Path("archer-archive")
 DEFAULT_PROTOCOL = "quick"
 
 
+MAX_PRETTY = 1_000_000
+"""Characters of an answer in JSON that is indented: a longer one is for a program, and takes its time."""
+
+
 @dataclass(frozen=True)
 class Speech:
     """Where a command's words go."""
@@ -60,7 +64,10 @@ class Speech:
 
     def answer(self, document: Any) -> None:
         """Print the JSON document."""
-        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        text = json.dumps(document, ensure_ascii=False, allow_nan=False)
+        if len(text) < MAX_PRETTY:
+            text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+        sys.stdout.write(f"{text}\n")
 
 
 def find_protocol(name: str) -> Protocol:

@@ -1,16 +1,18 @@
 """What an archive knows when a proposer asks: standings under the protocol, noise of one seed, code and genomes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 
 from agent.catalogue import SEED_GENOMES, Genome
 from agent.context import Context, Pruned
 from archive.leaderboards import LEADERBOARDS, scorecards
+from archive.outline import Outline
 from archive.record import Record
 from archive.store import Archive
 from evaluator.outcomes import Status, Trial
+from evaluator.runs import Runs
+from evaluator.statistics import seed_spreads
 from variants.contract import TASKS, Task
 from variants.leaderboard import read_leaderboard
 
@@ -19,7 +21,8 @@ def make_context(
     archive: Archive, protocol: str, *, seed: int, under_way: Sequence[str] = (), forced_parent: str | None = None
 ) -> Context:
     """Everything a proposer may know, read from the archive as it stands now."""
-    records = archive.records()
+    archive.require_sound()
+    records = tuple(archive.outlines())
     trials = archive.trials(protocol)
     return Context(
         protocol=protocol,
@@ -41,7 +44,7 @@ def published(archive: Archive) -> pd.DataFrame:
     return read_leaderboard(archive.root / LEADERBOARDS / "published.csv")
 
 
-def genomes(records: Sequence[Record]) -> dict[str, Genome]:
+def genomes(records: Iterable[Record | Outline]) -> dict[str, Genome]:
     """Genomes by variant name: of the seeds, and of the scored proposals that have one."""
     scored = [record for record in records if record.status is Status.SCORED]
     own = {r.proposal.variant.name: r.proposal.provenance.mechanisms for r in scored}
@@ -63,17 +66,10 @@ def pruned(records: Sequence[Record], protocol: str) -> dict[str, Pruned]:
 
 def noise(trials: Mapping[str, Sequence[Trial]]) -> dict[Task, float]:
     """Standard deviation of one seed's accuracy per task, pooled within variants; NaN-free: absent where unknown."""
-    found: dict[Task, float] = {}
-    for task in TASKS:
-        spread, freedom = 0.0, 0
-        for own in trials.values():
-            by_setting: dict[tuple[str, float, float], list[float]] = {}
-            for trial in own:
-                if trial.task == task and trial.accuracy is not None and trial.inherited_from is None:
-                    by_setting.setdefault((trial.setting, trial.lr, trial.weight_decay), []).append(trial.accuracy)
-            for values in by_setting.values():
-                spread += float(np.var(values)) * len(values)
-                freedom += len(values) - 1
-        if freedom:
-            found[task] = (spread / freedom) ** 0.5
-    return found
+    spread: dict[Task, float] = dict.fromkeys(TASKS, 0.0)
+    freedom: dict[Task, int] = dict.fromkeys(TASKS, 0)
+    for own in trials.values():
+        for task, (squares, more) in (own.digest.spreads if isinstance(own, Runs) else seed_spreads(own)).items():
+            spread[task] += squares
+            freedom[task] += more
+    return {task: (spread[task] / freedom[task]) ** 0.5 for task in TASKS if freedom[task]}

@@ -1,5 +1,6 @@
 """The variant that a command is about: a file of the user's or a name."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,3 +58,11 @@ def existing_archive(root: Path) -> "Archive":
     if not root.exists():
         raise ArchiveError(f"no archive at {root}; make one with `archer init {root}` or `archer propose`")
     return Archive(root)
+
+
+def name_damage(damage: Mapping[str, str]) -> None:
+    """Raise ArchiveError for proposals that cannot be read, after all others were shown."""
+    if damage:
+        first, *others = damage.values()
+        more = f" (and {len(others)} more; `archer verify` lists them)" if others else ""
+        raise ArchiveError(f"{len(damage)} of the proposals cannot be read, all others are shown: {first}{more}")

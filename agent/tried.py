@@ -1,48 +1,48 @@
 """All proposals of an archive as one family: which are better than their parent, or a reference, after correction."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.markup import escape
 
 from agent.fresh import told
-from agent.view import record_summary, short_name
+from agent.view import outline_summary, short_name
 from archive.confirmations import Confirmation
+from archive.index import Line
 from archive.record import Record
 from archive.store import Archive
 from evaluator.discoveries import LEVELS, Discoveries, Tested, Tried, discoveries
 from evaluator.outcomes import Status
 from evaluator.protocol import PROTOCOLS
+from evaluator.runs import of_version
 from variants.contract import BASELINE, REFERENCE, TASKS
 
 PARENT = "parent"
 RIVALS = (PARENT, BASELINE, REFERENCE)
+_TRAINED = (Status.SCORED, Status.PRUNED)
 
 
-def families(archive: Archive, protocol: str) -> dict[str, Discoveries]:
-    """By what the proposals are compared with. Only what was measured under today's version of the protocol counts."""
+def families(archive: Archive, protocol: str, *, single: bool = True) -> dict[str, Discoveries]:
+    """By what the proposals are compared with. Only what was measured under today's version of the protocol counts.
+
+    `single`: the single tasks, too.
+    """
     if protocol not in PROTOCOLS:
         return {}
     current = PROTOCOLS[protocol].hash
-    trials = {
-        name: own
-        for name, found in archive.trials(protocol).items()
-        if (own := [trial for trial in found if trial.protocol_hash == current])
-    }
-    records = [
-        record
-        for record in archive.records()
-        if record.protocol_hash == current and record.status in (Status.SCORED, Status.PRUNED)
-    ]
+    trials = {name: own for name, found in archive.trials(protocol).items() if (own := of_version(found, current))}
+    lines = [line for line in archive.lines() if line.protocol_hash == current and line.status in _TRAINED]
     found = {}
     for rival in RIVALS:
         tried = []
-        for record in records:
-            against = record.proposal.parent if rival == PARENT else rival
+        for line in lines:
+            against = line.parent if rival == PARENT else rival
             if against in trials:
-                pruned = record.status is Status.PRUNED
-                tried.append(Tried(record.proposal.variant.name, against, record.trials, trials[against], pruned))
-        found[rival] = discoveries(tried, trials, TASKS)
+                pruned = line.status is Status.PRUNED
+                own = () if pruned else trials[line.name]
+                tried.append(Tried(line.name, against, own, trials[against], pruned))
+        found[rival] = discoveries(tried, trials, TASKS, single=single)
     return found
 
 
@@ -112,14 +112,18 @@ def _p(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def summaries(archive: Archive, records: Sequence[Record]) -> list[dict[str, Any]]:
-    """Records as `--json` prints them, each with its tests."""
-    found = {protocol: families(archive, protocol) for protocol in {record.protocol for record in records}}
+def summaries(archive: Archive, lines: Sequence[Line]) -> list[dict[str, Any]]:
+    """Proposals as `--json` prints them, each with its tests."""
+    tests: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
+    for protocol in {line.protocol for line in lines}:
+        for rival, family in families(archive, protocol, single=False).items():
+            for test in family.means:
+                tests[protocol, test.name][rival] = test.model_dump(mode="json")
     commits = archive.commits()
     return [
-        record_summary(record, commits.get(record.id))
-        | {"tests": tests_json(record.proposal.variant.name, found[record.protocol])}
-        for record in records
+        outline_summary(archive.raw_outline(line.id), commits.get(line.id))
+        | {"tests": tests.get((line.protocol, line.name), {})}
+        for line in lines
     ]
 
 
@@ -149,5 +153,5 @@ _CONFIRMED = {
 
 def archive_lines(archive: Archive, protocol: str) -> Iterator[str]:
     """What is known of all proposals of an archive together: which are better, and what fresh seeds said."""
-    yield from families_lines(families(archive, protocol))
+    yield from families_lines(families(archive, protocol, single=False))
     yield from confirmation_lines(archive.confirmations(protocol).values())

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agent.terminal import Cell, clean
-from archive.outline import Outline
+from archive.index import Line
 from archive.record import Record
 from evaluator.outcomes import CheckReport, Finding, Score, Status, Verdict
 from evaluator.protocol import PROTOCOLS
@@ -48,9 +48,9 @@ def protocol_text(name: str, protocol_hash: str) -> str:
     return name if today is not None and today.hash == protocol_hash else f"{name}@{protocol_hash[:6]}"
 
 
-def mean_text(outline: Outline) -> str:
+def mean_text(line: Line) -> str:
     """Mean accuracy over the tasks, or nothing."""
-    return "" if outline.mean is None else f"{outline.mean:.3f}"
+    return "" if line.mean is None else f"{line.mean:.3f}"
 
 
 def stacked(items: Iterable[tuple[Sequence[Cell], Sequence[Cell]]]) -> RenderableType:
@@ -68,7 +68,7 @@ def styled(cell: Cell) -> Text:
     return Text(clean(text), style, overflow="fold")
 
 
-def record_summary(record: Record | Outline, commit: str | None) -> dict[str, Any]:
+def record_summary(record: Record, commit: str | None) -> dict[str, Any]:
     """A record as `--json` prints it."""
     proposal = record.proposal
     return {
@@ -84,6 +84,25 @@ def record_summary(record: Record | Outline, commit: str | None) -> dict[str, An
         "verdict": [verdict.model_dump(mode="json") for verdict in record.verdicts],
         "predictions": {task: p.model_dump(mode="json") for task, p in proposal.predictions.items()},
         "cost": record.cost.model_dump(mode="json"),
+    }
+
+
+def outline_summary(outline: Mapping[str, Any], commit: str | None) -> dict[str, Any]:
+    """The same of an outline as plain JSON."""
+    proposal, card = outline["proposal"], outline["scorecard"]
+    return {
+        "id": outline["number"],
+        "name": proposal["variant"]["name"],
+        "status": outline["status"],
+        "reason": outline["reason"],
+        "proposer": proposal["provenance"]["proposer"],
+        "parent": proposal["parent"],
+        "commit": commit,
+        "protocol": {"name": outline["protocol"], "hash": outline["protocol_hash"]},
+        "scores": card["scores"] if card else None,
+        "verdict": outline["verdicts"],
+        "predictions": proposal["predictions"],
+        "cost": outline["cost"],
     }
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 from archive.files import write_text
 from evaluator.outcomes import Scorecard, Trial
 from evaluator.protocol import PROTOCOLS
+from evaluator.runs import of_version
 from evaluator.statistics import scorecard
 from variants.contract import TASKS
 from variants.leaderboard import format_leaderboard
@@ -23,7 +24,7 @@ def scorecards(protocol: str, trials: Mapping[str, Sequence[Trial]]) -> dict[str
     current = PROTOCOLS[protocol].hash if protocol in PROTOCOLS else None
     cards = {}
     for name, own in trials.items():
-        if comparable := [trial for trial in own if trial.protocol_hash == current]:
+        if comparable := of_version(own, current):
             cards[name] = scorecard(comparable)
     return cards
 

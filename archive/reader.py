@@ -4,17 +4,21 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from archive.errors import ArchiveError
 from archive.files import first_problem, read_bytes, read_json, read_lines, read_text
 from archive.folders import ORIGIN, PROPOSALS, VARIANTS, read_record
+from archive.index import Index, Line
 from archive.leaderboards import LEADERBOARDS
-from archive.outline import Outline, read_outline
+from archive.outline import Outline
 from archive.record import Origin, Record
 from evaluator.outcomes import Status, Trial
 from evaluator.protocol import PROTOCOLS
+from evaluator.runs import of_version
+from evaluator.statistics import runs
 from variants.contract import Variant
 
 MARKER = "archive.json"
@@ -39,6 +43,7 @@ class Reader:
                 raise ArchiveError(f"{root / name} is a link, and archer writes only inside of an archive; replace it")
         self.root = root
         self._records: dict[str, Record] = {}
+        self._index = Index(root)
 
     def ids(self) -> list[str]:
         """Folder names of all proposals, oldest first."""
@@ -51,9 +56,26 @@ class Reader:
         names = sorted(path.stem for path in (self.root / ASKS).glob("*.jsonl"))
         return [datetime.strptime(name, "%Y-%m-%dT%H%M%S.%f%z") for name in names]
 
+    def lines(self) -> list[Line]:
+        """What a list shows of each proposal that can be read, oldest first."""
+        return self._refreshed().lines()
+
     def outlines(self) -> Iterator[Outline]:
-        """What a list shows of each proposal, oldest first; much faster than `records`."""
-        return (read_outline(self.root, identity) for identity in self.ids())
+        """The fields that fit on a page of each proposal that can be read, oldest first; much faster than `records`."""
+        return self._refreshed().outlines()
+
+    def raw_outline(self, identity: str) -> dict[str, Any]:
+        """An outline as plain JSON, of a proposal that `lines` has."""
+        return self._index.raw(identity)
+
+    def damage(self) -> dict[str, str]:
+        """What is wrong with each proposal that cannot be read, by folder name."""
+        return self._refreshed().damage
+
+    def require_sound(self) -> None:
+        """Raise ArchiveError where a proposal cannot be read: what is derived or decided without it would be wrong."""
+        for problem in self.damage().values():
+            raise ArchiveError(problem)
 
     def records(self) -> tuple[Record, ...]:
         """All records, oldest first."""
@@ -95,21 +117,21 @@ class Reader:
         except ValidationError as error:
             raise ArchiveError(f"{self.root / VARIANTS}: {first_problem(error)}; rename or remove the file") from error
 
-    def trials(self, protocol: str) -> dict[str, tuple[Trial, ...]]:
+    def trials(self, protocol: str) -> dict[str, Sequence[Trial]]:
         """Trials under one protocol, by variant: of the seeds, of `evaluate --add`, and of the proposals.
 
-        Of a protocol that archer knows, only those under today's version: others do not compare.
+        Of a protocol that archer knows, only those under today's version: others do not compare. Those of a proposal
+        are read when they are looked at; those of one that cannot be read are left out.
         """
-        found = self.further_trials(protocol)
-        for record in self.records():
-            own = tuple(trial for trial in record.trials if trial.protocol == protocol)
-            if own and record.status is Status.SCORED:
-                found[record.proposal.variant.name] = found.get(record.proposal.variant.name, ()) + own
+        found: dict[str, Sequence[Trial]] = dict(self.further_trials(protocol))
+        index = self._refreshed()
+        for line in index.lines():
+            if line.protocol == protocol and (own := index.runs(line.id)) is not None:
+                found[line.name] = (*found[line.name], *own) if line.name in found else own
         if protocol not in PROTOCOLS:
             return found
-        current = PROTOCOLS[protocol].hash
-        kept = {name: tuple(t for t in own if t.protocol_hash == current) for name, own in found.items()}
-        return {name: own for name, own in kept.items() if own}
+        kept = {name: of_version(own, PROTOCOLS[protocol].hash) for name, own in found.items()}
+        return {name: runs(own) for name, own in kept.items() if own}
 
     def further_trials(self, protocol: str) -> dict[str, tuple[Trial, ...]]:
         """Those of them that belong to no proposal, of any version: of the seeds and of `evaluate --add`."""
@@ -118,7 +140,7 @@ class Reader:
     def protocols(self) -> list[str]:
         """Names of the protocols that the archive has trials of."""
         found = {path.name for path in (self.root / TRIALS).glob("*")}
-        return sorted(found | {record.protocol for record in self.records() if record.status is Status.SCORED})
+        return sorted(found | {line.protocol for line in self.lines() if line.status is Status.SCORED})
 
     def free_name(self, name: str, taken: Sequence[str] = ()) -> str:
         """`name`, or the next of its numbered forms that is neither in the archive nor in `taken`."""
@@ -128,6 +150,10 @@ class Reader:
             end = f"_{number}{suffix}"
             candidate, number = f"{stem[: MAX_NAME - len(end)]}{end}", number + 1
         return candidate
+
+    def _refreshed(self) -> Index:
+        self._index.refresh(self.ids())
+        return self._index
 
     def _read(self, identity: str) -> Record:
         if identity not in self._records:

@@ -12,9 +12,9 @@ from archive.errors import ArchiveError
 from archive.files import read_lines, write_lines, write_text
 from archive.folders import PROPOSALS, VARIANTS, read_record, write_record
 from archive.git import GitFolder
+from archive.index import Index
 from archive.leaderboards import LEADERBOARDS, write_leaderboard
 from archive.message import message
-from archive.outline import Outline
 from archive.predictions import BRANCH, Committed, commit_predictions, prediction_problems
 from archive.reader import ASKS, TRIALS, Reader
 from archive.record import Exchange, Origin, Proposal, Record
@@ -28,6 +28,7 @@ class Archive(Reader):
         """Open the archive at `root`."""
         super().__init__(root)
         self._git = GitFolder(root)
+        self._index = Index(root, self._git.folder / "archer-index.sqlite")
         self._git.adopt_branch(BRANCH)
         self._lock = FileLock(self._git.folder / "archer.lock", timeout=60)
 
@@ -54,7 +55,7 @@ class Archive(Reader):
         """Where raw requests and replies of this archive's searches are kept, outside of its history."""
         return self._git.folder / "archer-journal.jsonl"
 
-    def commit_of(self, record: Record | Outline) -> str | None:
+    def commit_of(self, record: Record) -> str | None:
         """Hash of the commit that holds the record."""
         return self._git.last_commit_of(f"{PROPOSALS}/{record.id}")
 
@@ -178,6 +179,7 @@ class Archive(Reader):
         return record
 
     def _derive(self, protocol: str) -> str:
+        self.require_sound()
         return write_leaderboard(self.root, protocol, self.trials(protocol))
 
     def _next_number(self) -> int:

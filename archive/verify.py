@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from math import isclose
 
 from archive.confirmations import CONFIRMATIONS
 from archive.errors import ArchiveError
@@ -11,7 +12,7 @@ from archive.leaderboards import LEADERBOARDS, leaderboard_csv, scorecards
 from archive.reader import TRIALS, Reader
 from archive.record import Record
 from archive.store import Archive
-from evaluator.outcomes import Status, Trial
+from evaluator.outcomes import Score, Scorecard, Status, Trial
 from evaluator.statistics import scorecard
 from variants.contract import Variant
 
@@ -71,9 +72,26 @@ def _record_problems(reader: Reader, record: Record, variants: Mapping[str, Vari
             yield f"{where}: a trial on {trial.task} ran other code than the proposal's"
         if (trial.variant, trial.protocol) != (record.proposal.variant.name, record.protocol):
             yield f"{where}: a trial on {trial.task} is of {trial.variant} under {trial.protocol}"
-    if record.scorecard is not None and (not record.trials or scorecard(record.trials) != record.scorecard):
+    if record.scorecard is not None and (not record.trials or not _alike(scorecard(record.trials), record.scorecard)):
         yield f"{where}: the scorecard is not what its trials give"
     reader.origin(record.id)
+
+
+def _alike(one: Scorecard, other: Scorecard) -> bool:
+    """The same up to the last bits, in which versions of archer may differ."""
+    if one.model_copy(update={"scores": {}}) != other.model_copy(update={"scores": {}}):
+        return False
+    pairs = [(score, other.scores.get(task)) for task, score in one.scores.items()]
+    return one.scores.keys() == other.scores.keys() and all(
+        known is not None
+        and score.n == known.n
+        and all(isclose(a, b, abs_tol=1e-9) for a, b in zip(_spans(score), _spans(known), strict=True))
+        for score, known in pairs
+    )
+
+
+def _spans(score: Score) -> tuple[float, float, float]:
+    return score.mean, score.low, score.high
 
 
 def _trial_problems(

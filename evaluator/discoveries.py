@@ -8,10 +8,9 @@ test of `effects`; and the single tasks, each by a paired t-test. Both one-sided
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scipy import stats
-
 from evaluator.effects import Effect, effect, mean_noise, paired
 from evaluator.outcomes import Trial, Value
+from evaluator.runs import sources, variant_of
 from evaluator.statistics import seed_accuracies
 from variants.contract import Task, VariantName
 
@@ -59,20 +58,26 @@ class Discoveries(Value):
         return tuple(found for found in self.means if found.adjusted <= level)
 
 
-def discoveries(tried: Sequence[Tried], everyone: Mapping[str, Sequence[Trial]], tasks: Sequence[Task]) -> Discoveries:
-    """Test every proposal. `everyone`: trials of all variants under the protocol, which tell of the noise of a seed."""
+def discoveries(
+    tried: Sequence[Tried], everyone: Mapping[str, Sequence[Trial]], tasks: Sequence[Task], *, single: bool = True
+) -> Discoveries:
+    """Test every proposal. `everyone`: trials of all variants under the protocol, which tell of the noise of a seed.
+
+    `single`: the single tasks, too; they take most of the time.
+    """
     noise = mean_noise(everyone, tasks)
     live = [each for each in tried if not each.pruned and not _inert(each.trials)]
     pruned = sum(each.pruned for each in tried)
     found = [(each, effect(paired(each.trials, each.rival), noise)) for each in live]
     means = [(each, None, known) for each, known in found if known is not None]
-    single = [(each, task, known) for each in live for task, known in _per_task(each) if known is not None]
+    apart = live if single else []
+    alone = [(each, task, known) for each in apart for task, known in _per_task(each) if known is not None]
     return Discoveries(
         tried=len(means) + pruned,
         pruned=pruned,
         untestable=len(found) - len(means),
         means=_adjusted(means, pruned),
-        tasks=_adjusted(single, pruned * len(tasks)),
+        tasks=_adjusted(alone, pruned * len(tasks)),
     )
 
 
@@ -80,8 +85,7 @@ def _per_task(each: Tried) -> list[tuple[Task, Effect | None]]:
     ours, theirs = seed_accuracies(each.trials), seed_accuracies(each.rival)
     found = []
     for task in sorted(ours.keys() & theirs.keys()):
-        own = [trial for trial in each.trials if trial.task == task]
-        if not _inert(own):
+        if each.name in sources(each.trials)[task]:
             shared = sorted(ours[task].keys() & theirs[task].keys())
             found.append((task, effect([ours[task][seed] - theirs[task][seed] for seed in shared], None)))
     return found
@@ -91,6 +95,8 @@ def _adjusted(hypotheses: Sequence[tuple[Tried, Task | None, Effect]], hopeless:
     """Adjusted p-values of a family that has `hopeless` further members with p = 1."""
     if not hypotheses:
         return ()
+    from scipy import stats  # takes half a second to import, which not every command should wait for
+
     ps = [known.p_greater for _, _, known in hypotheses] + [1.0] * hopeless
     adjusted = stats.false_discovery_control(ps, method="bh")
     tests = []
@@ -106,4 +112,4 @@ def _adjusted(hypotheses: Sequence[tuple[Tried, Task | None, Effect]], hopeless:
 
 
 def _inert(trials: Sequence[Trial]) -> bool:
-    return all(trial.inherited_from for trial in trials)
+    return all(variant_of(trials) not in runs for runs in sources(trials).values())

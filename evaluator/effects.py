@@ -10,13 +10,14 @@ differ in noise: docs/results/statistics.md. Distributions are scipy's.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, variance
+from statistics import fmean
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from evaluator.outcomes import Trial
-from evaluator.statistics import seed_accuracies
+from evaluator.runs import Runs
+from evaluator.statistics import quantile, seed_accuracies, spread
 from variants.contract import Task
 
 PRIOR_FREEDOM = 8
@@ -44,11 +45,11 @@ class Effect:
         """One-sided: chance of such a mean, or a larger one, where the true difference is 0."""
         if self.error == 0:
             return 0.0 if self.mean > 0 else 1.0
-        return float(stats.t.sf(self.mean / self.error, self.freedom))
+        return float(special.stdtr(self.freedom, -self.mean / self.error))
 
     def lower(self, confidence: float) -> float:
         """One-sided bound: the true difference is above it with this confidence."""
-        return self.mean - float(stats.t.ppf(confidence, self.freedom)) * self.error
+        return self.mean - quantile(confidence, self.freedom) * self.error
 
     def upper(self, confidence: float) -> float:
         """One-sided bound: the true difference is below it with this confidence."""
@@ -69,7 +70,7 @@ def effect(differences: Sequence[float], noise: Noise | None) -> Effect | None:
     prior = min(PRIOR_FREEDOM, noise.freedom) if noise is not None else 0
     if n == 0 or own + prior == 0:
         return None
-    squares = own * variance(differences) if own else 0.0
+    squares = spread(differences)
     pooled = (squares + prior * (noise.variance if noise else 0.0)) / (own + prior)
     return Effect(fmean(differences), math.sqrt(pooled / n), own + prior, n)
 
@@ -97,15 +98,28 @@ def mean_noise(trials: Mapping[str, Sequence[Trial]], tasks: Sequence[Task]) -> 
 
 def task_noise(trials: Mapping[str, Sequence[Trial]], task: Task) -> Noise | None:
     """Noise of one task, from the variants that were trained on it: an inherited score is no further draw."""
-    own = {name: [t for t in found if t.task == task and t.inherited_from is None] for name, found in trials.items()}
-    return common_noise({name: seed_accuracies(found)[task] for name, found in own.items() if seed_accuracies(found)})
+    own = {name: _trained(found, task) for name, found in trials.items()}
+    return common_noise({name: found for name, found in own.items() if found})
+
+
+def _trained(trials: Sequence[Trial], task: Task) -> Mapping[int, float]:
+    if isinstance(trials, Runs) and set(trials.digest.sources.get(task, ())) <= {trials.digest.variant}:
+        return trials.digest.accuracies.get(task, {})
+    own = [trial for trial in trials if trial.task == task and trial.inherited_from is None]
+    return seed_accuracies(own).get(task, {})
 
 
 def seed_means(trials: Sequence[Trial], tasks: Sequence[Task]) -> dict[int, float]:
     """Mean accuracy over `tasks` of each seed that has them all."""
+    asked = tuple(tasks)
+    if isinstance(trials, Runs) and asked in trials.means:
+        return trials.means[asked]
     found = seed_accuracies(trials)
-    seeds = set.intersection(*(set(found.get(task, {})) for task in tasks)) if tasks else set()
-    return {seed: fmean(found[task][seed] for task in tasks) for seed in sorted(seeds)}
+    seeds = set.intersection(*(set(found.get(task, {})) for task in asked)) if asked else set()
+    means = {seed: fmean([found[task][seed] for task in asked]) for seed in sorted(seeds)}
+    if isinstance(trials, Runs):
+        trials.means[asked] = means
+    return means
 
 
 def paired(ours: Sequence[Trial], theirs: Sequence[Trial]) -> list[float]:

@@ -2,12 +2,14 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from statistics import fmean, stdev
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from statistics import fmean
 
-from scipy import stats
+from scipy import special
 
 from evaluator.outcomes import Comparison, Score, Scorecard, Status, Trial, Verdict
+from evaluator.runs import Digest, Runs, sources, variant_of
 from variants.contract import Task, VariantName
 
 CONFIDENCE = 0.95
@@ -20,6 +22,8 @@ def scorecard(trials: Sequence[Trial], confidence: float = CONFIDENCE) -> Scorec
     no score. Intervals are cut off at 0 and 1. Raises ValueError for no trials, or several variants or protocols.
     """
     variant, protocol, protocol_hash = _identity(trials)
+    if isinstance(trials, Runs) and confidence == CONFIDENCE:
+        return Scorecard(variant=variant, protocol=protocol, protocol_hash=protocol_hash, scores=trials.digest.scores)
     scores = {}
     for task, seeds in seed_accuracies(trials).items():
         mean, low, high = _interval(list(seeds.values()), confidence)
@@ -37,18 +41,21 @@ def verdict(
     the confidence (Bonferroni: 1 - 0.05 / proposals).
     """
     ours, theirs = seed_accuracies(trials_a), seed_accuracies(trials_b)
+    runs_a, runs_b = sources(trials_a), sources(trials_b)
     tasks = {}
     for task in ours.keys() & theirs.keys():
         shared = sorted(ours[task].keys() & theirs[task].keys())
         if shared:
-            inert = _same_runs([t for t in trials_a if t.task == task], [t for t in trials_b if t.task == task])
+            inert = _inherited(trials_a, runs_a[task], trials_b, runs_b[task])
             differences = [ours[task][seed] - theirs[task][seed] for seed in shared]
             tasks[task] = _comparison(differences, inert, confidence)
     return Verdict(against=against, tasks=tasks)
 
 
-def seed_accuracies(trials: Iterable[Trial]) -> dict[Task, dict[int, float]]:
+def seed_accuracies(trials: Iterable[Trial]) -> Mapping[Task, Mapping[int, float]]:
     """Accuracy of each task for each complete seed."""
+    if isinstance(trials, Runs):
+        return trials.digest.accuracies
     best: dict[Task, dict[int, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     settings: dict[Task, set[str]] = defaultdict(set)
     for trial in trials:
@@ -63,10 +70,40 @@ def seed_accuracies(trials: Iterable[Trial]) -> dict[Task, dict[int, float]]:
     }
 
 
-def _same_runs(trials_a: Sequence[Trial], trials_b: Sequence[Trial]) -> bool:
-    inherited = any(trial.inherited_from for trial in (*trials_a, *trials_b))
-    a, b = ({trial.inherited_from or trial.variant for trial in trials} for trials in (trials_a, trials_b))
-    return inherited and a == b
+def runs(trials: Sequence[Trial]) -> Runs:
+    """The same trials with what statistics need of them, worked out once. Raises ValueError as `scorecard` does."""
+    if isinstance(trials, Runs):
+        return trials
+    card = scorecard(trials)
+    digest = Digest(
+        variant=card.variant,
+        protocol=card.protocol,
+        protocol_hash=card.protocol_hash,
+        accuracies={task: dict(found) for task, found in seed_accuracies(trials).items()},
+        sources=dict(sources(trials)),
+        spreads=seed_spreads(trials),
+        scores=card.scores,
+    )
+    return Runs(digest, lambda: trials)
+
+
+def seed_spreads(trials: Iterable[Trial]) -> dict[Task, tuple[float, int]]:
+    """Per task, sum of squares between seeds within each setting, and its degrees of freedom; inherited runs aside."""
+    groups: dict[Task, dict[tuple[str, float, float], list[float]]] = defaultdict(lambda: defaultdict(list))
+    for trial in trials:
+        if trial.accuracy is not None and trial.inherited_from is None:
+            groups[trial.task][trial.setting, trial.lr, trial.weight_decay].append(trial.accuracy)
+    return {
+        task: (sum(spread(values) for values in found.values()), sum(len(values) - 1 for values in found.values()))
+        for task, found in groups.items()
+    }
+
+
+def _inherited(
+    trials_a: Sequence[Trial], runs_a: Sequence[VariantName], trials_b: Sequence[Trial], runs_b: Sequence[VariantName]
+) -> bool:
+    """Whether both have the same runs, as one of them inherited the other's."""
+    return set(runs_a) == set(runs_b) and not {*runs_a} == {variant_of(trials_a)} == {variant_of(trials_b)}
 
 
 def _comparison(differences: list[float], inert: bool, confidence: float) -> Comparison:
@@ -86,11 +123,25 @@ def _interval(values: list[float], confidence: float) -> tuple[float, float, flo
     mean = fmean(values)
     if len(values) == 1:
         return mean, mean, mean
-    half = float(stats.t.ppf(0.5 + confidence / 2, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
+    half = quantile(0.5 + confidence / 2, len(values) - 1) * math.sqrt(spread(values) / (len(values) - 1) / len(values))
     return mean, mean - half, mean + half
 
 
+def spread(values: Sequence[float]) -> float:
+    """Sum of squared differences to the mean."""
+    mean = fmean(values)
+    return math.fsum((value - mean) ** 2 for value in values)
+
+
+@lru_cache(maxsize=4096)
+def quantile(probability: float, freedom: float) -> float:
+    """Of Student's t distribution, by scipy."""
+    return float(special.stdtrit(freedom, probability))
+
+
 def _identity(trials: Sequence[Trial]) -> tuple[VariantName, str, str]:
+    if isinstance(trials, Runs):
+        return trials.digest.variant, trials.digest.protocol, trials.digest.protocol_hash
     identities = {(trial.variant, trial.protocol, trial.protocol_hash) for trial in trials}
     if len(identities) != 1:
         raise ValueError(f"a scorecard is of one variant under one protocol, not of {sorted(identities)}")

@@ -67,7 +67,7 @@ def ledger_entries(archive: Archive | None) -> list[Entry]:
     unscored = {report.variant for report in ledger.reports if not report.scored}
     published = published_forecasts(open_contrasts(PUBLISHED_NAME, None), ledger)
     measured = published_forecasts(open_contrasts(UNSCORED_PROTOCOL, None), ledger)
-    own = forecasts(archive.records(), board) if archive is not None else []
+    own = forecasts(archive.outlines(), board) if archive is not None else []
     return [
         Entry("published reports, against the published scores", published),
         Entry(

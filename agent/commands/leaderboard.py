@@ -25,7 +25,7 @@ from agent.options import (
     QuietOption,
     Speech,
 )
-from agent.subject import archive_if_any
+from agent.subject import archive_if_any, name_damage
 from agent.tried import archive_lines, families, families_json
 from agent.view import WORTHLESS, scores_json
 from archive.files import write_text
@@ -75,15 +75,17 @@ def leaderboard(
         rows, published, title = _measured(protocol, found)
     if csv or form:
         _write(speech, write_board(form, rows, title) if form else published, out)
+        name_damage(found.damage() if found else {})
         return
-    tried = families(found, protocol) if found else {}
     if as_json:
+        tried = families(found, protocol) if found else {}
         fresh = [each.model_dump(mode="json") for each in (found.confirmations(protocol) if found else {}).values()]
         more = {"discoveries": families_json(tried), "confirmations": fresh} if protocol in PROTOCOLS else {}
         speech.answer({"protocol": _protocol_json(protocol), "rows": [_json(row) for row in rows]} | more)
     else:
         told = archive_lines(found, protocol) if found else ()
         speech.show(board_view(title, rows), *map(Text.from_markup, told), pager=not no_pager)
+    name_damage(found.damage() if found else {})
 
 
 def _measured(protocol: str, archive: Archive | None) -> tuple[list[BoardRow], str, str]:

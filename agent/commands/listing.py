@@ -8,11 +8,11 @@ import typer
 from rich.console import RenderableType
 
 from agent.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption, Speech
-from agent.subject import existing_archive
+from agent.subject import existing_archive, name_damage
 from agent.terminal import Fitting, Grid
 from agent.tried import summaries
 from agent.view import STATUS_STYLE, bare_name, mean_text, protocol_text, stacked
-from archive.outline import Outline
+from archive.index import Line
 from evaluator.outcomes import Status
 
 
@@ -28,14 +28,14 @@ class Order(StrEnum):
     COST = "cost"
 
 
-_KEYS: dict[Order, Callable[[Outline], float | str]] = {
+_KEYS: dict[Order, Callable[[Line], float | str]] = {
     Order.ID: lambda found: found.number,
     Order.MEAN: lambda found: -1.0 if found.mean is None else found.mean,
     Order.STATUS: lambda found: found.status,
-    Order.NAME: lambda found: found.proposal.variant.name,
-    Order.PARENT: lambda found: found.proposal.parent,
+    Order.NAME: lambda found: found.name,
+    Order.PARENT: lambda found: found.parent,
     Order.CREATED: lambda found: found.created,
-    Order.COST: lambda found: found.cost.cpu_seconds,
+    Order.COST: lambda found: found.cpu_seconds,
 }
 
 
@@ -57,45 +57,39 @@ def list_(
     """
     speech = Speech(as_json, quiet)
     found = existing_archive(archive)
-    outlines = [
-        outline
-        for outline in found.outlines()
-        if status in (None, outline.status) and _of(outline, parent) and _by(outline, proposer)
+    lines = [
+        line
+        for line in found.lines()
+        if status in (None, line.status)
+        and (parent is None or parent in (line.parent, bare_name(line.parent)))
+        and (proposer is None or proposer in (line.proposer, line.model))
     ]
-    outlines.sort(key=_KEYS[sort], reverse=reverse != (sort in (Order.MEAN, Order.COST)))
-    outlines = outlines[:limit]
+    lines.sort(key=_KEYS[sort], reverse=reverse != (sort in (Order.MEAN, Order.COST)))
+    lines = lines[:limit]
     if as_json:
-        speech.answer(summaries(found, [found.record(outline.id) for outline in outlines]))
-    elif outlines:
-        speech.show(_table(outlines), pager=not no_pager)
+        speech.answer(summaries(found, lines))
+    elif lines:
+        speech.show(_table(lines), pager=not no_pager)
     else:
         filtered = any(found.ids())
         speech.out.print("no proposal is like that" if filtered else "no proposals yet; next: archer propose --n 5")
+    name_damage(found.damage())
 
 
-def _of(outline: Outline, parent: str | None) -> bool:
-    return parent is None or parent in (outline.proposal.parent, bare_name(outline.proposal.parent))
-
-
-def _by(outline: Outline, proposer: str | None) -> bool:
-    provenance = outline.proposal.provenance
-    return proposer is None or proposer in (provenance.proposer, provenance.model)
-
-
-def _table(outlines: Sequence[Outline]) -> RenderableType:
+def _table(lines: Sequence[Line]) -> RenderableType:
     rows = [
         (
-            str(outline.number),
-            (outline.status, STATUS_STYLE[outline.status]),
-            mean_text(outline),
-            bare_name(outline.proposal.variant.name),
-            bare_name(outline.proposal.parent),
-            outline.proposal.provenance.model or outline.proposal.provenance.proposer,
-            protocol_text(outline.protocol, outline.protocol_hash),
+            str(line.number),
+            (line.status, STATUS_STYLE[line.status]),
+            mean_text(line),
+            bare_name(line.name),
+            bare_name(line.parent),
+            line.model or line.proposer,
+            protocol_text(line.protocol, line.protocol_hash),
         )
-        for outline in outlines
+        for line in lines
     ]
     header = ("ID", "status", "mean", "proposal", "parent", "proposer", "protocol")
     wide = Grid(header, rows, frozenset({0, 2}))
-    lines = ((row[:3], (row[3], f"from {row[4]}, {row[5]}, {row[6]}")) for row in rows)
-    return Fitting(((wide.width, lambda: wide), (0, lambda: stacked(lines))))
+    stack = ((row[:3], (row[3], f"from {row[4]}, {row[5]}, {row[6]}")) for row in rows)
+    return Fitting(((wide.width, lambda: wide), (0, lambda: stacked(stack))))

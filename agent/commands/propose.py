@@ -142,7 +142,8 @@ def _announced(record: Record, progress: Progress) -> Record:
 
 def _answer(speech: Speech, archive: Archive, records: Sequence[Record]) -> None:
     if speech.as_json:
-        speech.answer(summaries(archive, records))
+        told = {record.id for record in records}
+        speech.answer(summaries(archive, [line for line in archive.lines() if line.id in told]))
         return
     if records:
         for line in (*_lines(records), *archive_lines(archive, records[0].protocol)):

@@ -34,7 +34,7 @@ def show(
     found = existing_archive(archive)
     record = found.record(reference)
     report, commit = found.report(record), found.commit_of(record)
-    name, tried = record.proposal.variant.name, families(found, record.protocol)
+    name, tried = record.proposal.variant.name, families(found, record.protocol, single=False)
     fresh = found.confirmations(record.protocol).get(name)
     if as_json:
         check = record.check.model_dump(mode="json") if record.check else None

@@ -8,6 +8,7 @@ from agent.calibration import Summary, forecasts, summarise
 from agent.context import Context
 from agent.forecast import Forecast
 from agent.insights import short
+from archive.outline import Outline
 from archive.record import Record
 from evaluator.outcomes import Status, Verdict
 from variants.contract import TASKS
@@ -21,7 +22,7 @@ def history_lines(context: Context) -> tuple[str, ...]:
     return tuple(_line(record) for record in sorted(context.history, key=lambda record: -record.number))
 
 
-def _line(record: Record) -> str:
+def _line(record: Record | Outline) -> str:
     proposal = record.proposal
     start = f"`{short(proposal.variant.name)}` from `{short(proposal.parent)}`, {record.status}: {proposal.title}"
     if record.status is Status.SCORED:

@@ -77,7 +77,7 @@ def _of_seed(archive: Archive, seed: Seed, protocol: str) -> Original:
         parent=seed.parent or BASELINE,
         protocol=protocol,
         protocol_hash=trials[-1].protocol_hash,
-        trials=trials,
+        trials=tuple(trials),
         fingerprint=Twins(None).of(name),
         card=scorecard([trial for trial in trials if trial.protocol_hash == trials[-1].protocol_hash]),
     )

@@ -1,0 +1,212 @@
+"""What lists and statistics need of every proposal, kept beside the history: only what is new is read again."""
+
+import contextlib
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import BeforeValidator
+
+from archive.errors import ArchiveError
+from archive.files import read_lines
+from archive.folders import PROPOSALS
+from archive.outline import Outline, read_outline
+from evaluator.outcomes import CurvePoint, Score, Status, Trial
+from evaluator.runs import Digest, Runs
+from evaluator.statistics import runs
+
+SCHEMA = 1
+"""Of the kept file; another one is made anew."""
+_STATUS = {str(status): status for status in Status}
+_FILES = ("proposal.json", "scorecard.json", "trials.jsonl")
+
+
+class Line(NamedTuple):
+    """One proposal as a list shows it. `mean`: accuracy over the scored tasks, None without a score."""
+
+    id: str
+    number: int
+    name: str
+    parent: str
+    status: Status
+    mean: float | None
+    proposer: str
+    model: str | None
+    protocol: str
+    protocol_hash: str
+    created: str
+    cpu_seconds: float
+
+
+class _Known(NamedTuple):
+    """A proposal in the index: times and sizes of its files, and what was read from them, as JSON."""
+
+    id: str
+    stamp: str
+    line: str
+    outline: str
+    digest: str | None
+
+
+class _Curveless(Trial):
+    """A trial whose learning curve, most of it, is not looked at."""
+
+    curve: Annotated[tuple[CurvePoint, ...], BeforeValidator(lambda _: ())] = ()
+
+
+class Index:
+    """All proposals of an archive's folder, as far as they can be read. Safe in threads."""
+
+    def __init__(self, root: Path, kept: Path | None = None) -> None:
+        """Of the archive at `root`; kept in the file `kept`, or not at all."""
+        self._root = root
+        self._kept = kept
+        self._known: dict[str, _Known] | None = None
+        self._outlines: dict[str, Outline] = {}
+        self._runs: dict[str, Runs] = {}
+        self._lock = threading.Lock()
+        self.damage: dict[str, str] = {}
+        """What is wrong with each proposal that cannot be read, by folder name."""
+
+    def refresh(self, identities: Iterable[str]) -> None:
+        """Read what changed since it was last looked at; forget what is gone."""
+        with self._lock:
+            known = self._load() if self._known is None else self._known
+            self.damage = {}
+            fresh: dict[str, _Known] = {}
+            changed = []
+            for identity in identities:
+                stamp = self._stamp(identity)
+                if (old := known.get(identity)) is not None and old.stamp == stamp:
+                    fresh[identity] = old
+                    continue
+                try:
+                    fresh[identity] = self._read(identity, stamp)
+                    changed.append(fresh[identity])
+                    self._outlines.pop(identity, None)
+                    self._runs.pop(identity, None)
+                except ArchiveError as error:
+                    self.damage[identity] = str(error)
+            self._known = fresh
+            if changed or len(fresh) < len(known):
+                self._keep(changed, known.keys() - fresh.keys())
+
+    def lines(self) -> list[Line]:
+        """All proposals that can be read, oldest first."""
+        found = [json.loads(entry.line) for entry in self._all()]
+        return [Line._make((*fields[:4], _STATUS[fields[4]], *fields[5:])) for fields in found]
+
+    def raw(self, identity: str) -> dict[str, Any]:
+        """The outline as plain JSON."""
+        found: dict[str, Any] = json.loads(self._entry(identity).outline)
+        return found
+
+    def outlines(self) -> Iterator[Outline]:
+        """All proposals that can be read, oldest first."""
+        for entry in self._all():
+            if entry.id not in self._outlines:
+                self._outlines[entry.id] = Outline.model_validate_json(entry.outline)
+            yield self._outlines[entry.id]
+
+    def runs(self, identity: str) -> Runs | None:
+        """Trials of a scored proposal, not yet read; None where none was scored."""
+        entry = self._entry(identity)
+        if entry.digest is None:
+            return None
+        if identity not in self._runs:
+            path = self._root / PROPOSALS / identity / "trials.jsonl"
+            self._runs[identity] = Runs(_digest(entry.digest), lambda: read_lines(path, Trial))
+        return self._runs[identity]
+
+    def _all(self) -> list[_Known]:
+        return list((self._known or {}).values())
+
+    def _entry(self, identity: str) -> _Known:
+        return (self._known or {})[identity]
+
+    def _stamp(self, identity: str) -> str:
+        folder, parts = f"{self._root}/{PROPOSALS}/{identity}/", []
+        for name in _FILES:
+            try:
+                found = os.stat(folder + name)  # noqa: PTH116, a Path takes ten times as long
+            except OSError:
+                parts.append("-")
+            else:
+                parts.append(f"{found.st_mtime_ns:x}.{found.st_size:x}")
+        return " ".join(parts)
+
+    def _read(self, identity: str, stamp: str) -> _Known:
+        outline = read_outline(self._root, identity)
+        proposal, digest = outline.proposal, None
+        asked = (proposal.provenance.proposer, proposal.provenance.model, outline.protocol, outline.protocol_hash)
+        named = (identity, outline.number, proposal.variant.name, proposal.parent, outline.status, outline.mean)
+        line = Line._make((*named, *asked, outline.created, outline.cost.cpu_seconds))
+        trials = read_lines(self._root / PROPOSALS / identity / "trials.jsonl", _Curveless)
+        if outline.status is Status.SCORED and trials:
+            digest = _digest_of(identity, trials)
+        return _Known(identity, stamp, json.dumps(line), outline.model_dump_json(), digest)
+
+    def _load(self) -> dict[str, _Known]:
+        """What was kept; nothing where there is no such file, or it is damaged or of another schema."""
+        with contextlib.suppress(sqlite3.Error, OSError), self._opened() as kept:
+            return {row[0]: _Known(*row) for row in kept.execute("SELECT id, stamp, line, outline, digest FROM known")}
+        return {}
+
+    def _keep(self, changed: Iterable[_Known], gone: Iterable[str]) -> None:
+        """A file that cannot be written is done without: then all is read again next time."""
+        with contextlib.suppress(sqlite3.Error, OSError), self._opened() as kept:
+            kept.executemany("DELETE FROM known WHERE id = ?", [(identity,) for identity in gone])
+            kept.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, ?)", changed)
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        """The kept file, in one transaction. Raises sqlite3.Error."""
+        try:
+            connection = self._connect()
+        except sqlite3.DatabaseError:
+            if self._kept is None or not self._kept.exists():
+                raise
+            self._kept.unlink()
+            connection = self._connect()
+        try:
+            with connection:
+                yield connection
+        finally:
+            connection.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._kept or ":memory:", timeout=10)
+        try:
+            if connection.execute("PRAGMA user_version").fetchone()[0] != SCHEMA:
+                with connection:
+                    connection.execute("DROP TABLE IF EXISTS known")
+                    columns = "id TEXT PRIMARY KEY, stamp TEXT, line TEXT, outline TEXT, digest TEXT"
+                    connection.execute(f"CREATE TABLE known ({columns})")
+                    connection.execute(f"PRAGMA user_version = {SCHEMA}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _digest_of(identity: str, trials: Sequence[Trial]) -> str:
+    """As JSON. Raises ArchiveError for trials of several variants or protocols."""
+    try:
+        return runs(trials).digest.model_dump_json()
+    except ValueError as error:
+        raise ArchiveError(f"{PROPOSALS}/{identity}/trials.jsonl: {error}; restore it with `git checkout`") from error
+
+
+def _digest(text: str) -> Digest:
+    """Of JSON that a Digest was written as: validated then, and not again for each of ten thousand."""
+    content = json.loads(text)
+    content["accuracies"] = {
+        task: {int(seed): accuracy for seed, accuracy in found.items()}
+        for task, found in content["accuracies"].items()
+    }  # fmt: skip
+    content["scores"] = {task: Score.model_construct(**found) for task, found in content["scores"].items()}
+    return Digest.model_construct(**content)

@@ -1,0 +1,78 @@
+"""Trials of one variant that are read when they are looked at: what statistics need is known without reading them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import overload
+
+from evaluator.outcomes import Score, Trial, Value
+from variants.contract import Task, VariantName
+
+
+class Digest(Value):
+    """What statistics need of the trials of one variant under one version of a protocol."""
+
+    variant: VariantName
+    protocol: str
+    protocol_hash: str
+    accuracies: dict[Task, dict[int, float]]
+    """Accuracy of each task for each complete seed."""
+    sources: dict[Task, tuple[VariantName, ...]]
+    """Whose runs they are: the variant's own, or those that it inherited."""
+    spreads: dict[Task, tuple[float, int]]
+    """Sum of squares between seeds within its own settings, and its degrees of freedom."""
+    scores: dict[Task, Score]
+    """Of its scorecard."""
+
+
+class Runs(Sequence[Trial]):
+    """All trials of a digest, read once somebody looks at one."""
+
+    def __init__(self, digest: Digest, read: Callable[[], Sequence[Trial]]) -> None:
+        """`read` gives the trials."""
+        self.digest = digest
+        self._read = read
+        self.means: dict[tuple[Task, ...], dict[int, float]] = {}
+        """Of each seed over some tasks, as far as somebody has asked."""
+        self._trials: Sequence[Trial] | None = None
+
+    @overload
+    def __getitem__(self, index: int) -> Trial: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Trial]: ...
+    def __getitem__(self, index: int | slice) -> Trial | Sequence[Trial]:
+        """Trials in the order in which they are archived."""
+        return self._all()[index]
+
+    def __len__(self) -> int:
+        """How many there are; never none."""
+        return len(self._all())
+
+    def __bool__(self) -> bool:
+        """Known without reading."""
+        return True
+
+    def _all(self) -> Sequence[Trial]:
+        if self._trials is None:
+            self._trials = self._read()
+        return self._trials
+
+
+def of_version(trials: Sequence[Trial], protocol_hash: str | None) -> Sequence[Trial]:
+    """Those under this version of their protocol: others do not compare."""
+    if isinstance(trials, Runs):
+        return trials if trials.digest.protocol_hash == protocol_hash else ()
+    return [trial for trial in trials if trial.protocol_hash == protocol_hash]
+
+
+def sources(trials: Sequence[Trial]) -> Mapping[Task, tuple[VariantName, ...]]:
+    """Per task, whose runs these are: the variant's own, or those that it inherited."""
+    if isinstance(trials, Runs):
+        return trials.digest.sources
+    found: dict[Task, dict[VariantName, None]] = {}
+    for trial in trials:
+        found.setdefault(trial.task, {})[trial.inherited_from or trial.variant] = None
+    return {task: tuple(names) for task, names in found.items()}
+
+
+def variant_of(trials: Sequence[Trial]) -> VariantName:
+    """The variant that trials are of. Raises IndexError for none."""
+    return trials.digest.variant if isinstance(trials, Runs) else trials[0].variant
