@@ -11,7 +11,7 @@ import pandas as pd
 from agent.site.row import Role, Row, seed_row, verdicts_of
 from agent.site.text import visible
 from archive.leaderboards import LEADERBOARDS
-from archive.reader import TRIALS
+from archive.reader import TRIALS, Reader
 from archive.store import Archive
 from evaluator.outcomes import Comparison, Score, Trial, Verdict
 from evaluator.protocol import PROTOCOLS
@@ -73,7 +73,7 @@ def boards(archive: Archive, proposals: Mapping[Identity, Iterable[Row]]) -> lis
     return made + _imported(archive, {board.protocol for board in made})
 
 
-def trials_by_board(archive: Archive, protocol: str) -> dict[Identity, dict[str, list[Trial]]]:
+def trials_by_board(archive: Reader, protocol: str) -> dict[Identity, dict[str, list[Trial]]]:
     """Trials that belong to no proposal, by protocol and hash, then by variant."""
     found: dict[Identity, dict[str, list[Trial]]] = defaultdict(lambda: defaultdict(list))
     for name, trials in archive.further_trials(protocol).items():

@@ -40,11 +40,13 @@ def _lexer(language: str) -> Lexer:
     return get_lexer_by_name(language, stripnl=False, ensurenl=False)
 
 
-def difference(old: str, new: str, context: int = 3, start: tuple[int, int] = (0, 0)) -> list[Line]:
-    """Lines that differ, with their neighbours; empty if none do. `start`: how many lines stand before each text."""
-    p, q = start
-    before, after = old.splitlines(), new.splitlines()
-    old_html, new_html = _lines(old, len(before)), _lines(new, len(after))
+def difference(
+    old: str, new: str, parts: tuple[tuple[int, int], tuple[int, int]] | None = None, context: int = 3
+) -> list[Line]:
+    """Lines that differ, with their neighbours; empty if none do. `parts`: first line and end of a part of each."""
+    (p, p_end), (q, q_end) = parts or ((0, None), (0, None))
+    before, after = old.splitlines()[p:p_end], new.splitlines()[q:q_end]
+    old_html, new_html = _lines(old)[p:p_end], _lines(new)[q:q_end]
     found: list[Line] = []
     for group in difflib.SequenceMatcher(None, before, after, autojunk=False).get_grouped_opcodes(context):
         if found:
@@ -58,8 +60,8 @@ def difference(old: str, new: str, context: int = 3, start: tuple[int, int] = (0
     return found
 
 
-def _lines(source: str, count: int) -> list[Markup]:
+def _lines(source: str) -> list[Markup]:
     """Highlighted lines; Pygments closes its spans at each line's end."""
-    normal = "\n".join(source.splitlines())
-    lines = [Markup(line) for line in str(highlighted(normal)).split("\n")]
-    return lines if len(lines) >= count else [escape(line) for line in source.splitlines()]
+    plain = source.splitlines()
+    lines = [Markup(line) for line in str(highlighted(source)).replace("\r\n", "\n").split("\n")]
+    return lines if len(lines) - source.endswith("\n") == len(plain) else [escape(line) for line in plain]

@@ -22,6 +22,8 @@ class Sketch:
     parent: str
     protocol: str
     protocol_hash: str
+    damage: str = ""
+    """What is wrong, where not even this could be read: then it is known by its folder's name alone."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Family:
 
     def __init__(self, sketches: Sequence[Sketch]) -> None:
         self.sketches = sketches
+        self.by_id = {sketch.id: sketch for sketch in sketches}
         self.by_name = {sketch.name: sketch for sketch in sketches}
         self._short = {short(sketch.name): sketch for sketch in sketches}
         self._place = {sketch.id: place for place, sketch in enumerate(sketches)}
@@ -75,10 +78,11 @@ class Family:
 
 
 def read_sketch(root: Path, identity: str) -> Sketch:
-    """Read it from the proposal's first file. Raises ArchiveError that names the file."""
+    """Read it from the proposal's first file."""
     path = root / PROPOSALS / identity / "proposal.json"
-    content = read_json(path)
+    number, name = identity.split("-", 1)
     try:
+        content = read_json(path)
         proposal = content["proposal"]
         return Sketch(
             identity,
@@ -88,8 +92,11 @@ def read_sketch(root: Path, identity: str) -> Sketch:
             str(content["protocol"]),
             str(content["protocol_hash"]),
         )
+    except ArchiveError as error:
+        return Sketch(identity, int(number), name, "", "", "", str(error))
     except (KeyError, TypeError, ValueError) as error:
-        raise ArchiveError(f"{path} lacks {error}; restore it with `git checkout`") from error
+        damage = f"{path} lacks {error}; restore it with `git checkout`"
+        return Sketch(identity, int(number), name, "", "", "", damage)
 
 
 def _page(sketch: Sketch | None) -> str | None:

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Self
 
 from pydantic import Field, ValidationError
 
 from agent.errors import UserError
+from agent.site.family import Sketch
 from agent.site.row import Row
 from archive.errors import ArchiveError
 from archive.files import read_json
@@ -21,6 +23,7 @@ LEDGER = ".archer-report.json"
 class Entry(Value):
     """One proposal: a hash of its folder, of what its page shows besides, and its row."""
 
+    id: str
     content: str | None
     links: str
     number: int
@@ -29,6 +32,21 @@ class Entry(Value):
     protocol: str
     protocol_hash: str
     row: Row
+
+    @classmethod
+    def of(cls, sketch: Sketch, content: str | None, links: str, row: Row) -> Self:
+        """The entry of a proposal whose page was just made."""
+        return cls(
+            id=sketch.id,
+            content=content,
+            links=links,
+            number=sketch.number,
+            name=sketch.name,
+            parent=sketch.parent,
+            protocol=sketch.protocol,
+            protocol_hash=sketch.protocol_hash,
+            row=row,
+        )
 
 
 class Ledger(Value):

@@ -15,7 +15,7 @@ from agent.site.facts import above, facts, nearest, outcome_tasks
 from agent.site.family import Neighbours, Sketch
 from agent.site.front import undominated
 from agent.site.predicted import calibration
-from agent.site.row import UNIT
+from agent.site.row import DAMAGED, UNIT, Row
 from agent.site.text import prose, visible
 from variants.contract import BASELINE, REFERENCE, TASKS
 
@@ -58,6 +58,12 @@ def proposal_html(page: dict[str, Any], around: Neighbours, shell: Shell, sketch
     return _render("proposal.html.j2", view="proposal", root="../", shell=shell, board=board, around=around, **page)
 
 
+def damaged_html(row: Row, around: Neighbours, shell: Shell, sketch: Sketch) -> str:
+    """The page of a proposal that cannot be read: what is wrong, and how to mend it."""
+    board = Board(sketch.protocol, sketch.protocol_hash, ())
+    return _render("damaged.html.j2", view="damaged", root="../", shell=shell, board=board, around=around, row=row)
+
+
 def asset_files() -> Iterator[tuple[str, bytes]]:
     """Path and content of the style, the scripts and the charting library, with its licence."""
     source = files("agent.site") / "assets"
@@ -87,6 +93,7 @@ def _environment() -> Environment:
         "BASELINE": BASELINE,
         "REFERENCE": REFERENCE,
         "UNIT": UNIT,
+        "DAMAGED": DAMAGED,
         "POLICY": POLICY,
         "VIEWS": VIEWS,
         "outcome_tasks": outcome_tasks,

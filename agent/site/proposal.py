@@ -35,9 +35,9 @@ def proposal_page(record: Record, row: Row, report: str, parent: Parent | None, 
     source = record.proposal.variant.source
     loop, whole = [], []
     if parent is not None:
-        old, new = loop_source(parent.source), loop_source(source)
-        loop = difference(visible(old), visible(new), start=(_line_of(old, parent.source), _line_of(new, source)))
-        whole = difference(visible(parent.source), visible(source))
+        old, new = visible(parent.source), visible(source)
+        loop = difference(old, new, (_loop_lines(parent.source), _loop_lines(source)))
+        whole = difference(old, new)
     curves = learning_curves(record.trials, parent.trials if parent else ())
     return {
         "row": row,
@@ -59,9 +59,11 @@ def proposal_page(record: Record, row: Row, report: str, parent: Parent | None, 
     }
 
 
-def _line_of(part: str, source: str) -> int:
-    """Lines of the source before a part of it."""
-    return source[: max(0, source.find(part))].count("\n")
+def _loop_lines(source: str) -> tuple[int, int]:
+    """The loop's first line, counted from 0, and its end."""
+    loop = loop_source(source)
+    start = source[: max(0, source.find(loop))].count("\n")
+    return start, start + len(loop.splitlines())
 
 
 def learning_curves(trials: Iterable[Trial], parents: Iterable[Trial]) -> list[dict[str, Any]]:

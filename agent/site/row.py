@@ -1,19 +1,22 @@
 """What the tables and figures of the site know of one variant: small, plain and safe to show."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Literal
 
 from pydantic import Field
-from scipy import stats
 
 from agent.insights import short
 from agent.site.text import visible
+from archive.confirmations import Confirmation, Difference
 from archive.record import Record
 from evaluator.outcomes import Comparison, Score, Status, Trial, Value, Verdict
-from evaluator.statistics import CONFIDENCE, scorecard, seed_accuracies, verdict
+from evaluator.statistics import CONFIDENCE, quantile, scorecard, seed_accuracies, spread, verdict
 from variants.contract import BASELINE, REFERENCE, TASKS, Task
 
+DAMAGED = "DAMAGED"
+"""In place of the status of a record that cannot be read."""
 UNIT = 10_000
 """Accuracies are whole numbers of this fraction: half the size of a decimal, and exact to more than any noise."""
 
@@ -23,6 +26,16 @@ Span = tuple[int, int, int, int]
 Outcome = Literal["better", "worse", "indistinguishable", "inert"]
 Against = tuple[Outcome, int, int, int, int]
 """Outcome, difference, low, high, number of seeds."""
+
+
+class Fresh(Value):
+    """What became of a would-be new best on fresh seeds. Differences of the mean, in units, with their intervals."""
+
+    outcome: Literal["confirmed", "refuted", "open", "failed", "unfinished"]
+    against: str
+    first: Span
+    fresh: Span | None
+    reason: str
 
 
 class Row(Value):
@@ -47,6 +60,9 @@ class Row(Value):
     """Mean of the six tasks."""
     versus: dict[Role, tuple[Against | None, ...]] = Field(default_factory=dict)
     predictions: tuple[tuple[int, int, int] | None, ...] = ()
+    discovered: dict[Role, float] = Field(default_factory=dict)
+    """Of the mean against the variant in that role: p adjusted for all that were tried (false discovery rate)."""
+    fresh: Fresh | None = None
     cpu: float = 0.0
     tokens: int = 0
     usd: float | None = None
@@ -57,7 +73,21 @@ def page_of(number: int) -> str:
     return f"proposals/{number:04d}.html"
 
 
-def proposal_row(record: Record, further: Sequence[Trial] = ()) -> Row:
+def damaged_row(number: int, name: str, parent: str, problem: str) -> Row:
+    """The row of a record that cannot be read."""
+    return Row(
+        kind="proposal",
+        name=short(name),
+        title="This record cannot be read",
+        status=DAMAGED,
+        reason=visible(problem, 1_000),
+        number=number,
+        page=page_of(number),
+        parent=short(parent) or None,
+    )
+
+
+def proposal_row(record: Record, further: Sequence[Trial] = (), fresh: Confirmation | None = None) -> Row:
     """The row of a record.
 
     With `further` trials of the same variant its scores are those of all of them; its verdicts stay those on record.
@@ -89,10 +119,25 @@ def proposal_row(record: Record, further: Sequence[Trial] = ()) -> Row:
             (_units(p.mean), _units(p.low), _units(p.high)) if (p := proposal.predictions.get(task)) else None
             for task in TASKS
         ),
+        fresh=_fresh(fresh) if fresh is not None else None,
         cpu=round(cost.cpu_seconds, 1),
         tokens=cost.prompt_tokens + cost.completion_tokens,
         usd=cost.usd,
     )
+
+
+def _fresh(found: Confirmation) -> Fresh:
+    return Fresh(
+        outcome=found.outcome,
+        against=visible(short(found.against), 200),
+        first=_difference(found.first),
+        fresh=_difference(found.fresh) if found.fresh is not None else None,
+        reason=visible(found.reason, 300),
+    )
+
+
+def _difference(found: Difference) -> Span:
+    return _units(found.mean), _units(found.low), _units(found.high), found.n
 
 
 def seed_row(name: str, parent: str | None, scores: Mapping[Task, Score], verdicts: Mapping[Role, Verdict],
@@ -135,7 +180,7 @@ def whole(trials: Iterable[Trial]) -> Span | None:
     values = [fmean(by_task[task][seed] for task in TASKS) for seed in sorted(seeds)]
     if len(values) < 2:
         return _mean_of({t: Score(mean=fmean(s.values()), low=0, high=0, n=1) for t, s in by_task.items()})
-    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(values) - 1) * stats.sem(values))
+    half = quantile(0.5 + CONFIDENCE / 2, len(values) - 1) * math.sqrt(spread(values) / (len(values) - 1) / len(values))
     mean = fmean(values)
     return _units(mean), max(0, _units(mean - half)), min(UNIT, _units(mean + half)), len(values)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
+from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup, escape
@@ -55,8 +56,25 @@ def prose(text: str) -> Markup:
 def _markdown() -> MarkdownIt:
     reader = MarkdownIt("commonmark", {"html": False, "highlight": _fence}, renderer_cls=_Renderer)
     reader.enable("table").disable(["image", "html_block", "html_inline"])
+    reader.core.ruler.at("inline", _inline)
     reader.validateLink = lambda url: bool(re.match(r"https?://", url))  # type: ignore[method-assign]
     return reader
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9 .,:;()%+/=^±≤≥−–-]*")
+"""Text in which Markdown can find nothing: most cells of tables."""
+
+
+def _inline(state: StateCore) -> None:
+    """Markdown-it's own rule, but that plain text is not searched for markup."""
+    for token in state.tokens:
+        if token.type != "inline":
+            continue
+        token.children = []
+        if _PLAIN.fullmatch(token.content):
+            token.children.append(Token("text", "", 0, content=token.content))
+        else:
+            state.md.inline.parse(token.content, state.md, state.env, token.children)
 
 
 def _fence(text: str, language: str, _attributes: str) -> str:
