@@ -35,7 +35,7 @@ def make_context(
         genomes=genomes(records),
         seed=seed,
         forced_parent=forced_parent,
-        pruned=pruned(records, protocol),
+        pruned=pruned(archive, records, protocol),
     )
 
 
@@ -51,16 +51,13 @@ def genomes(records: Iterable[Record | Outline]) -> dict[str, Genome]:
     return SEED_GENOMES | {name: Genome.model_validate(found) for name, found in own.items() if found}
 
 
-def pruned(records: Sequence[Record], protocol: str) -> dict[str, Pruned]:
+def pruned(archive: Archive, records: Iterable[Record | Outline], protocol: str) -> dict[str, Pruned]:
     """What racing gave up under today's version of the protocol, of proposals made of the catalogue's mechanisms."""
-    found = {}
+    cards, found = scorecards(protocol, archive.pruned_trials(protocol)), {}
     for record in records:
-        mechanisms = record.proposal.provenance.mechanisms
-        if record.status is Status.PRUNED and record.protocol == protocol and mechanisms:
-            name = record.proposal.variant.name
-            cards = scorecards(protocol, {name: record.trials} if record.trials else {})
-            if name in cards:
-                found[name] = Pruned(Genome.model_validate(mechanisms), cards[name].scores)
+        name, mechanisms = record.proposal.variant.name, record.proposal.provenance.mechanisms
+        if name in cards and mechanisms:
+            found[name] = Pruned(Genome.model_validate(mechanisms), cards[name].scores)
     return found
 
 

@@ -10,7 +10,6 @@ from agent.fresh import told
 from agent.view import outline_summary, short_name
 from archive.confirmations import Confirmation
 from archive.index import Line
-from archive.record import Record
 from archive.store import Archive
 from evaluator.discoveries import LEVELS, Discoveries, Tested, Tried, discoveries
 from evaluator.outcomes import Status

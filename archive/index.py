@@ -113,7 +113,7 @@ class Index:
             yield self._outlines[entry.id]
 
     def runs(self, identity: str) -> Runs | None:
-        """Trials of a scored proposal, not yet read; None where none was scored."""
+        """Trials of a scored or a pruned proposal, not yet read; None where there are none."""
         entry = self._entry(identity)
         if entry.digest is None:
             return None
@@ -146,7 +146,7 @@ class Index:
         named = (identity, outline.number, proposal.variant.name, proposal.parent, outline.status, outline.mean)
         line = Line._make((*named, *asked, outline.created, outline.cost.cpu_seconds))
         trials = read_lines(self._root / PROPOSALS / identity / "trials.jsonl", _Curveless)
-        if outline.status is Status.SCORED and trials:
+        if outline.status in (Status.SCORED, Status.PRUNED) and trials:
             digest = _digest_of(identity, trials)
         return _Known(identity, stamp, json.dumps(line), outline.model_dump_json(), digest)
 

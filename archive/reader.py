@@ -126,12 +126,18 @@ class Reader:
         found: dict[str, Sequence[Trial]] = dict(self.further_trials(protocol))
         index = self._refreshed()
         for line in index.lines():
-            if line.protocol == protocol and (own := index.runs(line.id)) is not None:
+            if line.status is Status.SCORED and line.protocol == protocol and (own := index.runs(line.id)) is not None:
                 found[line.name] = (*found[line.name], *own) if line.name in found else own
         if protocol not in PROTOCOLS:
             return found
         kept = {name: of_version(own, PROTOCOLS[protocol].hash) for name, own in found.items()}
         return {name: runs(own) for name, own in kept.items() if own}
+
+    def pruned_trials(self, protocol: str) -> dict[str, Sequence[Trial]]:
+        """Trials under one protocol, of any version, of what racing gave up, by variant."""
+        index = self._refreshed()
+        lines = [line for line in index.lines() if line.status is Status.PRUNED and line.protocol == protocol]
+        return {line.name: own for line in lines if (own := index.runs(line.id)) is not None}
 
     def further_trials(self, protocol: str) -> dict[str, tuple[Trial, ...]]:
         """Those of them that belong to no proposal, of any version: of the seeds and of `evaluate --add`."""

@@ -8,7 +8,7 @@ import typer
 
 from agent.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
 from agent.site.build import build
-from agent.subject import existing_archive
+from agent.subject import existing_archive, name_damage
 
 DEFAULT_OUT = Path("archer-report")
 
@@ -37,12 +37,14 @@ def report(
                 "written": built.written,
                 "unchanged": built.skipped,
                 "removed": built.removed,
+                "damaged": built.damage,
                 "seconds": round(seconds, 2),
             }
         )
-        return
-    speech.out.print(
-        f"{built.index.resolve()}\n{built.proposals} proposals; {built.written} files written, "
-        f"{built.skipped} unchanged, {built.removed} removed, {seconds:.1f} s",
-        markup=False,
-    )
+    else:
+        speech.out.print(
+            f"{built.index.resolve()}\n{built.proposals} proposals; {built.written} files written, "
+            f"{built.skipped} unchanged, {built.removed} removed, {seconds:.1f} s",
+            markup=False,
+        )
+    name_damage(built.damage)

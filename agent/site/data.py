@@ -52,6 +52,8 @@ def _row(row: Row) -> dict[str, Any]:
         "scores": row.scores if any(row.scores) else None,
         "predicted": row.predictions if row.whole and any(row.predictions) else None,
         "versus": {role: [_against(found) for found in row.versus[role]] for role in row.versus},
+        "q": {role: round(q, 4) for role, q in row.discovered.items()},
+        "fresh": row.fresh.outcome if row.fresh else None,
         "cpu": round(row.cpu),
         "usd": row.usd,
     }

@@ -6,7 +6,8 @@ from statistics import median
 
 from agent.insights import short
 from agent.site.board import Board
-from agent.site.row import Against, Role, Row, Span
+from agent.site.row import DAMAGED, Against, Role, Row, Span
+from evaluator.discoveries import LEVELS
 from evaluator.outcomes import Status
 from variants.contract import BASELINE, REFERENCE, TASKS, Task
 
@@ -47,6 +48,12 @@ class Facts:
     compared: int
     better: int
     all_six: tuple[Row, ...]
+    tested: int
+    """Proposals whose mean was tested against their parent's, or another's."""
+    discovered: tuple[Row, ...]
+    """Those better in the mean than their parent at a false discovery rate of 10 %, surest first."""
+    confirmations: tuple[Row, ...]
+    """Would-be new bests that were tried on fresh seeds, oldest first."""
     steps: tuple[Row, ...]
     """Each proposal that had the best mean of six when it was scored, oldest first."""
     spent: Spent
@@ -64,15 +71,23 @@ def facts(board: Board) -> Facts:
     found = [a for row in scored for a in row.versus.get("reference", ()) if a and a[0] != "inert" and a[4] > 1]
     count = Counter(row.status for row in proposals)
     return Facts(
-        statuses={status: count[status] for status in Status if count[status]},
+        statuses={status: count[status] for status in (*Status, DAMAGED) if count[status]},
         tasks=tuple(_task(board, scored, index, task) for index, task in enumerate(TASKS)),
         standouts=tuple(sorted(filter(_stands_out, scored), key=_rank)[:5]),
         compared=len(found),
         better=sum(against[0] == "better" for against in found),
         all_six=tuple(row for row in scored if wins(row, "reference") == len(TASKS)),
+        tested=sum(bool(row.discovered) for row in proposals),
+        discovered=tuple(sorted(filter(is_discovered, scored), key=lambda row: row.discovered["parent"])),
+        confirmations=tuple(row for row in proposals if row.fresh),
         steps=tuple(_steps(scored)),
         spent=_spent(proposals),
     )
+
+
+def is_discovered(row: Row) -> bool:
+    """Whether its mean is called better than its parent's at a false discovery rate of 10 %."""
+    return row.discovered.get("parent", 1.0) <= LEVELS[-1]
 
 
 def outcome_tasks(row: Row, role: Role, outcome: str) -> list[Task]:

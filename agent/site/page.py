@@ -15,7 +15,7 @@ from agent.site.ledger import Entry
 from agent.site.pages import Shell, damaged_html, proposal_html
 from agent.site.proposal import Parent, proposal_page
 from agent.site.row import Row, damaged_row, page_of, proposal_row
-from archive.confirmations import Confirmation, read_confirmations
+from archive.confirmations import CONFIRMATIONS, Confirmation, read_confirmations
 from archive.errors import ArchiveError
 from archive.files import read_bytes, read_lines
 from archive.folders import PROPOSALS, VARIANTS, read_record
@@ -78,8 +78,13 @@ class PageMaker:
         record = read_record(self.root, sketch.id)
         report = read_bytes(self.root / PROPOSALS / sketch.id / "report.md").decode("utf-8", "replace")
         row = proposal_row(record, self.further_trials(sketch, sketch.name), self.confirmation(sketch))
-        page = proposal_page(record, row, report, self._parent(sketch), commit)
+        fresh = self._fresh(sketch) if row.fresh else ()
+        page = proposal_page(record, row, report, self._parent(sketch), commit, fresh)
         return row, proposal_html(page, self.family.neighbours(sketch, row.twin), self.shell, sketch)
+
+    def _fresh(self, sketch: Sketch) -> Sequence[Trial]:
+        trials = read_lines(self.root / CONFIRMATIONS / sketch.protocol / f"{sketch.name}.jsonl", Trial)
+        return [trial for trial in trials if trial.protocol_hash == sketch.protocol_hash]
 
     def _parent(self, sketch: Sketch) -> Parent | None:
         try:

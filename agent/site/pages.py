@@ -9,12 +9,15 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from agent.calibration import summarise
+from agent.commands.calibration import UNSCORED_PROTOCOL
+from agent.insights import short
 from agent.site.board import Board
 from agent.site.data import board_script, script_json
 from agent.site.facts import above, facts, nearest, outcome_tasks
 from agent.site.family import Neighbours, Sketch
 from agent.site.front import undominated
-from agent.site.predicted import calibration
+from agent.site.predicted import calibration, ledger
 from agent.site.row import DAMAGED, UNIT, Row
 from agent.site.text import prose, visible
 from variants.contract import BASELINE, REFERENCE, TASKS
@@ -35,6 +38,8 @@ class Shell:
 
 def board_files(boards: Sequence[Board], shell: Shell) -> Iterator[tuple[str, str]]:
     """Path and text of every page of every board, and of its data; the first board's overview is the index, too."""
+    found = ledger()
+    published = {"published": {title: summarise(own) for title, own in found.items()}, "ledger": found}
     for board in boards:
         front = undominated(board)
         yield f"data/{board.slug}.js", board_script(board, front)
@@ -43,7 +48,7 @@ def board_files(boards: Sequence[Board], shell: Shell) -> Iterator[tuple[str, st
             "overview": {"facts": facts(board)},
             "lineage": {},
             "front": {"front": front, "nearest": nearest(board)},
-            "calibration": {"calibration": calibration(board)},
+            "calibration": {"calibration": calibration(board), **published},
         }
         for view in VIEWS:
             page = _render(f"{view}.html.j2", view=view, **common, **own[view])
@@ -87,6 +92,7 @@ def _environment() -> Environment:
         "shown": visible,
         "prose": prose,
         "breakable": _breakable,
+        "short": short,
     }
     made.globals |= {
         "TASKS": TASKS,
@@ -94,6 +100,7 @@ def _environment() -> Environment:
         "REFERENCE": REFERENCE,
         "UNIT": UNIT,
         "DAMAGED": DAMAGED,
+        "UNSCORED_PROTOCOL": UNSCORED_PROTOCOL,
         "POLICY": POLICY,
         "VIEWS": VIEWS,
         "outcome_tasks": outcome_tasks,

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from agent.calibration import Summary, by_proposer, summarise
+from agent.commands.calibration import ledger_entries
 from agent.forecast import Forecast, Interval, direction
 from agent.site.board import Board
 from agent.site.row import UNIT, Row
@@ -30,6 +31,11 @@ def calibration(board: Board) -> Calibration | None:
         tasks={task: summarise(own) for task, own in tasks.items() if own},
         proposers={_name(key): summarise(own) for key, own in by_proposer(found).items()},
     )
+
+
+def ledger() -> dict[str, Sequence[Forecast]]:
+    """What the published reports expected beside what was measured, by title; the same for every archive."""
+    return {entry.title: entry.forecasts for entry in ledger_entries(None)}
 
 
 def _forecasts(row: Row, protocol: str) -> Iterator[Forecast]:

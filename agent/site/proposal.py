@@ -9,11 +9,12 @@ from typing import Any
 
 from agent.insights import short
 from agent.site.code import difference, highlighted
-from agent.site.row import Row
+from agent.site.row import Row, Span, spans
 from agent.site.text import markdown, seen, visible
 from archive.record import Exchange, Record
 from evaluator.outcomes import Finding, Trial
-from variants.contract import TASKS
+from evaluator.statistics import scorecard
+from variants.contract import TASKS, Task
 from variants.source import loop_source
 
 SHOWN_LOSSES = 5
@@ -30,8 +31,10 @@ class Parent:
     trials: Sequence[Trial]
 
 
-def proposal_page(record: Record, row: Row, report: str, parent: Parent | None, commit: str | None) -> dict[str, Any]:
-    """Everything that the template needs but the links."""
+def proposal_page(
+    record: Record, row: Row, report: str, parent: Parent | None, commit: str | None, fresh: Sequence[Trial] = ()
+) -> dict[str, Any]:
+    """Everything that the template needs but the links. `fresh`: its trials on fresh seeds."""
     source = record.proposal.variant.source
     loop, whole = [], []
     if parent is not None:
@@ -52,11 +55,19 @@ def proposal_page(record: Record, row: Row, report: str, parent: Parent | None, 
         "findings": _findings(record.check.findings if record.check else ()),
         "curves": curves,
         "figures": {"curves": curves, "intervals": intervals(row)},
+        "again": _again(row, fresh),
         "report": markdown(report),
         "provenance": _provenance(record, commit),
         "exchanges": [_exchange(exchange) for exchange in record.exchanges],
         "trials": [_trial(trial) for trial in record.trials],
     }
+
+
+def _again(row: Row, fresh: Sequence[Trial]) -> list[tuple[Task, Span | None, Span]]:
+    """Each task's score on the seeds that it was chosen by, and on fresh ones."""
+    found = spans(scorecard(fresh).scores) if fresh else ()
+    first = row.scores or (None,) * len(TASKS)
+    return [(task, before, now) for task, before, now in zip(TASKS, first, found, strict=False) if now]
 
 
 def _loop_lines(source: str) -> tuple[int, int]:

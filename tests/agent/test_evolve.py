@@ -152,11 +152,11 @@ def test_what_an_archive_pruned_is_told_with_its_scores_and_stands_on_no_board(a
         }
     )
     name = archive.tell(given_up, "report").proposal.variant.name
-    known = pruned(archive.records(), "quick")
+    known = pruned(archive, archive.records(), "quick")
     assert known[name].genome == Genome(decay=BetaDecay())
     assert {score.n for score in known[name].scores.values()} == {1}
     assert name not in archive.trials("quick")
-    assert pruned(archive.records(), "smoke") == {}
+    assert pruned(archive, archive.records(), "smoke") == {}
 
 
 def test_eighty_of_a_hundred_intervals_hold_on_left_out_rows():

@@ -24,6 +24,9 @@
   const START = { text: "", status: "", role: "reference", outcome: "", sort: "mean", way: -1, page: 0 };
   let state = { ...START };
 
+  const DISCOVERY = 0.1;
+  const FRESH = { confirmed: "confirmed on fresh seeds", refuted: "worse on fresh seeds", open: "fresh seeds: within noise", failed: "failed on fresh seeds", unfinished: "fresh seeds: not yet decided" };
+  const discovered = (row) => Boolean(row.q) && row.q[state.role] <= DISCOVERY;
   const against = (row, role, at) => (row.versus && row.versus[role] ? row.versus[role][at] : null);
   const outcomes = (row, role) => board.tasks.map((_, at) => (against(row, role, at) || [null])[0]);
   function net(row, role) {
@@ -39,6 +42,7 @@
     if (state.status && row.status !== state.status) return false;
     if (!state.outcome) return true;
     if (state.outcome === "proposals") return Boolean(row.page);
+    if (state.outcome === "discovered") return discovered(row);
     const found = outcomes(row, state.role);
     if (state.outcome === "any") return found.includes(1);
     if (state.outcome === "undefeated") return found.includes(1) && !found.includes(-1);
@@ -105,6 +109,11 @@
     const made = element("tr", { class: row.page ? null : "seed" });
     const whole = element("td", { "data-label": "Mean of six" });
     if (row.whole) whole.append(element("span", { class: "value" }, shown(row.whole[0])), drawnInterval(row.whole, null));
+    if (row.q && row.q[state.role] !== undefined) {
+      const q = row.q[state.role];
+      whole.append(element("span", { class: `outcome ${discovered(row) ? "better" : "indistinguishable"}`, title: "p of the mean, adjusted for all that were tried" }, `${discovered(row) ? "▲ " : ""}q ${q < 0.001 ? "< 0.001" : q.toFixed(3)}`));
+    }
+    if (row.fresh) whole.append(element("small", {}, FRESH[row.fresh]));
     made.append(element("td", { class: "num" }, row.number ? String(row.number) : ""), idea(row), whole);
     board.tasks.forEach((_, at) => made.append(cell(row, at)));
     const has = row.versus && row.versus[state.role];

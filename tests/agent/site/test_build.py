@@ -1,14 +1,17 @@
 """The site as files: every status has its page, nothing is written twice, protocols stay apart."""
 
+import re
 import shutil
 
 import pytest
 
 from agent.errors import UserError
 from agent.site.build import build
+from agent.site.text import markdown
+from archive.confirmations import Confirmation, Difference
 from archive.store import Archive
 from evaluator.outcomes import CheckReport, Finding, Grade, Status
-from tests.agent.site.conftest import PROTOCOL, REPORT, board_of, record_of, trials_of
+from tests.agent.site.conftest import PROTOCOL, REPORT, board_of, record_of, trials_of, variant_of
 from variants.contract import BASELINE, REFERENCE, TASKS
 
 FIRST, SECOND = "delta_net_4layer_first_in_for_loop", "delta_net_4layer_second_in_for_loop"
@@ -141,3 +144,100 @@ def test_an_archive_without_proposals(archive, make, site):
     assert board_of(site)["tasks"] == list(TASKS)
     assert PROTOCOL.hash[:8] in page
     assert Archive(archive.root).dirty_paths() == []
+
+
+@pytest.mark.parametrize("name", ["proposal.json", "scorecard.json", "trials.jsonl", "check.json", "report.md"])
+def test_a_damaged_record_is_a_row_and_a_page_that_say_so(archive, make, site, name):
+    for number in range(3):
+        archive.tell(record_of(f"delta_net_4layer_n{number}_in_for_loop"), REPORT)
+    make()
+    path = next(archive.root.glob(f"proposals/0002-*/{name}"))
+    content = path.read_bytes()
+    path.unlink() if name == "report.md" else path.write_text("{ not json")
+    built = make()
+    assert list(built.damage) == [path.parent.name]
+    rows = {row["number"]: row for row in board_of(site)["rows"] if row.get("number")}
+    assert {number: row["status"] for number, row in rows.items()} == {1: "SCORED", 2: "DAMAGED", 3: "SCORED"}
+    assert name in rows[2]["reason"]
+    page = (site / "proposals" / "0002.html").read_text()
+    assert name in page
+    assert "This record cannot be read" in page
+    assert "1</b>" not in page
+    path.write_bytes(content)
+    assert make().damage == {}
+    assert "This record cannot be read" not in (site / "proposals" / "0002.html").read_text()
+
+
+def test_many_pages_by_several_processes_are_the_same_pages(archive, make, site, monkeypatch):
+    for number in range(4):
+        archive.tell(record_of(f"delta_net_4layer_n{number}_in_for_loop"), REPORT)
+    make()
+    alone = {path.name: path.read_bytes() for path in site.glob("proposals/*.html")}
+    shutil.rmtree(site)
+    monkeypatch.setattr("agent.site.page.MANY", 2)
+    monkeypatch.setattr("agent.site.page.BATCH", 1)
+    make()
+    assert {path.name: path.read_bytes() for path in site.glob("proposals/*.html")} == alone
+    assert len(alone) == 4
+
+
+def test_an_interrupted_build_keeps_what_is_finished(archive, make, site):
+    for number in range(3):
+        archive.tell(record_of(f"delta_net_4layer_n{number}_in_for_loop"), REPORT)
+
+    def interrupt(done: int, total: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(Archive(archive.root), site, interrupt)
+    kept = {path: path.stat().st_mtime_ns for path in site.glob("proposals/*.html")}
+    assert len(kept) == 2
+    assert make().proposals == 3
+    assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
+    archive.tell(record_of("delta_net_4layer_late_in_for_loop", parent="delta_net_4layer_n0_in_for_loop"), REPORT)
+    with pytest.raises(KeyboardInterrupt):
+        build(Archive(archive.root), site, lambda done, total: interrupt(2, total))
+    assert (site / "index.html").is_file(), "the old site stays"
+    assert make().damage == {}
+    assert len(list(site.glob("proposals/*.html"))) == 4
+
+
+def test_the_false_discovery_rate_and_fresh_seeds_are_shown(archive, make, site):
+    archive.tell(record_of(FIRST, accuracy=0.9), REPORT)
+    archive.tell(record_of(SECOND, accuracy=0.5), REPORT)
+    first, fresh = Difference(mean=0.4, low=0.3, high=0.5, n=3), Difference(mean=0.35, low=0.3, high=0.4, n=3)
+    found = Confirmation(
+        variant=FIRST, against=REFERENCE, protocol="quick", protocol_hash=PROTOCOL.hash, outcome="confirmed",
+        first=first, fresh=fresh, created="2026-01-01T00:00:00Z",
+    )  # fmt: skip
+    again = [t.model_copy(update={"seed": t.seed + 9}) for t in trials_of(variant_of(FIRST, " * 0.5"), 0.8)]
+    archive.tell_confirmation(found, again)
+    make()
+    rows = {row["name"]: row for row in board_of(site)["rows"]}
+    assert rows["first"]["q"]["parent"] < 0.1 < rows["second"]["q"]["parent"]
+    assert rows["first"]["fresh"] == "confirmed"
+    overview, page = (site / "index.html").read_text(), (site / "proposals" / "0001.html").read_text()
+    assert "at a false discovery rate of 10 %" in overview
+    assert "new best, confirmed on fresh seeds" in overview
+    assert "On fresh seeds" in page
+    assert "−0.050" in page, "what it fell back by"
+    assert "0.810" in page, "a task's score on fresh seeds"
+    assert "On fresh seeds" not in (site / "proposals" / "0002.html").read_text()
+
+
+def test_the_published_reports_are_on_the_calibration_page(archive, make, site):
+    make()
+    page = (site / f"calibration-quick-{PROTOCOL.hash[:8]}.html").read_text()
+    assert "What published reports expected" in page
+    assert "normalize_keys" in page or "frobenius" in page
+
+
+@pytest.mark.parametrize(
+    "text", ["0.123", "+0.010 ± 0.002", "within noise", "a", "", "3 of 5 (60%)", "1. x", "- y", "= z"]
+)
+def test_plain_text_is_rendered_as_markdown_would(text, monkeypatch):
+    report = f"# {text}\n\n| a | {text} |\n| --- | ---: |\n| {text} | *b* |\n\n{text}\n"
+    quick = markdown(report)
+    monkeypatch.setattr("agent.site.text._PLAIN", re.compile("(?!)"))
+    assert markdown(report) == quick

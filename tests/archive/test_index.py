@@ -1,0 +1,112 @@
+"""The index gives what the records give, notices every change, and names what cannot be read."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from archive.errors import ArchiveError
+from archive.index import Index
+from archive.record import Record
+from archive.store import Archive
+from evaluator.discoveries import Tried, discoveries
+from evaluator.outcomes import CurvePoint, Status
+from evaluator.runs import Runs
+from evaluator.statistics import runs, scorecard, seed_accuracies, verdict
+from variants.contract import BASELINE, TASKS
+
+MakeRecord = Callable[..., Record]
+NAMES = ("delta_net_4layer_a_in_for_loop", "delta_net_4layer_b_in_for_loop")
+
+
+@pytest.fixture
+def told(archive: Archive, make_record: MakeRecord) -> Archive:
+    """Two scored proposals, one of which inherits a task, and a rejected one."""
+    for place, name in enumerate(NAMES):
+        record = make_record(name=name)
+        trials = tuple(
+            trial.model_copy(
+                update={
+                    "accuracy": (trial.accuracy or 0) + place * (trial.seed + 1) / 17,
+                    "inherited_from": BASELINE if place and trial.task == "Memorize" else None,
+                    "curve": (CurvePoint(step=1, loss=2.0),),
+                }
+            )
+            for trial in record.trials
+        )
+        archive.tell(record.model_copy(update={"trials": trials, "scorecard": scorecard(trials)}), "r")
+    archive.tell(make_record(Status.REJECTED, name="c"), "r")
+    return archive
+
+
+def test_statistics_of_the_index_are_those_of_the_trials(told: Archive):
+    known = Archive(told.root).trials("quick")
+    own = {record.proposal.variant.name: record.trials for record in told.records() if record.trials}
+    assert set(own) == set(NAMES)
+    for name, trials in own.items():
+        assert isinstance(known[name], Runs)
+        assert seed_accuracies(known[name]) == seed_accuracies(trials)
+        assert scorecard(known[name]) == scorecard(trials)
+        for rival in (BASELINE, *NAMES):
+            assert verdict(known[name], known[rival], rival) == verdict(trials, tuple(known[rival]), rival)
+    family = [Tried(name, BASELINE, known[name], known[BASELINE]) for name in NAMES]
+    slow = [Tried(name, BASELINE, own[name], tuple(known[BASELINE])) for name in NAMES]
+    everyone = {name: tuple(trials) for name, trials in known.items()}
+    assert discoveries(family, known, TASKS) == discoveries(slow, everyone, TASKS)
+
+
+def test_trials_are_read_whole_when_looked_at(told: Archive):
+    found = Archive(told.root).trials("quick")[NAMES[0]]
+    assert tuple(found) == told.records()[0].trials
+    assert found[0].curve
+    assert runs(found) is found
+
+
+def test_only_what_changed_is_read_again(told: Archive, monkeypatch: pytest.MonkeyPatch):
+    lines = told.lines()
+    read: list[str] = []
+    before = Index._read
+    monkeypatch.setattr(
+        Index, "_read", lambda self, identity, stamp: read.append(identity) or before(self, identity, stamp)
+    )
+    again = Archive(told.root)
+    assert again.lines() == lines
+    assert read == [], "the kept file has all of it"
+    path = told.root / "proposals" / lines[2].id / "scorecard.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"reason": "another"}))
+    assert [outline.reason for outline in again.outlines()][2] == "another"
+    assert read == [lines[2].id]
+    assert [outline.reason for outline in Archive(told.root).outlines()][2] == "another"
+
+
+def test_a_damaged_index_is_made_anew(told: Archive):
+    lines = told.lines()
+    kept = told.root / ".git" / "archer-index.sqlite"
+    assert kept.exists()
+    kept.write_bytes(b"no database" * 1000)
+    assert Archive(told.root).lines() == lines
+    assert Archive(told.root).lines() == lines
+
+
+def test_what_is_gone_is_forgotten(told: Archive):
+    told.lines()
+    folder = told.root / "proposals" / told.ids()[0]
+    folder.rename(told.root / "moved")
+    assert [line.number for line in Archive(told.root).lines()] == [2, 3]
+
+
+@pytest.mark.parametrize("name", ["proposal.json", "scorecard.json", "trials.jsonl"])
+def test_damage_is_named_and_nothing_else_is_lost(told: Archive, name: str):
+    told.lines()
+    first = told.ids()[0]
+    (told.root / "proposals" / first / name).write_text("{ not json\n")
+    damaged = Archive(told.root)
+    assert [line.number for line in damaged.lines()] == [2, 3]
+    assert NAMES[0] not in damaged.trials("quick")
+    assert list(damaged.damage()) == [first]
+    assert name in damaged.damage()[first]
+    with pytest.raises(ArchiveError, match=name):
+        damaged.require_sound()
+    with pytest.raises(ArchiveError, match=name):
+        damaged.rebuild_leaderboards()
