@@ -19,10 +19,11 @@ from agent.report import render_report
 from agent.standing import make_context
 from agent.tried import confirmation_lines
 from agent.twins import Twins
+from agent.view import bare_name
 from archive.confirmations import Confirmation
 from archive.record import Record
 from archive.store import Archive
-from evaluator.evaluate import Evaluator
+from evaluator.evaluate import Evaluator, Step
 from evaluator.outcomes import Trial
 
 Outcome = tuple[Record | FailedAsk, ...]
@@ -146,14 +147,20 @@ class Search:
                 f"on {seeds} to {LOOKS * seeds} fresh seeds"
             )
             evaluator = Evaluator(bench.protocol, bench.sandbox, bench.trials, log=bench.log)
-            future = pool.submit(found.run, evaluator, lambda _: None, self._stop)
-            self._confirming[future] = found.variant.name
+            name = found.variant.name
+            future = pool.submit(found.run, evaluator, lambda step: self._show_confirming(name, step), self._stop)
+            self._confirming[future] = name
+
+    def _show_confirming(self, name: str, step: Step) -> None:
+        at = f"{step.spec.task}, seed {step.spec.seed}: {step.done:.0%}"
+        self._progress.aside(f"confirming {bare_name(name)}, or its rival: {at}")
 
     def _collect_confirmed(self) -> None:
         for future in [future for future in self._confirming if future.done()]:
             del self._confirming[future]
             confirmation, trials = future.result()
             self._archive.tell_confirmation(confirmation, trials)
+            self._progress.aside("")
             for line in confirmation_lines([confirmation]):
                 self._progress.announce(line)
             self._look = True

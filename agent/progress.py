@@ -61,6 +61,7 @@ class Progress:
         """Follow `count` proposals on `console`; `every`: seconds between plain lines."""
         self._console = console
         self._lines = [Line() for _ in range(count)]
+        self._aside = ""
         self._lock = threading.Lock()
         self._began = time.monotonic()
         self._heartbeat = Heartbeat(console, self._plain, every)
@@ -90,12 +91,13 @@ class Progress:
     def _plain(self) -> list[str]:
         """A line for each proposal under way, and the time left."""
         with self._lock:
-            lines = list(self._lines)
+            lines, aside = list(self._lines), self._aside
         told = [
             f"[{index}/{len(lines)}] {line.stage}: {line.done:.0%} {line.detail}  {_scores(line)}".rstrip()
             for index, line in enumerate(lines, 1)
             if line.stage not in ("waiting", "archived")
         ]
+        told += [aside] if aside else []
         return [*told, self._time_left(lines)] if told else []
 
     def stage(self, index: int) -> str:
@@ -108,20 +110,25 @@ class Progress:
             line = self._lines[index]
             self._lines[index] = replace(line, scores=line.scores | {task: accuracy})
 
+    def aside(self, text: str) -> None:
+        """What goes on beside the proposals, as one line of text; empty once it has ended."""
+        with self._lock:
+            self._aside = text
+
     def announce(self, text: str) -> None:
         """Print a line that stays."""
         self._console.print(Text.from_markup(text))
 
     def _render(self) -> RenderableType:
         with self._lock:
-            lines = list(self._lines)
+            lines, aside = list(self._lines), self._aside
         table = Table.grid(padding=(0, 1))
         for index, line in enumerate(lines, 1):
             if line.stage not in ("waiting", "archived"):
                 table.add_row(
                     f"{index}/{len(lines)}", _bar(line.done), line.stage, _short(line.name), line.detail, _scores(line)
                 )
-        return Group(table, Text(self._time_left(lines), style="dim"))
+        return Group(table, *([Text(aside)] if aside else []), Text(self._time_left(lines), style="dim"))
 
     def _time_left(self, lines: list[Line]) -> str:
         elapsed = time.monotonic() - self._began

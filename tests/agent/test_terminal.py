@@ -147,9 +147,11 @@ def test_long_work_gives_a_sign_of_life_where_there_is_no_terminal():
     with Progress(out, 2, every=0.01) as progress:
         progress.update(0, stage="training", name="x", detail="Memorize, seed 1", done=0.5)
         progress.score(0, "Compress", 0.25)
+        progress.aside("confirming y: Compress, seed 9: 40%")
         while "so far" not in printed(out):
             pass
     assert "[1/2] training: 50% Memorize, seed 1  Compress 0.25" in printed(out)
+    assert "confirming y: Compress, seed 9: 40%" in printed(out)
     assert Line().stage == "waiting"
 
 
