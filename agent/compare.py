@@ -53,10 +53,10 @@ class Arm:
                 if record.status is Status.INTERRUPTED or record.protocol_hash != protocol.hash:
                     continue
                 spent += record.cost.cpu_seconds / 60
-                asking += sum(exchange.seconds for exchange in record.exchanges) / 60
             if len(scores) == budget.proposals or (budget.minutes is not None and spent > budget.minutes):
                 break
             minutes.append(spent)
+            asking += sum(exchange.seconds for exchange in record.exchanges) / 60 if record else 0.0
             known = seed_means(record.trials, TASKS) if record and record.status is Status.SCORED else {}
             scores.append(tuple(known.values()))
         return cls(tuple(minutes), tuple(scores), asking)

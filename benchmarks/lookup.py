@@ -2,7 +2,8 @@
 
 Stands for an archive of n proposals: fingerprints made of those of the seeds, most of them alike in whole blocks (what
 cannot differ there) or off by a little. CPU times: one look-up in the index, hits and misses; the same by comparing one
-after the other, as before the index; building the index; reading the kept file of an archive.
+after the other, as before the index; building the index; reading the kept file of an archive; and reading the times of
+change of its folders, which decide what is new.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agent.twins import SHIPPED, _keep, _load
+from agent.twins import SHIPPED, _keep, _load, _stamps
 from evaluator.checks.fingerprint import PROBES, PROJECTIONS, TOLERANCE, WIDTH, Index, Prints, same
 
 QUERIES = 2_000
@@ -45,6 +46,7 @@ def main() -> None:
     print(f"| one after the other (a hundredth measured) | {1000 * one_by_one:.0f} ms | | |")
     print(f"| building the index, once a command | {1000 * build:.0f} ms | | |")
     print(f"| reading the kept file, once a command | {1000 * read:.0f} ms | | |")
+    print(f"| reading the folders' times of change, once a command | {1000 * listing_time(names):.0f} ms | | |")
 
 
 def made_up(n: int, chance: np.random.Generator) -> Prints:
@@ -78,6 +80,16 @@ def reading_time(names: list[str], prints: Prints) -> float:
         began = time.process_time()
         stamps, rows = _load(path)
         assert len(stamps) == len(rows) == len(names)
+        return time.process_time() - began
+
+
+def listing_time(names: list[str]) -> float:
+    """Seconds to see which of so many proposals changed, the disk being warm; empty files stand for their folders."""
+    with tempfile.TemporaryDirectory() as folder:
+        for i, name in enumerate(names):
+            (Path(folder) / f"{i:04d}-{name}").touch()
+        began = time.process_time()
+        assert len(_stamps(Path(folder))) == len(names)
         return time.process_time() - began
 
 
