@@ -1,5 +1,6 @@
 """The command line, and what each kind of failure turns into."""
 
+import gc
 import os
 import sys
 import tempfile
@@ -7,7 +8,6 @@ import traceback
 from collections.abc import Iterable
 from pathlib import Path
 
-import torch
 import typer
 from typer.exceptions import TyperException
 
@@ -38,11 +38,22 @@ def application(names: Iterable[str] = COMMANDS) -> typer.Typer:
 
 def main() -> None:
     """Run the command line and exit with the code that `run` gives."""
-    torch.set_num_threads(1)  # several proposals are checked and scored at once, each in a thread
+    _import_torch()
     code = run(sys.argv[1:])
     if code == INTERRUPTED:
         os._exit(code)  # threads that wait for a model's reply would hold up an orderly exit
     sys.exit(code)
+
+
+def _import_torch() -> None:
+    gc.disable()  # what is imported stays: to look for garbage in it takes a seventh of the time
+    try:
+        import torch
+
+        torch.set_num_threads(1)  # several proposals are checked and scored at once, each in a thread
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def run(arguments: list[str]) -> int:

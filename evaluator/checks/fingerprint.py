@@ -92,7 +92,7 @@ def _gradients(signature: KernelSignature, inputs: Sequence[Tensor], o: Tensor, 
     if not o.requires_grad:
         return [torch.zeros_like(x) for x in inputs]
     weights = torch.randn(o.shape, generator=torch.Generator().manual_seed(500 + seed), dtype=o.dtype)
-    grads = torch.autograd.grad(o, list(inputs), weights, allow_unused=True)
+    grads = torch.autograd.grad((o * weights).sum(), list(inputs), allow_unused=True)
     passed = felt(signature, [x.detach() for x in inputs], grads)
     return [torch.zeros_like(x) if g is None else g for x, g in zip(inputs, passed, strict=True)]
 

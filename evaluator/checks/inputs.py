@@ -84,13 +84,11 @@ def draw(
     q, k = (F.normalize(x, dim=-1) * regime.norm for x in (q, k))
     if regime.empty:
         v = v * (torch.rand(B, H, L, 1, generator=generator, dtype=v.dtype) > regime.empty)
-    drawn = {
-        "q": q,
-        "k": k,
-        "v": regime.value * (F.silu(v) if regime.rectified else v),
-        "beta": torch.sigmoid(regime.beta_spread * normal(B, H, L) + regime.beta),
-        "g": -F.softplus(normal(B, H, L) - 2.0),
-    }
+    v = regime.value * (F.silu(v) if regime.rectified else v)
+    beta = torch.sigmoid(regime.beta_spread * normal(B, H, L) + regime.beta)
+    drawn = {"q": q, "k": k, "v": v, "beta": beta}
+    if "g" in signature.inputs:
+        drawn["g"] = -F.softplus(normal(B, H, L) - 2.0)
     return tuple(drawn[name].to(dtype) for name in signature.inputs)
 
 

@@ -16,7 +16,7 @@ from evaluator.sandbox.limits import SandboxUnavailable
 from evaluator.sandbox.lockdown import Layers
 
 LAYERS = {Grade.A: (True, True), Grade.B: (True, True), Grade.C: (False, True), Grade.D: (False, False)}
-BOOT = "import sys, json; sys.path[:0] = json.loads(sys.argv[1]); from evaluator.sandbox import template; template.main"
+BOOT = "import gc, sys, json; gc.disable(); sys.path[:0] = json.loads(sys.argv[1]); from evaluator.sandbox import template; template.main"
 KEEP_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(2**25),
     "MALLOC_TRIM_THRESHOLD_": str(2**27),
