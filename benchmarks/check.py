@@ -3,10 +3,10 @@
 python -m benchmarks.check                 # as asked for; about 3 minutes on a quiet machine
 python -m benchmarks.check --cores 2 --colds 0
 
-Prints Markdown, a row as soon as it is measured. The command's seconds are those of the clock, from its start by a shell
-to its end, imports, sandbox and all; the check's are what it says of itself. CPU-seconds are those of all processes: they
-are the command's time on a core of its own, however busy the machine. Cold: the kernel drops all its caches of files
-before the run where it may be told to (root), else those of this Python's packages that nobody else has mapped.
+Prints Markdown, a row as soon as it is measured. The command's seconds are those of the clock, from its start to its
+end, imports, sandbox and all; the check's are what it says of itself. CPU-seconds are those of all processes: they are
+the command's time on a core of its own, however busy the machine. Cold: the system drops all its caches of files before
+the run where it may be told to (root), else those of this Python's packages that nobody else has mapped.
 """
 
 import argparse

@@ -1,108 +1,170 @@
 """What isolation costs: the same training in the open, in the sandbox, and split, in CPU-seconds of all processes.
 
-python -m benchmarks.isolation                       # 4 rounds of all tasks, about 10 minutes on a quiet machine
-python -m benchmarks.isolation --tasks Memorize --rounds 2
+    python -m benchmarks.isolation run --rounds 3             # 40 CPU-seconds a round; may be run again and again
+    python -m benchmarks.isolation run --rounds 3 --keep-memory
+    python -m benchmarks.isolation table
 
-Prints Markdown: for each task of `quick`, seed 0, the baseline's CPU time of training (data and scoring left out) and
-the ratios to training in the open within one round, as median (lowest to highest round). A round takes the ways in
-turn, the next but one in reverse, so that a machine which slows down favours none. Split training takes part in every
-other round. CPU time is that of this process and of all below it: the template that watches, and its candidates.
+The baseline at settings of `quick`, seed 0; data and scoring are left out. Each measurement goes to
+`docs/results/isolation.jsonl` at once, and the table is made of all that are there. A round trains `--steps` steps and
+a single one, in the three ways in turn, the next round in reverse, so that a machine which slows down favours none;
+what each further step costs is multiplied up to a whole trial of `quick`. Ratios are of sums over the tasks of a round;
+the median over the rounds, and a 95 % interval by bootstrap over them. CPU time is that of this process and of all
+below it: the template that watches, and its candidates. --keep-memory starts this process with the settings of malloc
+that the sandbox has; without, training in the open and split pays for giving memory back to the system.
 """
 
-import argparse
+import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Annotated, Any
 
+import numpy as np
 import torch
+import typer
+from scipy.stats import bootstrap
 from torch import Tensor
 
+from archive.files import read_lines, write_lines
 from benchmarks.mad import kernel_of
+from evaluator.outcomes import Value
 from evaluator.plan import trial_specs
 from evaluator.protocol import QUICK
 from evaluator.sandbox import Limits, Sandbox
+from evaluator.sandbox.launch import KEEP_MEMORY
 from evaluator.training import train
 from evaluator.trial import weights_hash
-from variants.contract import BASELINE, TASKS
+from variants.contract import BASELINE
 from variants.seeds import seed_variants
 
+RUNS = Path(__file__).parent.parent / "docs/results/isolation.jsonl"
 VARIANT = seed_variants()[BASELINE]
 LIMITS = Limits(wall_seconds=1800)
 TICKS = 100
 """Clock ticks a second in /proc/PID/stat."""
-STARTS = 5
 
 Job = dict[str, Any]
 Data = Mapping[str, Tensor]
 Way = Callable[[Sandbox, Job, Data], Mapping[str, Tensor]]
 
+app = typer.Typer(add_completion=False)
 
-def main() -> None:
-    """Measure round by round, then print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--tasks", nargs="+", default=TASKS, choices=TASKS)
-    options = parser.parse_args()
+
+class Round(Value):
+    """One way through one task: CPU-seconds of a training of `steps` steps and of one of a single step."""
+
+    protocol_hash: str
+    keep_memory: bool
+    number: int
+    task: str
+    way: str
+    steps: int
+    seconds: float
+    seconds_of_one: float
+    weights: str
+
+    def whole(self) -> float:
+        """CPU-seconds of a trial of as many steps as the protocol has."""
+        each = (self.seconds - self.seconds_of_one) / (self.steps - 1)
+        return self.seconds_of_one + each * (QUICK.tasks[self.task].steps - 1)  # type: ignore[index]
+
+
+@app.command()
+def run(
+    rounds: int = 3,
+    steps: Annotated[int, typer.Option(help="of the longer training")] = 100,
+    tasks: Annotated[list[str], typer.Option("--task")] = ["Compress", "Context Recall", "Memorize"],  # noqa: B006
+    keep_memory: bool = False,
+) -> None:
+    """Measure, and keep every measurement."""
+    if keep_memory and not KEEP_MEMORY.items() <= os.environ.items():
+        again = [sys.executable, "-m", "benchmarks.isolation", *sys.argv[1:]]
+        os.execve(sys.executable, again, os.environ | KEEP_MEMORY)
     torch.set_num_threads(1)
-    prepared = {task: prepare(task) for task in options.tasks}
-    seconds: dict[tuple[str, str], list[float]] = {}
-    hashes: dict[str, set[str]] = {task: set() for task in prepared}
+    prepared = {task: prepare(task) for task in tasks}
+    first = 1 + max((done.number for done in measured_rounds()), default=0)
     with Sandbox() as sandbox:
-        startup = start_up(sandbox, *next(iter(prepared.values())))
-        for number in range(options.rounds):
+        for way in WAYS.values():  # imports, once in a process
+            spent(way, sandbox, *prepared[tasks[0]], steps=1)
+        for number in range(first, first + rounds):
             for task, (job, data) in prepared.items():
-                for name, way in in_turn(number):
-                    spent, weights = measured(way, sandbox, job, data)
-                    seconds.setdefault((task, name), []).append(spent)
-                    hashes[task].add(weights_hash(weights))
-    print("| task | open, CPU-s | sandbox / open | split / open | same weights |\n|---|---:|---:|---:|---|")
-    for task in prepared:
-        row(task, {name: seconds[task, name] for name in WAYS}, str(len(hashes[task]) == 1))
-    sums = {name: [sum(xs) for xs in zip(*(seconds[task, name] for task in prepared), strict=True)] for name in WAYS}
-    row("all", sums, str(all(len(found) == 1 for found in hashes.values())))
-    print(f"\nStart-up of a sandboxed trial, contained in the above: {startup:.2f} CPU-s (median of {STARTS}).")
+                for name, way in list(WAYS.items())[:: 1 if number % 2 else -1]:
+                    one, _ = spent(way, sandbox, job, data, steps=1)
+                    seconds, weights = spent(way, sandbox, job, data, steps=steps)
+                    done = Round(
+                        protocol_hash=QUICK.hash, keep_memory=keep_memory, number=number, task=task, way=name,
+                        steps=steps, seconds=seconds, seconds_of_one=one, weights=weights,
+                    )  # fmt: skip
+                    keep(done)
 
 
-def in_turn(number: int) -> Iterable[tuple[str, Way]]:
-    """The ways of one round."""
-    ways = [(name, way) for name, way in WAYS.items() if name != "split" or number % 2 == 0]
-    return ways if number % 4 < 2 else reversed(ways)
+@app.command()
+def table() -> None:
+    """Print Markdown of all rounds that were measured at the protocol as it is."""
+    found = measured_rounds()
+    print("| malloc in the open | task | rounds | open, CPU-s a trial | sandbox / open | split / open | same weights |")
+    print("|---|---|---:|---:|---:|---:|---|")
+    for kept in (False, True):
+        own = [each for each in found if each.keep_memory == kept]
+        tasks = list(dict.fromkeys(each.task for each in own))
+        for task in tasks:
+            row(kept, task, [task], own)
+        if own:
+            row(kept, "all", tasks, own)
 
 
-def row(task: str, seconds: Mapping[str, list[float]], same: str) -> None:
-    """One line of the table. The n-th split run belongs to round 2n."""
-    plain = seconds["open"]
-    sandbox = ratios(seconds["sandbox"], plain)
-    split = ratios(seconds["split"], plain[::2])
-    print(f"| {task} | {median(plain):.1f} | {sandbox} | {split} | {same} |", flush=True)
+def row(kept: bool, name: str, tasks: list[str], rounds: list[Round]) -> None:
+    """One line of the table: sums over these tasks."""
+    of_tasks = [each for each in rounds if each.task in tasks]
+    numbers = sorted({each.number for each in of_tasks})
+    sums = {
+        way: np.array([sum(r.whole() for r in of_tasks if (r.number, r.way) == (number, way)) for number in numbers])
+        for way in WAYS
+    }
+    weights: dict[tuple[str, int], set[str]] = {}
+    for each in of_tasks:
+        weights.setdefault((each.task, each.steps), set()).add(each.weights)
+    same = all(len(found) == 1 for found in weights.values())
+    ratios = " | ".join(with_interval(sums[way] / sums["open"]) for way in ("sandbox", "split"))
+    malloc = "as the sandbox's" if kept else "as it comes"
+    print(f"| {malloc} | {name} | {len(numbers)} | {median(sums['open']):.1f} | {ratios} | {same} |")
 
 
-def ratios(ways: list[float], plain: list[float]) -> str:
-    """Median, lowest and highest ratio within a round."""
-    found = [way / one for way, one in zip(ways, plain, strict=True)]
-    return f"{median(found):.2f} ({min(found):.2f} to {max(found):.2f})"
+def with_interval(ratios: "np.ndarray[Any, np.dtype[np.float64]]") -> str:
+    """Median, and its 95 % interval where there are rounds enough."""
+    if len(ratios) < 3:
+        return f"{np.median(ratios):.3f}"
+    found = bootstrap((ratios,), np.median, method="percentile", rng=np.random.default_rng(0)).confidence_interval
+    return f"{np.median(ratios):.3f} [{found.low:.3f}, {found.high:.3f}]"
 
 
-def prepare(task: Any) -> tuple[Job, Data]:
+def measured_rounds() -> list[Round]:
+    """What is kept, of the protocol as it is."""
+    return [each for each in read_lines(RUNS, Round) if each.protocol_hash == QUICK.hash]
+
+
+def keep(done: Round) -> None:
+    """Print a measurement and add it to the file."""
+    print(
+        f"round {done.number}: {done.task}, {done.way}: {done.seconds:.2f} CPU-s, one step {done.seconds_of_one:.2f}",
+        flush=True,
+    )
+    write_lines(RUNS, [*read_lines(RUNS, Round), done])
+
+
+def prepare(task: str) -> tuple[Job, Data]:
     """What a trainer gets."""
-    (spec,) = trial_specs(QUICK, [task], [0])
+    (spec,) = trial_specs(QUICK, [task], [0])  # type: ignore[list-item]
     return QUICK.job(spec, VARIANT.layer).model_dump(mode="json"), QUICK.training_data(spec)
 
 
-def start_up(sandbox: Sandbox, job: Job, data: Data) -> float:
-    """CPU-seconds that one step costs more in a fresh sandboxed process than in the open, once all is imported."""
-    one_step = {**job, "steps": 1, "warmup": 0}
-    found = [[measured(way, sandbox, one_step, data)[0] for way in WAYS.values()] for _ in range(STARTS + 1)]
-    return median(sandboxed - plain for plain, sandboxed, _ in found[1:])
-
-
-def measured(way: Way, sandbox: Sandbox, job: Job, data: Data) -> tuple[float, Mapping[str, Tensor]]:
-    """CPU-seconds of all processes, and the weights."""
+def spent(way: Way, sandbox: Sandbox, job: Job, data: Data, *, steps: int) -> tuple[float, str]:
+    """CPU-seconds of all processes for so many steps, and the hash of the weights."""
     began = cpu_seconds()
-    weights = way(sandbox, job, data)
-    return cpu_seconds() - began, weights
+    weights = way(sandbox, {**job, "steps": steps, "warmup": min(job["warmup"], steps - 1)}, data)
+    return cpu_seconds() - began, weights_hash(weights)
 
 
 def in_the_open(_: Sandbox, job: Job, data: Data) -> Mapping[str, Tensor]:
@@ -142,4 +204,4 @@ def _with_children(process: int) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    app()

@@ -86,6 +86,14 @@ class Channel:
         get = self.inbox.take if copy else self.inbox.window
         return body, {name: get(offset, extent) for offset, (name, extent) in zip(places, table.items(), strict=True)}
 
+    def answers_within(self, seconds: float) -> bool:
+        """Whether something arrives, an end of the stream included, before so many seconds have passed."""
+        try:
+            self._wait(select.POLLIN, time.monotonic() + seconds)
+        except DeadlinePassed:
+            return False
+        return True
+
     def _read(self, size: int, deadline: float | None) -> bytearray:
         buffer = bytearray(size)
         view = memoryview(buffer)

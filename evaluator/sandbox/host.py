@@ -143,6 +143,7 @@ class Sandbox:
         if candidate is not None and event["event"] == "cpu":
             candidate.cpu.put(event["cpu_seconds"])
         elif candidate is not None:
+            candidate.cpu.put(event["cpu_seconds"])  # for who asked a moment too late
             candidate.ended.set_result(Ended(event["code"], event["reason"], event["cpu_seconds"]))
 
     def _on_gone(self, reason: SandboxUnavailable) -> None:

@@ -16,7 +16,10 @@ from evaluator.sandbox.limits import SandboxUnavailable
 from evaluator.sandbox.lockdown import Layers
 
 LAYERS = {Grade.A: (True, True), Grade.B: (True, True), Grade.C: (False, True), Grade.D: (False, False)}
-BOOT = "import gc, sys, json; gc.disable(); sys.path[:0] = json.loads(sys.argv[1]); from evaluator.sandbox import template; template.main"
+BOOT = (
+    "import gc, sys, json; gc.disable(); sys.path[:0] = json.loads(sys.argv[1]); "
+    "from evaluator.sandbox import template; template.main"
+)
 KEEP_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(2**25),
     "MALLOC_TRIM_THRESHOLD_": str(2**27),
@@ -99,6 +102,8 @@ def _bwrap_path() -> str:
 def _environment(home: Path) -> dict[str, str]:
     """Built afresh: nothing of ours is passed on."""
     fixed = {"HOME": str(home), "TMPDIR": str(home), "LANG": "C.UTF-8", "PATH": ""}
+    # torch.func imports what would make this folder; it exists, so that candidates need not
+    fixed["TORCHINDUCTOR_CACHE_DIR"] = str(home)
     return fixed | dict.fromkeys(ONE_THREAD, "1") | KEEP_MEMORY
 
 

@@ -1,83 +1,115 @@
-"""archer killed at any moment: no process of a variant lives on, and the next start removes the folder it left."""
+"""archer killed at any moment: no process of a variant lives on, and the next start removes the folder it left.
+
+`python -m benchmarks.kills` does the same to whole commands, as often as one likes.
+"""
 
 import os
+import random
 import signal
 import subprocess
 import sys
-import textwrap
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from benchmarks.kills import LIMIT, left_behind, seconds_until_gone
 from evaluator.sandbox import folders
 from evaluator.sandbox.folders import PrivateFolder, abandoned
 
 ROOT = Path(__file__).parents[2]
 
-BUSY = """
-import threading
+NURSERY = """
+import os, sys, threading
 import torch
-from evaluator.sandbox import Sandbox, VariantFailed
+from evaluator import trial
+from evaluator.checks import check
+from evaluator.plan import trial_specs
+from evaluator.protocol import SMOKE
+from evaluator.sandbox import Sandbox
+from evaluator.sandbox.keeper import Keeper
 from tests.evaluator.test_sandbox import JOB, data, variant
+from variants.contract import BASELINE
+from variants.seeds import seed_variants
 
-endless, brief = variant("while True: pass"), variant("return v, k.mT @ v")
+endless, baseline = variant("while True: pass"), seed_variants()[BASELINE]
 inputs = tuple(torch.ones(1, 1, 2, 2) for _ in range(3)) + (torch.ones(1, 1, 2),)
-sandbox = Sandbox()
+(spec,) = trial_specs(SMOKE, ["Memorize"], [0])
 
 def call(what):
     with sandbox.kernel(what) as kernel:
         kernel(*inputs)
 
-call(brief)
-for what in (lambda: call(endless), lambda: sandbox.train(endless, JOB, data())):
-    threading.Thread(target=what).start()
-print("called", flush=True)
-while True:
-    call(brief)
+def score():
+    same = lambda q, k, v, beta, chunk_size: (v, k.mT @ v)
+    weights = trial.train(job.model_dump(), SMOKE.training_data(spec), same, lambda _: None)
+    while True:
+        trial.scored_outcome(weights, job, SMOKE, spec, baseline, sandbox)
+
+job = SMOKE.job(spec, baseline.layer).model_copy(update={"steps": 2})
+duties = {
+    "template": [],
+    "boot": [],
+    "checks": [lambda: [check(baseline, sandbox) for _ in range(100)]],
+    "training": [lambda: sandbox.train(endless, JOB, data())],
+    "scoring": [score],
+    "two workers": [lambda: call(endless), lambda: call(endless)],
+}
+
+def tell(what):
+    os.write(1, f"{os.getpid()} {what}\\n".encode())
+
+ready = Keeper.await_ready
+Keeper.await_ready = lambda keeper: (ready(keeper), tell("boot"))
+for line in sys.stdin:
+    if pid := os.fork():
+        os.waitpid(pid, 0)
+        continue
+    tell("template")
+    sandbox = Sandbox()
+    for duty in duties[line.strip()]:
+        threading.Thread(target=duty).start()
+    tell(line.strip())
+    threading.Event().wait()  # for ever
 """
 
 
-def left_behind(mark: Path) -> list[int]:
-    """Processes that were started with this folder in their command line, as the template and its children are."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            text = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
-            state = (entry / "stat").read_text().rpartition(")")[2].split()[0] if text else "Z"
-        except OSError:
-            continue
-        if os.fsencode(mark) in text and state != "Z":
-            found.append(int(entry.name))
-    return found
+@pytest.fixture
+def nursery(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that has imported torch, and forks an archer for each line that it gets."""
+    command = [sys.executable, "-c", NURSERY]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}, text=True, **pipes
+    ) as process:
+        yield process
+        process.kill()
 
 
-@pytest.mark.parametrize("seconds", [0.3, 1.7, 2.5, None])
+SPANS = {"template": 1.2, "boot": 0.1, "checks": 1.0, "training": 2.0, "scoring": 0.6, "two workers": 0.5}
+"""Seconds from when it begins."""
+
+
 def test_nothing_of_a_variant_outlives_a_killed_archer(
-    seconds: float | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    nursery: subprocess.Popen[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed while it imports, starts its template, releases canaries, trains and calls kernels."""
-    archer = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(BUSY)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
-        text=True,
-    )
-    assert archer.stdout is not None
-    if seconds is None:
-        assert archer.stdout.readline() == "called\n"
-        time.sleep(0.2)
-        assert len(left_behind(tmp_path)) >= 3
-    else:
-        time.sleep(seconds)
-    os.kill(archer.pid, signal.SIGKILL)
-    archer.wait()
-    archer.stdout.close()
-    deadline = time.monotonic() + 2
-    while left_behind(tmp_path) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert left_behind(tmp_path) == []
+    """Killed at a random moment of each part of its life; an endless kernel ends by itself in none of them."""
+    seed = int(os.environ.get("ARCHER_TEST_SEED") or random.SystemRandom().randrange(2**32))
+    drawn = random.Random(seed)
+    assert nursery.stdin is not None
+    assert nursery.stdout is not None
+    met, killed = 0, list[int]()
+    for part, span in drawn.sample(list(SPANS.items()), len(SPANS)):
+        nursery.stdin.write(f"{part}\n")
+        nursery.stdin.flush()
+        news = (line.split(maxsplit=1) for line in nursery.stdout)
+        killed.append(next(int(pid) for pid, begun in news if begun.strip() == part and int(pid) not in killed))
+        time.sleep(drawn.random() * span)
+        met += len(left_behind(tmp_path))
+        os.kill(killed[-1], signal.SIGKILL)
+        assert seconds_until_gone(tmp_path) < LIMIT, f"killed in {part!r}; ARCHER_TEST_SEED={seed}"
+    assert met > 2 * len(SPANS), "nearly all of these had a template, a namespace and most a candidate to lose"
     monkeypatch.setattr(folders.tempfile, "tempdir", str(tmp_path))
     folder = PrivateFolder.fresh()
     assert list(tmp_path.glob("archer-*")) == [folder.path]
