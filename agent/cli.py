@@ -15,8 +15,11 @@ from agent.commands.registry import COMMANDS, find
 from agent.errors import BUG, DONE, INTERRUPTED, USAGE, UserError
 from agent.terminal import clean
 from archive.errors import ArchiveError
-from evaluator.sandbox import SandboxUnavailable
+from evaluator.sandbox import SandboxUnavailable, early
 from variants.leaderboard import LeaderboardError
+
+SANDBOXED = (["check"], ["evaluate"], ["propose"])
+"""Commands that start by opening a sandbox."""
 
 
 def application(names: Iterable[str] = COMMANDS) -> typer.Typer:
@@ -38,8 +41,11 @@ def application(names: Iterable[str] = COMMANDS) -> typer.Typer:
 
 def main() -> None:
     """Run the command line and exit with the code that `run` gives."""
+    if sys.argv[1:2] in SANDBOXED and "--help" not in sys.argv:
+        early.begin()
     _import_torch()
     code = run(sys.argv[1:])
+    early.drop()
     if code == INTERRUPTED:
         os._exit(code)  # threads that wait for a model's reply would hold up an orderly exit
     sys.exit(code)

@@ -9,6 +9,7 @@ from typing import Any, Self
 from torch import Tensor
 
 from evaluator.outcomes import Grade
+from evaluator.sandbox import early
 from evaluator.sandbox.canaries import Canary, release_canaries, unexpected
 from evaluator.sandbox.candidate import END_SECONDS, Candidate, Ended
 from evaluator.sandbox.client import KernelClient
@@ -32,7 +33,8 @@ class Sandbox:
     def __init__(self, *, minimum: Grade = Grade.B, device: str = "cpu") -> None:
         self.device = device
         self._candidates: dict[str, Candidate] = {}
-        self._folder = PrivateFolder.fresh()
+        self._early = early.take(device)
+        self._folder = self._early.folder if self._early else PrivateFolder.fresh()
         hide_this_process()
         try:
             self.grade = self._boot([grade for grade in GRADES if grade <= minimum])
@@ -129,7 +131,12 @@ class Sandbox:
 
     def _start(self, grade: Grade) -> None:
         """Start a template and prove its grade."""
-        self._keeper = Keeper(grade, self._folder.path, self.device, self._on_news, self._on_gone)
+        begun, self._early = self._early, None
+        if begun and grade is Grade.A:
+            self._keeper = begun.keeper
+            self._keeper.report_to(self._on_news, self._on_gone)
+        else:
+            self._keeper = Keeper(grade, self._folder.path, self.device, self._on_news, self._on_gone)
         self._keeper.await_ready()
         try:
             if leaks := unexpected(self.attack(), grade):

@@ -34,6 +34,10 @@ class Keeper:
         self._thread = threading.Thread(target=self._keep, args=(grade, theirs, device), name="sandbox", daemon=True)
         self._thread.start()
 
+    def report_to(self, heard: Callable[[Mapping[str, Any]], None], gone: Callable[[SandboxUnavailable], None]) -> None:
+        """From now on tell these."""
+        self._heard, self._gone = heard, gone
+
     def await_ready(self) -> None:
         """Wait until it takes orders. Raises SandboxUnavailable with what it complained of."""
         try:
