@@ -3,13 +3,18 @@
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
 PREFIX = "archer-"
 OWNER = "owner"
+OURS = {"owner.new", "packages", "home", "template.log", "decoy"}
+UNOWNED_SECONDS = 60.0
+"""A folder without an owner for that long was left by a process that was killed as it made or removed it."""
 
 
 class PrivateFolder:
@@ -39,15 +44,33 @@ def abandoned() -> Iterator[Path]:
     """Folders of ours whose owner no longer lives; those of other users and of other programs are not looked into."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         try:
-            ours = not folder.is_symlink() and folder.stat().st_uid == os.getuid()
-            lock = os.open(folder / OWNER, os.O_RDWR | os.O_NOFOLLOW) if ours else None
-        except OSError:
-            continue
-        if lock is not None:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_private(folder) and (_unlocked(folder / OWNER) or _unowned(folder)):
                 yield folder
-            except BlockingIOError:
-                pass
-            finally:
-                os.close(lock)
+        except OSError:  # somebody else removes it just now, or it is none of ours
+            continue
+
+
+def _is_private(folder: Path) -> bool:
+    found = folder.lstat()
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+
+
+def _unlocked(owner: Path) -> bool:
+    try:
+        lock = os.open(owner, os.O_RDWR | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(lock)
+    return True
+
+
+def _unowned(folder: Path) -> bool:
+    names = {entry.name for entry in os.scandir(folder)}
+    found = folder.stat()
+    alone = stat.S_IMODE(found.st_mode) == 0o700 and time.time() - found.st_mtime > UNOWNED_SECONDS
+    return alone and len(folder.name) == len(PREFIX) + 8 and names <= OURS  # as mkdtemp names and makes it

@@ -128,11 +128,17 @@ def test_folders_of_the_living_and_of_others_stay(tmp_path: Path, monkeypatch: p
     dead.mkdir()
     (dead / "owner").touch()
     (dead / "packages").symlink_to(somewhere)
-    assert list(abandoned()) == [dead]
+    unfinished, fresh, foreign = (tmp_path / f"archer-{name}" for name in ("u_nfin15", "fre5h_00", "4ore1gn_"))
+    for folder in (unfinished, fresh, foreign):
+        folder.mkdir(0o700)
+        (folder / ("packages" if folder is unfinished else "home" if folder is fresh else "thesis")).mkdir()
+    for folder in (unfinished, foreign):
+        os.utime(folder, (0, 0))
+    assert sorted(abandoned()) == [dead, unfinished]
     PrivateFolder.fresh().remove()
     assert living.path.exists()
     assert (somewhere / "owner").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
-        [living.path.name, "archer-archive", "archer-link", "somewhere"]
+        [living.path.name, "archer-archive", "archer-link", "somewhere", fresh.name, foreign.name]
     )
     living.remove()
