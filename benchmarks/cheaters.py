@@ -10,6 +10,9 @@ from collections import Counter
 from pathlib import Path
 
 from evaluator.checks import check
+from evaluator.checks.runner import LIMITS
+from evaluator.evaluate import kernel_shapes
+from evaluator.protocol import QUICK
 from evaluator.sandbox import Limits, Sandbox
 from variants.contract import Variant
 
@@ -37,7 +40,8 @@ def main() -> None:
 def stopped_by(path: Path, sandbox: Sandbox, limits: Limits | None = TIGHT) -> str:
     """Names of the checks that fail; "nothing" if none does."""
     variant = Variant.from_file(path)
-    report = check(variant, sandbox, limits=limits) if limits else check(variant, sandbox)
+    shapes = kernel_shapes(QUICK)  # as the command has them
+    report = check(variant, sandbox, shapes=shapes, limits=limits or LIMITS)
     failing = [finding.check for finding in report.findings if finding.status == "fail"]
     return ", ".join(failing) or "nothing"
 

@@ -63,8 +63,8 @@ def one_kill(mark: Path, command: Sequence[str], moment: float) -> tuple[int, fl
     time.sleep(moment)
     alive = len(left_behind(mark))
     os.kill(archer.pid, signal.SIGKILL)
-    archer.wait()
     seconds = seconds_until_gone(mark)
+    archer.wait()
     print(f"killed after {moment:.2f} s: {alive} processes, gone after {seconds:.2f} s", flush=True)
     return alive, seconds
 
