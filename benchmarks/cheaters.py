@@ -1,11 +1,14 @@
 """What stops what: every cheater of the corpus through all checks, as a table.
 
 python -m benchmarks.cheaters > docs/results/cheaters.md
+python -m benchmarks.cheaters --only endless recurrent
 
 A cheater that the static fence stops never runs. The last lines count the honest kernels that were rejected.
 """
 
+import argparse
 import ast
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -21,18 +24,26 @@ TIGHT = Limits(wall_seconds=10.0, memory_bytes=2**29)
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the table, or some of its rows."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="of these files, cheaters or honest")
+    only = parser.parse_args().only
+    cheaters, honest = ([path for path in sorted((CORPUS / kind).glob("*.py")) if not only or path.stem in only]
+                        for kind in ("cheaters", "honest"))  # fmt: skip
     print("# What stops what\n\nMade by `python -m benchmarks.cheaters > docs/results/cheaters.md`.\n")
     with Sandbox() as sandbox:
         print(f"Sandbox grade {sandbox.grade}.\n\n| cheater | what it does | stopped by |\n|---|---|---|")
         caught: Counter[str] = Counter()
-        for path in sorted((CORPUS / "cheaters").glob("*.py")):
+        for path in cheaters:
             stopped = stopped_by(path, sandbox)
             caught[stopped.split(",")[0]] += 1
             print(f"| {path.stem} | {purpose(path)} | {stopped} |", flush=True)
-        honest = sorted((CORPUS / "honest").glob("*.py"))
-        rejected = [path.stem for path in honest if stopped_by(path, sandbox, None) != "nothing"]
-    print(f"\nFirst to stop: {', '.join(f'{name} {count}' for name, count in caught.most_common())}.")
+        print(f"\nFirst to stop: {', '.join(f'{name} {count}' for name, count in caught.most_common())}.", flush=True)
+        rejected = []
+        for path in honest:
+            if (stopped := stopped_by(path, sandbox, None)) != "nothing":
+                rejected.append(f"{path.stem} ({stopped})")
+            sys.stderr.write(f"{path.stem}: stopped by {stopped}\n")
     names = f": {', '.join(rejected)}" if rejected else ""
     print(f"\nOf {len(honest)} honest kernels, {len(rejected)} were rejected{names}.")
 

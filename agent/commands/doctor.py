@@ -18,7 +18,8 @@ from archive.errors import ArchiveError
 from archive.store import Archive
 from evaluator.device import best_device
 from evaluator.outcomes import Grade
-from evaluator.sandbox import Sandbox, SandboxUnavailable, canaries
+from evaluator.sandbox import Sandbox, SandboxUnavailable
+from evaluator.sandbox.host import canaries
 
 
 @dataclass(frozen=True)

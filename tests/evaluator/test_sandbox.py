@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from evaluator.outcomes import Grade
-from evaluator.sandbox import Limits, Sandbox, SandboxUnavailable, TrainingStopped, VariantFailed, canaries, host
+from evaluator.sandbox import Limits, Sandbox, SandboxUnavailable, TrainingStopped, VariantFailed, host
 from evaluator.sandbox.attacks import ATTACKS
+from evaluator.sandbox.host import canaries
 from variants.contract import BASELINE, Variant
 from variants.seeds import seeds
 
