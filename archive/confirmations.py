@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from archive.files import read_json, read_lines, write_json, write_lines
+from pydantic import ValidationError
+
+from archive.errors import ArchiveError
+from archive.files import first_problem, read_json, read_lines, write_json, write_lines
 from evaluator.effects import Effect
 from evaluator.outcomes import Trial, Value
 from variants.contract import VariantName
@@ -59,7 +62,14 @@ def write_confirmation(root: Path, confirmation: Confirmation, trials: Sequence[
 def read_confirmations(root: Path, protocol: str) -> dict[str, Confirmation]:
     """All results under a protocol, by variant. Raises ArchiveError."""
     paths = sorted((root / CONFIRMATIONS / protocol).glob("*.json"))
-    return {path.stem: Confirmation.model_validate(read_json(path)) for path in paths}
+    return {path.stem: _read(path) for path in paths}
+
+
+def _read(path: Path) -> Confirmation:
+    try:
+        return Confirmation.model_validate(read_json(path))
+    except ValidationError as error:
+        raise ArchiveError(f"{path}: {first_problem(error)}; restore it with `git checkout`") from error
 
 
 def read_fresh_trials(root: Path, protocol: str) -> dict[str, tuple[Trial, ...]]:

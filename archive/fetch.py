@@ -19,7 +19,7 @@ MAX_FILE, MAX_TOTAL, MAX_FILES = 64 << 20, 8 << 30, 2_000_000
 """Bytes of one file, bytes and number of all. An honest archive of 10,000 proposals has 0.7 GiB in 70,000 files."""
 _NAME, _STEM = "[a-z][a-z0-9_]{0,119}", "[a-z][a-z0-9_-]{0,39}"
 _WANTED = re.compile(
-    rf"archive\.json|variants/{_NAME}\.py|trials/{_STEM}/{_NAME}\.jsonl|leaderboards/{_STEM}\.csv|asks/[0-9TZ.+-]+\.jsonl"
+    rf"archive\.json|variants/{_NAME}\.py|trials/{_STEM}/{_NAME}\.jsonl|confirmations/{_STEM}/{_NAME}\.jsonl?|leaderboards/{_STEM}\.csv|asks/[0-9TZ.+-]+\.jsonl"
     rf"|proposals/[0-9]{{4,9}}-{_NAME}/(report\.md|(proposal|scorecard|check|merged)\.json|(trials|exchange)\.jsonl)"
 )
 _LINKS = ("120000", "160000")

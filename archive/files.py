@@ -34,7 +34,12 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON that reads well in a diff."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, as_json(content))
+
+
+def as_json(content: Any) -> str:
+    """JSON that reads well in a diff, as `write_json` writes it."""
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
 def write_lines(path: Path, values: Iterable[BaseModel]) -> None:

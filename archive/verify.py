@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from math import isclose
 
-from archive.confirmations import CONFIRMATIONS
+from archive.confirmations import CONFIRMATIONS, read_confirmations
 from archive.errors import ArchiveError
 from archive.files import read_lines, read_text
 from archive.folders import PROPOSALS, VARIANTS
@@ -40,6 +40,7 @@ def content_problems(reader: Reader) -> Iterator[str]:
     except ArchiveError as error:
         yield str(error)
         return
+    yield from _confirmation_problems(reader, variants)
     numbers: dict[int, str] = {}
     for identity in reader.ids():
         try:
@@ -57,6 +58,21 @@ def content_problems(reader: Reader) -> Iterator[str]:
             yield from _trial_problems(where, path.parent.name, path.stem, read_lines(path, Trial), variants)
         except ArchiveError as error:
             yield str(error)
+
+
+def _confirmation_problems(reader: Reader, variants: Mapping[str, Variant]) -> Iterator[str]:
+    """Results on fresh seeds that are of another variant or protocol than their file, or of none that there is."""
+    for folder in sorted((reader.root / CONFIRMATIONS).glob("*")):
+        try:
+            found = read_confirmations(reader.root, folder.name)
+        except ArchiveError as error:
+            yield str(error)
+            continue
+        for name, each in found.items():
+            where = f"{CONFIRMATIONS}/{folder.name}/{name}.json"
+            if (each.variant, each.protocol) != (name, folder.name):
+                yield f"{where} is of {each.variant} under {each.protocol}"
+            yield from (f"{where}: no code of {who} in {VARIANTS}/" for who in {name, each.against} - variants.keys())
 
 
 def _record_problems(reader: Reader, record: Record, variants: Mapping[str, Variant]) -> Iterator[str]:

@@ -46,6 +46,12 @@ class Runs(Sequence[Trial]):
         """How many there are; never none."""
         return len(self._all())
 
+    def __eq__(self, other: object) -> bool:
+        """As a tuple of the trials is."""
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
     def __bool__(self) -> bool:
         """Known without reading."""
         return True

@@ -10,7 +10,8 @@ from agent.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOptio
 from agent.progress import Heartbeat
 from agent.subject import existing_archive
 from agent.view import protocol_text
-from archive.merge import Merged, merge
+from archive.merge import merge
+from archive.merged import Merged
 from archive.record import Record
 
 
@@ -55,8 +56,10 @@ def _lines(done: Merged) -> list[str]:
         versions = ", ".join(protocol_text(name, version) for version in hashes)
         lines.append(f"kept apart, on no leaderboard of today's {name}: {versions}")
     if done.conflicts:
-        lines.append(f"{done.conflicts} trials had another result there; this archive's are kept")
+        lines.append(f"{done.conflicts} trials or confirmations had another result there; this archive's are kept")
     if done.ignored:
         lines.append(f"{done.ignored} files that no archive has were left out")
+    if done.confirmations:
+        lines.append(f"{done.confirmations} results on fresh seeds are new")
     count = f"{len(done.added)} proposals and {done.trials} trials are new, {done.known} proposals were here already"
     return [*lines, count]

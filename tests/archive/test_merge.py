@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from archive import merge as merging
+from archive.confirmations import Confirmation, Difference
 from archive.errors import ArchiveError
-from archive.merge import Merged, identity, merge
+from archive.matching import identity
+from archive.merge import merge
+from archive.merged import Merged
+from archive.naming import renamed_record
 from archive.record import Exchange, Record
 from archive.store import Archive
 from archive.verify import problems
@@ -341,7 +344,7 @@ def test_names_of_variants_in_what_was_sent_stay(make_record: MakeRecord):
     record = make_record(name="own_idea").model_copy(
         update={"exchanges": (Exchange(attempt=1, prompt="own_idea", reply="own_idea"),), "reason": "like own_idea_x"}
     )
-    moved = merging.renamed_record(record, {"own_idea": "own_idea_2"})
+    moved = renamed_record(record, {"own_idea": "own_idea_2"})
     assert moved.exchanges == record.exchanges
     assert (moved.reason, moved.proposal.variant.name) == ("like own_idea_x", "own_idea_2")
     assert json.loads(moved.model_dump_json())["proposal"]["title"] == "An idea"
@@ -364,3 +367,66 @@ def test_predictions_keep_the_commits_that_date_them(archive: Archive, other: Ar
     git(other.root, "branch", "-D", "predictions")
     with pytest.raises(ArchiveError, match="not on the branch predictions"):
         bring(ours, other.root)
+
+
+def confirm(archive: Archive, name: str, outcome: str, accuracy: float = 0.7) -> None:
+    """Archive a decision on fresh seeds, with its trials."""
+    record = archive.record(name)
+    trials = [trial.model_copy(update={"seed": trial.seed + 100, "accuracy": accuracy}) for trial in record.trials]
+    difference = Difference(mean=0.1, low=0.05, high=0.15, n=3)
+    found = Confirmation.model_validate({
+        "variant": name, "against": BASELINE, "protocol": "quick", "protocol_hash": record.protocol_hash,
+        "outcome": outcome, "first": difference, "fresh": difference, "created": "2026-01-01T00:00:00Z",
+    })  # fmt: skip
+    archive.tell_confirmation(found, trials)
+
+
+def test_confirmations_come_along_once_and_under_the_names_of_here(pair: tuple[Archive, Archive]):
+    ours, theirs = pair
+    confirm(theirs, "own_idea", "confirmed")
+    confirm(theirs, "both_had_this", "refuted")
+    done = bring(ours, theirs.root)
+    count = len(theirs.record("own_idea").trials)
+    ours = Archive(ours.root)
+    found = ours.confirmations("quick")
+    assert {name: each.outcome for name, each in found.items()} == {
+        "own_idea_2": "confirmed", "both_had_this": "refuted"
+    }  # fmt: skip
+    assert found["own_idea_2"].variant == "own_idea_2"
+    fresh = ours.fresh_trials("quick")
+    assert {name: len(trials) for name, trials in fresh.items()} == {"own_idea_2": count, "both_had_this": count}
+    assert {trial.variant for trial in fresh["own_idea_2"]} == {"own_idea_2"}
+    assert (done.confirmations, done.trials, done.conflicts) == (2, 2 * count, 0)
+    assert sound(ours)
+    again = bring(ours, theirs.root)
+    assert (again.confirmations, again.trials, again.conflicts) == (0, 0, 0)
+    bring(theirs, ours.root)
+    assert Archive(theirs.root).fresh_trials("quick")["own_idea"] == theirs.fresh_trials("quick")["own_idea"]
+    assert sound(theirs)
+
+
+def test_a_decision_here_stays_and_an_unfinished_one_gives_way(pair: tuple[Archive, Archive]):
+    ours, theirs = pair
+    confirm(ours, "both_had_this", "unfinished")
+    confirm(theirs, "both_had_this", "confirmed")
+    done = bring(ours, theirs.root)
+    assert (done.confirmations, done.trials, done.conflicts) == (1, 0, 0), "the same trials are there once"
+    assert Archive(ours.root).confirmations("quick")["both_had_this"].outcome == "confirmed"
+    confirm(theirs, "both_had_this", "refuted", accuracy=0.1)
+    done = bring(Archive(ours.root), theirs.root)
+    assert done.confirmations == 0
+    assert done.conflicts > 0
+    assert Archive(ours.root).confirmations("quick")["both_had_this"].outcome == "confirmed"
+    assert sound(ours)
+
+
+def test_a_confirmation_of_something_else_is_refused(pair: tuple[Archive, Archive]):
+    ours, theirs = pair
+    confirm(theirs, "own_idea", "confirmed")
+    path = theirs.root / "confirmations" / "quick" / "own_idea.json"
+    path.rename(path.with_name("child.json"))
+    commit_all(theirs.root)
+    before = git(ours.root, "rev-parse", "HEAD")
+    with pytest.raises(ArchiveError, match=r"child\.json is of own_idea"):
+        bring(ours, theirs.root)
+    assert git(ours.root, "rev-parse", "HEAD") == before

@@ -1,0 +1,59 @@
+"""Which proposals and variants of another archive are here already, by content, and what the others are called here."""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from archive.reader import Reader
+from archive.record import Record
+from archive.store import Archive
+from evaluator.outcomes import Trial
+from variants.contract import Variant
+
+
+def identity(record: Record, variants: Mapping[str, Variant]) -> str:
+    """What makes a proposal the same wherever it lies: code, parent's code, predictions, asker, results; no name."""
+    proposal, asked = record.proposal, record.proposal.provenance
+    parent = variants.get(proposal.parent)
+    predictions = sorted((task, p.mean, p.low, p.high) for task, p in proposal.predictions.items())
+    trials = sorted(
+        json.dumps([*spec(trial), trial.status, trial.accuracy, trial.weights_hash]) for trial in record.trials
+    )
+    parts: list[Any] = [proposal.variant.source_hash, parent.source_hash if parent else proposal.parent, predictions]
+    parts += [asked.proposer, asked.model, asked.seed, asked.prompt_hash, record.status, record.protocol_hash, trials]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def match(archive: Archive, content: Reader, records: list[Record]) -> tuple[dict[str, str], list[Record]]:
+    """Name here of every variant there, and the records that are not here. A proposal made twice there comes twice."""
+    ours, theirs = archive.variants(), content.variants()
+    known: dict[str, list[str]] = defaultdict(list)
+    for record in archive.records():
+        known[identity(record, ours)].append(record.proposal.variant.name)
+    names: dict[str, str] = {}
+    new = []
+    for record in records:
+        name = record.proposal.variant.name
+        if twins := known[identity(record, theirs)]:
+            names[name] = twins.pop(twins.index(name) if name in twins else 0)
+        else:
+            new.append(record)
+    for record in new:
+        name = record.proposal.variant.name
+        names[name] = archive.free_name(name, tuple(names.values()))
+    by_hash = {variant.source_hash: name for name, variant in reversed(ours.items())}
+    for name, variant in theirs.items():
+        if name in names:
+            continue
+        same = name in ours and ours[name].source_hash == variant.source_hash
+        here = name if same else by_hash.get(variant.source_hash)
+        names[name] = here or archive.free_name(name, tuple(names.values()))
+    return names, new
+
+
+def spec(trial: Trial) -> tuple[Any, ...]:
+    """What is run once: two trials with the same are one."""
+    plan = (trial.protocol_hash, trial.task, trial.setting, trial.lr, trial.weight_decay, trial.seed)
+    return (*plan, trial.isolation)

@@ -1,0 +1,110 @@
+"""What belongs to no proposal and comes along in a merge: variants, trials, confirmations, asks, imported tables."""
+
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+
+from archive.confirmations import CONFIRMATIONS, Confirmation
+from archive.fetch import Fetched
+from archive.files import as_json, read_json, read_lines, read_text
+from archive.folders import VARIANTS
+from archive.leaderboards import LEADERBOARDS
+from archive.matching import spec
+from archive.merged import Merged
+from archive.reader import ASKS, TRIALS, Reader
+from archive.store import Archive
+from evaluator.outcomes import Trial
+from evaluator.protocol import PROTOCOLS
+from variants.leaderboard import format_leaderboard, parse_leaderboard
+
+
+def bring_variants(
+    archive: Archive, found: Fetched, names: Mapping[str, str], proposed: set[str], merged: Merged
+) -> None:
+    """Code and trials of variants that no proposal made, imported leaderboards and failed asks, in one commit."""
+    files = {
+        f"{VARIANTS}/{names[name]}.py": variant.source
+        for name, variant in found.content.variants().items()
+        if name not in proposed and archive.variant(names[name]) is None
+    }
+    files |= dict(_trials(archive, found.content, TRIALS, names, merged))
+    files |= dict(_asks(archive, found.content))
+    files |= _boards(archive, found.content)
+    archive.tell_files(files, f"Merge variants and {merged.trials} trials\n\nMerged-From: {found.head}")
+
+
+def bring_confirmations(archive: Archive, found: Fetched, names: Mapping[str, str], merged: Merged) -> None:
+    """What fresh seeds said, in one commit: after the proposals that it is about."""
+    files = dict(_trials(archive, found.content, CONFIRMATIONS, names, merged))
+    files |= dict(_confirmations(archive, found.content, names, merged))
+    archive.tell_files(files, f"Merge {merged.confirmations} confirmations\n\nMerged-From: {found.head}")
+
+
+def _trials(
+    archive: Archive, content: Reader, folder: str, names: Mapping[str, str], merged: Merged
+) -> Iterator[tuple[str, str]]:
+    """Each trial once; one that is here with another result stays as it is here."""
+    for path in sorted((content.root / folder).glob("*/*.jsonl")):
+        here = f"{folder}/{path.parent.name}/{names[path.stem]}.jsonl"
+        own = read_lines(archive.root / here, Trial)
+        known = {spec(trial): (trial.accuracy, trial.weights_hash) for trial in own}
+        new = []
+        for trial in read_lines(path, Trial):
+            if (before := known.get(spec(trial))) is None:
+                link = trial.inherited_from
+                moved = {"variant": names[path.stem], "inherited_from": names.get(link, link) if link else None}
+                new.append(trial.model_copy(update=moved))
+            else:
+                merged.conflicts += before != (trial.accuracy, trial.weights_hash)
+        merged.trials += len(new)
+        if new:
+            yield here, "".join(f"{trial.model_dump_json()}\n" for trial in (*own, *new))
+
+
+def _confirmations(
+    archive: Archive, content: Reader, names: Mapping[str, str], merged: Merged
+) -> Iterator[tuple[str, str]]:
+    """What became of would-be new bests. A decision here stays; an unfinished one gives way to one that is decided."""
+    for path in sorted((content.root / CONFIRMATIONS).glob("*/*.json")):
+        theirs = Confirmation.model_validate(read_json(path))
+        links = {"variant": names[theirs.variant], "against": names.get(theirs.against, theirs.against)}
+        theirs = theirs.model_copy(update=links)
+        here = f"{CONFIRMATIONS}/{path.parent.name}/{theirs.variant}.json"
+        if (archive.root / here).exists():
+            ours = Confirmation.model_validate(read_json(archive.root / here))
+            if ours.outcome != "unfinished" or theirs.outcome == "unfinished":
+                merged.conflicts += ours != theirs
+                continue
+        merged.confirmations += 1
+        yield here, as_json(theirs.model_dump(mode="json"))
+
+
+def _asks(archive: Archive, content: Reader) -> Iterator[tuple[str, str]]:
+    """Asks that gave no proposal, each exchange once."""
+    here = {path.name: read_text(path) for path in (archive.root / ASKS).glob("*.jsonl")}
+    for path in sorted((content.root / ASKS).glob("*.jsonl")):
+        text, name, number = read_text(path), path.name, 2
+        if text in here.values():
+            continue
+        while name in here:
+            name, number = f"{path.stem}-{number}.jsonl", number + 1
+        here[name] = text
+        yield f"{ASKS}/{name}", text
+
+
+def _boards(archive: Archive, content: Reader) -> dict[str, str]:
+    """Leaderboards that were imported: rows that are not here. A row of the same name stays as it is here."""
+    derived = {*PROTOCOLS, *archive.protocols(), *content.protocols()}
+    files = {}
+    for path in sorted((content.root / LEADERBOARDS).glob("*.csv")):
+        if path.stem in derived:
+            continue
+        where = f"{LEADERBOARDS}/{path.name}"
+        theirs = parse_leaderboard(read_text(path), where)
+        if not (archive.root / where).exists():
+            files[where] = format_leaderboard(theirs)
+            continue
+        ours = parse_leaderboard(read_text(archive.root / where), where)
+        if len(more := theirs[~theirs.index.isin(ours.index)]):
+            files[where] = format_leaderboard(pd.concat([ours, more]))
+    return files
