@@ -132,7 +132,7 @@ class Progress:
 
     def _time_left(self, lines: list[Line]) -> str:
         elapsed = time.monotonic() - self._began
-        done = sum(line.done for line in lines) / len(lines)
+        done = sum(line.done for line in lines) / len(lines) if lines else 0.0  # a search for nothing may confirm
         left = f"about {_minutes(elapsed * (1 - done) / done)} left" if done > 0.02 else "estimating the time left"
         return f"{_minutes(elapsed)} so far, {left}; Ctrl-C stops and keeps what is finished"
 

@@ -51,7 +51,9 @@ from variants.contract import TASKS, Task
 
 
 def propose(
-    n: Annotated[int, typer.Option("--n", min=1, help="How many proposals.")] = 5,
+    n: Annotated[
+        int, typer.Option("--n", min=0, help="How many proposals; 0 only ends a confirmation that waits.")
+    ] = 5,
     proposer: Annotated[str, typer.Option(metavar="|".join(CHOICES), help="Who proposes.")] = "auto",
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
     parent: Annotated[str | None, typer.Option(metavar="NAME", help="Build on this variant.")] = None,
@@ -100,7 +102,7 @@ def propose(
     if parent is not None and parent not in found.variants():
         raise UserError(f"--parent {parent}: the archive has no such variant; `archer leaderboard` shows the names")
     start = len(found.ids()) if seed is None else seed
-    plan = Plan(n=n, jobs=min(jobs, n), seed=start, parent=parent, max_minutes=max_minutes, confirm=confirm)
+    plan = Plan(n=n, jobs=max(1, min(jobs, n)), seed=start, parent=parent, max_minutes=max_minutes, confirm=confirm)
     with (
         open_proposer(Choice(proposer, gguf, plan.jobs, llm, llm_file), found) as (chosen, who),
         open_sandbox(minimum, unsandboxed, speech) as sandbox,
@@ -116,7 +118,7 @@ def propose(
         search = Search(found, bench, plan, progress)
         with interruptible(search.stop, progress.announce) as interrupted:
             records = [_announced(record, progress) for record in search.run()]
-    _answer(speech, found, records)
+    _answer(speech, found, records, protocol)
     if interrupted.is_set():
         return INTERRUPTED
     if search.error is not None:
@@ -140,19 +142,21 @@ def _announced(record: Record, progress: Progress) -> Record:
     return record
 
 
-def _answer(speech: Speech, archive: Archive, records: Sequence[Record]) -> None:
+def _answer(speech: Speech, archive: Archive, records: Sequence[Record], protocol: str) -> None:
     if speech.as_json:
         told = {record.id for record in records}
         speech.answer(summaries(archive, [line for line in archive.lines() if line.id in told]))
         return
     if records:
-        for line in (*_lines(records), *archive_lines(archive, records[0].protocol)):
+        for line in (*_lines(records), *archive_lines(archive, protocol)):
             speech.out.print(line)
         first = records[0].number
         where = "" if archive.root == DEFAULT_ARCHIVE else f" --archive {archive.root}"
         speech.out.print(f"read one: archer show {first}{where}; all scores: archer leaderboard{where}", markup=False)
     else:
         speech.out.print("nothing was proposed")
+        for line in archive_lines(archive, protocol):
+            speech.out.print(line)
 
 
 def _lines(records: Sequence[Record]) -> Iterator[str]:

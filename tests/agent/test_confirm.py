@@ -13,7 +13,9 @@ import pytest
 from rich.console import Console
 
 from agent.attempt import Workbench
+from agent.cli import run
 from agent.confirm import FIRST_FRESH, Candidate, fresh_seeds
+from agent.errors import DONE
 from agent.fresh import task_lines
 from agent.loop import Plan, Search
 from agent.progress import Progress
@@ -166,6 +168,28 @@ def test_regression_to_the_mean_is_shown(archive: Archive):
 
 def test_a_protocol_of_one_seed_has_no_new_best(archive: Archive):
     assert Candidate.of(archive, SMOKE) is None
+
+
+def test_a_search_for_nothing_ends_what_waits_and_proposes_nothing(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    confirm(archive, scripted(0.2, limit=7))
+    monkeypatch.setattr(Evaluator, "evaluate", scripted_evaluate)
+    assert run(["propose", "--n", "0", "--proposer", "evolve", "--archive", str(archive.root)]) == DONE
+    shown = capsys.readouterr().out
+    assert "nothing was proposed" in shown
+    assert "new best, confirmed" in shown
+    assert Archive(archive.root).confirmations("quick")[NAME].outcome == "confirmed"
+    assert len(archive.ids()) == 1
+
+
+def scripted_evaluate(
+    self: Evaluator, variant: Variant, specs: Sequence[TrialSpec], *, inherited: Any = None, **_: object
+) -> Evaluation:
+    """In the place of training: the proposal is ahead."""
+    mean = 0.9 if variant.name == NAME else 0.7
+    found = {spec: trial(variant, spec, self.protocol, mean + 0.001 * (spec.seed % 3)) for spec in specs}
+    return Evaluation(Status.SCORED, "", tuple((found | dict(inherited)).values()))
 
 
 class Nobody:
