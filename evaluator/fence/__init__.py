@@ -15,6 +15,8 @@ from variants import parsing
 __all__ = ["ALLOWED_BUILTINS", "ALLOWED_MODULES", "SourceError", "Violation", "parse", "violations"]
 
 SOURCE_CAP = 200_000
+DEPTH_CAP = 200
+"""Nodes within nodes. What is nested more deeply would end Python's own walks over the tree, in archer's process."""
 
 
 class SourceError(Exception):
@@ -35,9 +37,15 @@ def parse(source: str) -> ast.Module:
 
 def violations(tree: ast.Module) -> list[Violation]:
     """Everything in a parsed source that a kernel may not do, by line. An empty list lets it pass."""
-    fence = Fence()
-    try:
-        fence.judge(drop_main_guard(tree))
-    except RecursionError:
+    if _deeper_than(DEPTH_CAP, tree):
         return [Violation(1, "expressions are nested too deeply to judge")]
+    fence = Fence()
+    fence.judge(drop_main_guard(tree))
     return sorted(set(fence.found))
+
+
+def _deeper_than(depth: int, tree: ast.AST) -> bool:
+    level: list[ast.AST] = [tree]
+    for _ in range(depth):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    return bool(level)

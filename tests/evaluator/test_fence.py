@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from evaluator import fence
+from evaluator.checks.runner import static_findings
 from evaluator.checks.scope import check_scope
 from variants.seeds import seeds
 
@@ -154,6 +155,27 @@ def test_a_guard_that_may_hold_here_is_judged(guard: str) -> None:
 @pytest.mark.parametrize("guard", ["__name__ == '__main__'", "'__main__' == __name__"])
 def test_a_main_guard_is_not_judged(guard: str) -> None:
     assert judged(f"if {guard}:\n    import os\n    print(os.environ)\n") == []
+
+
+DEEP = {
+    f"{name}{n}": head + opening * n + "x" + closing * n
+    for name, head, opening, closing in (
+        ("comprehensions", "x = ", "[y for y in ", "]"),
+        ("lambdas", "f = ", "lambda: ", ""),
+        ("sums", "x = ", "x + ", ""),
+    )
+    for n in (90, 180, 195, 290, 330, 600)
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("statement", DEEP.values(), ids=DEEP)
+def test_deep_source_ends_as_a_finding(statement: str) -> None:
+    variant = seeds()["delta_net_4layer"].variant
+    deep = variant.model_copy(
+        update={"source": variant.source.replace("    B, H, L, Dk = q.shape", f"    {statement}", 1)}
+    )
+    findings, _ = static_findings(deep, variant)
+    assert findings
 
 
 @pytest.mark.parametrize("source", ["", "x = 1\x00", "(" * 500, "-" * 50_000 + "1", "a." * 50_000 + "b"])
