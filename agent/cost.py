@@ -1,17 +1,18 @@
 """What a protocol would cost on this machine, from a few timed steps of the baseline kernel."""
 
-import importlib
 import time
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from evaluator.mad.examples import IGNORED
 from evaluator.mad.settings import Setting
 from evaluator.mad.tasks import examples
 from evaluator.plan import Protocol, TrialSpec
 from evaluator.training import train
-from variants.contract import BASELINE, TASKS, Layer, Task
+from variants.contract import CHUNK_SIZE, TASKS, Layer, Task
+from variants.delta_net_4layer import delta_rule_chunkwise
 
 PROBE_TOKENS = 4_096
 """Tokens of a timed step: enough that arithmetic, and not Python, takes the time."""
@@ -47,11 +48,11 @@ def _task(protocol: Protocol, task: Task, rate: float) -> list[SettingCost]:
     plan = protocol.tasks[task]
     first = plan.settings[0]
     batch = max(1, min(plan.batch, PROBE_TOKENS // first.fed_length))
-    read_out = _read_out_seconds(protocol, first, rate)
-    a_token = max(0.0, _step_seconds(protocol, task, batch) / batch - read_out) / first.fed_length
+    read_out = {setting: _read_out_seconds(protocol, setting, rate) for setting in plan.settings}
+    a_token = max(0.0, _step_seconds(protocol, task, batch) / batch - read_out[first]) / first.fed_length
     found = []
     for setting in plan.settings:
-        a_sequence = setting.fed_length * a_token + _read_out_seconds(protocol, setting, rate)
+        a_sequence = setting.fed_length * a_token + read_out[setting]
         steps = plan.steps_of(setting)
         forward = plan.test_examples * (1 if task == "Compress" else plan.cuts)
         if protocol.held_examples:
@@ -66,16 +67,20 @@ def _step_seconds(protocol: Protocol, task: Task, batch: int) -> float:
     plan = protocol.tasks[task]
     setting = plan.settings[0]
     spec = TrialSpec(task=task, setting=setting.id, lr=plan.lr[0], weight_decay=0.0, seed=0)
-    kernel = getattr(importlib.import_module(f"variants.{BASELINE}"), "delta_rule_chunkwise")  # noqa: B009
     drawn = examples(setting, "train", batch, 0)
     data = {"inputs": drawn.inputs, "targets": drawn.targets}
     seconds = {}
     for steps in (1, 1, 1 + _TIMED_STEPS):  # the first only warms up
         job = protocol.job(spec, Layer.DELTA_NET).model_copy(update={"steps": steps, "selection": None, "batch": batch})
         began = time.process_time()
-        train(job.model_dump(mode="json"), data, kernel, lambda _: None)
+        train(job.model_dump(mode="json"), data, _baseline, lambda _: None)
         seconds[steps] = time.process_time() - began
     return max(0.0, seconds[1 + _TIMED_STEPS] - seconds[1]) / _TIMED_STEPS
+
+
+def _baseline(*inputs: Tensor, chunk_size: int = CHUNK_SIZE) -> tuple[Tensor, Tensor]:
+    q, k, v, beta = inputs
+    return delta_rule_chunkwise(q, k, v, beta, chunk_size)
 
 
 def _read_out_seconds(protocol: Protocol, setting: Setting, rate: float) -> float:

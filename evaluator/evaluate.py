@@ -8,11 +8,12 @@ from functools import partial
 from typing import Any
 
 from evaluator.checks.inputs import TaskShape
+from evaluator.course import Isolation
 from evaluator.outcomes import Status, Trial
 from evaluator.plan import Protocol, TrialSpec
 from evaluator.sandbox import Sandbox
 from evaluator.together import groups, run_together
-from evaluator.trial import Isolation, run_trial, spec_of
+from evaluator.trial import run_trial, spec_of
 from evaluator.trial_log import TrialLog
 from variants.contract import Task, Variant
 

@@ -3,17 +3,17 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from evaluator.device import best_device
-from evaluator.jobs import EnsembleJob, TrainingJob, curve_interval
-from evaluator.outcomes import CurvePoint, Failure, Status, Trial
+from evaluator.course import Asked, Course, concluded, limits_of
+from evaluator.jobs import EnsembleJob, TrainingJob
+from evaluator.outcomes import Failure, Trial
 from evaluator.plan import Protocol, TrialSpec
 from evaluator.sandbox import Sandbox, TrainingStopped, VariantFailed
-from evaluator.trial import limits_of, scored_outcome, trial_of
+from evaluator.trial import run_trial
 from variants.contract import Task, Variant
 
 Follow = Callable[[TrialSpec, Mapping[str, Any]], None]
@@ -40,16 +40,15 @@ def run_together(
 ) -> tuple[Trial, ...]:
     """Train one variant at specs of one task and setting as one model, and score each: trials in the order of `specs`.
 
-    Equal to `run_trial` up to rounding. What fails the child (a crash, a time-out) fails every trial of it; a member
-    that diverges fails alone. A trial's CPU time of training is its share of the child's.
+    Equal to `run_trial` up to rounding. A member that diverges fails alone. Where the child fails as a whole (a crash,
+    a time-out, memory), the specs are run one by one, up to the first that fails so by itself. A trial's CPU time of
+    training is its share of the child's.
     """
-    jobs = [protocol.job(spec, variant.layer, device=best_device()) for spec in specs]
-    torch.set_num_threads(jobs[0].threads)
-    began, cpu_began = time.monotonic(), time.thread_time()
-    heard = _Heard(specs, jobs[0], follow, stop)
-    failed: dict[str, Any] | None = None
-    weights: Mapping[str, Tensor] = {}
-    seconds = 0.0
+    asked = [Asked(variant, protocol, spec, sandbox) for spec in specs]
+    jobs = [each.job for each in asked]
+    heard = _Heard(asked, follow, stop)
+    cpu_began = time.thread_time()
+    weights: Mapping[str, Tensor] | None = None
     try:
         output = sandbox.train(
             variant,
@@ -60,47 +59,37 @@ def run_together(
             stop=stop,
         )
         weights, seconds = output.weights, output.cpu_seconds
-    except VariantFailed as error:
-        failed = {"status": Status.FAILED, "failure": error.failure}
+    except VariantFailed:
+        return tuple(_one_by_one(asked, follow, stop))
     except TrainingStopped:
-        failed = {"status": Status.INTERRUPTED}
-    share = (seconds + time.thread_time() - cpu_began) / len(specs)
+        seconds = 0.0
+    share = (seconds + time.thread_time() - cpu_began) / len(asked)
     trials = []
-    for number, (spec, job) in enumerate(zip(specs, jobs, strict=True)):
-        cpu_began = time.thread_time()
-        outcome, scoring = (
-            (dict(failed), 0.0) if failed else _end(weights, number, heard, job, protocol, spec, variant, sandbox)
-        )
-        outcome |= {
-            "curve": tuple(heard.curves[number]),
-            "steps": heard.steps[number],
-            "cpu_seconds": share + scoring + time.thread_time() - cpu_began,
-            "wall_seconds": time.monotonic() - began,
-            "members": len(specs),
-        }
-        trials.append(trial_of(variant, protocol, spec, sandbox, job, outcome))
+    for number, (each, course) in enumerate(zip(asked, heard.courses, strict=True)):
+        course.cpu_seconds = share
+        trials.append(concluded(each, course, partial(_own, weights, number, heard), members=len(asked)))
     return tuple(trials)
 
 
-def _end(
-    weights: Mapping[str, Tensor],
-    number: int,
-    heard: "_Heard",
-    job: TrainingJob,
-    protocol: Protocol,
-    spec: TrialSpec,
-    variant: Variant,
-    sandbox: Sandbox,
-) -> tuple[dict[str, Any], float]:
-    """How one member ended, and the CPU-seconds of the kernel that scored it."""
+def _one_by_one(asked: Sequence[Asked], follow: Follow, stop: threading.Event | None) -> Iterator[Trial]:
+    """The trials apart; none after one that leaves nothing to score."""
+    for each in asked:
+        trial = run_trial(
+            each.variant, each.protocol, each.spec, each.sandbox, follow=partial(follow, each.spec), stop=stop
+        )
+        yield trial
+        if trial.failure is not None and trial.failure.kind != "diverged":
+            return
+
+
+def _own(weights: Mapping[str, Tensor] | None, number: int, heard: "_Heard") -> Mapping[str, Tensor]:
+    """A member's part of the weights. Raises TrainingStopped where there are none, VariantFailed if it diverged."""
+    if weights is None:
+        raise TrainingStopped
     own = {name.partition("/")[2]: tensor for name, tensor in weights.items() if name.startswith(f"{number}/")}
     if not own and number in heard.diverged:
-        failure = Failure(kind="diverged", message=heard.diverged[number])
-        return {"status": Status.FAILED, "failure": failure}, 0.0
-    try:
-        return scored_outcome(own, job, protocol, spec, variant, sandbox)
-    except VariantFailed as failed:
-        return {"status": Status.FAILED, "failure": failed.failure}, 0.0
+        raise VariantFailed(Failure(kind="diverged", message=heard.diverged[number]))
+    return own
 
 
 def _job(jobs: Sequence[TrainingJob]) -> EnsembleJob:
@@ -116,14 +105,11 @@ def _data(protocol: Protocol, specs: Sequence[TrialSpec]) -> dict[str, Tensor]:
 
 
 class _Heard:
-    """What the child said on the way, which counts for nothing: curves, steps, and who diverged."""
+    """What the child said on the way, which counts for nothing: each member's course, and who diverged."""
 
-    def __init__(
-        self, specs: Sequence[TrialSpec], job: TrainingJob, follow: Follow, stop: threading.Event | None
-    ) -> None:
-        self._specs, self._job, self._follow, self._stop = specs, job, follow, stop
-        self.curves: list[list[CurvePoint]] = [[] for _ in specs]
-        self.steps = [0] * len(specs)
+    def __init__(self, asked: Sequence[Asked], follow: Follow, stop: threading.Event | None) -> None:
+        self._asked, self._follow, self._stop = asked, follow, stop
+        self.courses = [Course(each.job) for each in asked]
         self.diverged: dict[int, str] = {}
 
     def __call__(self, progress: Mapping[str, Any]) -> None:
@@ -131,13 +117,12 @@ class _Heard:
             raise TrainingStopped
         step = progress["step"]
         for number, loss in self._by_member(progress.get("losses"), float):
-            self.steps[number] = step
-            if step % curve_interval(self._job.steps) == 0:
-                self.curves[number].append(CurvePoint(step=step, loss=loss))
-            self._follow(self._specs[number], {"step": step, "steps": self._job.steps, "loss": loss})
+            self.courses[number].hear(step, loss)
+            told = {"step": step, "steps": self._asked[number].job.steps, "loss": loss}
+            self._follow(self._asked[number].spec, told)
         self.diverged |= dict(self._by_member(progress.get("diverged"), str))
 
     def _by_member(self, told: Any, kind: type) -> Iterator[tuple[int, Any]]:
-        for number in range(len(self._specs)):
+        for number in range(len(self._asked)):
             if isinstance(told, dict) and isinstance(told.get(str(number)), kind):
                 yield number, told[str(number)]

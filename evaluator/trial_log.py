@@ -6,10 +6,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from evaluator.course import Isolation
 from evaluator.machine import versions
 from evaluator.outcomes import Status, Trial
 from evaluator.plan import Protocol, TrialSpec
-from evaluator.trial import Isolation, spec_of
+from evaluator.trial import spec_of
 from variants.contract import Variant
 
 

@@ -35,12 +35,12 @@ from agent.replaying.steps import Answer, Step, worst
 from agent.subject import existing_archive
 from archive.store import Archive
 from evaluator.checks import check
+from evaluator.course import Isolation
 from evaluator.evaluate import Evaluator, kernel_shapes
 from evaluator.evaluate import Step as News
 from evaluator.outcomes import Grade
 from evaluator.plan import Protocol
 from evaluator.sandbox import Sandbox
-from evaluator.trial import Isolation
 from variants.contract import TASKS, Task
 
 STYLE: dict[Answer, str] = {"identical": "green", "within noise": "cyan", "differs": "bold yellow"}

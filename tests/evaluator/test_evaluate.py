@@ -135,9 +135,21 @@ def test_a_member_that_diverges_fails_alone(evaluator: Evaluator):
     assert result.status is Status.SCORED
 
 
-def test_what_breaks_the_child_breaks_all_that_train_in_it(evaluator: Evaluator):
-    result = replace(evaluator, members=8).evaluate(broken(), trial_specs(SMOKE, ["Memorize"], [0, 1]))
-    assert [trial.status for trial in result.trials] == [Status.FAILED] * 2
+def test_what_fails_as_one_is_run_apart(evaluator: Evaluator):
+    """A kernel that takes no batch of two members."""
+    source = SEEDS[BASELINE].source
+    first = "    B, H, L, Dk = q.shape\n"
+    refusal = "    if q.requires_grad and B > 16:\n        raise ValueError('no room')\n"
+    narrow = Variant(name="narrow", source=source.replace(first, first + refusal))
+    assert refusal in narrow.source
+    result = replace(evaluator, members=8).evaluate(narrow, trial_specs(SMOKE, ["Memorize"], [0, 1]))
+    assert result.status is Status.SCORED, result.reason
+    assert [trial.members for trial in result.trials] == [1, 1]
+
+
+def test_what_fails_apart_as_well_is_not_run_for_all(evaluator: Evaluator):
+    result = replace(evaluator, members=8).evaluate(broken(), trial_specs(SMOKE, ["Memorize"], [0, 1, 2]))
+    assert [trial.status for trial in result.trials] == [Status.FAILED]
     assert "no kernel today" in result.reason
 
 

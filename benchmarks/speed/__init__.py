@@ -1,0 +1,1 @@
+"""What training and data cost, in CPU-seconds on one thread."""

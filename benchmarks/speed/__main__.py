@@ -1,0 +1,51 @@
+"""What training and data cost, in CPU-seconds on one thread, beside the rate of matrix products in the same run.
+
+    python -m benchmarks.speed                 # everything: under ten minutes
+    python -m benchmarks.speed steps --rounds 2 --heads 1
+    python -m benchmarks.speed profile | data | members | ends | compile
+
+Prints Markdown as it goes. Ways that are compared take turns within one process, and the least time of each counts:
+what a busy machine adds falls on all of them.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+
+import torch
+
+from benchmarks.speed.compiled import compiled
+from benchmarks.speed.data import data
+from benchmarks.speed.ends import ends
+from benchmarks.speed.members import members
+from benchmarks.speed.steps import profiled, steps
+
+
+def main() -> None:
+    """Run the sections that were asked for."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.speed", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=2, help="turns that each way takes")
+    parser.add_argument("--heads", type=int, nargs="+", default=[8, 1], help="of the models in `steps`")
+    sections: dict[str, Callable[[], None]] = {
+        "steps": lambda: steps(asked.rounds, asked.heads),
+        "profile": lambda: profiled(asked.rounds),
+        "data": data,
+        "members": lambda: members(asked.rounds),
+        "ends": ends,
+        "compile": lambda: compiled(asked.rounds),
+    }
+    parser.add_argument("section", nargs="?", choices=["all", *sections], default="all")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    for name, section in sections.items():
+        if asked.section in (name, "all"):
+            print(f"## {name}\n", flush=True)
+            began = time.monotonic()
+            section()
+            print(f"({name}: {time.monotonic() - began:.0f} s)\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()

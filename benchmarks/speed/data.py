@@ -1,0 +1,26 @@
+"""What it costs to draw examples."""
+
+import time
+
+from evaluator.mad.settings import PUBLISHED
+from evaluator.mad.tasks import examples
+from evaluator.plan import trial_specs
+from evaluator.protocol import QUICK
+from variants.contract import TASKS
+
+
+def data(count: int = 12_800) -> None:
+    """CPU-seconds to draw examples of the 66 published settings: each task's slowest, and what `quick` draws."""
+    print("| task | slowest of its settings | train, CPU-s | of quick's setting |\n|---|---|---:|---:|")
+    for task in TASKS:
+        found = {}
+        for setting in PUBLISHED[task]:
+            began = time.process_time()
+            examples(setting, "train", count, 0)
+            found[setting.id] = time.process_time() - began
+        worst = max(found, key=lambda name: found[name])
+        spec = trial_specs(QUICK, [task], [0])[0]
+        began = time.process_time()
+        QUICK.training_data(spec)
+        print(f"| {task} | {worst} | {found[worst]:.2f} | {time.process_time() - began:.2f} |", flush=True)
+    print()
