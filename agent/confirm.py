@@ -3,9 +3,11 @@
 The best of many is chosen by its luck, too, and its first score shows that luck. The fresh seeds are the same for all
 confirmations of a protocol, and no leaderboard or proposer sees their scores; the best so far, if it was confirmed on
 them itself, has the advantage of that. There are two looks, after n seeds and, where the proposal is ahead within
-noise, after 2 n; they share the risk (Bonferroni).
+noise, after 2 n; they share the risk (Bonferroni). A lead so small that 2 n seeds could not tell it from noise if they
+repeated it is not worth their cost: it is named, and no new best.
 """
 
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -79,6 +81,13 @@ class Candidate:
         variants = archive.variants()
         current = tuple(trial for trial in known if trial.protocol_hash == protocol.hash)
         return cls(variants[ahead], variants[rival], protocol, first, noise, current)
+
+    @property
+    def out_of_reach(self) -> bool:
+        """Whether the same lead again, on as many fresh seeds as there may be, would still be within noise."""
+        n = LOOKS * len(self.protocol.seeds)
+        again = replace(self.first, error=self.first.error * math.sqrt(self.first.n / n), n=n)
+        return again.lower(1 - RISK / LOOKS) <= 0
 
     def run(
         self, evaluator: Evaluator, follow: Callable[[Step], None], stop: threading.Event

@@ -59,6 +59,7 @@ class Search:
         self._look = True
         self._spent = 0.0
         self._confirming: dict[Future[tuple[Confirmation, tuple[Trial, ...]]], str] = {}
+        self._unconfirmed: set[str] = set()
         self._began = time.monotonic()
         self.error: UserError | None = None
         """Why no further proposal was asked for, where that is for the user to mend."""
@@ -140,16 +141,24 @@ class Search:
             return
         self._look = False
         bench = self._workbench
-        if (found := Candidate.of(self._archive, bench.protocol)) is not None:
-            seeds = len(bench.protocol.seeds)
-            self._progress.announce(
-                f"would be the new best: {escape(found.variant.name)}; training it and {escape(found.rival.name)} "
-                f"on {seeds} to {LOOKS * seeds} fresh seeds"
-            )
-            evaluator = Evaluator(bench.protocol, bench.sandbox, bench.trials, log=bench.log)
-            name = found.variant.name
-            future = pool.submit(found.run, evaluator, lambda step: self._show_confirming(name, step), self._stop)
-            self._confirming[future] = name
+        if (found := Candidate.of(self._archive, bench.protocol)) is None:
+            return
+        name, rival, seeds = found.variant.name, found.rival.name, len(bench.protocol.seeds)
+        if found.out_of_reach:
+            if name not in self._unconfirmed:
+                self._unconfirmed.add(name)
+                self._progress.announce(
+                    f"no new best: {escape(name)} leads {escape(rival)} by {found.first.mean:+.3f}, "
+                    f"too little for {LOOKS * seeds} fresh seeds to tell from noise"
+                )
+            return
+        self._progress.announce(
+            f"would be the new best: {escape(name)}; training it and {escape(rival)} "
+            f"on {seeds} to {LOOKS * seeds} fresh seeds"
+        )
+        evaluator = Evaluator(bench.protocol, bench.sandbox, bench.trials, log=bench.log)
+        future = pool.submit(found.run, evaluator, lambda step: self._show_confirming(name, step), self._stop)
+        self._confirming[future] = name
 
     def _show_confirming(self, name: str, step: Step) -> None:
         at = f"{step.spec.task}, seed {step.spec.seed}: {step.done:.0%}"

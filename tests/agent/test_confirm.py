@@ -1,11 +1,13 @@
 """Confirmation on fresh seeds: what is confirmed, what is not, and that an interrupted one is gone on with."""
 
+import io
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import fmean
 from typing import Any, cast
 
 import numpy as np
@@ -26,12 +28,14 @@ from archive.record import Proposal, Provenance, Record
 from archive.seeding import create, make_archive
 from archive.store import Archive
 from archive.verify import problems
+from evaluator.effects import Effect
 from evaluator.evaluate import Evaluation, Evaluator
 from evaluator.outcomes import Grade, Status, Trial
 from evaluator.plan import Protocol, TrialSpec, trial_specs
 from evaluator.protocol import PROTOCOLS, QUICK, SMOKE
 from evaluator.sandbox import Sandbox
 from evaluator.statistics import scorecard
+from evaluator.trial import spec_of
 from variants.contract import BASELINE, Variant
 from variants.seeds import seed_variants
 
@@ -164,6 +168,26 @@ def test_regression_to_the_mean_is_shown(archive: Archive):
     told = list(task_lines(card.scores, scorecard(archive.fresh_trials("quick")[NAME]).scores))
     assert len(told) == 6
     assert "first 0.850 [0.850, 0.850], n 3; fresh 0." in told[0]
+
+
+def test_a_lead_that_all_fresh_seeds_could_not_tell_from_noise_is_not_worth_them(archive: Archive):
+    found = Candidate.of(archive, QUICK)
+    assert found is not None
+    repeated = replace(found, first=Effect(mean=0.03, error=0.02, freedom=10, n=3))  # 2 standard errors after 6 seeds
+    assert repeated.out_of_reach
+    assert not replace(found, first=Effect(mean=0.04, error=0.02, freedom=10, n=3)).out_of_reach
+
+
+def test_a_search_names_such_a_lead_once_and_trains_nothing(tmp_path: Path):
+    archive, out = make_archive(tmp_path / "search"), Console(record=True, width=300, file=io.StringIO())
+    best = max(archive.trials("quick").values(), key=lambda own: fmean(t.accuracy or 0.0 for t in own))
+    ahead = Variant(name=NAME, source=SOURCE)
+    tell(archive, ahead, tuple(trial(ahead, spec_of(t), QUICK, (t.accuracy or 0.0) + 0.001) for t in best))
+    with Sandbox() as sandbox, ThreadPoolExecutor(1) as trials, Progress(out, 1) as progress:
+        search = Search(archive, Workbench(Nobody(), sandbox, QUICK, trials), Plan(0, 1, 0), progress)
+        assert [*search.run(), *search.run()] == []
+    assert out.export_text().count("no new best: ") == 1
+    assert not archive.confirmations("quick")
 
 
 def test_a_protocol_of_one_seed_has_no_new_best(archive: Archive):
