@@ -46,8 +46,10 @@ def main() -> None:
     _import_torch()
     code = run(sys.argv[1:])
     early.drop()
-    if code == INTERRUPTED:
-        os._exit(code)  # threads that wait for a model's reply would hold up an orderly exit
+    if code == INTERRUPTED or sys.argv[1:2] == ["check"]:
+        # threads that wait for a model's reply would hold up an orderly exit, and torch holds up that of a check
+        sys.stdout.flush()
+        os._exit(code)
     sys.exit(code)
 
 

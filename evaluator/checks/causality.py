@@ -14,7 +14,7 @@ F32, F64 = torch.float32, torch.float64
 CASES = (
     Case((31, 1, 32, 8, 8), "unit", F64, 1),
     Case((99, 1, 100, 8, 8), "unit", F32, 2),
-    Case((96, 2, 97, 8, 8), "training", F64, 3),
+    Case((96, 1, 97, 8, 8), "training", F64, 3),
     Case((63, 1, 64, 16, 16), "small", F64, 4),
     Case((63, 1, 64, 8, 8), "loud", F32, 5),
     Case((69, 1, 70, 16, 16), "long", F64, 6),
@@ -38,7 +38,7 @@ CASES = (
 GRADIENT_CASES = (
     Case((31, 1, 32, 8, 8), "early", F32, 21),
     Case((99, 1, 100, 8, 8), "unit", F64, 22),
-    Case((64, 1, 127, 16, 16), "training", F32, 23),
+    Case((42, 1, 127, 16, 16), "training", F32, 23),
     Case((2, 2, 256, 16, 16), "repeats", F32, 24),
     Case((63, 1, 64, 8, 8), "training", F32, 25, chunk_size=16),
 )

@@ -71,8 +71,10 @@ def draw(
     B, H, L, Dk, Dv = shape
     generator = torch.Generator().manual_seed(seed)
 
+    drawn_in = torch.float32 if dtype is torch.float32 else torch.float64
+
     def normal(*size: int) -> Tensor:
-        return torch.randn(*size, generator=generator, dtype=torch.float64)
+        return torch.randn(*size, generator=generator, dtype=drawn_in)
 
     q, k, v = normal(B, H, L, Dk), normal(B, H, L, Dk), normal(B, H, L, Dv)
     if regime.keys:

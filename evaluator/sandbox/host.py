@@ -4,6 +4,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from typing import Any, Self
 
 from torch import Tensor
@@ -103,9 +104,7 @@ class Sandbox:
         )
         self._candidates[name] = candidate
         try:
-            candidate.hand_over(
-                lambda fds: keeper.order(fds, op="spawn", name=name, mode=mode, limits=limits.model_dump())
-            )
+            candidate.hand_over(lambda fds: keeper.order(fds, op="spawn", name=name, mode=mode, limits=asdict(limits)))
             candidate.await_start()
             yield candidate
         finally:

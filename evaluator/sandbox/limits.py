@@ -1,13 +1,16 @@
 """What a candidate may use, and the ways in which running one can end badly."""
 
-from pydantic import Field
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING
 
-from evaluator.outcomes import Failure, Value
+if TYPE_CHECKING:  # the template process reads this, and imports no pydantic
+    from evaluator.outcomes import Failure
 
 MEBIBYTE = 2**20
 
 
-class Limits(Value):
+@dataclass(frozen=True)
+class Limits:
     """Bounds on one candidate process. A candidate can neither fork nor write a file at all, so neither has a number.
 
     wall_seconds: for one call of a kernel, or for one whole training run. A call that other programs kept from the
@@ -19,18 +22,22 @@ class Limits(Value):
     own comes on top of memory_bytes.
     """
 
-    wall_seconds: float = Field(default=60.0, gt=0)
-    cpu_seconds: int = Field(default=3600, gt=0)
-    memory_bytes: int = Field(default=4096 * MEBIBYTE, gt=0)
-    log_bytes: int = Field(default=256 * 1024, gt=0)
-    exchange_bytes: int = Field(default=1024 * MEBIBYTE, gt=0)
-    threads: int = Field(default=64, gt=0)
+    wall_seconds: float = 60.0
+    cpu_seconds: int = 3600
+    memory_bytes: int = 4096 * MEBIBYTE
+    log_bytes: int = 256 * 1024
+    exchange_bytes: int = 1024 * MEBIBYTE
+    threads: int = 64
+
+    def __post_init__(self) -> None:
+        if min(astuple(self)) <= 0:
+            raise ValueError(f"limits above zero, not {self}")
 
 
 class VariantFailed(Exception):  # noqa: N818 - it is no error of ours
     """The variant's code gave no result. Turned into a value where a trial or a check ends."""
 
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: "Failure") -> None:
         super().__init__(f"{failure.kind}: {failure.message}")
         self.failure = failure
 

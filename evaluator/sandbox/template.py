@@ -87,7 +87,7 @@ class Template:
         if order["mode"] == "train":
             importlib.import_module("torch._dynamo")  # AdamW imports it on first use, which takes a second
             importlib.import_module("evaluator.ensemble")
-        limits = Limits.model_validate(order["limits"])
+        limits = Limits(**order["limits"])
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
