@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import Literal
 
 from evaluator import fence
-from evaluator.checks import behaviour, causality, complexity, gradients, signature
+from evaluator.checks import behaviour, causality, complexity, gradients, independence, signature
 from evaluator.checks.bench import Bench
 from evaluator.checks.findings import failed, passed
 from evaluator.checks.fingerprint import PROBES, PROBES_HASH, Fingerprint, fingerprint
@@ -128,8 +128,8 @@ class _Running:
         yield lambda: behaviour.check_finite(bench)
         yield lambda: behaviour.check_mutation(bench, usable)
         yield lambda: gradients.check_gradients(bench, self.tree)
-        yield lambda: behaviour.check_batch(bench)
-        yield lambda: behaviour.check_heads(bench)
+        yield lambda: independence.check_batch(bench)
+        yield lambda: independence.check_heads(bench)
         yield lambda: causality.check_prefix(bench, tuple(usable), self.refused)
         yield lambda: causality.check_causality(bench, tuple(usable), self.refused)
         yield lambda: complexity.check_complexity(bench)
