@@ -1,6 +1,6 @@
 """A kernel on the bench: calls to it with the dtype, gradients and tolerances that the checks need."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -103,10 +103,23 @@ class Bench:
         return torch.minimum(SLACK * spread + 64 * resolution * scale, loosest * scale.clamp(min=float(scale.median())))
 
 
+def taken(refused: Collection[int], *cases: Case) -> Iterator[Case]:
+    """The cases whose chunk size the kernel takes."""
+    return (case for case in cases if case.chunk_size not in refused)
+
+
 def beyond(one: Tensor, other: Tensor, tolerance: Tensor) -> float:
     """The largest difference where it is more than the tolerance; 0 where it never is."""
     gap = differences(one, other)
     return float(gap.masked_fill(gap <= tolerance, 0.0).max()) if gap.numel() else 0.0
+
+
+def worst(moved: Tensor, tolerance: Tensor) -> tuple[int, int, float, float]:
+    """Row and position of what moved furthest beyond its tolerance, how far, and the tolerance there."""
+    allowed = tolerance.expand_as(moved)
+    place = (moved - allowed).flatten().argmax()
+    row, _, position, _ = (int(i) for i in torch.unravel_index(place, moved.shape))
+    return row, position, float(moved.flatten()[place]), float(allowed.flatten()[place])
 
 
 def resolution_of(x: Tensor) -> float:

@@ -1,11 +1,11 @@
 """Causality: what comes after a cut, resampled, changes nothing before it, neither forward nor through gradients."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 import torch
 from torch import Tensor
 
-from evaluator.checks.bench import SLACK, Bench, Case, differences, largest
+from evaluator.checks.bench import SLACK, Bench, Case, differences, largest, taken, worst
 from evaluator.checks.findings import failed, passed
 from evaluator.checks.inputs import CHECKED, TaskShape, before, perturbed, splice
 from evaluator.outcomes import Finding
@@ -43,25 +43,11 @@ GRADIENT_CASES = (
     Case((63, 1, 64, 8, 8), "training", F32, 25, chunk_size=16),
 )
 
-PREFIX_CASES = (
-    Case((2, 2, 100, 16, 16), "unit", F64, 51),
-    Case((2, 1, 127, 16, 16), "training", F32, 52),
-    Case((2, 1, 100, 16, 16), "training", F32, 53, chunk_size=16),
-    Case((1, 1, 1030, 8, 8), "training", F32, 55),
-)
-PREFIXES = (1, 5, 31, 32, 33, 50, 64, 65, 96, 99)
-FEW_PREFIXES = (1, 33, 100, 511, 1000)
-
 BATCHES = (16, 64)
 CHEAP = 2**19
 """Numbers in one input."""
 
-CHUNK_SIZES = {case.chunk_size for case in (*CASES, *GRADIENT_CASES, *PREFIX_CASES)}
-
-
-def _at(refused: Collection[int], *cases: Case) -> Iterator[Case]:
-    """The cases whose chunk size the kernel takes."""
-    return (case for case in cases if case.chunk_size not in refused)
+CHUNK_SIZES = {case.chunk_size for case in (*CASES, *GRADIENT_CASES)}
 
 
 def check_causality(bench: Bench, shapes: tuple[TaskShape, ...] = (), refused: Collection[int] = ()) -> Finding:
@@ -69,10 +55,10 @@ def check_causality(bench: Bench, shapes: tuple[TaskShape, ...] = (), refused: C
 
     refused: chunk sizes that the kernel does not take.
     """
-    for case in _at(refused, *CASES, *map(_task_case, range(len(shapes)), shapes)):
+    for case in taken(refused, *CASES, *map(_task_case, range(len(shapes)), shapes)):
         if finding := _forward(bench.sized(case), case):
             return finding
-    for case in _at(refused, *GRADIENT_CASES):
+    for case in taken(refused, *GRADIENT_CASES):
         if finding := _through_gradients(bench.sized(case), case):
             return finding
     return passed("causality", "no output before a cut depends on what comes after it")
@@ -105,7 +91,7 @@ def _forward(bench: Bench, case: Case) -> Finding | None:
         moved = _moved(o, _output(bench, resampled, grad=grad), cuts)
         if not moved.any() or not (moved > (tolerance := bench.tolerance(past, o))).any():
             continue
-        row, position, at, allowed = _worst(moved, tolerance)
+        row, position, at, allowed = worst(moved, tolerance)
         message = f"output at position {position} changes when what comes from position {int(cuts[row])} on does"
         evidence = {"cut": int(cuts[row]), "position": position, "max_abs": at, "tolerance": allowed, "grad": grad}
         return failed("causality", f"{message} (max |Δ| {at:.2g})", case.evidence() | evidence)
@@ -170,46 +156,7 @@ def _of_the_past(bench: Bench, case: Case, inputs: tuple[Tensor, ...], cuts: Ten
     return grads
 
 
-def _worst(moved: Tensor, tolerance: Tensor) -> tuple[int, int, float, float]:
-    """Row and position of what moved furthest beyond its tolerance, how far, and the tolerance there."""
-    allowed = tolerance.expand_as(moved)
-    worst = (moved - allowed).flatten().argmax()
-    row, _, position, _ = (int(i) for i in torch.unravel_index(worst, moved.shape))
-    return row, position, float(moved.flatten()[worst]), float(allowed.flatten()[worst])
-
-
 def _first(mask: Tensor) -> tuple[int, int]:
     """Row and position of the first entry that is set."""
     row, _, position, *_ = mask.nonzero()[0].tolist()
     return row, position
-
-
-def check_prefix(bench: Bench, shapes: tuple[TaskShape, ...] = (), refused: Collection[int] = ()) -> Finding:
-    """A run on the first positions gives the first outputs of the whole run. shapes: of the tasks to be trained.
-
-    Nothing else shows what depends on the total length: in training and in scoring it is the same for all sequences.
-    """
-    own = [Case((1, *found.shape[1:]), "early", F32, 54, found.chunk_size) for found in shapes]
-    for case in _at(refused, *PREFIX_CASES, *dict.fromkeys(own)):
-        if finding := _of_prefixes(bench.sized(case), case, PREFIXES if case in PREFIX_CASES[:-1] else FEW_PREFIXES):
-            return finding
-    return passed("prefix", "a truncated run equals the prefix of the full run")
-
-
-def _of_prefixes(bench: Bench, case: Case, cuts: tuple[int, ...]) -> Finding | None:
-    inputs = bench.draw(case)
-    whole = bench.o(inputs)
-    tolerance: Tensor | None = None
-    for cut in (cut for cut in cuts if cut < case.shape[2]):
-        part = bench.o(tuple(x[:, :, :cut] for x in inputs))
-        if torch.equal(part, whole[:, :, :cut]):
-            continue
-        tolerance = bench.tolerance(inputs, whole) if tolerance is None else tolerance
-        gap = differences(part, whole[:, :, :cut])
-        if (gap > tolerance[:, :, :cut]).any():
-            _, position, at, allowed = _worst(gap, tolerance[:, :, :cut])
-            length = case.shape[2]
-            message = f"the first {cut} positions alone give another output at {position} than as part of {length}"
-            evidence = {"cut": cut, "position": position, "max_abs": at, "tolerance": allowed}
-            return failed("prefix", f"{message} (max |Δ| {at:.2g})", case.evidence() | evidence)
-    return None

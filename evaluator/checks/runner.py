@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import Literal
 
 from evaluator import fence
-from evaluator.checks import behaviour, causality, complexity, gradients, independence, signature
+from evaluator.checks import behaviour, causality, complexity, gradients, independence, prefix, signature
 from evaluator.checks.bench import Bench
 from evaluator.checks.findings import failed, passed
 from evaluator.checks.fingerprint import PROBES, PROBES_HASH, Fingerprint, fingerprint
@@ -130,7 +130,7 @@ class _Running:
         yield lambda: gradients.check_gradients(bench, self.tree)
         yield lambda: independence.check_batch(bench)
         yield lambda: independence.check_heads(bench)
-        yield lambda: causality.check_prefix(bench, tuple(usable), self.refused)
+        yield lambda: prefix.check_prefix(bench, tuple(usable), self.refused)
         yield lambda: causality.check_causality(bench, tuple(usable), self.refused)
         yield lambda: complexity.check_complexity(bench)
         yield lambda: behaviour.check_determinism(bench, self._bench(stack, self.variant))
@@ -146,7 +146,7 @@ class _Running:
 
     def _sizes(self) -> set[int]:
         of_tasks = (found.chunk_size for own in self.shapes.values() for found in own.values())
-        return {*causality.CHUNK_SIZES, *of_tasks, *(probe.chunk_size for probe in PROBES)}
+        return {*causality.CHUNK_SIZES, *prefix.CHUNK_SIZES, *of_tasks, *(probe.chunk_size for probe in PROBES)}
 
     def _bench(self, stack: ExitStack, variant: Variant) -> Bench:
         client = stack.enter_context(self.sandbox.kernel(variant, self.limits))
