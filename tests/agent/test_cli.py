@@ -41,7 +41,7 @@ def test_every_command_has_help_with_an_example(archer: Run, command: str):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["propose", "--n", "0"], "--n"),
+        (["propose", "--n", "-1"], "--n"),
         (["propose", "--protocol", "tiny"], "choose one of smoke, quick, mad"),
         (["propose", "--proposer", "oracle"], "oracle"),
         (["propose", "--parent", "nobody"], "nobody"),
