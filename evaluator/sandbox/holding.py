@@ -6,8 +6,11 @@ A change of an attribute goes through `own`, and the file's functions and classe
 import ast
 import types
 from enum import Enum
+from functools import cache
 from typing import Any
 
+import torch
+import torch.func
 from torch import nn
 from torch.autograd.function import FunctionCtx
 
@@ -61,9 +64,18 @@ def _named(value: Any) -> str:
 
 
 def traces(module: types.ModuleType) -> dict[str, tuple[int, ...]]:
-    """Identities of what hangs on the module's functions and classes, by name, to compare later."""
-    found = {}
-    for name, value in vars(module).items():
-        if isinstance(value, (type, types.FunctionType)) and value.__module__ == module.__name__:
-            found[name] = tuple(map(id, vars(value).values()))
-    return found
+    """What hangs on functions and classes, by name, to compare later: of the module identities, of torch a count."""
+    found = {
+        name: tuple(map(id, vars(value).values()))
+        for name, value in vars(module).items()
+        if isinstance(value, (type, types.FunctionType)) and value.__module__ == module.__name__
+    }
+    return found | {"something of torch's": tuple(map(len, map(vars, _of_torch())))}
+
+
+@cache
+def _of_torch() -> tuple[Any, ...]:
+    """Functions and classes of torch's, written in Python, that a variant can name."""
+    spaces = (torch, torch.functional, torch.nn, torch.nn.functional, torch.func, torch.autograd)
+    values = (value for space in spaces for value in vars(space).values())
+    return tuple(x for x in values if isinstance(x, (type, types.FunctionType)))
