@@ -13,7 +13,7 @@ from evaluator.mad.backbones import ModelConfig
 from evaluator.outcomes import Value
 
 CURVE_POINTS = 20
-PART_TOKENS = 4096
+PART_TOKENS = 8192
 """A CPU takes a batch in parts of so many tokens, whose tensors stay in its cache and in memory that malloc keeps."""
 OWN = ("lr", "weight_decay", "seed")
 """Where the members of an ensemble may differ."""

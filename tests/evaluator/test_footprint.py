@@ -51,9 +51,9 @@ def test_members_and_length_multiply() -> None:
 
 
 def test_a_cpu_holds_no_more_than_a_part_of_the_batch() -> None:
-    one = footprint(job(1))
-    assert footprint(job(1, length=256)) == one
-    assert one < footprint(job(1), members=6) < 2 * one
+    one = footprint(job(1, length=256))
+    assert footprint(job(1, length=512)) == one
+    assert one < footprint(job(1, length=256), members=6) < 2 * one
 
 
 def test_the_largest_of_mad_is_a_longest_sequence_or_on_a_cpu_the_largest_vocabulary() -> None:

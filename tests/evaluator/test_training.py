@@ -103,8 +103,8 @@ def test_a_batch_in_parts_has_the_gradient_of_the_whole(tokens: int, monkeypatch
 def test_a_gpu_takes_a_batch_at_once() -> None:
     model = MODEL | {"length": 1_024}
     on_cpu, on_gpu = (TrainingJob.model_validate(job(model=model, device=name)) for name in ("cpu", "cuda"))
-    assert (jobs.sequences_at_once(on_cpu), jobs.sequences_at_once(on_gpu)) == (4, 16)
-    assert jobs.sequences_at_once(on_cpu, members=2) == 2
+    assert (jobs.sequences_at_once(on_cpu), jobs.sequences_at_once(on_gpu)) == (8, 16)
+    assert jobs.sequences_at_once(on_cpu, members=2) == 4
     assert jobs.sequences_at_once(on_cpu, members=100) == 1
 
 
