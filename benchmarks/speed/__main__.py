@@ -1,11 +1,12 @@
 """What training and data cost, in CPU-seconds on one thread, beside the rate of matrix products in the same run.
 
-    python -m benchmarks.speed                 # everything: under ten minutes
+    python -m benchmarks.speed                 # everything but compile: about five minutes
     python -m benchmarks.speed steps --rounds 2 --heads 1
     python -m benchmarks.speed profile | data | members | ends | compile
 
-Prints Markdown as it goes. Ways that are compared take turns within one process, and the least time of each counts:
-what a busy machine adds falls on all of them. Runs under the malloc settings of the sandbox, where trials train.
+`compile` needs a C++ compiler, and minutes for it. Prints Markdown as it goes. Ways that are compared take turns
+within one process, and the least time of each counts: what a busy machine adds falls on all of them. Runs under the
+malloc settings of the sandbox, where trials train.
 """
 
 import argparse
@@ -45,7 +46,7 @@ def main() -> None:
         os.execve(sys.executable, [sys.executable, "-m", "benchmarks.speed", *sys.argv[1:]], os.environ | KEEP_MEMORY)
     torch.set_num_threads(1)
     for name, section in sections.items():
-        if asked.section in (name, "all"):
+        if asked.section == name or (asked.section == "all" and name != "compile"):
             print(f"## {name}\n", flush=True)
             began = time.monotonic()
             section()

@@ -28,9 +28,9 @@ def compiled(rounds: int) -> None:
     print("| Context Recall of | compiled | first step, CPU-s | a step, ms | as archer trains, ms |")
     print("|---|---|---:|---:|---:|", flush=True)
     apart: Kernel = torch.compiler.disable(delta_rule_chunkwise)
-    for protocol in (QUICK, MAD):
-        plain = _step(protocol, delta_rule_chunkwise, compile_it=False)
-        for what, kernel in (("layers", apart), ("layers and kernel", delta_rule_chunkwise)):
+    for what, kernel in (("layers", apart), ("layers and kernel", delta_rule_chunkwise)):
+        for protocol in (QUICK, MAD):
+            plain = _step(protocol, delta_rule_chunkwise, compile_it=False)
             torch.compiler.reset()
             step = _step(protocol, kernel, compile_it=True)
             began = time.process_time()

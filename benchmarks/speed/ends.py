@@ -1,5 +1,6 @@
 """What is saved where a run ends as soon as its result is known."""
 
+import sys
 import time
 from collections.abc import Mapping
 from statistics import fmean
@@ -25,7 +26,7 @@ def ends() -> None:
 
     def report(told: Mapping[str, Any]) -> None:
         reports.append(told["step"])
-        print(f"step {told['step']} of {job.steps}, loss {told['loss']:.3f}", end="\r", flush=True)
+        print(f"step {told['step']} of {job.steps}, loss {told['loss']:.3f}", end="\r", file=sys.stderr)
 
     began = time.process_time()
     train(job.model_dump(mode="json"), MAD.training_data(spec), delta_rule_chunkwise, report)
