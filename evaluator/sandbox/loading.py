@@ -87,10 +87,14 @@ def _import(name: str, *where: Any, **how: Any) -> types.ModuleType:
 
 def describe(error: Exception) -> dict[str, Any]:
     """An exception of the variant's as a reply: its kind, and where in the variant's file it was raised."""
+    try:
+        told = str(error)
+    except Exception:  # noqa: BLE001 - its own __str__ may raise whatever it likes
+        told = "an exception that cannot be told"
     if isinstance(error, FloatingPointError):
-        return {"error": {"kind": "diverged", "message": str(error)[:MESSAGE_CAP]}}
-    out_of_memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
+        return {"error": {"kind": "diverged", "message": told[:MESSAGE_CAP]}}
+    out_of_memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in told
     lines = [f"line {frame.lineno}" for frame in traceback.extract_tb(error.__traceback__) if frame.filename[0] == "<"]
     where = f" ({lines[-1]} of the variant)" if lines else ""
-    message = f"{type(error).__name__}: {error}{where}"[:MESSAGE_CAP]
+    message = f"{type(error).__name__}: {told}{where}"[:MESSAGE_CAP]
     return {"error": {"kind": "memory" if out_of_memory else "crash", "message": message}}

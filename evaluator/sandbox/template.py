@@ -114,8 +114,10 @@ class Template:
             worker.serve(mode, channel, self.device)
             sys.stdout.flush()
         except BaseException as error:  # noqa: BLE001 - whatever it is must not unwind into the template's loop
-            os.write(2, f"{type(error).__name__}: {error}\n".encode()[-4096:])
-            os._exit(70)
+            try:
+                os.write(2, f"{type(error).__name__}: {error}\n".encode(errors="replace")[-4096:])
+            finally:  # even if it cannot be told
+                os._exit(70)
         os._exit(0)
 
     def _watch(self) -> None:

@@ -139,6 +139,14 @@ def test_an_error_says_where_in_the_variant(sandbox: Sandbox) -> None:
     assert caught.value.failure.message == "ValueError: no such luck (line 6 of the variant)"
 
 
+def test_an_error_that_cannot_be_told_is_one(sandbox: Sandbox) -> None:
+    odd = "class Odd(Exception):\n    def __str__(self):\n        raise Odd\n\n\n"
+    with sandbox.kernel(variant("raise Odd", odd)) as kernel, pytest.raises(VariantFailed) as caught:
+        kernel(*inputs())
+    assert caught.value.failure.kind == "crash"
+    assert caught.value.failure.message.startswith("Odd: an exception that cannot be told")
+
+
 @pytest.mark.parametrize("top", ["import os\n", "import socket\n", "open('/etc/passwd')\n", "eval('1')\n"])
 def test_what_the_fence_would_refuse_does_not_load_either(sandbox: Sandbox, top: str) -> None:
     with pytest.raises(VariantFailed), sandbox.kernel(variant("return q, k", top)):
