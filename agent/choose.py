@@ -52,7 +52,8 @@ def open_proposer(choice: Choice, archive: Archive) -> Iterator[tuple[Proposer, 
     name = choice.name
     if name.startswith("replay:"):
         record = archive.record(name.removeprefix("replay:"))
-        yield ReplayProposer(record), f"replay of {record.id}"
+        came = archive.origin(record.id)
+        yield ReplayProposer(record, came.renamed if came else {}), f"replay of {record.id}"
     elif name == "evolve" or (name == "auto" and not configured and choice.gguf is None):
         why = "" if name == "evolve" else f" (no {KEY_VARIABLE}, no endpoint: no language model is asked)"
         yield EvolveProposer(), f"evolve{why}"

@@ -29,7 +29,8 @@ def replacement_patch(variant: Variant, path: str, old: str) -> str:
     target, source = _parsed(old, path), _parsed(variant.source, variant.name)
     kernels = [node for node in target.body if isinstance(node, ast.FunctionDef) and node.name == function]
     if len(kernels) != 1:
-        raise UserError(f"--against {path}: it has {len(kernels) or 'no'} function {function}; name fla's naive.py")
+        count = len(kernels) or "no"
+        raise UserError(f"--against {path}: it has {count} function {function}; name another file, or none")
     moved = [node for node in source.body if not isinstance(node, ast.Import | ast.ImportFrom) and not _is_text(node)]
     if clash := sorted(_defined(moved) & (_defined(target.body) - {function})):
         raise UserError(f"--against {path}: it already uses the name {clash[0]} of {variant.name}; leave --against out")

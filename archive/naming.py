@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from archive.record import Record
+from archive.record import Proposal, Record
 
 _LINKS = ("name", "parent", "against", "variant", "inherited_from", "duplicate_of", "parents")
 _TEXTS = ("title", "insights", "motivation", "mathematics", "differences", "next_steps", "why", "reason", "message")
@@ -15,6 +15,11 @@ _VERBATIM = ("source", "exchanges", "mechanisms", "evidence", "usage", "versions
 def renamed_record(record: Record, names: Mapping[str, str]) -> Record:
     """The record with every link and every mention of a variant under its new name."""
     return record if not names else Record.model_validate(_renamed(record.model_dump(mode="json"), "", names))
+
+
+def renamed_proposal(proposal: Proposal, names: Mapping[str, str]) -> Proposal:
+    """The same of a proposal alone."""
+    return proposal if not names else Proposal.model_validate(_renamed(proposal.model_dump(mode="json"), "", names))
 
 
 def renamed_text(text: str, names: Mapping[str, str]) -> str:

@@ -1,5 +1,8 @@
 """Proposing again what was proposed before: from the recorded reply, with no key and no network."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from agent.catalogue import Genome, render_variant
 from agent.context import Context
 from agent.errors import UserError
@@ -8,6 +11,7 @@ from agent.llm.exchanges import last_conversation
 from agent.llm.naming import same_idea
 from agent.llm.reply import BadReply
 from agent.proposers.base import Ask
+from archive.naming import renamed_proposal
 from archive.record import Proposal, Record
 
 
@@ -16,16 +20,21 @@ class ReplayProposer:
 
     name = "replay"
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, renamed: Mapping[str, str] = MappingProxyType({})) -> None:
+        """`renamed`: as in `rebuild`."""
         self._record = record
+        self._renamed = renamed
 
     def ask(self, context: Context | None = None) -> Ask:
         """The proposal, with the record's exchanges. Raises UserError where nothing is recorded to rebuild it from."""
-        return Ask(rebuild(self._record), self._record.exchanges, self._record.cost.usd)
+        return Ask(rebuild(self._record, self._renamed), self._record.exchanges, self._record.cost.usd)
 
 
-def rebuild(record: Record) -> Proposal:
-    """The proposal from what was recorded of it, by the code and the catalogue of today."""
+def rebuild(record: Record, renamed: Mapping[str, str] = MappingProxyType({})) -> Proposal:
+    """The proposal from what was recorded of it, by the code and the catalogue of today.
+
+    `renamed`: variants that a merge gave other names; the reply has those of before.
+    """
     known = record.proposal
     found = last_conversation(record.exchanges)
     if found is None:
@@ -34,6 +43,7 @@ def rebuild(record: Record) -> Proposal:
     try:
         finish = str(exchange.usage.get("finish_reason", ""))
         proposal = build_proposal(exchange.reply or "", finish, conversation, known.provenance)
+        proposal = renamed_proposal(proposal, renamed)
     except BadReply as error:
         raise UserError(f"{record.id}: its reply makes no proposal any more: {error}") from None
     if same_idea(known.variant.name, proposal.variant.name):  # the archive numbers a name that is taken

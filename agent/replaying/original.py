@@ -1,6 +1,7 @@
 """What there is to replay: a proposal of the archive, or a seed with the scores that the archive has of it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from agent.errors import UserError
 from agent.proposers.replay import is_rebuildable, rebuild
@@ -29,6 +30,8 @@ class Original:
     fingerprint: Fingerprint = ()
     card: Scorecard | None = None
     record: Record | None = None
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """Variants that a merge gave other names here; what was sent and received has those of before."""
 
 
 def find_original(archive: Archive, reference: str, protocol: str) -> Original:
@@ -36,14 +39,16 @@ def find_original(archive: Archive, reference: str, protocol: str) -> Original:
     seed = seeds().get(reference)
     if seed is not None and not any(name.split("-", 1)[1] == reference for name in archive.ids()):
         return _of_seed(archive, seed, protocol)
-    return _of_record(archive.record(reference))
+    record = archive.record(reference)
+    came = archive.origin(record.id)
+    return _of_record(record, came.renamed if came else {})
 
 
-def _of_record(record: Record) -> Original:
+def _of_record(record: Record, renamed: Mapping[str, str]) -> Original:
     known = record.proposal.variant
     return Original(
         recorded=known,
-        rebuilt=rebuild(record).variant if is_rebuildable(record) else known,
+        rebuilt=rebuild(record, renamed).variant if is_rebuildable(record) else known,
         origin=_origin(record),
         parent=record.proposal.parent,
         protocol=record.protocol,
@@ -53,6 +58,7 @@ def _of_record(record: Record) -> Original:
         fingerprint=record.check.fingerprint if record.check and record.check.probes == PROBES_HASH else (),
         card=record.scorecard,
         record=record,
+        renamed=renamed,
     )
 
 

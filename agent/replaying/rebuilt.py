@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from agent.llm.exchanges import last_conversation
@@ -19,7 +19,7 @@ def rebuilt_steps(original: Original, prompts: Path | None = None) -> Iterator[S
     """Prompt, reply and file. Raises EndpointError for templates that cannot be used."""
     if original.record is not None:
         yield from _prompt(original.record, prompts)
-        yield from _reply(original.record)
+        yield from _reply(original.record, original.renamed)
     yield _file(original)
 
 
@@ -52,12 +52,12 @@ def _changed_templates(record: Record, templates: Templates) -> tuple[str, ...]:
     return tuple(f"template {name} was {then.get(name, 'absent')}, is {now.get(name, 'absent')}" for name in changed)
 
 
-def _reply(record: Record) -> Iterator[Step]:
+def _reply(record: Record, renamed: Mapping[str, str]) -> Iterator[Step]:
     """Whether today's reading of the reply gives every part of the report."""
     found = last_conversation(record.exchanges)
     if found is None or not is_rebuildable(record):
         return
-    known, new = record.proposal, rebuild(record)
+    known, new = record.proposal, rebuild(record, renamed)
     other = [part.replace("_", " ") for part in PARTS if getattr(known, part) != getattr(new, part)]
     if known.variant.name != new.variant.name:
         other.append(f"name ({new.variant.name})")

@@ -50,8 +50,8 @@ class Facts:
     all_six: tuple[Row, ...]
     tested: int
     """Proposals whose mean was tested against their parent's, or another's."""
-    discovered: tuple[Row, ...]
-    """Those better in the mean than their parent at a false discovery rate of 10 %, surest first."""
+    discovered: dict[Role, tuple[Row, ...]]
+    """Those better in the mean than the variant in that role at a false discovery rate of 10 %, surest first."""
     confirmations: tuple[Row, ...]
     """Would-be new bests that were tried on fresh seeds, oldest first."""
     steps: tuple[Row, ...]
@@ -78,16 +78,11 @@ def facts(board: Board) -> Facts:
         better=sum(against[0] == "better" for against in found),
         all_six=tuple(row for row in scored if wins(row, "reference") == len(TASKS)),
         tested=sum(bool(row.discovered) for row in proposals),
-        discovered=tuple(sorted(filter(is_discovered, scored), key=lambda row: row.discovered["parent"])),
+        discovered={role: _discovered(scored, role) for role in ("parent", "baseline", "reference")},
         confirmations=tuple(row for row in proposals if row.fresh),
         steps=tuple(_steps(scored)),
         spent=_spent(proposals),
     )
-
-
-def is_discovered(row: Row) -> bool:
-    """Whether its mean is called better than its parent's at a false discovery rate of 10 %."""
-    return row.discovered.get("parent", 1.0) <= LEVELS[-1]
 
 
 def outcome_tasks(row: Row, role: Role, outcome: str) -> list[Task]:
@@ -113,6 +108,11 @@ def nearest(board: Board) -> Row | None:
 
     rivals = [row for row in board.rows if row.whole and "reference" in row.versus]
     return min(rivals, key=lambda row: (-len(above(row)), short_by(row)), default=None)
+
+
+def _discovered(scored: list[Row], role: Role) -> tuple[Row, ...]:
+    found = [row for row in scored if row.discovered.get(role, 1.0) <= LEVELS[-1]]
+    return tuple(sorted(found, key=lambda row: row.discovered[role]))
 
 
 def _task(board: Board, scored: list[Row], index: int, task: Task) -> TaskFacts:

@@ -92,6 +92,7 @@ def _environment() -> Environment:
         "shown": visible,
         "prose": prose,
         "breakable": _breakable,
+        "chance": _chance,
         "short": short,
     }
     made.globals |= {
@@ -121,6 +122,11 @@ def _accuracy(units: int) -> str:
 def _signed(units: int) -> str:
     """`+0.012`, with a true minus sign."""
     return f"{units / UNIT:+.3f}".replace("-", "−")
+
+
+def _chance(p: float) -> str:
+    """Three digits; never a p of 0."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _breakable(name: str) -> Markup:

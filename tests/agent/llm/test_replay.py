@@ -17,7 +17,8 @@ from agent.proposers.replay import ReplayProposer, rebuild
 from agent.replaying.original import find_original
 from agent.replaying.rebuilt import rebuilt_steps
 from agent.replaying.steps import Step
-from archive.record import Exchange, Record
+from archive.naming import renamed_record
+from archive.record import Exchange, Origin, Record
 
 Make = Callable[..., Record]
 
@@ -25,8 +26,12 @@ Make = Callable[..., Record]
 class OneRecord:
     """An archive as far as `find_original` looks."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, origin: Origin | None = None) -> None:
         self._record = record
+        self._origin = origin
+
+    def origin(self, _: str) -> Origin | None:
+        return self._origin
 
     def ids(self) -> list[str]:
         return [self._record.id]
@@ -35,8 +40,9 @@ class OneRecord:
         return self._record
 
 
-def replayed(record: Record, prompts: Path | None = None) -> list[Step]:
-    return list(rebuilt_steps(find_original(OneRecord(record), "1", "smoke"), prompts))  # type: ignore[arg-type]
+def replayed(record: Record, prompts: Path | None = None, origin: Origin | None = None) -> list[Step]:
+    archive = OneRecord(record, origin)
+    return list(rebuilt_steps(find_original(archive, "1", "smoke"), prompts))  # type: ignore[arg-type]
 
 
 def different(steps: list[Step]) -> list[Step]:
@@ -145,6 +151,25 @@ def test_a_numbered_name_is_the_archives_doing(
     stored = record(Ask(ask.proposal.model_copy(update={"variant": numbered}), ask.exchanges))
     assert rebuild(stored).variant.name == numbered.name
     assert different(replayed(stored)) == []
+
+
+def test_a_merged_proposal_is_replayed_under_the_names_of_here(
+    faults: Any,
+    settings: Callable[..., LLMSettings],
+    context: Callable[..., Context],
+    reply: Callable[[str], str],
+    record: Make,
+) -> None:
+    faults.script = [faults.says(reply("correct"))]
+    there = record(OpenAIProposer(settings()).ask(context()))
+    parent, name = there.proposal.parent, there.proposal.variant.name
+    names = {parent: f"{parent}_7", name: "quite_another_name"}
+    here = renamed_record(there, names)
+    assert here.proposal.parent == f"{parent}_7"
+    assert different(replayed(here)) != [], "without merged.json the names differ"
+    origin = Origin(id=there.id, commit="0" * 40, renamed=names)
+    assert different(replayed(here, origin=origin)) == []
+    assert ReplayProposer(here, names).ask().proposal == here.proposal
 
 
 def test_a_proposal_without_a_model_is_rebuilt_from_its_genome(

@@ -218,7 +218,7 @@ def test_the_false_discovery_rate_and_fresh_seeds_are_shown(archive, make, site)
     assert rows["first"]["q"]["parent"] < 0.1 < rows["second"]["q"]["parent"]
     assert rows["first"]["fresh"] == "confirmed"
     overview, page = (site / "index.html").read_text(), (site / "proposals" / "0001.html").read_text()
-    assert "at a false discovery rate of 10 %" in overview
+    assert "At a false discovery rate of 10 % over 2 proposals" in overview
     assert "new best, confirmed on fresh seeds" in overview
     assert "On fresh seeds" in page
     assert "−0.050" in page, "what it fell back by"
