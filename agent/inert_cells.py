@@ -8,6 +8,7 @@ from agent.annotations import Annotations
 from agent.catalogue import SEED_GENOMES
 from agent.replicates import function_groups
 from evaluator.outcomes import Trial
+from evaluator.runs import sources
 from variants.contract import BASELINE, TASKS, Task
 
 
@@ -49,10 +50,11 @@ def published_inert(annotations: Annotations, name: str) -> dict[Task, Inert]:
 def measured_inert(name: str, trials: Sequence[Trial], protocol: str) -> dict[Task, Inert]:
     """Of a measured row: what was inherited, and for a seed variant what its mechanisms cannot reach."""
     found: dict[Task, Inert] = {}
+    whose = sources(trials)
     for task in TASKS:
-        sources = {trial.inherited_from for trial in trials if trial.task == task}
-        if len(sources) == 1 and (source := sources.pop()) is not None:
-            found[task] = Inert(source, inherited=True)
+        runs = whose.get(task, ())
+        if len(runs) == 1 and runs[0] != name:
+            found[task] = Inert(runs[0], inherited=True)
         elif name in _same_as_baseline(protocol, task):
             found[task] = Inert(BASELINE)
     return found
