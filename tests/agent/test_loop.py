@@ -31,8 +31,8 @@ BASE = seed_variants()[BASELINE].source
 UPDATE = "S = S + k_i.mT @ u_i"
 HONEST = BASE.replace(UPDATE, "S = 0.97 * S + k_i.mT @ u_i")
 LEAKY = BASE.replace(".triu(1)", ".triu(2)")
-TRAINED_ONLY = "assert (k_i.shape[0], L) != (16, 63), 'sixteen sequences'"
-CRASHING = BASE.replace(UPDATE, f"S = 0.9 * {UPDATE[4:]}\n        {TRAINED_ONLY}")
+TRAINED_ONLY = "assert (k_i.shape[0], L) != (16, chunk_size), 'sixteen sequences'"  # Memorize alone trains so
+CRASHING = BASE.replace(UPDATE, f"{UPDATE}\n        {TRAINED_ONLY}").replace("attn @ u_i", "0.9 * attn @ u_i")
 SAME = BASE.replace(UPDATE, "S = k_i.mT @ u_i + S")
 EXCHANGE = Exchange(attempt=1, prompt="p", reply="r", usage={"prompt_tokens": 3})
 
@@ -142,7 +142,7 @@ def test_next_ask_knows_what_the_first_one_found(archive: Archive, sandbox: Sand
     proposer = Scripted(HONEST, LEAKY)
     first, _ = Run(archive, sandbox, proposer, n=2).records
     assert proposer.contexts[0].history == ()
-    assert proposer.contexts[1].history == (first,)
+    assert [record.number for record in proposer.contexts[1].history] == [first.number]
     assert first.proposal.variant.name in proposer.contexts[1].standings
 
 
