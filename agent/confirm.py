@@ -84,7 +84,12 @@ class Candidate:
 
     @property
     def out_of_reach(self) -> bool:
-        """Whether the same lead again, on as many fresh seeds as there may be, would still be within noise."""
+        """Whether the same lead again, on as many fresh seeds as there may be, would still be within noise.
+
+        Never where it was begun: most of the cost is paid.
+        """
+        if any(trial.variant == self.variant.name for trial in self.known):
+            return False
         n = LOOKS * len(self.protocol.seeds)
         again = replace(self.first, error=self.first.error * math.sqrt(self.first.n / n), n=n)
         return again.lower(1 - RISK / LOOKS) <= 0
