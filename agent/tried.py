@@ -19,6 +19,8 @@ from variants.contract import BASELINE, REFERENCE, TASKS
 
 PARENT = "parent"
 RIVALS = (PARENT, BASELINE, REFERENCE)
+NAMED = 3
+"""How many of those that are called better a line names."""
 _TRAINED = (Status.SCORED, Status.PRUNED)
 
 
@@ -78,7 +80,10 @@ def _better(family: Discoveries) -> str:
     found = {level: family.better(level) for level in LEVELS}
     if not found[LEVELS[-1]]:
         return f"none at {LEVELS[-1]:.0%}"
-    return "; ".join(f"{_names(tests)} at {level:.0%}" for level, tests in found.items())
+    told: dict[str, float] = {}
+    for level, tests in found.items():
+        told.setdefault(_names(tests), level)  # what is found at both rates is said once, at the stricter
+    return "; ".join(f"{names} at {level:.0%}" for names, level in told.items())
 
 
 def _of(family: Discoveries) -> str:
@@ -89,7 +94,11 @@ def _of(family: Discoveries) -> str:
 
 
 def _names(tests: Sequence[Tested]) -> str:
-    return ", ".join(short_name(test.name) for test in tests) or "none"
+    """The first few, which are those of the smallest p, and how many more there are; `--json` has all."""
+    named = [short_name(test.name) for test in tests[:NAMED]]
+    if more := len(tests) - len(named):
+        named.append(f"{more} more")
+    return ", ".join(named) or "none"
 
 
 def tests_of(name: str, families: Mapping[str, Discoveries]) -> dict[str, Tested]:
