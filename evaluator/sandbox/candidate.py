@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 
 from evaluator.outcomes import Failure
 from evaluator.sandbox.frames import Channel, DeadlinePassed, FrameError, PeerGone
-from evaluator.sandbox.limits import Limits, SandboxUnavailable
+from evaluator.sandbox.limits import OUT_OF_MEMORY, Limits, SandboxUnavailable
 from evaluator.sandbox.memory import Memory
 
 START_SECONDS = 60.0
@@ -96,6 +96,8 @@ class Candidate:
             )
         if ended.reason is not None or ended.code in (-9, -24):
             return Failure(kind="timeout", message=f"killed: {ended.reason or 'out of CPU time'}")
+        if ended.code == OUT_OF_MEMORY:
+            return Failure(kind="memory", message="ran out of memory, so far that it could not say where")
         tail = self.log_tail(400).strip()
         return Failure(
             kind="crash", message=f"its process ended with code {ended.code}" + (f": {tail}" if tail else "")

@@ -7,6 +7,8 @@ if TYPE_CHECKING:  # the template process reads this, and imports no pydantic
     from evaluator.outcomes import Failure
 
 MEBIBYTE = 2**20
+OUT_OF_MEMORY = 71
+"""Exit code of a candidate without the memory to say that it has none."""
 
 
 @dataclass(frozen=True)

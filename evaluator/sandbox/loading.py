@@ -87,6 +87,7 @@ def _import(name: str, *where: Any, **how: Any) -> types.ModuleType:
 
 def describe(error: Exception) -> dict[str, Any]:
     """An exception of the variant's as a reply: its kind, and where in the variant's file it was raised."""
+    traceback.clear_frames(error.__traceback__)  # where memory ran out, what they hold is needed to say so
     try:
         told = str(error)
     except Exception:  # noqa: BLE001 - its own __str__ may raise whatever it likes

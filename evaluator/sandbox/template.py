@@ -20,7 +20,7 @@ from typing import Any
 
 from evaluator.sandbox import worker
 from evaluator.sandbox.frames import Channel
-from evaluator.sandbox.limits import Limits
+from evaluator.sandbox.limits import OUT_OF_MEMORY, Limits
 from evaluator.sandbox.lockdown import Layers, die_with_parent, hide_this_process, lock_down
 from evaluator.sandbox.memory import Memory
 
@@ -117,7 +117,7 @@ class Template:
             try:
                 os.write(2, f"{type(error).__name__}: {error}\n".encode(errors="replace")[-4096:])
             finally:  # even if it cannot be told
-                os._exit(70)
+                os._exit(OUT_OF_MEMORY if isinstance(error, MemoryError) else 70)
         os._exit(0)
 
     def _watch(self) -> None:

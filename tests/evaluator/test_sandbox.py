@@ -7,6 +7,7 @@ import sys
 import textwrap
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from evaluator.outcomes import Grade
 from evaluator.sandbox import Limits, Sandbox, SandboxUnavailable, TrainingStopped, VariantFailed, host
 from evaluator.sandbox.attacks import ATTACKS
 from evaluator.sandbox.host import canaries
+from evaluator.sandbox.loading import describe
 from variants.contract import BASELINE, Variant
 from variants.seeds import seeds
 
@@ -75,6 +77,21 @@ def test_outputs_and_gradients_are_bit_identical(graded: Sandbox, dtype: torch.d
             assert torch.equal(a.grad, b.grad)
         with torch.no_grad():
             assert torch.equal(kernel(*local)[0], o)
+
+
+def test_what_an_exception_holds_is_free_before_it_is_told() -> None:
+    held: list[weakref.ref[torch.Tensor]] = []
+
+    def kernel() -> None:
+        kept = torch.ones(2**10)
+        held.append(weakref.ref(kept))
+        raise MemoryError
+
+    with pytest.raises(MemoryError) as caught:
+        kernel()
+    assert held[0]() is not None
+    assert describe(caught.value)["error"]["kind"] == "memory"
+    assert held[0]() is None
 
 
 def test_a_candidate_starts_in_a_third_of_a_second(sandbox: Sandbox) -> None:
