@@ -59,6 +59,18 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     return lambda: monkeypatch.setattr(socket.socket, "connect", refuse)
 
 
+@pytest.fixture
+def ask(
+    faults: Any,
+    settings: Callable[..., LLMSettings],
+    context: Callable[..., Context],
+    reply: Callable[[str], str],
+) -> Ask:
+    """A proposal of a model that answered correctly at once."""
+    faults.script = [faults.says(reply("correct"))]
+    return OpenAIProposer(settings()).ask(context())
+
+
 @pytest.mark.parametrize("form", ["code", "structured"])
 def test_a_replay_rebuilds_the_proposal(
     faults: Any,
@@ -97,16 +109,7 @@ def test_a_repaired_proposal_is_replayed_from_its_own_exchange(
     assert different(replayed(record(ask))) == []
 
 
-def test_what_differs_is_said(
-    faults: Any,
-    settings: Callable[..., LLMSettings],
-    context: Callable[..., Context],
-    reply: Callable[[str], str],
-    record: Make,
-    tmp_path: Path,
-) -> None:
-    faults.script = [faults.says(reply("correct"))]
-    ask = OpenAIProposer(settings()).ask(context())
+def test_what_differs_is_said(ask: Ask, reply: Callable[[str], str], record: Make, tmp_path: Path) -> None:
     altered = json.loads(reply("correct")) | {"title": "Something else"}
     exchange = ask.exchanges[0].model_copy(update={"reply": json.dumps(altered)})
     (tmp_path / "system.md.j2").write_text("Other words.")
@@ -118,15 +121,7 @@ def test_what_differs_is_said(
     assert reply_read.told.startswith("differs: title read otherwise (")
 
 
-def test_an_edited_file_or_prompt_is_said_with_its_reason(
-    faults: Any,
-    settings: Callable[..., LLMSettings],
-    context: Callable[..., Context],
-    reply: Callable[[str], str],
-    record: Make,
-) -> None:
-    faults.script = [faults.says(reply("correct"))]
-    ask = OpenAIProposer(settings()).ask(context())
+def test_an_edited_file_or_prompt_is_said_with_its_reason(ask: Ask, record: Make) -> None:
     edited = ask.proposal.variant.model_copy(update={"source": ask.proposal.variant.source.replace("rsqrt", "sqrt")})
     prompt = ask.exchanges[0].prompt.replace("The standing challenge", "No challenge")
     exchange = ask.exchanges[0].model_copy(update={"prompt": prompt})
@@ -138,30 +133,15 @@ def test_an_edited_file_or_prompt_is_said_with_its_reason(
     assert file.reasons == ("the recorded reply and the archived file are not of one another",)
 
 
-def test_a_numbered_name_is_the_archives_doing(
-    faults: Any,
-    settings: Callable[..., LLMSettings],
-    context: Callable[..., Context],
-    reply: Callable[[str], str],
-    record: Make,
-) -> None:
-    faults.script = [faults.says(reply("correct"))]
-    ask = OpenAIProposer(settings()).ask(context())
+def test_a_numbered_name_is_the_archives_doing(ask: Ask, record: Make) -> None:
     numbered = ask.proposal.variant.model_copy(update={"name": "delta_net_4layer_state_norm_readout_2_in_for_loop"})
     stored = record(Ask(ask.proposal.model_copy(update={"variant": numbered}), ask.exchanges))
     assert rebuild(stored).variant.name == numbered.name
     assert different(replayed(stored)) == []
 
 
-def test_a_merged_proposal_is_replayed_under_the_names_of_here(
-    faults: Any,
-    settings: Callable[..., LLMSettings],
-    context: Callable[..., Context],
-    reply: Callable[[str], str],
-    record: Make,
-) -> None:
-    faults.script = [faults.says(reply("correct"))]
-    there = record(OpenAIProposer(settings()).ask(context()))
+def test_a_merged_proposal_is_replayed_under_the_names_of_here(ask: Ask, record: Make) -> None:
+    there = record(ask)
     parent, name = there.proposal.parent, there.proposal.variant.name
     names = {parent: f"{parent}_7", name: "quite_another_name"}
     here = renamed_record(there, names)
