@@ -132,7 +132,7 @@ class Attempt:
         parent_trials = self._around.trials.get(parent, ())
         inherited = inheritable(variant, specs, report.inert_settings, parent_trials, bench.protocol)
         self._show(stage="training", detail="", done=0.05)
-        shares = dict.fromkeys(specs, 0.0) | dict.fromkeys(inherited, 1.0)
+        shares = dict.fromkeys(specs, 0.0)
 
         def follow(step: Step) -> None:
             shares[step.spec] = step.done

@@ -88,6 +88,15 @@ class Measurement:
         """The trials that it takes."""
         return trial_specs(self.protocol, self.tasks, self.seeds)
 
+    @property
+    def training(self) -> tuple[TrialSpec, ...]:
+        """The trials that are trained for it: on fresh seeds the parent's, too."""
+        return self.specs * (2 if self._parent_too else 1)
+
+    @property
+    def _parent_too(self) -> bool:
+        return self.first is not None and self.parent.name != self.variant.name
+
     def run(self, evaluator: Evaluator, follow: Callable[[Step], None]) -> Measured:
         """Check; if that passes, train and score. A duplicate is measured all the same: it was asked for."""
         began = time.monotonic()
@@ -100,7 +109,7 @@ class Measurement:
         )
         if report.verdict == "fail":
             return self._measured(began, Status.REJECTED, failures(report), report)
-        if self.first is None or self.parent.name == self.variant.name:
+        if not self._parent_too:
             return self._trained(began, report, evaluator, follow)
         rival = evaluator.evaluate(self.parent, self.specs, follow=follow, stop=self.stop)
         if rival.status is not Status.SCORED:

@@ -66,13 +66,14 @@ class Evaluator:
         """Trials in the order of `specs`. The first failure that decides the outcome cancels the rest.
 
         `hopeless` is asked after each trial, with all that were scored: a reason prunes the rest. `follow` is called
-        from several threads. `stop` ends what runs; what had ended by then is kept.
+        from several threads, for what is inherited or had ended before, too. `stop` ends what runs; what had ended by
+        then is kept.
         """
         cancel = threading.Event()
         pruned = ""
         found = {spec: trial for spec, trial in (inherited or {}).items() if spec in specs}
-        for spec, trial in self._resumed(variant, [spec for spec in specs if spec not in found]).items():
-            found[spec] = trial
+        found |= self._resumed(variant, [spec for spec in specs if spec not in found])
+        for spec, trial in found.items():
             follow(Step(spec, 1.0, trial))
         running: set[Future[tuple[Trial, ...]]] = set()
         for group in groups([spec for spec in specs if spec not in found], self.members):

@@ -1,7 +1,6 @@
 """`archer evaluate`: check, train and score one variant."""
 
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any
 
@@ -28,8 +27,9 @@ from agent.options import (
 )
 from agent.progress import Heartbeat
 from agent.subject import archive_if_any, existing_archive, find_variant
+from agent.under_way import UnderWay
 from agent.view import check_lines, inherited_text, scores_json, verdict_table
-from evaluator.evaluate import Evaluator, Step
+from evaluator.evaluate import Evaluator
 from evaluator.outcomes import Grade, Status
 from evaluator.trial_log import TrialLog
 from variants.contract import TASKS, Task
@@ -81,7 +81,8 @@ def evaluate(
     ):
         log = TrialLog(found.unfinished) if found is not None else None
         evaluator = Evaluator(settings, sandbox, executor, "split" if confirm else "sandbox", members, log)
-        measured = measurement.run(evaluator, _follow(spinner))
+        under_way = UnderWay(settings, measurement.training)
+        measured = measurement.run(evaluator, lambda step: spinner.update(under_way.told(step)))
     if add and found is not None:
         archive_result(found, measured)
     _answer(speech, measured)
@@ -99,17 +100,6 @@ def tasks_of(text: str) -> tuple[Task, ...]:
             raise UserError(f"--tasks: no task is called {name.strip()!r}; choose from {', '.join(TASKS)}")
         found.append(task)
     return tuple(dict.fromkeys(found))
-
-
-def _follow(spinner: Spinner) -> Callable[[Step], None]:
-    ended = []
-
-    def follow(step: Step) -> None:
-        if step.trial is not None:
-            ended.append(step.trial)
-        spinner.update(f"{len(ended)} trials ended; {step.spec.task}, seed {step.spec.seed}: {step.done:.0%}")
-
-    return follow
 
 
 def _answer(speech: Speech, measured: Measured) -> None:

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from agent.cli import run
-from agent.commands.protocol import duration
 from agent.cost import estimate
+from agent.durations import duration
 from agent.errors import DONE, USAGE
 from archive.seeding import shipped_trials
 from evaluator.protocol import MAD, PROTOCOLS, QUICK
