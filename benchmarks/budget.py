@@ -1,11 +1,12 @@
 """How the agreement of `quick` with the published table depends on what a variant may cost.
 
-    python -m benchmarks.budget run --share 0.25 --share 0.5
+    python -m benchmarks.budget run --share 0.5 --share 2
+    python -m benchmarks.budget run --share 1 --seed 3
     python -m benchmarks.budget table
 
 Trains the published rows with a share of each task's steps, in this process and without a sandbox: they are part of
-archer. Runs go to `docs/results/budget.jsonl` as they end, and are not run again. The table adds the shipped trials
-(all steps) of one, two and three seeds.
+archer. Runs go to `docs/results/budget.jsonl` as they end, and are not run again. The table has a row for each number
+of seeds; of all steps the shipped trials are the first three.
 """
 
 from pathlib import Path
@@ -82,33 +83,33 @@ def shortened(share: float) -> Protocol:
 @app.command()
 def table() -> None:
     """Markdown: Spearman with the published table per task and for the mean, against CPU-seconds of the baseline."""
-    typer.echo("| steps | seeds | CPU-s, baseline | " + " | ".join(TASKS) + " | mean of the six |")
-    typer.echo("|---:|---:|" + "---:|" * (len(TASKS) + 2))
     current = {name: variant.source_hash for name, variant in seed_variants().items()}
     runs = [r for r in read_lines(RUNS, Run) if r.protocol_hash == QUICK.hash and current.get(r.name) == r.source_hash]
-    for share in sorted({run.share for run in runs}):
-        frame = pd.DataFrame([run.model_dump() for run in runs if run.share == share])
-        typer.echo(_row(f"{share:g}", frame["seed"].nunique(), frame))
-    trials = pd.DataFrame(
-        [
-            trial.model_dump(include={*_MEASURED})
-            for each in shipped(QUICK.name).values()
-            for trial in each
-            if trial.protocol_hash == QUICK.hash
-        ],
-        columns=_MEASURED,
-    ).rename(columns={"variant": "name"})
-    for count in range(1, len(QUICK.seeds) + 1):
-        kept = trials[trials["seed"].isin(QUICK.seeds[:count])]
-        if len(kept):
-            typer.echo(_row("1", count, kept))
+    trials = pd.concat([_frame([run.model_dump() for run in runs]), _shipped()])
+    typer.echo("| steps | seeds | CPU-s, baseline | " + " | ".join(TASKS) + " | mean of the six |")
+    typer.echo("|---:|---:|" + "---:|" * (len(TASKS) + 2))
+    for share, found in trials.groupby("share"):
+        seeds = sorted(found["seed"].unique())
+        for count in range(1, len(seeds) + 1):
+            some = found[found["seed"].isin(seeds[:count])]
+            typer.echo(f"| {share:g} | {count} | {_row(some)} |")
 
 
-_MEASURED = ["variant", "task", "seed", "accuracy", "cpu_seconds"]
+_COLUMNS = ["share", "name", "task", "seed", "accuracy", "cpu_seconds"]
 
 
-def _row(share: str, seeds: int, trials: pd.DataFrame) -> str:
-    """trials: columns name, task, seed, accuracy, cpu_seconds. Only published rows with all six tasks are compared."""
+def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def _shipped() -> pd.DataFrame:
+    """The trials of all steps that ship with archer."""
+    trials = [trial for each in shipped(QUICK.name).values() for trial in each if trial.protocol_hash == QUICK.hash]
+    return _frame([trial.model_dump() | {"share": 1.0, "name": trial.variant} for trial in trials])
+
+
+def _row(trials: pd.DataFrame) -> str:
+    """trials: columns as above. Only published rows with all six tasks are compared."""
     measured = trials.pivot_table(index="name", columns="task", values="accuracy").dropna()
     published = read_leaderboard(PUBLISHED)
     both = [name for name in published.index if name in measured.index]
@@ -116,7 +117,7 @@ def _row(share: str, seeds: int, trials: pd.DataFrame) -> str:
     seconds = trials[trials["name"] == BASELINE]["cpu_seconds"].sum()
     cells = [spearman(measured[task], published[task]) for task in TASKS]
     cells.append(spearman(measured.mean(axis=1), published.mean(axis=1)))
-    return f"| {share} | {seeds} | {seconds:.0f} | " + " | ".join(f"{cell:.2f}" for cell in cells) + " |"
+    return f"{seconds:.0f} | " + " | ".join(f"{cell:.2f}" for cell in cells)
 
 
 if __name__ == "__main__":
