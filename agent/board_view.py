@@ -8,7 +8,7 @@ from rich.text import Text
 
 from agent.inert_cells import Inert, inert_legend
 from agent.terminal import Cell, Fitting, Grid
-from agent.view import OUTCOME_MARK, OUTCOME_STYLE, bare_name, stacked
+from agent.view import OUTCOME_MARK, OUTCOME_STYLE, bare_name, score_text, stacked
 from evaluator.outcomes import Score, Verdict
 from variants.contract import TASKS, Task
 
@@ -104,8 +104,7 @@ def _cell(row: BoardRow, task: Task) -> Cell:
     score, outcome = row.scores.get(task), row.outcome(task)
     if score is None:
         return "–"
-    interval = f" ±{(score.high - score.low) / 2:.3f}" if score.n > 1 else ""
     marks = [row.inert[task].mark] if task in row.inert else []
     if outcome not in ("better", "worse"):
-        return " ".join([f"{score.mean:.3f}{interval}", *marks]), "cyan" if marks else ""
-    return " ".join([f"{score.mean:.3f}{interval}", *marks, OUTCOME_MARK[outcome]]), OUTCOME_STYLE[outcome]
+        return " ".join([score_text(score), *marks]), "cyan" if marks else ""
+    return " ".join([score_text(score), *marks, OUTCOME_MARK[outcome]]), OUTCOME_STYLE[outcome]

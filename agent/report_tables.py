@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from agent.board import Board
 from agent.insights import leader, short, signed
+from agent.view import half_width
 from archive.record import Prediction, Record
 from evaluator.outcomes import Comparison, Score, Verdict
 from variants.contract import BASELINE, REFERENCE, TASKS, Task
@@ -22,7 +23,7 @@ def score_cell(board: Board, task: Task, score: Score | None) -> str:
     if score is None:
         return NONE
     if score.n > 1:
-        return f"{score.mean:.3f} ± {max(score.high - score.mean, score.mean - score.low):.3f}"
+        return f"{score.mean:.3f} ± {half_width(score):.3f}"
     return f"{score.mean:.3f} ± {board.half_width(task):.3f}" if task in board.spreads else f"{score.mean:.3f}"
 
 

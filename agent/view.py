@@ -111,11 +111,16 @@ def scores_json(scores: Mapping[Task, Score]) -> dict[str, Any]:
     return {task: score.model_dump(mode="json") for task, score in scores.items()}
 
 
+def half_width(score: Score) -> float:
+    """Half of a score's 95 % interval: the longer side, since the other one may have been cut off at 0 or 1."""
+    return max(score.high - score.mean, score.mean - score.low)
+
+
 def score_text(score: Score | None) -> str:
     """`0.412 ±0.012`, or a dash where there is none."""
     if score is None:
         return "–"
-    return f"{score.mean:.3f}" + (f" ±{(score.high - score.low) / 2:.3f}" if score.n > 1 else "")
+    return f"{score.mean:.3f}" + (f" ±{half_width(score):.3f}" if score.n > 1 else "")
 
 
 def verdict_table(title: str, scores: dict[Any, Score], verdicts: Sequence[Verdict]) -> Table:
@@ -130,7 +135,8 @@ def verdict_table(title: str, scores: dict[Any, Score], verdicts: Sequence[Verdi
                 cells.append("–")
                 continue
             style = OUTCOME_STYLE[found.outcome]
-            cells.append(f"[{style}]{found.difference:+.3f} [{found.low:+.3f}, {found.high:+.3f}] {found.outcome}[/]")
+            interval = f" [{found.low:+.3f}, {found.high:+.3f}]" if found.n > 1 and found.outcome != "inert" else ""
+            cells.append(f"[{style}]{found.difference:+.3f}{interval} {found.outcome}[/]")
         score = scores.get(task)
         table.add_row(task, score_text(score), str(score.n) if score else "–", *cells)
     return table

@@ -10,9 +10,10 @@ from rich.text import Text
 from agent.cli import run
 from agent.progress import Heartbeat, Line, Progress
 from agent.terminal import Fitting, Grid, SafeConsole, clean, say, sparkline, strip
+from agent.view import score_text, verdict_table
 from archive.record import Record
 from archive.store import Archive
-from evaluator.outcomes import CheckReport, CurvePoint, Finding, Grade, Status
+from evaluator.outcomes import CheckReport, Comparison, CurvePoint, Finding, Grade, Score, Status, Verdict
 from evaluator.statistics import scorecard
 
 MakeRecord = Callable[..., Record]
@@ -189,3 +190,19 @@ def test_list_filters_and_sorts(
     assert run(["list", "--archive", str(archive.root), *arguments]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [int(line.split()[0]) for line in lines if line.split()[0].isdigit()] == ids
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 0.4), (0.1, 0.4)])
+def test_an_interval_that_is_cut_off_at_an_end_looks_no_narrower(low: float, high: float):
+    assert score_text(Score(mean=0.15, low=low, high=high, n=3)) == "0.150 ±0.250"
+    assert score_text(Score(mean=0.85, low=1 - high, high=1 - low, n=3)) == "0.850 ±0.250"
+
+
+def test_a_difference_of_one_seed_is_shown_without_an_interval():
+    one, three = (Comparison(outcome="indistinguishable", difference=0.1, low=0.1, high=0.1, n=n) for n in (1, 3))
+    verdict = Verdict(against="delta_net_4layer", tasks={"Memorize": one, "Compress": three})
+    where = console(width=120)
+    where.print(verdict_table("a", {}, [verdict]))
+    lines = printed(where).splitlines()
+    assert all(("[" in line) == ("Compress" in line) for line in lines if "+0.100" in line)
+    assert sum("+0.100" in line for line in lines) == 2
