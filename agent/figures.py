@@ -15,4 +15,4 @@ def require_drawable(path: Path) -> None:
     if not path.parent.is_dir():
         raise UserError(f"--plot {path}: the folder {path.parent} does not exist; make it first")
     if importlib.util.find_spec("matplotlib") is None:
-        raise UserError("--plot needs matplotlib: pip install 'archer-search[plot]'")
+        raise UserError("--plot needs matplotlib: in archer's folder, pip install -e '.[plot]'")

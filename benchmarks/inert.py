@@ -1,6 +1,6 @@
 """Which cells of the published table cannot differ from the baseline's, what their spread says of one seed's noise.
 
-python -m benchmarks.inert            measure (two CPU-minutes), write published.inert.json, print, draw
+python -m benchmarks.inert            measure (about a CPU-minute), write published.inert.json, print, draw
 python -m benchmarks.inert --draw     print and draw again from what was measured
 
 For each published row of the baseline's layer: at each of the 66 settings of `mad`, whether outputs and gradients are

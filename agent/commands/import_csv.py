@@ -17,7 +17,9 @@ from variants.leaderboard import format_leaderboard, read_leaderboard
 
 def import_csv(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A first column of names, then the six tasks.")],
-    name: Annotated[str, typer.Option("--name", help="Which leaderboard of the archive takes the rows.")] = "published",
+    name: Annotated[
+        str, typer.Option("--name", help="Which leaderboard takes the rows; `archer report` shows any.")
+    ] = "published",
     archive: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
     quiet: QuietOption = False,

@@ -57,7 +57,7 @@ class LocalServer:
         if not self.gguf.is_file():
             raise EndpointError(f"--gguf {self.gguf}: no such file; download a model in GGUF form and name it here")
         if importlib.util.find_spec("xllamacpp") is None:
-            raise EndpointError("--gguf needs the local extra: pip install 'archer-search[local]'")
+            raise EndpointError("--gguf needs the local extra: in archer's folder, pip install -e '.[local]'")
         return self
 
     def _start(self, context: int) -> str:
