@@ -102,10 +102,16 @@ def _total(costs: tuple[SettingCost, ...]) -> dict[str, float | None]:
 
 
 def _heading(protocol: Protocol) -> str:
-    held = f", best of epochs on {protocol.held_examples} held-out examples" if protocol.held_examples else ""
+    held = (
+        f", best of epochs on {protocol.held_examples} held-out examples "
+        f"(a run ends at accuracy {protocol.stop_at_accuracy} there)"
+        if protocol.held_examples
+        else ""
+    )
+    precision = f"{protocol.precision} on CUDA" if protocol.precision == "bfloat16" else protocol.precision
     return (
         f"{protocol.name} ({protocol.hash}): width {protocol.width}, {protocol.heads} head(s), "
-        f"{2 * protocol.blocks} layers, {protocol.schedule} rate, {protocol.precision} on a GPU, "
+        f"{2 * protocol.blocks} layers, {protocol.schedule} rate, {precision}, "
         f"seeds {', '.join(map(str, protocol.seeds))}{held}"
     )
 

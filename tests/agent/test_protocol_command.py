@@ -31,6 +31,17 @@ def test_all_settings_of_a_protocol_are_shown(capfd: pytest.CaptureFixture[str])
     assert shown["cpu_seconds_a_variant"] is None
 
 
+def test_the_heading_says_when_runs_end_and_in_which_precision(capfd: pytest.CaptureFixture[str]):
+    assert run(["protocol", "show", "mad", "--no-cost"]) == DONE
+    shown = " ".join(capfd.readouterr().out.split())
+    assert "best of epochs on 1280 held-out examples (a run ends at accuracy 0.999 there)" in shown
+    assert "bfloat16 on CUDA" in shown
+    assert run(["protocol", "show", "quick", "--no-cost"]) == DONE
+    shown = " ".join(capfd.readouterr().out.split())
+    assert "held-out" not in shown
+    assert "cosine rate, float32, seeds" in shown
+
+
 def test_protocols_are_listed(capfd: pytest.CaptureFixture[str]):
     assert run(["protocol", "list"]) == DONE
     out = capfd.readouterr().out

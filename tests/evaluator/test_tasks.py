@@ -70,8 +70,56 @@ def test_shapes_dtypes_and_vocabulary(setting: Setting, split: str) -> None:
     assert (drawn.targets != IGNORED).any(dim=1).all()
 
 
-def test_baseline_lengths() -> None:
-    assert [PUBLISHED[task][0].fed_length for task in TASKS] == [32, 127, 128, 32, 127, 256]
+LARGER, LONGER, FEWER = {32, 64, 128}, {256, 512, 1_024}, {6_400, 3_200, 1_600, 800}
+FACTORS = {
+    "Compress": {"vocabulary": LARGER, "length": {64, 128, 256}, "train_examples": FEWER},
+    "Context Recall": {"vocabulary": LARGER, "length": LONGER, "train_examples": FEWER},
+    "Fuzzy Recall": {"vocabulary": LARGER, "length": LONGER, "train_examples": FEWER},
+    "Memorize": {"vocabulary": {512, 1_024, 2_048, 4_096, 8_192}},
+    "Noisy Recall": {
+        "vocabulary": {48, 80, 144},
+        "length": LONGER,
+        "train_examples": FEWER,
+        "noise": {0.4, 0.6, 0.8},
+    },
+    "Selective Copy": {
+        "vocabulary": LARGER,
+        "length": {512, 1_024},
+        "train_examples": FEWER,
+        "copies": {32, 64, 96},
+    },
+}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_other_setting_changes_one_factor_of_the_baseline(task: str) -> None:
+    first, *others = (setting.model_dump() for setting in PUBLISHED[task])
+    found: dict[str, set[float]] = {}
+    for other in others:
+        ((factor, value),) = other.items() - first.items()
+        found.setdefault(factor, set()).add(value)
+    assert found == FACTORS[task]
+
+
+@pytest.mark.parametrize(
+    ("task", "vocabulary", "fed", "train_examples", "scored_in_training", "scored_in_test"),
+    [
+        ("Compress", 16, 32, 12_800, 32, 32),
+        ("Context Recall", 16, 127, 12_800, 127, 56),
+        ("Fuzzy Recall", 16, 128, 12_800, 128, 4.5),
+        ("Memorize", 256, 32, 256, 16, 16),
+        ("Noisy Recall", 32, 127, 12_800, 127, 44),
+        ("Selective Copy", 16, 256, 12_800, 16, 16),
+    ],
+)
+def test_baselines_have_the_measured_sizes(
+    task: str, vocabulary: int, fed: int, train_examples: int, scored_in_training: int, scored_in_test: float
+) -> None:
+    setting = PUBLISHED[task][0]
+    assert (setting.vocabulary, setting.fed_length, setting.train_examples) == (vocabulary, fed, train_examples)
+    train, test = (examples(setting, split, 1_280, seed=0).targets.ne(IGNORED).sum(1) for split in ("train", "test"))
+    assert (train == scored_in_training).all()
+    assert float(test.float().mean()) == pytest.approx(scored_in_test, rel=0.03)
 
 
 @pytest.mark.parametrize("task", TASKS)
