@@ -22,8 +22,8 @@ _README = """# An archer archive
 
 One architecture search. `proposals/` holds a folder for each proposal, with its report, checks, trials and scores;
 `variants/` the kernels; `trials/` the runs of variants that no proposal of this archive made (the seeds among them);
-`leaderboards/` is derived from these, one table per protocol; `confirmations/` holds what fresh seeds said of a would-be
-new best; the branch `predictions` dates what was predicted. `git log` tells the story; `archer show 1` prints a part.
+`leaderboards/` is derived from these, one table per protocol; `confirmations/` holds what fresh seeds said of a
+would-be new best; the branch `predictions` dates what was predicted. `git log` tells the story, `archer show 1` a part.
 """
 
 
