@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from archive.record import ROUNDING
 from variants.contract import Task
 
 CONFIDENCE = 0.8
 """Of every predicted interval (`archive.record.Prediction`); scored as this where a published report states none."""
 NEGLIGIBLE = 0.005
 """A predicted change smaller than this predicts that nothing changes."""
-ROUNDING = 1e-4
-"""Predictions have four digits."""
 
 Direction = Literal["up", "not down", "unchanged", "down"]
 Outcome = Literal["better", "worse", "indistinguishable", "inert"]

@@ -77,7 +77,7 @@ def measured_rows(record: Record, board: Board) -> list[Row]:
 
 def held(predicted: Prediction, score: Score) -> bool:
     """Whether the measured mean lies in the predicted interval, to the digits a prediction has."""
-    return predicted.low - 1e-4 <= score.mean <= predicted.high + 1e-4
+    return predicted.holds(score.mean)
 
 
 def verdict_rows(verdict: Verdict) -> list[Row]:

@@ -88,7 +88,7 @@ class Frames:
         """One row a proposal and task that was predicted: `predicted`, `low` and `high` of its 80 % interval, `why`.
 
         And what came of it: `measured` (mean accuracy, missing without a score), `error` (measured less predicted),
-        `inside` (whether the measured mean lies in the interval; missing without a score).
+        `inside` (whether the measured mean lies in the interval, to four digits; missing without a score).
         """
         rows = [row for record in Reader(self._path).records() for row in _predictions(record)]
         columns = ["task", "predicted", "low", "high", "why", "measured", "error", "inside"]
@@ -133,7 +133,7 @@ def _predictions(record: Record) -> Iterator[dict[str, Any]]:
         found, measured = record.proposal.predictions[task], scores[task].mean if task in scores else None
         about = {"task": task, "predicted": found.mean, "low": found.low, "high": found.high, "why": found.why}
         error = None if measured is None else measured - found.mean
-        inside = None if measured is None else found.low <= measured <= found.high
+        inside = None if measured is None else found.holds(measured)
         yield _who(record) | about | {"measured": measured, "error": error, "inside": inside}
 
 

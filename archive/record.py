@@ -7,6 +7,9 @@ from pydantic import Field
 from evaluator.outcomes import CheckReport, Scorecard, Status, Trial, Value, Verdict
 from variants.contract import Task, Variant, VariantName
 
+ROUNDING = 1e-4
+"""Predictions have four digits."""
+
 
 class Prediction(Value):
     """Accuracy expected of a task under the protocol, with an 80 % interval, written before any training."""
@@ -15,6 +18,10 @@ class Prediction(Value):
     low: float = Field(ge=0, le=1)
     high: float = Field(ge=0, le=1)
     why: str = ""
+
+    def holds(self, accuracy: float) -> bool:
+        """Whether an accuracy lies in the interval, to the digits that predictions have."""
+        return self.low - ROUNDING <= accuracy <= self.high + ROUNDING
 
 
 class Provenance(Value):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import archive as archives
-from archive.record import Record
+from archive.record import Prediction, Record
 from archive.store import Archive
 from evaluator.outcomes import CurvePoint, Status
 from variants.contract import BASELINE, TASKS
@@ -57,6 +57,14 @@ def test_predictions_stand_beside_what_was_measured(filled: Archive):
     assert not scored["inside"].any()
     assert rejected["measured"].isna().all()
     assert rejected["inside"].isna().all()
+
+
+def test_an_exact_prediction_that_came_true_to_its_four_digits_is_inside(archive: Archive, make_record: MakeRecord):
+    exact = {task: Prediction(mean=at, low=at, high=at) for task, at in (("Memorize", 0.60995), ("Compress", 0.6098))}
+    record = make_record()
+    archive.tell(record.model_copy(update={"proposal": record.proposal.model_copy(update={"predictions": exact})}), "r")
+    inside = archives.open(archive.root).predictions().set_index("task")["inside"]
+    assert inside.to_dict() == {"Memorize": True, "Compress": False}
 
 
 def test_proposals_and_curves(filled: Archive):
