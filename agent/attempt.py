@@ -3,12 +3,12 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from agent.context import Context
+from agent.engine import Engine
 from agent.errors import UserError
 from agent.machine import members_of
 from agent.progress import Progress
@@ -27,12 +27,12 @@ from variants.contract import BASELINE, REFERENCE, Variant
 
 @dataclass(frozen=True)
 class Workbench:
-    """What every attempt of a search works with. `trials` runs the training runs of all attempts."""
+    """What every attempt of a search works with. `engine` runs the trials of all attempts."""
 
     proposer: Proposer
     sandbox: Sandbox
     protocol: Protocol
-    trials: Executor
+    engine: Engine
     repairs: int = 0
     race: bool = True
     """Whether a proposal that is clearly worse than its parent stops early."""
@@ -40,6 +40,13 @@ class Workbench:
     """Whether the trials of a setting train as one model; None: on a GPU only."""
     log: TrialLog | None = None
     """Keeps the trials of what is stopped, or killed, for when it is asked for again."""
+
+    def evaluator(self, members: int = 1) -> Evaluator:
+        """What trains and scores; `members`: how many trials of a setting as one model."""
+        engine = self.engine
+        return Evaluator(
+            self.protocol, self.sandbox, engine.executor, members=members, log=self.log, run_group=engine.run_group
+        )
 
 
 @dataclass(frozen=True)
@@ -142,10 +149,9 @@ class Attempt:
                 self._progress.score(self._index, step.spec.task, step.trial.accuracy)
 
         members = members_of(bench.ensemble, bench.protocol, variant.layer, specs)
-        evaluator = Evaluator(bench.protocol, bench.sandbox, bench.trials, members=members, log=bench.log)
         race = Race.against(parent, self._around.trials, bench.protocol) if bench.race else None
         hopeless = race.lost if race is not None else lambda _: ""
-        return evaluator.evaluate(
+        return bench.evaluator(members).evaluate(
             variant, specs, inherited=inherited, follow=follow, hopeless=hopeless, stop=self._around.stop
         )
 

@@ -23,7 +23,7 @@ from agent.view import bare_name
 from archive.confirmations import Confirmation
 from archive.record import Record
 from archive.store import Archive
-from evaluator.evaluate import Evaluator, Step
+from evaluator.evaluate import Step
 from evaluator.outcomes import Trial
 
 Outcome = tuple[Record | FailedAsk, ...]
@@ -156,7 +156,7 @@ class Search:
             f"would be the new best: {escape(name)}; training it and {escape(rival)} "
             f"on {seeds} to {LOOKS * seeds} fresh seeds"
         )
-        evaluator = Evaluator(bench.protocol, bench.sandbox, bench.trials, log=bench.log)
+        evaluator = bench.evaluator()
         future = pool.submit(found.run, evaluator, lambda step: self._show_confirming(name, step), self._stop)
         self._confirming[future] = name
 

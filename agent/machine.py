@@ -1,6 +1,5 @@
 """What this machine can take: how many trials train as one, and whether their memory is there."""
 
-import os
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -36,8 +35,10 @@ def members_of(ensemble: bool | None, protocol: Protocol, layer: Layer, specs: S
     return max(1, min(most, available(device) // (2 * one)))
 
 
-def require_memory(protocol: Protocol, layer: Layer, specs: Sequence[TrialSpec], members: int, speech: Speech) -> None:
-    """Say what the largest training run needs, and warn where as many as there are cores may not fit.
+def require_memory(
+    protocol: Protocol, layer: Layer, specs: Sequence[TrialSpec], members: int, most: int, speech: Speech
+) -> None:
+    """Say what the largest training run needs, and warn where as many as run at once, at most `most`, may not fit.
 
     Raises UserError where not even one fits.
     """
@@ -45,7 +46,7 @@ def require_memory(protocol: Protocol, layer: Layer, specs: Sequence[TrialSpec],
         return
     device = best_device()
     size, task, setting = largest(protocol, layer, tuple(specs), members, best_device())
-    free, at_once = available(device), min(os.cpu_count() or 1, len(groups(specs, members)))
+    free, at_once = available(device), min(most, len(groups(specs, members)))
     need = f"the largest training run ({task} {setting}) needs about {size / GIB:.1f} GiB"
     if size > free:
         raise UserError(f"{need} and {free / GIB:.1f} GiB are free: choose smaller ones by --tasks, or free memory")

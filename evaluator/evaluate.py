@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from evaluator.checks.inputs import TaskShape
@@ -12,8 +11,8 @@ from evaluator.course import Isolation
 from evaluator.outcomes import Status, Trial
 from evaluator.plan import Protocol, TrialSpec
 from evaluator.sandbox import Sandbox
-from evaluator.together import groups, run_together
-from evaluator.trial import run_trial, spec_of
+from evaluator.together import RunGroup, groups, run_group
+from evaluator.trial import spec_of
 from evaluator.trial_log import TrialLog
 from variants.contract import Task, Variant
 
@@ -40,7 +39,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Runs trials of a protocol. `executor`: where; its tasks start sandboxed children, so threads do locally.
+    """Runs trials of a protocol by `run_group`, here or elsewhere; the threads of `executor` wait for it.
 
     `members`: how many trials of one setting may train as one model, in one child. `log`: keeps what has ended of an
     evaluation that is stopped, and is asked for it the next time.
@@ -52,6 +51,7 @@ class Evaluator:
     isolation: Isolation = "sandbox"
     members: int = 1
     log: TrialLog | None = None
+    run_group: RunGroup = run_group
 
     def evaluate(
         self,
@@ -104,14 +104,9 @@ class Evaluator:
         def report(spec: TrialSpec, progress: Mapping[str, Any]) -> None:
             follow(Step(spec, progress["step"] / progress["steps"]))
 
-        if len(group) > 1:
-            return run_together(variant, self.protocol, group, self.sandbox, follow=report, stop=cancel)
-        (spec,) = group
-        trial = run_trial(
-            variant, self.protocol, spec, self.sandbox,
-            isolation=self.isolation, follow=partial(report, spec), stop=cancel,
-        )  # fmt: skip
-        return (trial,)
+        return self.run_group(
+            variant, self.protocol, group, self.sandbox, isolation=self.isolation, follow=report, stop=cancel
+        )
 
 
 def _ended(

@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
+from typing import Protocol as Interface
 
 from torch import Tensor
 
-from evaluator.course import Asked, Course, concluded, limits_of
+from evaluator.course import Asked, Course, Isolation, concluded, limits_of
 from evaluator.jobs import EnsembleJob, TrainingJob
 from evaluator.outcomes import Failure, Trial
 from evaluator.plan import Protocol, TrialSpec
@@ -27,6 +28,41 @@ def groups(specs: Sequence[TrialSpec], most: int) -> list[tuple[TrialSpec, ...]]
     for spec in specs:
         alike.setdefault((spec.task, spec.setting), []).append(spec)
     return [tuple(each[i : i + most]) for each in alike.values() for i in range(0, len(each), most)]
+
+
+class RunGroup(Interface):
+    """How trials of one task and setting are run, and where: `run_group` in this process, or its like elsewhere."""
+
+    def __call__(
+        self,
+        variant: Variant,
+        protocol: Protocol,
+        specs: Sequence[TrialSpec],
+        sandbox: Sandbox,
+        *,
+        isolation: Isolation = "sandbox",
+        follow: Follow = ...,
+        stop: threading.Event | None = None,
+    ) -> tuple[Trial, ...]:
+        """The trials of these specs, as one model if there are several."""
+
+
+def run_group(
+    variant: Variant,
+    protocol: Protocol,
+    specs: Sequence[TrialSpec],
+    sandbox: Sandbox,
+    *,
+    isolation: Isolation = "sandbox",
+    follow: Follow = lambda _, __: None,
+    stop: threading.Event | None = None,
+) -> tuple[Trial, ...]:
+    """Run one trial, or several of one task and setting as one model."""
+    if len(specs) > 1:
+        return run_together(variant, protocol, specs, sandbox, follow=follow, stop=stop)
+    (spec,) = specs
+    one = partial(follow, spec)
+    return (run_trial(variant, protocol, spec, sandbox, isolation=isolation, follow=one, stop=stop),)
 
 
 def run_together(

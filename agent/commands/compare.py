@@ -1,7 +1,5 @@
 """`archer compare`: which proposer is worth its cost?"""
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -26,6 +24,7 @@ from agent.compare import Arm, Budget
 from agent.compare_plot import plot_curves
 from agent.compare_view import answer
 from agent.curves import curve, differences
+from agent.engine import DEFAULT_SHARE, EngineName, open_engine
 from agent.errors import DONE, INTERRUPTED, UserError
 from agent.figures import require_drawable
 from agent.interrupt import interruptible
@@ -100,7 +99,7 @@ def compare(
     with (
         ExitStack() as stack,
         open_sandbox(minimum, unsandboxed, speech) as sandbox,
-        ThreadPoolExecutor(os.cpu_count()) as trials,
+        open_engine(EngineName.LOCAL, DEFAULT_SHARE, sandbox.grade, speech) as trials,
     ):
         opened: dict[str, Proposer] = {}
         for name in sorted(names, key=lambda name: name != "openai"):  # the first to be opened takes the key

@@ -1,13 +1,12 @@
 """`archer evaluate`: check, train and score one variant."""
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any
 
 import typer
 from rich.status import Status as Spinner
 
 from agent.by_hand import archive_result
+from agent.engine import DEFAULT_SHARE, EngineName, EngineOption, GpuShareOption, at_once_here, open_engine
 from agent.errors import DONE, INTERRUPTED, NO, UserError
 from agent.interrupt import interruptible
 from agent.machine import EnsembleOption, members_of, require_memory
@@ -29,6 +28,7 @@ from agent.progress import Heartbeat
 from agent.subject import archive_if_any, existing_archive, find_variant
 from agent.under_way import UnderWay
 from agent.view import check_lines, inherited_text, scores_json, verdict_table
+from evaluator.course import Isolation
 from evaluator.evaluate import Evaluator
 from evaluator.outcomes import Grade, Status
 from evaluator.trial_log import TrialLog
@@ -46,6 +46,8 @@ def evaluate(
     add: Annotated[bool, typer.Option("--add", help="Put the result into the archive.")] = False,
     parent: Annotated[str | None, typer.Option(metavar="NAME", help="Compare with this variant.")] = None,
     ensemble: EnsembleOption = None,
+    engine: EngineOption = EngineName.LOCAL,
+    gpu_share: GpuShareOption = DEFAULT_SHARE,
     minimum: SandboxOption = Grade.B,
     unsandboxed: UnsandboxedOption = False,
     archive: ArchiveOption = DEFAULT_ARCHIVE,
@@ -71,16 +73,18 @@ def evaluate(
     measurement = Measurement.of(variant, settings, chosen, seeds, parent, found)
     measurement = measurement.on_fresh_seeds() if confirm else measurement
     members = 1 if confirm else members_of(ensemble, settings, variant.layer, measurement.specs)
-    require_memory(settings, variant.layer, measurement.specs, members, speech)
+    if engine is EngineName.LOCAL:
+        require_memory(settings, variant.layer, measurement.specs, members, at_once_here(gpu_share), speech)
     with (
         open_sandbox(minimum, unsandboxed, speech) as sandbox,
-        ThreadPoolExecutor(os.cpu_count()) as executor,
+        open_engine(engine, gpu_share, sandbox.grade, speech) as workers,
         Spinner(f"checking {variant.name}", console=speech.progress) as spinner,
         Heartbeat(speech.progress, lambda: [str(spinner.status)]),
         interruptible(measurement.stop.set, spinner.update) as interrupted,
     ):
         log = TrialLog(found.unfinished) if found is not None else None
-        evaluator = Evaluator(settings, sandbox, executor, "split" if confirm else "sandbox", members, log)
+        isolation: Isolation = "split" if confirm else "sandbox"
+        evaluator = Evaluator(settings, sandbox, workers.executor, isolation, members, log, workers.run_group)
         under_way = UnderWay(settings, measurement.training)
         measured = measurement.run(evaluator, lambda step: spinner.update(under_way.told(step)))
     if add and found is not None:

@@ -1,8 +1,6 @@
 """`archer propose`: the main job."""
 
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +20,7 @@ from agent.commands.model_options import (
     PricesOption,
     PromptsOption,
 )
+from agent.engine import DEFAULT_SHARE, EngineName, EngineOption, GpuShareOption, open_engine
 from agent.errors import DONE, INTERRUPTED, UserError
 from agent.interrupt import interruptible
 from agent.loop import Plan, Search
@@ -58,7 +57,8 @@ def propose(
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
     parent: Annotated[str | None, typer.Option(metavar="NAME", help="Build on this variant.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Proposals under way at once.")] = 2,
-    engine: Annotated[str, typer.Option(metavar="local|ray", help="Where trials run; ray is not built yet.")] = "local",
+    engine: EngineOption = EngineName.LOCAL,
+    gpu_share: GpuShareOption = DEFAULT_SHARE,
     max_minutes: Annotated[float | None, typer.Option(min=0, help="Start no proposal after this.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the proposer; else the archive's size.")] = None,
     model: ModelOption = None,
@@ -94,8 +94,6 @@ def propose(
     """
     speech = Speech(as_json, quiet)
     settings = find_protocol(protocol)
-    if engine != "local":
-        raise UserError(f"--engine {engine}: only local is built so far; leave the option out")
     llm: dict[str, object] = {"model": model, "base_url": base_url, "form": form, "context_tokens": context_tokens}
     llm |= {"max_usd": max_usd, "prompts": prompts, "prices": prices}
     found = _open_or_make(archive, speech)
@@ -106,7 +104,7 @@ def propose(
     with (
         open_proposer(Choice(proposer, gguf, plan.jobs, llm, llm_file), found) as (chosen, who),
         open_sandbox(minimum, unsandboxed, speech) as sandbox,
-        ThreadPoolExecutor(os.cpu_count()) as trials,
+        open_engine(engine, gpu_share, sandbox.grade, speech) as trials,
         Progress(speech.progress, n) as progress,
     ):
         progress.announce(escape(f"proposer: {who}"))

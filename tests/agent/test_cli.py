@@ -45,7 +45,7 @@ def test_every_command_has_help_with_an_example(archer: Run, command: str):
         (["propose", "--protocol", "tiny"], "choose one of smoke, quick, mad"),
         (["propose", "--proposer", "oracle"], "oracle"),
         (["propose", "--parent", "nobody"], "nobody"),
-        (["propose", "--engine", "ray"], "only local is built"),
+        (["propose", "--engine", "slurm"], "'slurm' is not one of 'local', 'ray'"),
         (["check", "absent.py"], "absent.py does not exist"),
         (["evaluate", "nobody"], "no variant is called 'nobody'"),
         (["evaluate", BASELINE, "--tasks", "Memorise"], "Memorise"),
@@ -69,6 +69,20 @@ def test_bad_input_is_one_line_and_exit_code_2(archer: Run, tmp_path: Path, argu
     assert (code, out) == (USAGE, "")
     assert says in err.splitlines()[-1]
     assert sorted(path.name for path in tmp_path.rglob("*") if "archer-archive" not in path.parts) == before
+
+
+def test_a_ray_cluster_that_is_not_there_is_named(archer: Run, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    code, out, err = archer("evaluate", BASELINE, "--protocol", "smoke", "--engine", "ray")
+    assert (code, out) == (USAGE, "")
+    assert "--engine ray: no Ray cluster: RAY_ADDRESS=127.0.0.1:1: Connection refused" in err.splitlines()[-1]
+
+
+def test_what_ray_needs_is_named(archer: Run, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "evaluator.cluster", None)  # as where Ray is not installed
+    code, out, err = archer("evaluate", BASELINE, "--protocol", "smoke", "--engine", "ray")
+    assert (code, out) == (USAGE, "")
+    assert "pip install -e '.[ray]'" in err.splitlines()[-1]
 
 
 def test_archive_where_nothing_can_be_written(archer: Run, tmp_path: Path):

@@ -17,6 +17,7 @@ from rich.console import Console
 from agent.attempt import Workbench
 from agent.cli import run
 from agent.confirm import FIRST_FRESH, Candidate, fresh_seeds
+from agent.engine import Engine
 from agent.errors import DONE
 from agent.fresh import task_lines
 from agent.loop import Plan, Search
@@ -184,7 +185,7 @@ def test_a_search_names_such_a_lead_once_and_trains_nothing(tmp_path: Path):
     ahead = Variant(name=NAME, source=SOURCE)
     tell(archive, ahead, tuple(trial(ahead, spec_of(t), QUICK, (t.accuracy or 0.0) + 0.001) for t in best))
     with Sandbox() as sandbox, ThreadPoolExecutor(1) as trials, Progress(out, 1) as progress:
-        search = Search(archive, Workbench(Nobody(), sandbox, QUICK, trials), Plan(0, 1, 0), progress)
+        search = Search(archive, Workbench(Nobody(), sandbox, QUICK, Engine(trials)), Plan(0, 1, 0), progress)
         assert [*search.run(), *search.run()] == []
     assert out.export_text().count("no new best: ") == 1
     assert not archive.confirmations("quick")
@@ -239,7 +240,7 @@ def test_a_search_first_confirms_in_split_isolation_what_an_earlier_one_left(
     high = tuple(trial(lucky, spec, tiny, 0.9) for spec in trial_specs(tiny))
     tell(archive, lucky, high, tiny)
     with Sandbox() as sandbox, ThreadPoolExecutor(2) as trials, Progress(Console(quiet=True), 1) as progress:
-        bench = Workbench(Nobody(), sandbox, tiny, trials)
+        bench = Workbench(Nobody(), sandbox, tiny, Engine(trials))
         assert list(Search(archive, bench, Plan(0, 1, 0), progress).run()) == []
     fresh = archive.fresh_trials("quick")
     assert archive.confirmations("quick")[NAME].outcome in ("confirmed", "refuted", "open")

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from agent.attempt import Workbench
 from agent.context import Context
+from agent.engine import Engine
 from agent.errors import UserError
 from agent.loop import Plan, Search
 from agent.progress import Progress
@@ -104,7 +105,7 @@ class Run:
     def __init__(self, archive: Archive, sandbox: Sandbox, proposer: Scripted, n: int, jobs: int = 1) -> None:
         with ThreadPoolExecutor(2) as trials, Progress(Console(quiet=True), n) as progress:
             self.search = Search(
-                archive, Workbench(proposer, sandbox, SMOKE, trials, repairs=2), Plan(n, jobs, 0), progress
+                archive, Workbench(proposer, sandbox, SMOKE, Engine(trials), repairs=2), Plan(n, jobs, 0), progress
             )
             self.records: Sequence[Record] = list(self.search.run())
 
@@ -175,7 +176,7 @@ def test_unusable_endpoint_ends_the_search_and_says_why(archive: Archive, sandbo
 def test_stop_archives_what_is_under_way_as_interrupted(archive: Archive, sandbox: Sandbox):
     proposer = Scripted(HONEST, HONEST)
     with ThreadPoolExecutor(1) as trials, Progress(Console(quiet=True), 2) as progress:
-        search = Search(archive, Workbench(proposer, sandbox, SMOKE, trials), Plan(2, 1, 0), progress)
+        search = Search(archive, Workbench(proposer, sandbox, SMOKE, Engine(trials)), Plan(2, 1, 0), progress)
         threading.Timer(0.1, lambda: stop_when_training(search, progress)).start()
         (record,) = search.run()
     assert record.status is Status.INTERRUPTED
