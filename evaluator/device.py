@@ -4,17 +4,13 @@ from typing import Literal
 
 import torch
 
-DeviceName = Literal["cuda", "mps", "cpu"]
+DeviceName = Literal["cuda", "cpu"]
 Precision = Literal["float32", "bfloat16"]
 
 
 def best_device() -> DeviceName:
-    """CUDA if there is one, else Apple's MPS, else the CPU."""
-    if torch.cuda.is_available():
-        return "cuda"
-    if torch.backends.mps.is_available():
-        return "mps"
-    return "cpu"
+    """CUDA if there is one, else the CPU. Not Apple's MPS: it has no float64, in which some of the checks run."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def precision_on(device: DeviceName, wanted: Precision) -> Precision:

@@ -15,7 +15,7 @@ from variants.contract import Variant
 
 
 class TrialLog:
-    """A file of scored trials, one a line, written as they end. Threads may share it."""
+    """A file of trials that were scored or diverged, one a line, written as they end. Threads may share it."""
 
     def __init__(self, path: Path) -> None:
         """The file need not exist yet."""
@@ -25,7 +25,7 @@ class TrialLog:
     def ended(
         self, variant: Variant, protocol: Protocol, specs: Sequence[TrialSpec], isolation: Isolation
     ) -> dict[TrialSpec, Trial]:
-        """What the same code, on the same machine and versions, has scored of these already."""
+        """What of these the same code, on the same machine and versions, has ended already."""
         wanted = set(specs)
         return {
             spec_of(trial): trial.model_copy(update={"variant": variant.name})
@@ -36,8 +36,9 @@ class TrialLog:
         }
 
     def add(self, trial: Trial) -> None:
-        """Keep a scored trial; others are run again. Raises OSError."""
-        if trial.status is Status.SCORED and trial.inherited_from is None:
+        """Keep what would end the same again; the rest is run again. Raises OSError."""
+        diverged = trial.failure is not None and trial.failure.kind == "diverged"
+        if (trial.status is Status.SCORED or diverged) and trial.inherited_from is None:
             with self._lock, self._path.open("a", encoding="utf-8") as stream:
                 stream.write(f"\n{trial.model_dump_json()}\n")  # apart from a line that a killed process left torn
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from evaluator.evaluate import Evaluator, Step
-from evaluator.outcomes import Status
+from evaluator.outcomes import Failure, Status
 from evaluator.plan import trial_specs
 from evaluator.protocol import SMOKE
 from evaluator.sandbox import Sandbox
@@ -42,6 +42,15 @@ def test_a_stopped_evaluation_goes_on_and_leaves_nothing_behind(evaluator: Evalu
     assert again.status is Status.SCORED
     assert again.trials[0] == first.trials[0]
     assert not (tmp_path / "unfinished.jsonl").exists()
+
+
+def test_what_diverged_is_not_trained_again_and_what_crashed_is(evaluator: Evaluator, tmp_path: Path):
+    specs = trial_specs(SMOKE, TWO)
+    log, trials = TrialLog(tmp_path / "log.jsonl"), evaluator.evaluate(VARIANT, specs).trials
+    for trial, kind in zip(trials, ("diverged", "crash"), strict=True):
+        failed = {"status": Status.FAILED, "accuracy": None, "failure": Failure(kind=kind, message="")}
+        log.add(trial.model_copy(update=failed))
+    assert list(log.ended(VARIANT, SMOKE, specs, "sandbox")) == [specs[0]]
 
 
 def test_only_the_same_code_protocol_isolation_and_versions_go_on(evaluator: Evaluator, tmp_path: Path):
