@@ -1,8 +1,8 @@
 """What training and data cost, in CPU-seconds on one thread, beside the rate of matrix products in the same run.
 
-    python -m benchmarks.speed                 # everything but compile: about five minutes
+    python -m benchmarks.speed                 # everything but compile: six minutes with --rounds 5
     python -m benchmarks.speed steps --rounds 2 --heads 1
-    python -m benchmarks.speed profile | data | members | ends | compile
+    python -m benchmarks.speed profile | parts | ways | data | members | ends | compile
 
 `compile` needs a C++ compiler, and minutes for it. Prints Markdown as it goes. Ways that are compared take turns
 within one process, and the least time of each counts: what a busy machine adds falls on all of them. Runs under the
@@ -22,6 +22,7 @@ from benchmarks.speed.data import data
 from benchmarks.speed.ends import ends
 from benchmarks.speed.members import members
 from benchmarks.speed.steps import profiled, steps
+from benchmarks.speed.ways import parts, ways
 from evaluator.sandbox.launch import KEEP_MEMORY
 
 
@@ -35,6 +36,8 @@ def main() -> None:
     sections: dict[str, Callable[[], None]] = {
         "steps": lambda: steps(asked.rounds, asked.heads),
         "profile": lambda: profiled(asked.rounds),
+        "parts": lambda: parts(asked.rounds),
+        "ways": lambda: ways(asked.rounds, asked.heads),
         "data": data,
         "members": lambda: members(asked.rounds),
         "ends": ends,

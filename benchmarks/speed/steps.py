@@ -31,10 +31,11 @@ STATED_RATE = 150.0
 
 
 class Subject(NamedTuple):
-    """One training step at a published baseline setting: ours, ours without a kernel, and the reference's."""
+    """One training step at a published setting: ours, in bfloat16, without a kernel, and the reference's."""
 
     model: LanguageModel
     ours: Callable[[], object]
+    half: Callable[[], object]
     layers: Callable[[], object]
     reference: Callable[[], object]
     inputs: Tensor
@@ -48,13 +49,14 @@ def subject(task: Task, heads: int) -> Subject:
     job = TrainingJob(model=config, lr=1e-3, weight_decay=0.0, schedule="constant", steps=9, batch=BATCH, seed=0)
     drawn = examples(setting, "train", BATCH, 0)
 
-    def ours(kernel: Kernel) -> tuple[LanguageModel, Callable[[], object]]:
+    def ours(kernel: Kernel, run: TrainingJob = job) -> tuple[LanguageModel, Callable[[], object]]:
         model = build(config, kernel)
         initialise(model, 0)
         optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
-        return model, lambda: training_step(model, optimiser, job, 1, drawn.inputs, drawn.targets)
+        return model, lambda: training_step(model, optimiser, run, 1, drawn.inputs, drawn.targets)
 
     model, step = ours(delta_rule_chunkwise)
+    half = ours(delta_rule_chunkwise, job.model_copy(update={"precision": "bfloat16"}))[1]
     weights = reference_way.parameters(model)
     theirs = torch.optim.AdamW(weights.values(), lr=1e-3)
 
@@ -63,7 +65,7 @@ def subject(task: Task, heads: int) -> Subject:
         reference_way.loss(model, weights, drawn.inputs, drawn.targets).backward()  # type: ignore[no-untyped-call]
         theirs.step()
 
-    return Subject(model, step, ours(_no_mixing)[1], reference, drawn.inputs, drawn.targets)
+    return Subject(model, step, half, ours(_no_mixing)[1], reference, drawn.inputs, drawn.targets)
 
 
 def _no_mixing(q: Tensor, k: Tensor, v: Tensor, beta: Tensor, chunk_size: int = 32) -> tuple[Tensor, Tensor]:
