@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Self
 from uuid import uuid4
@@ -13,14 +13,12 @@ from uuid import uuid4
 import ray
 from ray.exceptions import RayError, TaskCancelledError
 
-from evaluator.course import Isolation
 from evaluator.device import best_device
 from evaluator.machine import versions
 from evaluator.outcomes import Grade, Trial
-from evaluator.plan import Protocol, TrialSpec
+from evaluator.plan import TrialSpec
 from evaluator.sandbox import Sandbox
-from evaluator.together import Follow, run_group
-from variants.contract import Variant
+from evaluator.together import Follow, Group, run_group
 
 POLL_SECONDS = 0.5
 KNOCK_SECONDS = 10.0
@@ -59,29 +57,16 @@ class Cluster:
     def __exit__(self, *_: object) -> None:
         ray.shutdown()
 
-    def run_group(
-        self,
-        variant: Variant,
-        protocol: Protocol,
-        specs: Sequence[TrialSpec],
-        sandbox: Sandbox,
-        *,
-        isolation: Isolation = "sandbox",
-        follow: Follow = lambda _, __: None,
-        stop: threading.Event | None = None,
-    ) -> tuple[Trial, ...]:
-        """As `evaluator.together.run_group`, on some node; `sandbox` is not used. Empty if stopped before it began.
-
-        Raises ClusterError.
-        """
+    def run_group(self, group: Group, sandbox: Sandbox, follow: Follow, stop: threading.Event) -> tuple[Trial, ...]:
+        """Run a group on some node, in a sandbox there. Empty if stopped before it began. Raises ClusterError."""
         key = uuid4().hex
         try:
-            task = self._task.remote(variant, protocol, tuple(specs), isolation, self._minimum, self._board, key)
+            task = self._task.remote(group, self._minimum, self._board, key)
             while not ray.wait([task], timeout=POLL_SECONDS)[0]:
                 began, news = ray.get(self._board.read.remote(key))
                 for spec, progress in news:
                     follow(spec, progress)
-                if stop is not None and stop.is_set():
+                if stop.is_set():
                     ray.get(self._board.stop.remote(key))
                     if not began:
                         ray.cancel(task)
@@ -136,15 +121,7 @@ class _Board:
         self._stopped.add(key)
 
 
-def _run(
-    variant: Variant,
-    protocol: Protocol,
-    specs: tuple[TrialSpec, ...],
-    isolation: Isolation,
-    minimum: Grade,
-    board: Any,
-    key: str,
-) -> tuple[Trial, ...]:
+def _run(group: Group, minimum: Grade, board: Any, key: str) -> tuple[Trial, ...]:
     """On a node: run the group, telling the board how far it is."""
     stop = threading.Event()
 
@@ -156,7 +133,7 @@ def _run(
         tell([(spec, dict(progress))])
 
     tell([])
-    return run_group(variant, protocol, specs, _sandbox(minimum), isolation=isolation, follow=follow, stop=stop)
+    return run_group(group, _sandbox(minimum), follow, stop)
 
 
 @cache

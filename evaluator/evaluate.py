@@ -11,7 +11,7 @@ from evaluator.course import Isolation
 from evaluator.outcomes import Status, Trial
 from evaluator.plan import Protocol, TrialSpec
 from evaluator.sandbox import Sandbox
-from evaluator.together import RunGroup, groups, run_group
+from evaluator.together import Group, RunGroup, groups, run_group
 from evaluator.trial import spec_of
 from evaluator.trial_log import TrialLog
 from variants.contract import Task, Variant
@@ -99,14 +99,12 @@ class Evaluator:
         return self.log.ended(variant, self.protocol, specs, self.isolation) if self.log is not None else {}
 
     def _run(
-        self, variant: Variant, group: Sequence[TrialSpec], follow: Callable[[Step], None], cancel: threading.Event
+        self, variant: Variant, group: tuple[TrialSpec, ...], follow: Callable[[Step], None], cancel: threading.Event
     ) -> tuple[Trial, ...]:
         def report(spec: TrialSpec, progress: Mapping[str, Any]) -> None:
             follow(Step(spec, progress["step"] / progress["steps"]))
 
-        return self.run_group(
-            variant, self.protocol, group, self.sandbox, isolation=self.isolation, follow=report, stop=cancel
-        )
+        return self.run_group(Group(variant, self.protocol, group, self.isolation), self.sandbox, report, cancel)
 
 
 def _ended(

@@ -3,9 +3,9 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from typing import Protocol as Interface
 
 from torch import Tensor
 
@@ -30,39 +30,27 @@ def groups(specs: Sequence[TrialSpec], most: int) -> list[tuple[TrialSpec, ...]]
     return [tuple(each[i : i + most]) for each in alike.values() for i in range(0, len(each), most)]
 
 
-class RunGroup(Interface):
-    """How trials of one task and setting are run, and where: `run_group` in this process, or its like elsewhere."""
+@dataclass(frozen=True)
+class Group:
+    """Specs of one task and setting, of one variant, that are run at one place: as one model if there are several."""
 
-    def __call__(
-        self,
-        variant: Variant,
-        protocol: Protocol,
-        specs: Sequence[TrialSpec],
-        sandbox: Sandbox,
-        *,
-        isolation: Isolation = "sandbox",
-        follow: Follow = ...,
-        stop: threading.Event | None = None,
-    ) -> tuple[Trial, ...]:
-        """The trials of these specs, as one model if there are several."""
+    variant: Variant
+    protocol: Protocol
+    specs: tuple[TrialSpec, ...]
+    isolation: Isolation = "sandbox"
 
 
-def run_group(
-    variant: Variant,
-    protocol: Protocol,
-    specs: Sequence[TrialSpec],
-    sandbox: Sandbox,
-    *,
-    isolation: Isolation = "sandbox",
-    follow: Follow = lambda _, __: None,
-    stop: threading.Event | None = None,
-) -> tuple[Trial, ...]:
-    """Run one trial, or several of one task and setting as one model."""
-    if len(specs) > 1:
-        return run_together(variant, protocol, specs, sandbox, follow=follow, stop=stop)
-    (spec,) = specs
-    one = partial(follow, spec)
-    return (run_trial(variant, protocol, spec, sandbox, isolation=isolation, follow=one, stop=stop),)
+RunGroup = Callable[[Group, Sandbox, Follow, threading.Event], tuple[Trial, ...]]
+"""What runs a group, here or elsewhere: its trials in the order of its specs."""
+
+
+def run_group(group: Group, sandbox: Sandbox, follow: Follow, stop: threading.Event) -> tuple[Trial, ...]:
+    """Run a group in this process's sandbox."""
+    if len(group.specs) > 1:
+        return run_together(group.variant, group.protocol, group.specs, sandbox, follow=follow, stop=stop)
+    (spec,) = group.specs
+    how: dict[str, Any] = {"isolation": group.isolation, "follow": partial(follow, spec), "stop": stop}
+    return (run_trial(group.variant, group.protocol, spec, sandbox, **how),)
 
 
 def run_together(

@@ -12,15 +12,16 @@ from evaluator import cluster as module
 from evaluator.cluster import Cluster, ClusterError
 from evaluator.evaluate import Evaluator
 from evaluator.outcomes import Grade, Status
-from evaluator.plan import Protocol, TrialSpec, trial_specs
+from evaluator.plan import TrialSpec, trial_specs
 from evaluator.protocol import SMOKE
 from evaluator.sandbox import Sandbox
-from evaluator.together import run_group
+from evaluator.together import Group, run_group
 from variants.contract import BASELINE, Variant
 from variants.seeds import seed_variants
 
 OURS = seed_variants()[BASELINE]
 (SPEC,) = trial_specs(SMOKE, ["Memorize"])
+ASKED = Group(OURS, SMOKE, (SPEC,))
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +38,14 @@ def sandbox() -> Iterator[Sandbox]:
         yield sandbox
 
 
-def endless() -> Protocol:
+def unheard(*_: object) -> None:
+    """Nobody follows."""
+
+
+def endless() -> Group:
     plan = SMOKE.tasks["Memorize"].model_copy(update={"steps": 20_000})
-    return SMOKE.model_copy(update={"tasks": {"Memorize": plan}})
+    protocol = SMOKE.model_copy(update={"tasks": {"Memorize": plan}})
+    return Group(OURS, protocol, trial_specs(protocol))
 
 
 def test_a_node_trains_to_the_same_bits_and_tells_how_far_it_is(cluster: Cluster, sandbox: Sandbox):
@@ -48,8 +54,8 @@ def test_a_node_trains_to_the_same_bits_and_tells_how_far_it_is(cluster: Cluster
     def follow(spec: TrialSpec, progress: Mapping[str, Any]) -> None:
         told.append((spec, progress["step"]))
 
-    (there,) = cluster.run_group(OURS, SMOKE, [SPEC], sandbox, follow=follow)
-    (here,) = run_group(OURS, SMOKE, [SPEC], sandbox)
+    (there,) = cluster.run_group(ASKED, sandbox, follow, threading.Event())
+    (here,) = run_group(ASKED, sandbox, unheard, threading.Event())
     assert there.status is Status.SCORED
     assert (there.weights_hash, there.accuracy, there.curve) == (here.weights_hash, here.accuracy, here.curve)
     assert there.sandbox_grade is Grade.A
@@ -68,17 +74,14 @@ def test_a_variant_that_fails_on_a_node_is_a_failed_trial(cluster: Cluster, sand
 
 
 def test_what_runs_on_a_node_can_be_stopped(cluster: Cluster, sandbox: Sandbox):
-    stop, protocol = threading.Event(), endless()
-    began = time.monotonic()
-    (trial,) = cluster.run_group(
-        OURS, protocol, trial_specs(protocol), sandbox, follow=lambda *_: stop.set(), stop=stop
-    )
+    stop, began = threading.Event(), time.monotonic()
+    (trial,) = cluster.run_group(endless(), sandbox, lambda *_: stop.set(), stop)
     assert trial.status is Status.INTERRUPTED
     assert time.monotonic() - began < 60
 
 
 def test_what_waits_for_a_node_can_be_stopped(cluster: Cluster, sandbox: Sandbox):
-    stop, full, protocol = threading.Event(), threading.Event(), endless()
+    stop, full = threading.Event(), threading.Event()
     running: set[int] = set()
 
     def occupy(number: int) -> int:
@@ -87,7 +90,7 @@ def test_what_waits_for_a_node_can_be_stopped(cluster: Cluster, sandbox: Sandbox
             if len(running) == cluster.slots:
                 full.set()
 
-        return len(cluster.run_group(OURS, protocol, trial_specs(protocol), sandbox, follow=follow, stop=stop))
+        return len(cluster.run_group(endless(), sandbox, follow, stop))
 
     with ThreadPoolExecutor(cluster.slots) as pool:
         found = [pool.submit(occupy, number) for number in range(cluster.slots)]
@@ -95,7 +98,7 @@ def test_what_waits_for_a_node_can_be_stopped(cluster: Cluster, sandbox: Sandbox
             assert full.wait(60)
             stopped = threading.Event()
             stopped.set()
-            assert cluster.run_group(OURS, protocol, trial_specs(protocol), sandbox, stop=stopped) == ()
+            assert cluster.run_group(endless(), sandbox, unheard, stopped) == ()
         finally:
             stop.set()
         assert [each.result() for each in found] == [1] * cluster.slots
@@ -104,7 +107,7 @@ def test_what_waits_for_a_node_can_be_stopped(cluster: Cluster, sandbox: Sandbox
 def test_a_node_with_another_archer_is_refused(cluster: Cluster, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "versions", lambda: {"archer": "0+another"})
     with pytest.raises(ClusterError, match=r"this machine 0\+another: install the same one everywhere"):
-        cluster.run_group(OURS, SMOKE, [SPEC], sandbox)
+        cluster.run_group(ASKED, sandbox, unheard, threading.Event())
 
 
 def test_a_cluster_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch):
