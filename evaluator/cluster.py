@@ -62,11 +62,13 @@ class Cluster:
         key = uuid4().hex
         try:
             task = self._task.remote(group, self._minimum, self._board, key)
-            while not ray.wait([task], timeout=POLL_SECONDS)[0]:
+            ended = False
+            while not ended:
+                ended = bool(ray.wait([task], timeout=POLL_SECONDS)[0])
                 began, news = ray.get(self._board.read.remote(key))
                 for spec, progress in news:
                     follow(spec, progress)
-                if stop.is_set():
+                if stop.is_set() and not ended:
                     ray.get(self._board.stop.remote(key))
                     if not began:
                         ray.cancel(task)
