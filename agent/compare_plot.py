@@ -16,6 +16,7 @@ def plot_curves(curves: Sequence[Curve], protocol: str, path: Path) -> None:
     require_drawable(path)
     from matplotlib import rc_context
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
@@ -27,6 +28,7 @@ def plot_curves(curves: Sequence[Curve], protocol: str, path: Path) -> None:
             high = [point.mean if point.high is None else point.high for point in points]
             axes.fill_between(at, low, high, step="post", color=colour, alpha=0.2)
     left.set_xlabel("proposals")
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
     right.set_xlabel("CPU-minutes")
     left.set_ylabel(f"best so far, mean of six ({protocol})")
     left.legend()

@@ -168,6 +168,10 @@ def test_proposal_is_archived_read_and_made_again(archer: Run):
     code, out, _ = archer("replay", "1", "--evaluate", "--json")
     assert (code, {step["answer"] for step in json.loads(out)["steps"]}) == (DONE, {"identical"})
     assert archer("verify", "--quiet")[0] == DONE
+    first, again = (json.loads(archer("report", "--out", "site", "--json")[1]) for _ in range(2))
+    assert (first["proposals"], first["unchanged"], first["damaged"]) == (1, 0, {})
+    assert Path(first["index"]).is_file()
+    assert (again["written"], again["unchanged"]) == (0, first["written"])
 
 
 def test_own_bug_is_exit_code_3_with_the_trace_kept(archer: Run, monkeypatch: pytest.MonkeyPatch):
