@@ -99,7 +99,7 @@ def compare(
     with (
         ExitStack() as stack,
         open_sandbox(minimum, unsandboxed, speech) as sandbox,
-        open_engine(EngineName.LOCAL, DEFAULT_SHARE, sandbox.grade, speech) as trials,
+        open_engine(EngineName.LOCAL, DEFAULT_SHARE, sandbox.grade, speech) as workers,
     ):
         opened: dict[str, Proposer] = {}
         for name in sorted(names, key=lambda name: name != "openai"):  # the first to be opened takes the key
@@ -112,7 +112,7 @@ def compare(
             _run(
                 archives[name][index],
                 Workbench(
-                    opened[name], sandbox, settings, trials, race=False, log=TrialLog(archives[name][index].unfinished)
+                    opened[name], sandbox, settings, workers, race=False, log=TrialLog(archives[name][index].unfinished)
                 ),
                 budget,
                 jobs,

@@ -104,7 +104,7 @@ def propose(
     with (
         open_proposer(Choice(proposer, gguf, plan.jobs, llm, llm_file), found) as (chosen, who),
         open_sandbox(minimum, unsandboxed, speech) as sandbox,
-        open_engine(engine, gpu_share, sandbox.grade, speech) as trials,
+        open_engine(engine, gpu_share, sandbox.grade, speech) as workers,
         Progress(speech.progress, n) as progress,
     ):
         progress.announce(escape(f"proposer: {who}"))
@@ -112,7 +112,7 @@ def propose(
         if len(settings.seeds) < 2 and (race or confirm):
             progress.announce(f"{protocol} trains one seed: nothing is raced, and nothing is called a new best")
         log = TrialLog(found.unfinished)
-        bench = Workbench(chosen, sandbox, settings, trials, repairs, race, ensemble, log)
+        bench = Workbench(chosen, sandbox, settings, workers, repairs, race, ensemble, log)
         search = Search(found, bench, plan, progress)
         with interruptible(search.stop, progress.announce) as interrupted:
             records = [_announced(record, progress) for record in search.run()]
