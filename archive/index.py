@@ -1,9 +1,7 @@
 """What lists and statistics need of every proposal, kept beside the history: only what is new is read again."""
 
-import contextlib
 import json
 import os
-import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -14,13 +12,12 @@ from pydantic import BeforeValidator
 from archive.errors import ArchiveError
 from archive.files import read_lines
 from archive.folders import PROPOSALS
+from archive.kept import Kept, Known
 from archive.outline import Outline, read_outline
 from evaluator.outcomes import CurvePoint, Score, Status, Trial
 from evaluator.runs import Digest, Runs
 from evaluator.statistics import runs
 
-SCHEMA = 1
-"""Of the kept file; another one is made anew."""
 _STATUS = {str(status): status for status in Status}
 _FILES = ("proposal.json", "scorecard.json", "trials.jsonl")
 
@@ -42,16 +39,6 @@ class Line(NamedTuple):
     cpu_seconds: float
 
 
-class _Known(NamedTuple):
-    """A proposal in the index: times and sizes of its files, and what was read from them, as JSON."""
-
-    id: str
-    stamp: str
-    line: str
-    outline: str
-    digest: str | None
-
-
 class _Curveless(Trial):
     """A trial whose learning curve, most of it, is not looked at."""
 
@@ -64,8 +51,8 @@ class Index:
     def __init__(self, root: Path, kept: Path | None = None) -> None:
         """Of the archive at `root`; kept in the file `kept`, or not at all."""
         self._root = root
-        self._kept = kept
-        self._known: dict[str, _Known] | None = None
+        self._kept = Kept(kept)
+        self._known: dict[str, Known] | None = None
         self._outlines: dict[str, Outline] = {}
         self._runs: dict[str, Runs] = {}
         self._lock = threading.Lock()
@@ -75,9 +62,9 @@ class Index:
     def refresh(self, identities: Iterable[str]) -> None:
         """Read what changed since it was last looked at; forget what is gone."""
         with self._lock:
-            known = self._load() if self._known is None else self._known
+            known = self._kept.load() if self._known is None else self._known
             self.damage = {}
-            fresh: dict[str, _Known] = {}
+            fresh: dict[str, Known] = {}
             changed = []
             for identity in identities:
                 stamp = self._stamp(identity)
@@ -93,7 +80,7 @@ class Index:
                     self.damage[identity] = str(error)
             self._known = fresh
             if changed or len(fresh) < len(known):
-                self._keep(changed, known.keys() - fresh.keys())
+                self._kept.keep(changed, known.keys() - fresh.keys())
 
     def lines(self) -> list[Line]:
         """All proposals that can be read, oldest first."""
@@ -122,10 +109,10 @@ class Index:
             self._runs[identity] = Runs(_digest(entry.digest), lambda: read_lines(path, Trial))
         return self._runs[identity]
 
-    def _all(self) -> list[_Known]:
+    def _all(self) -> list[Known]:
         return list((self._known or {}).values())
 
-    def _entry(self, identity: str) -> _Known:
+    def _entry(self, identity: str) -> Known:
         return (self._known or {})[identity]
 
     def _stamp(self, identity: str) -> str:
@@ -139,7 +126,7 @@ class Index:
                 parts.append(f"{found.st_mtime_ns:x}.{found.st_size:x}")
         return " ".join(parts)
 
-    def _read(self, identity: str, stamp: str) -> _Known:
+    def _read(self, identity: str, stamp: str) -> Known:
         outline = read_outline(self._root, identity)
         proposal, digest = outline.proposal, None
         asked = (proposal.provenance.proposer, proposal.provenance.model, outline.protocol, outline.protocol_hash)
@@ -148,49 +135,7 @@ class Index:
         trials = read_lines(self._root / PROPOSALS / identity / "trials.jsonl", _Curveless)
         if outline.status in (Status.SCORED, Status.PRUNED) and trials:
             digest = _digest_of(identity, trials)
-        return _Known(identity, stamp, json.dumps(line), outline.model_dump_json(), digest)
-
-    def _load(self) -> dict[str, _Known]:
-        """What was kept; nothing where there is no such file, or it is damaged or of another schema."""
-        with contextlib.suppress(sqlite3.Error, OSError), self._opened() as kept:
-            return {row[0]: _Known(*row) for row in kept.execute("SELECT id, stamp, line, outline, digest FROM known")}
-        return {}
-
-    def _keep(self, changed: Iterable[_Known], gone: Iterable[str]) -> None:
-        """A file that cannot be written is done without: then all is read again next time."""
-        with contextlib.suppress(sqlite3.Error, OSError), self._opened() as kept:
-            kept.executemany("DELETE FROM known WHERE id = ?", [(identity,) for identity in gone])
-            kept.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, ?)", changed)
-
-    @contextlib.contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
-        """The kept file, in one transaction. Raises sqlite3.Error."""
-        try:
-            connection = self._connect()
-        except sqlite3.DatabaseError:
-            if self._kept is None or not self._kept.exists():
-                raise
-            self._kept.unlink()
-            connection = self._connect()
-        try:
-            with connection:
-                yield connection
-        finally:
-            connection.close()
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._kept or ":memory:", timeout=10)
-        try:
-            if connection.execute("PRAGMA user_version").fetchone()[0] != SCHEMA:
-                with connection:
-                    connection.execute("DROP TABLE IF EXISTS known")
-                    columns = "id TEXT PRIMARY KEY, stamp TEXT, line TEXT, outline TEXT, digest TEXT"
-                    connection.execute(f"CREATE TABLE known ({columns})")
-                    connection.execute(f"PRAGMA user_version = {SCHEMA}")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        return Known(identity, stamp, json.dumps(line), outline.model_dump_json(), digest)
 
 
 def _digest_of(identity: str, trials: Sequence[Trial]) -> str:

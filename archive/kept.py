@@ -1,0 +1,70 @@
+"""The file that an archive's index is kept in between runs: SQLite, derived, made anew where it is of no use."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+SCHEMA = 1
+"""Of the kept file; another one is made anew."""
+
+
+class Known(NamedTuple):
+    """A proposal in the index: times and sizes of its files, and what was read from them, as JSON."""
+
+    id: str
+    stamp: str
+    line: str
+    outline: str
+    digest: str | None
+
+
+class Kept:
+    """Rows by proposal. What cannot be read or written is done without: then all is read again next time."""
+
+    def __init__(self, path: Path | None) -> None:
+        """In a file, or, for None, nowhere."""
+        self._path = path
+
+    def load(self) -> dict[str, Known]:
+        """What was kept; nothing where there is no such file, or it is damaged or of another schema."""
+        with contextlib.suppress(sqlite3.Error, OSError), self._opened() as kept:
+            return {row[0]: Known(*row) for row in kept.execute("SELECT id, stamp, line, outline, digest FROM known")}
+        return {}
+
+    def keep(self, changed: Iterable[Known], gone: Iterable[str]) -> None:
+        """A file that cannot be written is done without: then all is read again next time."""
+        with contextlib.suppress(sqlite3.Error, OSError), self._opened() as kept:
+            kept.executemany("DELETE FROM known WHERE id = ?", [(identity,) for identity in gone])
+            kept.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, ?)", changed)
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        """The kept file, in one transaction. Raises sqlite3.Error."""
+        try:
+            connection = self._connect()
+        except sqlite3.DatabaseError:
+            if self._path is None or not self._path.exists():
+                raise
+            self._path.unlink()
+            connection = self._connect()
+        try:
+            with connection:
+                yield connection
+        finally:
+            connection.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path or ":memory:", timeout=10)
+        try:
+            if connection.execute("PRAGMA user_version").fetchone()[0] != SCHEMA:
+                with connection:
+                    connection.execute("DROP TABLE IF EXISTS known")
+                    columns = "id TEXT PRIMARY KEY, stamp TEXT, line TEXT, outline TEXT, digest TEXT"
+                    connection.execute(f"CREATE TABLE known ({columns})")
+                    connection.execute(f"PRAGMA user_version = {SCHEMA}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
