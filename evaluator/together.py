@@ -49,8 +49,9 @@ def run_group(group: Group, sandbox: Sandbox, follow: Follow, stop: threading.Ev
     if len(group.specs) > 1:
         return run_together(group.variant, group.protocol, group.specs, sandbox, follow=follow, stop=stop)
     (spec,) = group.specs
-    how: dict[str, Any] = {"isolation": group.isolation, "follow": partial(follow, spec), "stop": stop}
-    return (run_trial(group.variant, group.protocol, spec, sandbox, **how),)
+    one = partial(follow, spec)
+    trial = run_trial(group.variant, group.protocol, spec, sandbox, isolation=group.isolation, follow=one, stop=stop)
+    return (trial,)
 
 
 def run_together(
