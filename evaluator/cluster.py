@@ -37,7 +37,7 @@ class Cluster:
     cluster has any. Raises ClusterError.
     """
 
-    def __init__(self, minimum: Grade, gpu_share: float = 1.0) -> None:
+    def __init__(self, minimum: Grade, gpu_share: float) -> None:
         self._minimum = minimum
         try:
             _knock(os.environ.get("RAY_ADDRESS", ""))
@@ -61,7 +61,7 @@ class Cluster:
         """Run a group on some node, in a sandbox there. Empty if stopped before it began. Raises ClusterError."""
         key = uuid4().hex
         try:
-            task = self._task.remote(group, self._minimum, self._board, key)
+            task = self._task.remote(group, self._minimum, self._board, key, versions()["archer"])
             ended = False
             while not ended:
                 ended = bool(ray.wait([task], timeout=POLL_SECONDS)[0])
@@ -77,12 +77,6 @@ class Cluster:
             return ()
         except RayError as error:
             raise ClusterError(f"a trial on the Ray cluster: {_last_line(error)}") from error
-        for trial in trials:
-            if trial.versions["archer"] != versions()["archer"]:
-                raise ClusterError(
-                    f"a node of the Ray cluster runs archer {trial.versions['archer']}, and this machine "
-                    f"{versions()['archer']}: install the same one everywhere"
-                )
         return trials
 
 
@@ -123,8 +117,10 @@ class _Board:
         self._stopped.add(key)
 
 
-def _run(group: Group, minimum: Grade, board: Any, key: str) -> tuple[Trial, ...]:
-    """On a node: run the group, telling the board how far it is."""
+def _run(group: Group, minimum: Grade, board: Any, key: str, archer: str) -> tuple[Trial, ...]:
+    """On a node: run the group, telling the board how far it is. `archer`: the version and code that asks for it."""
+    if (own := versions()["archer"]) != archer:
+        raise RuntimeError(f"a node has archer {own}, and this machine {archer}: install the same one everywhere")
     stop = threading.Event()
 
     def tell(news: list[Told]) -> None:

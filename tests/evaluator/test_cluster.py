@@ -28,7 +28,7 @@ ASKED = Group(OURS, SMOKE, (SPEC,))
 def cluster() -> Iterator[Cluster]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_ADDRESS", "local")
-        with Cluster(Grade.A) as cluster:
+        with Cluster(Grade.A, gpu_share=1.0) as cluster:
             yield cluster
 
 
@@ -113,4 +113,4 @@ def test_a_node_with_another_archer_is_refused(cluster: Cluster, sandbox: Sandbo
 def test_a_cluster_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     with pytest.raises(ClusterError, match=r"RAY_ADDRESS=127\.0\.0\.1:1: Connection refused"):
-        Cluster(Grade.A)
+        Cluster(Grade.A, gpu_share=1.0)
