@@ -41,7 +41,7 @@ class Engine:
     run_group: RunGroup = run_group
 
 
-def at_once_here(gpu_share: float) -> int:
+def at_once_here(gpu_share: float = DEFAULT_SHARE) -> int:
     """Training runs that the local engine has under way at once: one a core, and no more than share the GPU."""
     cores = os.cpu_count() or 1
     return cores if best_device() == "cpu" else min(cores, int(1 / gpu_share))

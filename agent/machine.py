@@ -31,7 +31,7 @@ def members_of(ensemble: bool | None, protocol: Protocol, layer: Layer, specs: S
     if not (device != "cpu" if ensemble is None else ensemble) or not specs:
         return 1
     most = max(len(group) for group in groups(specs, MEMBERS))
-    one, _, _ = largest(protocol, layer, tuple(specs), device=best_device())
+    one, _, _ = largest(protocol, layer, tuple(specs), device=device)
     return max(1, min(most, available(device) // (2 * one)))
 
 
@@ -45,7 +45,7 @@ def require_memory(
     if not specs:
         return
     device = best_device()
-    size, task, setting = largest(protocol, layer, tuple(specs), members, best_device())
+    size, task, setting = largest(protocol, layer, tuple(specs), members, device)
     free, at_once = available(device), min(most, len(groups(specs, members)))
     need = f"the largest training run ({task} {setting}) needs about {size / GIB:.1f} GiB"
     if size > free:

@@ -23,7 +23,6 @@ class UnderWay:
         self._work = {spec: _tokens(protocol, spec) for spec in specs}
         self._open = Counter(specs)
         self._total = len(specs)
-        self._ended = 0
         self._spent = 0
         self._running: dict[TrialSpec, float] = {}
         self._clock, self._began = clock, clock()
@@ -38,10 +37,10 @@ class UnderWay:
                 self._end(step.spec)
             spec = step.spec
             newest = f"{spec.task} {spec.setting}, rate {spec.lr:g}, decay {spec.weight_decay:g}, seed {spec.seed}"
-            return f"{self._ended} of {self._total} trials ended; {newest}: {step.done:.0%}; {self._left()}"
+            ended = self._total - self._open.total()
+            return f"{ended} of {self._total} trials ended; {newest}: {step.done:.0%}; {self._left()}"
 
     def _end(self, spec: TrialSpec) -> None:
-        self._ended += 1
         self._open[spec] -= 1
         if self._running.pop(spec, None) is not None:  # else it is inherited, or had ended before
             self._spent += self._work[spec]

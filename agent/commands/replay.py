@@ -1,6 +1,5 @@
 """`archer replay`: an archived proposal made again from what was recorded, with no key and no network."""
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import typer
 from rich.markup import escape
 
 from agent.commands.evaluate import tasks_of
+from agent.engine import at_once_here
 from agent.errors import DONE, INTERRUPTED, NO
 from agent.interrupt import interruptible
 from agent.options import (
@@ -118,7 +118,7 @@ class _Replay:
                 ended += 1
                 self.speech.progress.print(f"trained again: {ended} of {total}", markup=False)
 
-        with ThreadPoolExecutor(os.cpu_count()) as executor:
+        with ThreadPoolExecutor(at_once_here()) as executor:
             evaluator = Evaluator(self.protocol, self.sandbox, executor, self._isolation())
             result = evaluator.evaluate(self.original.rebuilt, tuple(training.trained), follow=follow, stop=self.stop)
         yield from training.steps(result.trials, known)

@@ -35,9 +35,6 @@ def _other(each: Subject) -> tuple[Step, ...]:
         with mock.patch.object(jobs, "PART_TOKENS", 2**40):
             each.ours()
 
-    def half() -> None:
-        each.half()
-
     def by_onednn() -> None:
         torch.backends.mkldnn.matmul.fp32_precision = "bf16"
         try:
@@ -45,7 +42,7 @@ def _other(each: Subject) -> tuple[Step, ...]:
         finally:
             torch.backends.mkldnn.matmul.fp32_precision = "ieee"
 
-    return each.ours, whole, half, by_onednn
+    return each.ours, whole, each.half, by_onednn
 
 
 def parts(rounds: int, tokens: int = 8192, length: int = 128, heads: int = 8, width: int = 128) -> None:
