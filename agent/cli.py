@@ -13,9 +13,10 @@ from typer.exceptions import TyperException
 
 from agent.commands.registry import COMMANDS, find
 from agent.errors import BUG, DONE, INTERRUPTED, USAGE, UserError
-from agent.terminal import clean
+from agent.terminal.console import clean
 from archive.errors import ArchiveError
-from evaluator.sandbox import SandboxUnavailable, early
+from evaluator.sandbox import SandboxUnavailable
+from evaluator.sandbox import prestart as early
 from variants.leaderboard import LeaderboardError
 
 SANDBOXED = (["check"], ["evaluate"], ["propose"])

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from archive.errors import ArchiveError
 from archive.files import first_problem, read_json, read_lines, write_json, write_lines
-from evaluator.effects import Effect
 from evaluator.outcomes import Trial, Value
+from evaluator.statistics.moderated_t_test import Effect
 from variants.contract import VariantName
 
 CONFIRMATIONS = "confirmations"

@@ -10,7 +10,7 @@ import pandas as pd
 from archive.reader import TRIALS, Reader
 from archive.record import Record
 from evaluator.outcomes import Status, Trial
-from evaluator.statistics import scorecard
+from evaluator.statistics.scorecards import scorecard
 from variants.contract import TASKS
 
 _WHO = ["proposal", "name", "status", "parent", "proposer", "model", "protocol", "protocol_hash"]

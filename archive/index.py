@@ -15,8 +15,8 @@ from archive.folders import PROPOSALS
 from archive.kept import Kept, Known
 from archive.outline import Outline, read_outline
 from evaluator.outcomes import CurvePoint, Score, Status, Trial
-from evaluator.runs import Digest, Runs
-from evaluator.statistics import runs
+from evaluator.statistics.lazy_trials import Digest, Runs
+from evaluator.statistics.scorecards import runs
 
 _STATUS = {str(status): status for status in Status}
 _FILES = ("proposal.json", "scorecard.json", "trials.jsonl")

@@ -7,9 +7,9 @@ import pandas as pd
 
 from archive.files import write_text
 from evaluator.outcomes import Scorecard, Trial
-from evaluator.protocol import PROTOCOLS
-from evaluator.runs import of_version
-from evaluator.statistics import scorecard
+from evaluator.protocols.built_in import PROTOCOLS
+from evaluator.statistics.lazy_trials import of_version
+from evaluator.statistics.scorecards import scorecard
 from variants.contract import TASKS
 from variants.leaderboard import format_leaderboard
 

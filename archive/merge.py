@@ -16,7 +16,7 @@ from archive.predictions import BRANCH, prediction_problems
 from archive.record import Origin, Record
 from archive.store import Archive
 from archive.verify import content_problems
-from evaluator.protocol import PROTOCOLS
+from evaluator.protocols.built_in import PROTOCOLS
 
 
 def merge(

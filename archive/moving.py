@@ -14,7 +14,7 @@ from archive.merged import Merged
 from archive.reader import ASKS, TRIALS, Reader
 from archive.store import Archive
 from evaluator.outcomes import Trial
-from evaluator.protocol import PROTOCOLS
+from evaluator.protocols.built_in import PROTOCOLS
 from variants.leaderboard import format_leaderboard, parse_leaderboard
 
 

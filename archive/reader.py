@@ -16,9 +16,9 @@ from archive.leaderboards import LEADERBOARDS
 from archive.outline import Outline
 from archive.record import Origin, Record
 from evaluator.outcomes import Status, Trial
-from evaluator.protocol import PROTOCOLS
-from evaluator.runs import of_version
-from evaluator.statistics import runs
+from evaluator.protocols.built_in import PROTOCOLS
+from evaluator.statistics.lazy_trials import of_version
+from evaluator.statistics.scorecards import runs
 from variants.contract import Variant
 
 MARKER = "archive.json"

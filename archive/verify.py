@@ -13,7 +13,7 @@ from archive.reader import TRIALS, Reader
 from archive.record import Record
 from archive.store import Archive
 from evaluator.outcomes import Score, Scorecard, Status, Trial
-from evaluator.statistics import scorecard
+from evaluator.statistics.scorecards import scorecard
 from variants.contract import Variant
 
 _PROTOCOL = re.compile(r"[a-z][a-z0-9_-]{0,39}")

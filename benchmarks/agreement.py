@@ -12,9 +12,9 @@ from collections.abc import Mapping
 import pandas as pd
 from scipy import stats
 
-from agent.measure import shipped
-from agent.standing import noise
-from evaluator.protocol import PROTOCOLS
+from agent.analysis.take_snapshot import noise
+from agent.search.evaluate_variant import shipped
+from evaluator.protocols.built_in import PROTOCOLS
 from variants.contract import TASKS, Task
 from variants.leaderboard import PUBLISHED, read_leaderboard
 

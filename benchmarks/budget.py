@@ -16,14 +16,14 @@ import pandas as pd
 import torch
 import typer
 
-from agent.measure import shipped
+from agent.search.evaluate_variant import shipped
 from archive.files import read_lines, write_lines
 from benchmarks.agreement import spearman
 from benchmarks.mad import run as run_trial
 from evaluator.outcomes import Value
-from evaluator.plan import Protocol, trial_specs
-from evaluator.protocol import QUICK
-from evaluator.scoring import ScoredTrial
+from evaluator.protocols.built_in import QUICK
+from evaluator.protocols.protocol import Protocol, trial_specs
+from evaluator.scoring.score import ScoredTrial
 from variants.contract import BASELINE, TASKS
 from variants.leaderboard import PUBLISHED, read_leaderboard
 from variants.seeds import seed_variants

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from evaluator.checks import check
 from evaluator.checks.runner import LIMITS
-from evaluator.evaluate import kernel_shapes
-from evaluator.protocol import QUICK
+from evaluator.protocols.built_in import QUICK
 from evaluator.sandbox import Limits, Sandbox
+from evaluator.trials.evaluate import kernel_shapes
 from variants.contract import Variant
 
 CORPUS = Path(__file__).parents[1] / "tests"

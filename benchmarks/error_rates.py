@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from agent.board import open_board
-from agent.measure import shipped
-from evaluator.effects import Effect, Noise, common_noise, effect, seed_means, task_noise
-from evaluator.protocol import PROTOCOLS
-from evaluator.statistics import seed_accuracies
+from agent.analysis.board import open_board
+from agent.search.evaluate_variant import shipped
+from evaluator.protocols.built_in import PROTOCOLS
+from evaluator.statistics.moderated_t_test import Effect, Noise, common_noise, effect, seed_means, task_noise
+from evaluator.statistics.scorecards import seed_accuracies
 from variants.contract import TASKS
 
 Array = NDArray[np.float64]

@@ -14,15 +14,22 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from agent.annotations import ANNOTATIONS, Annotations, differences, extent, inert_spreads, published_annotations
-from agent.board import PUBLISHED_NAME, Board, open_board
-from agent.insights import short
+from agent.analysis.board import PUBLISHED_NAME, Board, open_board
+from agent.analysis.leaderboard_facts import short
+from agent.analysis.published_inert import (
+    ANNOTATIONS,
+    Annotations,
+    differences,
+    extent,
+    inert_spreads,
+    published_annotations,
+)
 from archive.files import write_text
 from evaluator.checks.bench import Bench
 from evaluator.checks.inert import inert_settings
-from evaluator.evaluate import kernel_shapes
-from evaluator.protocol import MAD
+from evaluator.protocols.built_in import MAD
 from evaluator.sandbox import Limits, Sandbox
+from evaluator.trials.evaluate import kernel_shapes
 from variants.contract import BASELINE, TASKS, Task
 from variants.seeds import seed_variants
 

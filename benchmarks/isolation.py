@@ -29,13 +29,13 @@ from torch import Tensor
 
 from archive.files import read_lines, write_lines
 from benchmarks.mad import kernel_of
-from evaluator.course import weights_hash
 from evaluator.outcomes import Value
-from evaluator.plan import trial_specs
-from evaluator.protocol import QUICK
+from evaluator.protocols.built_in import QUICK
+from evaluator.protocols.protocol import trial_specs
 from evaluator.sandbox import Limits, Sandbox
 from evaluator.sandbox.launch import KEEP_MEMORY
-from evaluator.training import train
+from evaluator.training.train import train
+from evaluator.trials.train_and_score import weights_hash
 from variants.contract import BASELINE
 from variants.seeds import seed_variants
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agent.twins import SHIPPED, _keep, _load, _stamps
+from agent.search.fingerprint_index import SHIPPED, _keep, _load, _stamps
 from evaluator.checks.fingerprint import PROBES, PROJECTIONS, TOLERANCE, WIDTH, Index, Prints, same
 
 QUERIES = 2_000

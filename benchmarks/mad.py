@@ -18,13 +18,13 @@ import torch
 import typer
 
 from evaluator.kernel import Kernel
-from evaluator.mad.settings import PUBLISHED
-from evaluator.mad.tasks import examples as draw
 from evaluator.outcomes import Failure, Value
-from evaluator.plan import Protocol, TrialSpec, trial_specs
-from evaluator.protocol import PROTOCOLS, QUICK
-from evaluator.scoring import ScoredTrial, score
-from evaluator.training import train
+from evaluator.protocols.built_in import PROTOCOLS, QUICK
+from evaluator.protocols.protocol import Protocol, TrialSpec, trial_specs
+from evaluator.scoring.score import ScoredTrial, score
+from evaluator.tasks.registry import examples as draw
+from evaluator.tasks.settings import PUBLISHED
+from evaluator.training.train import train
 from variants.contract import BASELINE, TASKS, Layer
 from variants.seeds import seed_variants
 

@@ -19,10 +19,10 @@ from archive.files import read_lines, write_lines, write_text
 from archive.leaderboards import leaderboard_csv, scorecards
 from evaluator.checks.fingerprint import PROBES_HASH, fingerprint
 from evaluator.outcomes import Trial
-from evaluator.plan import Protocol, trial_specs
-from evaluator.protocol import PROTOCOLS
+from evaluator.protocols.built_in import PROTOCOLS
+from evaluator.protocols.protocol import Protocol, trial_specs
 from evaluator.sandbox import Sandbox
-from evaluator.trial import run_trial, spec_of
+from evaluator.trials.run_trial import run_trial, spec_of
 from variants.contract import BASELINE, REFERENCE, Variant
 from variants.leaderboard import PUBLISHED
 from variants.seeds import seed_variants

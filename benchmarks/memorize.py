@@ -26,13 +26,13 @@ from torch import Tensor
 
 from archive.files import read_lines, write_lines
 from benchmarks.mad import kernel_of
-from evaluator.mad.backbones import LanguageModel, build
-from evaluator.mad.examples import IGNORED, Examples
-from evaluator.mad.layers import initialise
-from evaluator.mad.settings import PUBLISHED, Setting
-from evaluator.mad.tasks import examples, stream
+from evaluator.model.backbones import LanguageModel, build
+from evaluator.model.layers import initialise
 from evaluator.outcomes import Value
-from evaluator.protocol import MAD
+from evaluator.protocols.built_in import MAD
+from evaluator.tasks.examples import IGNORED, Examples
+from evaluator.tasks.registry import examples, stream
+from evaluator.tasks.settings import PUBLISHED, Setting
 from variants.contract import BASELINE, CHUNK_SIZE
 from variants.leaderboard import PUBLISHED as PUBLISHED_CSV
 from variants.leaderboard import read_leaderboard

@@ -19,12 +19,12 @@ from statistics import fmean
 
 import numpy as np
 
-from agent.measure import shipped
-from agent.racing import Race
-from evaluator.effects import paired, seed_means
+from agent.search.evaluate_variant import shipped
+from agent.search.racing import Race
 from evaluator.outcomes import Trial
-from evaluator.protocol import PROTOCOLS, Protocol
-from evaluator.statistics import verdict
+from evaluator.protocols.built_in import PROTOCOLS, Protocol
+from evaluator.statistics.moderated_t_test import paired, seed_means
+from evaluator.statistics.scorecards import verdict
 from variants.contract import BASELINE, TASKS
 
 Trials = Mapping[str, Sequence[Trial]]

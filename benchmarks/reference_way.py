@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from evaluator.mad.backbones import LanguageModel
-from evaluator.mad.examples import IGNORED
-from evaluator.mad.functional import NORM_EPS
+from evaluator.model.backbones import LanguageModel
+from evaluator.model.functional import NORM_EPS
+from evaluator.tasks.examples import IGNORED
 
 Weights = dict[str, Tensor]
 

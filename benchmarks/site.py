@@ -25,7 +25,7 @@ from archive.record import Record
 from archive.seeding import make_archive
 from archive.store import Archive
 from evaluator.outcomes import Status, Verdict
-from evaluator.statistics import scorecard
+from evaluator.statistics.scorecards import scorecard
 from variants.contract import Variant
 from variants.seeds import seed_variants
 

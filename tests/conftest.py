@@ -9,8 +9,8 @@ from archive.record import Prediction, Proposal, Provenance, Record
 from archive.seeding import create
 from archive.store import Archive
 from evaluator.outcomes import Grade, Scorecard, Status, Trial
-from evaluator.protocol import PROTOCOLS
-from evaluator.statistics import scorecard
+from evaluator.protocols.built_in import PROTOCOLS
+from evaluator.statistics.scorecards import scorecard
 from variants.contract import BASELINE, TASKS, Task, Variant
 
 SOURCE = "def delta_rule_chunkwise(q, k, v, beta, chunk_size=32):\n    return v, None\n"

@@ -9,15 +9,15 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from agent.board import PUBLISHED_NAME, open_board
-from agent.calibration import Summary, by_proposer, forecasts, over_time, summarise
-from agent.calibration_plot import plot_calibration
-from agent.contrasts import open_contrasts
-from agent.forecast import CONFIDENCE, SIGNS, Forecast
-from agent.ledger import published_forecasts, read_ledger
-from agent.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
-from agent.subject import archive_if_any
-from agent.view import short_name
+from agent.analysis.board import PUBLISHED_NAME, open_board
+from agent.analysis.calibration import Summary, by_proposer, forecasts, over_time, summarise
+from agent.analysis.forecast import CONFIDENCE, SIGNS, Forecast
+from agent.analysis.paired_differences import open_contrasts
+from agent.analysis.published_predictions import published_forecasts, read_ledger
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
+from agent.reports.calibration_plot import plot_calibration
+from agent.search.find_variant import archive_if_any
+from agent.terminal.view import short_name
 from archive.store import Archive
 
 UNSCORED_PROTOCOL = "quick"

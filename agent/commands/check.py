@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from agent.options import (
+from agent.commands.options import (
     DEFAULT_ARCHIVE,
     DEFAULT_PROTOCOL,
     ArchiveOption,
@@ -18,12 +18,12 @@ from agent.options import (
     find_protocol,
     open_sandbox,
 )
-from agent.subject import archive_if_any, variant_from_file
-from agent.twins import Twins
-from agent.view import check_lines
+from agent.search.find_variant import archive_if_any, variant_from_file
+from agent.search.fingerprint_index import Twins
+from agent.terminal.view import check_lines
 from evaluator.checks import check as check_variant
-from evaluator.evaluate import kernel_shapes
 from evaluator.outcomes import Grade
+from evaluator.trials.evaluate import kernel_shapes
 from variants.contract import BASELINE
 from variants.seeds import seed_variants
 

@@ -7,8 +7,6 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from agent.attempt import Workbench
-from agent.choose import Choice, open_proposer
 from agent.commands.model_options import (
     BaseUrlOption,
     ContextTokensOption,
@@ -20,16 +18,7 @@ from agent.commands.model_options import (
     PricesOption,
     PromptsOption,
 )
-from agent.compare import Arm, Budget
-from agent.compare_plot import plot_curves
-from agent.compare_view import answer
-from agent.curves import curve, differences
-from agent.engine import DEFAULT_SHARE, EngineName, open_engine
-from agent.errors import DONE, INTERRUPTED, UserError
-from agent.figures import require_drawable
-from agent.interrupt import interruptible
-from agent.loop import Plan, Search
-from agent.options import (
+from agent.commands.options import (
     DEFAULT_PROTOCOL,
     JsonOption,
     ProtocolOption,
@@ -40,12 +29,23 @@ from agent.options import (
     find_protocol,
     open_sandbox,
 )
-from agent.progress import Progress
+from agent.comparing.arms import Arm, Budget
+from agent.comparing.best_so_far import curve, differences
+from agent.comparing.plot import plot_curves
+from agent.comparing.view import answer
+from agent.errors import DONE, INTERRUPTED, UserError
 from agent.proposers.base import Proposer
+from agent.proposers.open_proposer import Choice, open_proposer
+from agent.reports.figures import require_drawable
+from agent.search.attempt import Workbench
+from agent.search.engine import DEFAULT_SHARE, EngineName, open_engine
+from agent.search.loop import Plan, Search
+from agent.terminal.interrupt import interruptible
+from agent.terminal.progress import Progress
 from archive.seeding import make_archive
 from archive.store import Archive
 from evaluator.outcomes import Grade
-from evaluator.trial_log import TrialLog
+from evaluator.trials.trial_log import TrialLog
 
 PROPOSERS = ("evolve", "random", "openai")
 

@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 from rich.syntax import Syntax
 
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption, Speech
 from agent.errors import UserError
-from agent.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption, Speech
-from agent.subject import existing_archive
-from agent.terminal import clean
+from agent.search.find_variant import existing_archive
+from agent.terminal.console import clean
 from variants.source import loop_source
 
 

@@ -5,13 +5,7 @@ from typing import Annotated, Any
 import typer
 from rich.status import Status as Spinner
 
-from agent.by_hand import archive_result
-from agent.engine import DEFAULT_SHARE, EngineName, EngineOption, GpuShareOption, at_once_here, open_engine
-from agent.errors import DONE, INTERRUPTED, NO, UserError
-from agent.interrupt import interruptible
-from agent.machine import EnsembleOption, members_of, require_memory
-from agent.measure import Measured, Measurement
-from agent.options import (
+from agent.commands.options import (
     DEFAULT_ARCHIVE,
     DEFAULT_PROTOCOL,
     ArchiveOption,
@@ -24,14 +18,20 @@ from agent.options import (
     find_protocol,
     open_sandbox,
 )
-from agent.progress import Heartbeat
-from agent.subject import archive_if_any, existing_archive, find_variant
-from agent.under_way import UnderWay
-from agent.view import check_lines, inherited_text, scores_json, verdict_table
-from evaluator.course import Isolation
-from evaluator.evaluate import Evaluator
+from agent.errors import DONE, INTERRUPTED, NO, UserError
+from agent.search.add_by_hand import archive_result
+from agent.search.engine import DEFAULT_SHARE, EngineName, EngineOption, GpuShareOption, at_once_here, open_engine
+from agent.search.ensemble_size import EnsembleOption, members_of, require_memory
+from agent.search.evaluate_variant import Measured, Measurement
+from agent.search.find_variant import archive_if_any, existing_archive, find_variant
+from agent.terminal.interrupt import interruptible
+from agent.terminal.progress import Heartbeat
+from agent.terminal.trials_under_way import UnderWay
+from agent.terminal.view import check_lines, inherited_text, scores_json, verdict_table
 from evaluator.outcomes import Grade, Status
-from evaluator.trial_log import TrialLog
+from evaluator.trials.evaluate import Evaluator
+from evaluator.trials.train_and_score import Isolation
+from evaluator.trials.trial_log import TrialLog
 from variants.contract import TASKS, Task
 
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from rich.table import Table
 
-from agent.contrasts import Contrasts, open_contrasts
+from agent.analysis.front import RATE, Place, front_json, nearest, places
+from agent.analysis.leaderboard_facts import signed
+from agent.analysis.paired_differences import Contrasts, open_contrasts
+from agent.commands.options import Speech
 from agent.errors import UserError
-from agent.front import RATE, Place, front_json, nearest, places
-from agent.insights import signed
-from agent.options import Speech
-from agent.view import WORTHLESS, short_name
+from agent.terminal.view import WORTHLESS, short_name
 from archive.store import Archive
 from variants.contract import REFERENCE, TASKS, Task
 

@@ -6,12 +6,12 @@ from typing import Annotated
 import pandas as pd
 import typer
 
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
 from agent.errors import UserError, readable
-from agent.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
 from archive.leaderboards import LEADERBOARDS
 from archive.seeding import make_archive
 from archive.store import Archive
-from evaluator.protocol import PROTOCOLS
+from evaluator.protocols.built_in import PROTOCOLS
 from variants.leaderboard import format_leaderboard, read_leaderboard
 
 

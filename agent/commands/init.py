@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from agent.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
 from archive.seeding import make_archive
 
 

@@ -8,15 +8,12 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from agent.annotations import published_annotations
-from agent.board import PUBLISHED_NAME
-from agent.board_export import BoardFormat, write_board
-from agent.board_view import BoardRow, board_view
+from agent.analysis.board import PUBLISHED_NAME
+from agent.analysis.false_discovery import archive_lines, families, families_json
+from agent.analysis.inert import measured_inert, published_inert
+from agent.analysis.published_inert import published_annotations
 from agent.commands.front import print_front
-from agent.errors import UserError
-from agent.inert_cells import measured_inert, published_inert
-from agent.measure import shipped
-from agent.options import (
+from agent.commands.options import (
     DEFAULT_ARCHIVE,
     DEFAULT_PROTOCOL,
     ArchiveOption,
@@ -25,15 +22,18 @@ from agent.options import (
     QuietOption,
     Speech,
 )
-from agent.subject import archive_if_any, name_damage
-from agent.tried import archive_lines, families, families_json
-from agent.view import WORTHLESS, scores_json
+from agent.errors import UserError
+from agent.reports.board_export import BoardFormat, write_board
+from agent.search.evaluate_variant import shipped
+from agent.search.find_variant import archive_if_any, name_damage
+from agent.terminal.board import BoardRow, board_view
+from agent.terminal.view import WORTHLESS, scores_json
 from archive.files import write_text
 from archive.leaderboards import LEADERBOARDS, leaderboard_csv, scorecards
 from archive.store import Archive
 from evaluator.outcomes import Score, Trial, Verdict
-from evaluator.protocol import PROTOCOLS
-from evaluator.statistics import verdict
+from evaluator.protocols.built_in import PROTOCOLS
+from evaluator.statistics.scorecards import verdict
 from variants.contract import REFERENCE, TASKS
 from variants.leaderboard import PUBLISHED, format_leaderboard, read_leaderboard
 

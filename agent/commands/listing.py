@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 from rich.console import RenderableType
 
-from agent.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption, Speech
-from agent.subject import existing_archive, name_damage
-from agent.terminal import Fitting, Grid
-from agent.tried import summaries
-from agent.view import STATUS_STYLE, bare_name, mean_text, protocol_text, stacked
+from agent.analysis.false_discovery import summaries
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption, Speech
+from agent.search.find_variant import existing_archive, name_damage
+from agent.terminal.console import Fitting, Grid
+from agent.terminal.view import STATUS_STYLE, bare_name, mean_text, protocol_text, stacked
 from archive.index import Line
 from evaluator.outcomes import Status
 

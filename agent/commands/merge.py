@@ -6,10 +6,10 @@ import typer
 from rich.status import Status as Spinner
 
 from agent.catalogue import Genome
-from agent.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
-from agent.progress import Heartbeat
-from agent.subject import existing_archive
-from agent.view import protocol_text
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
+from agent.search.find_variant import existing_archive
+from agent.terminal.progress import Heartbeat
+from agent.terminal.view import protocol_text
 from archive.merge import merge
 from archive.merged import Merged
 from archive.record import Record

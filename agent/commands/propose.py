@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from agent.attempt import Workbench
-from agent.choose import CHOICES, Choice, open_proposer
+from agent.analysis.false_discovery import archive_lines, summaries
 from agent.commands.model_options import (
     BaseUrlOption,
     ContextTokensOption,
@@ -20,12 +19,7 @@ from agent.commands.model_options import (
     PricesOption,
     PromptsOption,
 )
-from agent.engine import DEFAULT_SHARE, EngineName, EngineOption, GpuShareOption, open_engine
-from agent.errors import DONE, INTERRUPTED, UserError
-from agent.interrupt import interruptible
-from agent.loop import Plan, Search
-from agent.machine import EnsembleOption
-from agent.options import (
+from agent.commands.options import (
     DEFAULT_ARCHIVE,
     DEFAULT_PROTOCOL,
     ArchiveOption,
@@ -38,14 +32,20 @@ from agent.options import (
     find_protocol,
     open_sandbox,
 )
-from agent.progress import Progress
-from agent.tried import archive_lines, summaries
-from agent.view import OUTCOME_MARK, OUTCOME_STYLE, STATUS_STYLE, short_name
+from agent.errors import DONE, INTERRUPTED, UserError
+from agent.proposers.open_proposer import CHOICES, Choice, open_proposer
+from agent.search.attempt import Workbench
+from agent.search.engine import DEFAULT_SHARE, EngineName, EngineOption, GpuShareOption, open_engine
+from agent.search.ensemble_size import EnsembleOption
+from agent.search.loop import Plan, Search
+from agent.terminal.interrupt import interruptible
+from agent.terminal.progress import Progress
+from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, STATUS_STYLE, short_name
 from archive.record import Record
 from archive.seeding import make_archive
 from archive.store import Archive
 from evaluator.outcomes import Grade, Status
-from evaluator.trial_log import TrialLog
+from evaluator.trials.trial_log import TrialLog
 from variants.contract import TASKS, Task
 
 

@@ -6,10 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from agent.cost import SettingCost, estimate
-from agent.durations import duration
-from agent.errors import DONE
-from agent.options import (
+from agent.commands.options import (
     DEFAULT_ARCHIVE,
     DEFAULT_PROTOCOL,
     ArchiveOption,
@@ -18,9 +15,12 @@ from agent.options import (
     Speech,
     find_protocol,
 )
+from agent.errors import DONE
+from agent.terminal.durations import duration
 from evaluator.device import best_device
-from evaluator.plan import Protocol
-from evaluator.protocol import PROTOCOLS
+from evaluator.protocols.built_in import PROTOCOLS
+from evaluator.protocols.protocol import Protocol
+from evaluator.trials.cost import SettingCost, estimate
 
 
 class Action(StrEnum):

@@ -11,10 +11,7 @@ import typer
 from rich.markup import escape
 
 from agent.commands.evaluate import tasks_of
-from agent.engine import at_once_here
-from agent.errors import DONE, INTERRUPTED, NO
-from agent.interrupt import interruptible
-from agent.options import (
+from agent.commands.options import (
     DEFAULT_ARCHIVE,
     DEFAULT_PROTOCOL,
     ArchiveOption,
@@ -26,21 +23,24 @@ from agent.options import (
     find_protocol,
     open_sandbox,
 )
+from agent.errors import DONE, INTERRUPTED, NO
 from agent.replaying.machine import environment
 from agent.replaying.measured import Training, check_steps, protocol_step
 from agent.replaying.noise import Noise
 from agent.replaying.original import Original, find_original
 from agent.replaying.rebuilt import rebuilt_steps
 from agent.replaying.steps import Answer, Step, worst
-from agent.subject import existing_archive
+from agent.search.engine import at_once_here
+from agent.search.find_variant import existing_archive
+from agent.terminal.interrupt import interruptible
 from archive.store import Archive
 from evaluator.checks import check
-from evaluator.course import Isolation
-from evaluator.evaluate import Evaluator, kernel_shapes
-from evaluator.evaluate import Step as News
 from evaluator.outcomes import Grade
-from evaluator.plan import Protocol
+from evaluator.protocols.protocol import Protocol
 from evaluator.sandbox import Sandbox
+from evaluator.trials.evaluate import Evaluator, kernel_shapes
+from evaluator.trials.evaluate import Step as News
+from evaluator.trials.train_and_score import Isolation
 from variants.contract import TASKS, Task
 
 STYLE: dict[Answer, str] = {"identical": "green", "within noise": "cyan", "differs": "bold yellow"}

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from agent.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
+from agent.search.find_variant import existing_archive, name_damage
 from agent.site.build import build
-from agent.subject import existing_archive, name_damage
 
 DEFAULT_OUT = Path("archer-report")
 

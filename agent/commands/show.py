@@ -8,15 +8,15 @@ from rich.console import RenderableType
 from rich.markdown import Markdown
 from rich.text import Text
 
-from agent.fresh import task_lines
-from agent.measurements import measurements
-from agent.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption, Speech
-from agent.subject import existing_archive
-from agent.terminal import clean
-from agent.tried import confirmation_lines, families, tests_json, tests_lines
-from agent.view import STATUS_STYLE, bare_name, check_lines, protocol_text, record_summary
+from agent.analysis.false_discovery import confirmation_lines, families, tests_json, tests_lines
+from agent.analysis.fresh_seeds import task_lines
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption, Speech
+from agent.search.find_variant import existing_archive
+from agent.terminal.console import clean
+from agent.terminal.measurements import measurements
+from agent.terminal.view import STATUS_STYLE, bare_name, check_lines, protocol_text, record_summary
 from archive.record import Record
-from evaluator.statistics import scorecard
+from evaluator.statistics.scorecards import scorecard
 
 
 def show(

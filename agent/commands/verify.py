@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from agent.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
-from agent.subject import existing_archive
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
+from agent.search.find_variant import existing_archive
 from archive.verify import problems
 
 

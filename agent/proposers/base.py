@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from agent.context import Context
+from agent.analysis.snapshot import Context
 from archive.record import Exchange, Proposal
 
 

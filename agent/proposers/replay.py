@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from agent.analysis.snapshot import Context
 from agent.catalogue import Genome, render_variant
-from agent.context import Context
 from agent.errors import UserError
-from agent.llm.build import build_proposal
-from agent.llm.exchanges import last_conversation
-from agent.llm.naming import same_idea
-from agent.llm.reply import BadReply
 from agent.proposers.base import Ask
+from agent.proposers.llm.exchanges import last_conversation
+from agent.proposers.llm.reply.build import build_proposal
+from agent.proposers.llm.reply.naming import same_idea
+from agent.proposers.llm.reply.read import BadReply
 from archive.naming import renamed_proposal
 from archive.record import Proposal, Record
 

@@ -10,9 +10,9 @@ from agent.replaying.original import Original
 from agent.replaying.steps import Step
 from evaluator.checks.fingerprint import same
 from evaluator.outcomes import CheckReport, Finding, Grade, Status, Trial
-from evaluator.plan import Protocol, TrialSpec
-from evaluator.statistics import seed_accuracies
-from evaluator.trial import spec_of
+from evaluator.protocols.protocol import Protocol, TrialSpec
+from evaluator.statistics.scorecards import seed_accuracies
+from evaluator.trials.run_trial import spec_of
 from variants.contract import Task
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from agent.standing import noise
+from agent.analysis.take_snapshot import noise
 from evaluator.outcomes import Trial
 from variants.contract import Task
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 from agent.errors import UserError
 from agent.proposers.replay import is_rebuildable, rebuild
-from agent.twins import Twins
+from agent.search.fingerprint_index import Twins
 from archive.record import Record
 from archive.store import Archive
 from evaluator.checks.fingerprint import PROBES_HASH, Fingerprint
 from evaluator.outcomes import CheckReport, Scorecard, Trial
-from evaluator.statistics import scorecard
+from evaluator.statistics.scorecards import scorecard
 from variants.contract import BASELINE, Variant
 from variants.seeds import Seed, seeds
 

@@ -5,8 +5,8 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from agent.llm.exchanges import last_conversation
-from agent.llm.templates import Templates
+from agent.proposers.llm.exchanges import last_conversation
+from agent.proposers.llm.prompt.templates import Templates
 from agent.proposers.replay import is_rebuildable, rebuild
 from agent.replaying.original import Original
 from agent.replaying.steps import Step

@@ -14,8 +14,8 @@ from archive.leaderboards import LEADERBOARDS
 from archive.reader import TRIALS, Reader
 from archive.store import Archive
 from evaluator.outcomes import Comparison, Score, Trial, Verdict
-from evaluator.protocol import PROTOCOLS
-from evaluator.statistics import scorecard
+from evaluator.protocols.built_in import PROTOCOLS
+from evaluator.statistics.scorecards import scorecard
 from variants.contract import BASELINE, REFERENCE, TASKS
 from variants.leaderboard import read_leaderboard
 from variants.seeds import seeds

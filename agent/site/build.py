@@ -10,7 +10,7 @@ from agent.site.board import Identity, boards
 from agent.site.discovered import with_tests
 from agent.site.family import Family, Sketch, read_sketch
 from agent.site.files import write
-from agent.site.ledger import LEDGER, Entry, Ledger, fingerprint, open_ledger
+from agent.site.manifest import LEDGER, Entry, Ledger, fingerprint, open_ledger
 from agent.site.page import Job, PageMaker, make_all
 from agent.site.pages import Shell, asset_files, board_files
 from agent.site.row import DAMAGED, Row, page_of

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from agent.insights import short
+from agent.analysis.false_discovery import PARENT, families
+from agent.analysis.leaderboard_facts import short
 from agent.site.board import Board
 from agent.site.row import Role
-from agent.tried import PARENT, families
 from archive.store import Archive
-from evaluator.protocol import PROTOCOLS
+from evaluator.protocols.built_in import PROTOCOLS
 from variants.contract import BASELINE, REFERENCE
 
 _ROLES: dict[str, Role] = {PARENT: "parent", BASELINE: "baseline", REFERENCE: "reference"}

@@ -4,11 +4,11 @@ from collections import Counter
 from dataclasses import dataclass
 from statistics import median
 
-from agent.insights import short
+from agent.analysis.leaderboard_facts import short
 from agent.site.board import Board
 from agent.site.row import DAMAGED, Against, Role, Row, Span
-from evaluator.discoveries import LEVELS
 from evaluator.outcomes import Status
+from evaluator.statistics.false_discovery import LEVELS
 from variants.contract import BASELINE, REFERENCE, TASKS, Task
 
 FALSE_BETTER = 0.025

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.insights import short
+from agent.analysis.leaderboard_facts import short
 from agent.site.row import page_of
 from archive.errors import ArchiveError
 from archive.files import read_json

@@ -11,7 +11,7 @@ from pathlib import Path
 from agent.site.board import Identity, trials_by_board
 from agent.site.family import Family, Sketch
 from agent.site.files import write
-from agent.site.ledger import Entry
+from agent.site.manifest import Entry
 from agent.site.pages import Shell, damaged_html, proposal_html
 from agent.site.proposal import Parent, proposal_page
 from agent.site.row import Row, damaged_row, page_of, proposal_row

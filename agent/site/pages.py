@@ -9,9 +9,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from agent.calibration import summarise
+from agent.analysis.calibration import summarise
+from agent.analysis.leaderboard_facts import short
 from agent.commands.calibration import UNSCORED_PROTOCOL
-from agent.insights import short
 from agent.site.board import Board
 from agent.site.data import board_script, script_json
 from agent.site.facts import above, facts, nearest, outcome_tasks

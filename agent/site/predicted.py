@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from agent.calibration import Summary, by_proposer, summarise
+from agent.analysis.calibration import Summary, by_proposer, summarise
+from agent.analysis.forecast import Forecast, Interval, direction
 from agent.commands.calibration import ledger_entries
-from agent.forecast import Forecast, Interval, direction
 from agent.site.board import Board
 from agent.site.row import UNIT, Row
 from variants.contract import TASKS

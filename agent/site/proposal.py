@@ -12,7 +12,7 @@ from agent.site.row import Row, Span, spans
 from agent.site.text import markdown, seen, visible
 from archive.record import Record
 from evaluator.outcomes import Finding, Trial
-from evaluator.statistics import scorecard
+from evaluator.statistics.scorecards import scorecard
 from variants.contract import TASKS, Task
 from variants.source import loop_source
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from agent.insights import short
+from agent.analysis.leaderboard_facts import short
 from agent.site.text import seen, visible
 from archive.record import Exchange, Record
 from evaluator.outcomes import Trial

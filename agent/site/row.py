@@ -7,12 +7,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from agent.insights import short
+from agent.analysis.leaderboard_facts import short
 from agent.site.text import visible
 from archive.confirmations import Confirmation, Difference
 from archive.record import Record
 from evaluator.outcomes import Comparison, Score, Status, Trial, Value, Verdict
-from evaluator.statistics import CONFIDENCE, quantile, scorecard, seed_accuracies, spread, verdict
+from evaluator.statistics.scorecards import CONFIDENCE, quantile, scorecard, seed_accuracies, spread, verdict
 from variants.contract import BASELINE, REFERENCE, TASKS, Task
 
 DAMAGED = "DAMAGED"

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from benchmarks.speed.timing import interleaved
 from evaluator.device import best_device
-from evaluator.jobs import TrainingJob, sequences_at_once
 from evaluator.kernel import Kernel
-from evaluator.mad.backbones import build
-from evaluator.mad.layers import initialise
-from evaluator.plan import Protocol, trial_specs
-from evaluator.protocol import MAD, QUICK
+from evaluator.model.backbones import build
+from evaluator.model.layers import initialise
+from evaluator.protocols.built_in import MAD, QUICK
+from evaluator.protocols.protocol import Protocol, trial_specs
+from evaluator.training.jobs import TrainingJob, sequences_at_once
 from variants.contract import Layer
 from variants.delta_net_4layer import delta_rule_chunkwise
 

@@ -2,10 +2,10 @@
 
 import time
 
-from evaluator.mad.settings import PUBLISHED
-from evaluator.mad.tasks import examples
-from evaluator.plan import trial_specs
-from evaluator.protocol import QUICK
+from evaluator.protocols.built_in import QUICK
+from evaluator.protocols.protocol import trial_specs
+from evaluator.tasks.registry import examples
+from evaluator.tasks.settings import PUBLISHED
 from variants.contract import TASKS
 
 

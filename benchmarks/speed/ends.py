@@ -8,10 +8,10 @@ from typing import Any
 
 from archive.files import read_lines
 from benchmarks.memorize import RUNS, STEPS, Run
-from evaluator.mad.settings import PUBLISHED
-from evaluator.plan import trial_specs
-from evaluator.protocol import MAD
-from evaluator.training import train
+from evaluator.protocols.built_in import MAD
+from evaluator.protocols.protocol import trial_specs
+from evaluator.tasks.settings import PUBLISHED
+from evaluator.training.train import train
 from variants.contract import Layer
 from variants.delta_net_4layer import delta_rule_chunkwise
 

@@ -6,11 +6,11 @@ from functools import partial
 from torch import Tensor
 
 from benchmarks.speed.timing import interleaved
-from evaluator import ensemble
-from evaluator.jobs import EnsembleJob
-from evaluator.plan import trial_specs
-from evaluator.protocol import QUICK
-from evaluator.training import train
+from evaluator.protocols.built_in import QUICK
+from evaluator.protocols.protocol import trial_specs
+from evaluator.training import ensemble
+from evaluator.training.jobs import EnsembleJob
+from evaluator.training.train import train
 from variants.contract import TASKS, Layer
 from variants.delta_net_4layer import delta_rule_chunkwise
 

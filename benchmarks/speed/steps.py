@@ -10,15 +10,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import reference_way
 from benchmarks.speed.timing import interleaved, rates
-from evaluator.jobs import TrainingJob
 from evaluator.kernel import Kernel
-from evaluator.mad.backbones import LanguageModel, build
-from evaluator.mad.examples import IGNORED
-from evaluator.mad.layers import initialise
-from evaluator.mad.settings import PUBLISHED
-from evaluator.mad.tasks import examples
-from evaluator.protocol import MAD
-from evaluator.training import training_step
+from evaluator.model.backbones import LanguageModel, build
+from evaluator.model.layers import initialise
+from evaluator.protocols.built_in import MAD
+from evaluator.tasks.examples import IGNORED
+from evaluator.tasks.registry import examples
+from evaluator.tasks.settings import PUBLISHED
+from evaluator.training.jobs import TrainingJob
+from evaluator.training.train import training_step
 from variants.contract import Layer, Task
 from variants.delta_net_4layer import delta_rule_chunkwise
 

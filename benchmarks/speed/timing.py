@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import torch
 
-from evaluator.mad.linear import linear
+from evaluator.model.linear import linear
 
 
 def interleaved(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:

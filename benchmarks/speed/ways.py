@@ -9,9 +9,9 @@ from torch import Tensor
 
 from benchmarks.speed.steps import Subject, subject
 from benchmarks.speed.timing import interleaved
-from evaluator import jobs
-from evaluator.mad.functional import causal_convolution, rms_norm, swiglu, unit_heads
-from evaluator.mad.linear import linear
+from evaluator.model.functional import causal_convolution, rms_norm, swiglu, unit_heads
+from evaluator.model.linear import linear
+from evaluator.training import jobs
 from variants.contract import Task
 
 TASKS: tuple[Task, ...] = ("Context Recall", "Selective Copy", "Memorize")

@@ -18,7 +18,7 @@ from torch import Tensor
 from evaluator.checks.inert import felt
 from evaluator.checks.inputs import REGIMES, Shape, draw
 from evaluator.kernel import Kernel
-from evaluator.protocol import PROTOCOLS
+from evaluator.protocols.built_in import PROTOCOLS
 from variants.contract import CHUNK_SIZE, KernelSignature
 
 Fingerprint = tuple[float, ...]

@@ -10,15 +10,15 @@ from typing import Any, Self
 from torch import Tensor
 
 from evaluator.outcomes import Grade
-from evaluator.sandbox import early
+from evaluator.sandbox import prestart as early
 from evaluator.sandbox.canaries import Canary, release_canaries, unexpected
 from evaluator.sandbox.candidate import END_SECONDS, Candidate, Ended
 from evaluator.sandbox.client import KernelClient
 from evaluator.sandbox.folders import PrivateFolder
 from evaluator.sandbox.frames import DeadlinePassed, FrameError, PeerGone
-from evaluator.sandbox.keeper import Keeper
 from evaluator.sandbox.limits import Limits, SandboxUnavailable
 from evaluator.sandbox.lockdown import hide_this_process
+from evaluator.sandbox.template_process import Keeper
 from evaluator.sandbox.training import TrainingOutput, run_training
 from variants.contract import Variant
 
@@ -74,7 +74,7 @@ class Sandbox:
         limits: Limits | None = None,
         stop: threading.Event | None = None,
     ) -> TrainingOutput:
-        """Train in a fresh process with `evaluator.training.train(job, data, kernel, report)`.
+        """Train in a fresh process with `evaluator.training.train.train(job, data, kernel, report)`.
 
         on_progress gets what `report` was given: untrusted, for reading only. The weights are untrusted too: check
         names and shapes. Raises VariantFailed, TrainingStopped, and whatever on_progress raises.

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from evaluator.fence import ALLOWED_BUILTINS, ALLOWED_MODULES
 from evaluator.kernel import Kernel
-from evaluator.sandbox.holding import OWN, Trace, guarded, own_of, traces
+from evaluator.sandbox.state_guard import OWN, Trace, guarded, own_of, traces
 
 MESSAGE_CAP = 4000
 

@@ -76,7 +76,7 @@ def _serve_kernel(channel: Channel, device: str) -> None:
 
 
 def _serve_training(channel: Channel, device: str) -> None:
-    from evaluator import ensemble, training  # imported before the fork, and only where one trains
+    from evaluator.training import ensemble, train  # imported before the fork, and only where one trains
 
     body, data = channel.receive(REQUEST_CAP, copy=False)
 
@@ -85,8 +85,8 @@ def _serve_training(channel: Channel, device: str) -> None:
 
     try:
         kernel = plain(load_kernel(body["name"], body["source"], body["function"]))
-        train = ensemble.train if "members" in body["job"] else training.train
-        weights = train(body["job"], data, kernel, report)
+        run = ensemble.train if "members" in body["job"] else train.train
+        weights = run(body["job"], data, kernel, report)
     except Exception as error:  # noqa: BLE001 - any exception in here may be the variant's doing
         channel.send(describe(error), {})
     else:

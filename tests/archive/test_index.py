@@ -9,10 +9,10 @@ from archive.errors import ArchiveError
 from archive.index import Index
 from archive.record import Record
 from archive.store import Archive
-from evaluator.discoveries import Tried, discoveries
 from evaluator.outcomes import CurvePoint, Status
-from evaluator.runs import Runs
-from evaluator.statistics import runs, scorecard, seed_accuracies, verdict
+from evaluator.statistics.false_discovery import Tried, discoveries
+from evaluator.statistics.lazy_trials import Runs
+from evaluator.statistics.scorecards import runs, scorecard, seed_accuracies, verdict
 from variants.contract import BASELINE, TASKS
 
 MakeRecord = Callable[..., Record]

@@ -11,8 +11,8 @@ from archive.record import Cost, Exchange, Prediction, Proposal, Provenance, Rec
 from archive.seeding import create
 from archive.store import Archive
 from evaluator.outcomes import CheckReport, CurvePoint, Finding, Grade, Status, Trial
-from evaluator.protocol import PROTOCOLS
-from evaluator.statistics import scorecard, verdict
+from evaluator.protocols.built_in import PROTOCOLS
+from evaluator.statistics.scorecards import scorecard, verdict
 from variants.contract import BASELINE, REFERENCE, TASKS, Variant
 from variants.leaderboard import PUBLISHED
 from variants.seeds import seed_variants

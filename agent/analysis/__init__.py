@@ -1,0 +1,1 @@
+"""What an archive and the leaderboards say: snapshot, boards, differences, the front, calibration."""

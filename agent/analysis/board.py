@@ -1,0 +1,125 @@
+"""A leaderboard as proposers and report read it: scores, and how large a difference must be to mean something."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+import pandas as pd
+
+from agent.analysis.replicates import Spread, function_groups, moderate, spreads
+from agent.analysis.snapshot import Context
+from agent.analysis.take_snapshot import genomes, noise, published
+from agent.catalogue import SEED_GENOMES, Genome
+from archive.leaderboards import scorecards
+from archive.seeding import shipped_trials
+from archive.store import Archive
+from evaluator.outcomes import Score, Trial
+from evaluator.statistics.scorecards import quantile
+from variants.contract import TASKS, Task
+from variants.leaderboard import PUBLISHED, read_leaderboard
+
+PUBLISHED_PROTOCOL = "mad"
+PUBLISHED_NAME = "published"
+"""What the published leaderboard is called where a protocol is asked for."""
+
+
+@dataclass(frozen=True)
+class Board:
+    """Scores by name under one protocol, and the noise of one seed per task."""
+
+    title: str
+    protocol: str
+    scores: Mapping[str, Mapping[Task, Score]]
+    spreads: Mapping[Task, Spread]
+    """Noise of one seed, of every task that anybody has a score of."""
+    one: Mapping[Task, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    """Groups of rows that are known to be one function on a task."""
+
+    def half_width(self, task: Task, n: int = 1, confidence: float = 0.95) -> float:
+        """Half of the interval of a mean of n seeds, by Student's t on the pooled spread."""
+        known = self.spreads[task]
+        return quantile((1 + confidence) / 2, known.freedom) * known.deviation / math.sqrt(n)
+
+    def least_difference(self, task: Task, n: int = 1, m: int = 1) -> float:
+        """Difference between means of n and m seeds that noise alone exceeds in 5 of 100 cases."""
+        return self.half_width(task) * math.sqrt(1 / n + 1 / m)
+
+    def mean(self, name: str, task: Task) -> float | None:
+        """The score of a variant, if there is one."""
+        score = self.scores.get(name, {}).get(task)
+        return None if score is None else score.mean
+
+    def one_function(self, name: str, other: str, task: Task) -> bool:
+        """Whether two rows are known to compute the same on a task, so that a difference of theirs is noise."""
+        return name == other or any(name in group and other in group for group in self.one.get(task, ()))
+
+
+def published_board(context: Context) -> Board:
+    """The published leaderboard: one seed a row; its noise is known from rows that are the same function."""
+    return _board_of_table(context.published, _genomes(context))
+
+
+def measured_board(context: Context) -> Board:
+    """What was measured under the protocol, with the noise between seeds of one variant.
+
+    Rows that are one function are no replicates here: a task on which a variant cannot differ inherits its score.
+    """
+    return _board_of_scores(context.protocol, context.standings, context.noise, _genomes(context))
+
+
+def open_board(protocol: str, archive: Archive | None) -> Board:
+    """The board of a protocol, or of `published`: from an archive, or from what ships with archer.
+
+    Raises ArchiveError and LeaderboardError for what cannot be read.
+    """
+    known = genomes(archive.outlines() if archive is not None else ())
+    if protocol == PUBLISHED_NAME:
+        return _board_of_table(published(archive) if archive is not None else read_leaderboard(PUBLISHED), known)
+    trials: dict[str, Sequence[Trial]] = {}
+    if archive is not None:
+        trials.update(archive.trials(protocol))
+    else:
+        for trial in shipped_trials(protocol):
+            trials[trial.variant] = [*trials.get(trial.variant, ()), trial]
+    scores = {name: card.scores for name, card in scorecards(protocol, trials).items()}
+    return _board_of_scores(protocol, scores, noise({name: trials[name] for name in scores}), known)
+
+
+def best_board(context: Context) -> Board:
+    """The measured board once two variants were measured on all tasks, else the published one. The two never mix."""
+    full = [name for name, row in context.standings.items() if len(row) == len(TASKS)]
+    return measured_board(context) if len(full) > 1 else published_board(context)
+
+
+def _board_of_table(table: pd.DataFrame, known: Mapping[str, Genome]) -> Board:
+    rows = {str(name): {task: float(row[task]) for task in TASKS} for name, row in table.iterrows()}
+    scores = {name: {task: Score(mean=x, low=x, high=x, n=1) for task, x in row.items()} for name, row in rows.items()}
+    found = spreads(rows, known, PUBLISHED_PROTOCOL)
+    one = function_groups(rows, known, PUBLISHED_PROTOCOL)
+    return Board("published, one seed", PUBLISHED_PROTOCOL, scores, moderate(found, _levels(scores)), one)
+
+
+def _board_of_scores(
+    protocol: str,
+    scores: Mapping[str, Mapping[Task, Score]],
+    deviations: Mapping[Task, float],
+    known: Mapping[str, Genome],
+) -> Board:
+    found = {task: Spread(deviation, max(1, _freedom(scores, task))) for task, deviation in deviations.items()}
+    one = function_groups(scores, known, protocol)
+    return Board(f"protocol {protocol}", protocol, scores, moderate(found, _levels(scores)), one)
+
+
+def _genomes(context: Context) -> Mapping[str, Genome]:
+    return {**SEED_GENOMES, **context.genomes}
+
+
+def _levels(scores: Mapping[str, Mapping[Task, Score]]) -> dict[Task, float]:
+    """The median score of each task."""
+    rows = {task: [row[task].mean for row in scores.values() if task in row] for task in TASKS}
+    return {task: median(found) for task, found in rows.items() if found}
+
+
+def _freedom(scores: Mapping[str, Mapping[Task, Score]], task: Task) -> int:
+    return sum(row[task].n - 1 for row in scores.values() if task in row)

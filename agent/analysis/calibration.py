@@ -1,0 +1,138 @@
+"""How good predictions were: direction, coverage of the interval, error, interval score; per proposer and over time."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from agent.analysis.board import Board
+from agent.analysis.forecast import CONFIDENCE, Forecast, Interval, Sign, direction
+from archive.outline import Outline
+from archive.record import Prediction, Record
+from evaluator.outcomes import Comparison
+from variants.contract import Task
+
+Key = tuple[str, str | None]
+"""Proposer and model."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Many forecasts together. Means are None where there was nothing to take them of; exact ones are left out."""
+
+    n: int
+    exact: int
+    intervals: int
+    inside: int
+    error: float | None
+    """Mean absolute error of the predicted means, in accuracy."""
+    error_of_no_change: float | None
+    """The same for the parent's score as the prediction, over the same forecasts."""
+    score: float | None
+    """Mean interval score."""
+    score_of_no_change: float | None
+    signs: Mapping[Sign, int]
+    """Of the changes that were predicted."""
+    steady: int
+    """How often no change, or no loss, was predicted."""
+    steady_right: int
+
+    @property
+    def coverage(self) -> float | None:
+        """Share of the intervals that held; `CONFIDENCE` of them should."""
+        return self.inside / self.intervals if self.intervals else None
+
+    @property
+    def skill(self) -> float | None:
+        """1 - score / score of predicting no change: above 0 it beats that, 1 is perfect (Gneiting & Raftery 2007)."""
+        if self.score is None or not self.score_of_no_change:
+            return None
+        return 1 - self.score / self.score_of_no_change
+
+
+def summarise(forecasts: Iterable[Forecast]) -> Summary:
+    """Coverage, error, score and signs of some forecasts."""
+    found = list(forecasts)
+    judged = [f for f in found if not f.exact]
+    ranged = [(f, f.interval) for f in judged if f.interval is not None]
+    known = [(f, interval, f.no_change) for f, interval in ranged if f.no_change is not None]
+    means = [(f.measured, f.mean, f.parent) for f in judged if f.mean is not None and f.parent is not None]
+    return Summary(
+        n=len(found),
+        exact=len(found) - len(judged),
+        intervals=len(ranged),
+        inside=sum(interval.holds(f.measured) for f, interval in ranged),
+        error=_mean(abs(mean - x) for x, mean, _ in means),
+        error_of_no_change=_mean(abs(parent - x) for x, _, parent in means),
+        score=_mean(interval.score(f.measured) for f, interval, _ in known),
+        score_of_no_change=_mean(naive.score(f.measured) for f, _, naive in known),
+        signs=dict(Counter(f.sign for f in judged if f.sign is not None and f.claims_change)),
+        steady=sum(f.sign is not None and not f.claims_change for f in judged),
+        steady_right=sum(f.sign == "right" and not f.claims_change for f in judged),
+    )
+
+
+def by_proposer(forecasts: Iterable[Forecast]) -> dict[Key, list[Forecast]]:
+    """Forecasts of each proposer and model, in their order."""
+    found: dict[Key, list[Forecast]] = {}
+    for forecast in forecasts:
+        found.setdefault((forecast.proposer, forecast.model), []).append(forecast)
+    return found
+
+
+def over_time(forecasts: Sequence[Forecast]) -> list[tuple[str, Summary]]:
+    """After each proposal, the summary of all forecasts so far; forecasts come in the order they were made."""
+    names = list(dict.fromkeys(forecast.variant for forecast in forecasts))
+    ends = {name: max(i for i, f in enumerate(forecasts) if f.variant == name) + 1 for name in names}
+    return [(name, summarise(forecasts[: ends[name]])) for name in names]
+
+
+def forecasts(records: Iterable[Record | Outline], board: Callable[[str], Board]) -> list[Forecast]:
+    """The predictions of scored records, oldest first. `board`: of a protocol, for the noise of one seed."""
+    found = []
+    for record in sorted(records, key=lambda record: record.number):
+        scores = record.scorecard.scores if record.scorecard else {}
+        verdict = next((v for v in record.verdicts if v.against == record.proposal.parent), None)
+        for task, predicted in record.proposal.predictions.items():
+            if task in scores:
+                against = verdict.tasks.get(task) if verdict else None
+                found.append(_forecast(record, task, predicted, scores[task].mean, against, board(record.protocol)))
+    return found
+
+
+def no_change(board: Board, task: Task, parent: float, n: int) -> Interval | None:
+    """Where the mean of n seeds of the parent's own function lies, the parent's being one too."""
+    if task not in board.spreads:
+        return None
+    half = board.half_width(task, confidence=CONFIDENCE) * (2 / n) ** 0.5
+    return Interval(max(0.0, parent - half), min(1.0, parent + half))
+
+
+def _forecast(
+    record: Record | Outline,
+    task: Task,
+    predicted: Prediction,
+    measured: float,
+    against: Comparison | None,
+    board: Board,
+) -> Forecast:
+    parent = measured - against.difference if against is not None else None
+    return Forecast(
+        proposer=record.proposal.provenance.proposer,
+        model=record.proposal.provenance.model,
+        variant=record.proposal.variant.name,
+        protocol=record.protocol,
+        task=task,
+        direction=None if parent is None else direction(predicted.mean - parent),
+        mean=predicted.mean,
+        interval=Interval(predicted.low, predicted.high),
+        measured=measured,
+        parent=parent,
+        outcome=against.outcome if against is not None else None,
+        no_change=no_change(board, task, parent, against.n) if against is not None and parent is not None else None,
+    )
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    found = list(values)
+    return fmean(found) if found else None

@@ -1,0 +1,123 @@
+"""The ledger's first entry: what five published reports expected, entered by hand, beside what was published after.
+
+A word ("higher", "at least", "preserved") becomes a direction and no more. A number becomes an interval of accuracies,
+open ends being 1, which no accuracy exceeds; no report states a confidence, so they are scored as the 80 % of others.
+"""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from agent.analysis.board import PUBLISHED_PROTOCOL, Board
+from agent.analysis.calibration import no_change
+from agent.analysis.forecast import Forecast, Interval, Outcome
+from agent.analysis.gaps import Gap
+from agent.analysis.paired_differences import Contrasts
+from archive.files import read_shipped
+from evaluator.outcomes import Value
+from variants.contract import BASELINE, Task, VariantName
+from variants.leaderboard import PUBLISHED
+
+LEDGER = PUBLISHED.parents[1] / "ledger" / "published_reports.json"
+PROPOSER = "published reports"
+
+
+class Expectation(Value):
+    """What a report expects of one task, in archer's words; never a quotation."""
+
+    task: Task
+    change: Literal["up", "not down", "unchanged"]
+    low: float | None = Field(default=None, ge=-1, le=1)
+    high: float | None = Field(default=None, ge=-1, le=1)
+    relative_to: VariantName | None = None
+    """What `low` and `high` are changes of; None: they are accuracies."""
+    note: str = Field(min_length=1)
+    """What was stated, and how it became these fields."""
+
+    @model_validator(mode="after")
+    def _numbers_in_order(self) -> Self:
+        if self.low is None and self.high is not None:
+            raise ValueError("high without low: a report that states one number states the lower end")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError("low is above high")
+        if self.low is None and self.relative_to is not None:
+            raise ValueError("relative_to without numbers")
+        return self
+
+
+class PublishedReport(Value):
+    """One report and its variant."""
+
+    report: int
+    variant: VariantName
+    parent: VariantName = BASELINE
+    scored: bool
+    """Whether the published leaderboard has a row of the variant."""
+    expectations: tuple[Expectation, ...] = Field(min_length=1)
+
+
+class Ledger(Value):
+    """All reports that were entered."""
+
+    source: str
+    reports: tuple[PublishedReport, ...]
+
+
+def read_ledger(path: Path = LEDGER) -> Ledger:
+    """Read the entries. Raises ArchiveError naming the file and the field at fault."""
+    return read_shipped(path, Ledger, "mend the entry, or install archer again")
+
+
+def published_forecasts(contrasts: Contrasts, ledger: Ledger) -> list[Forecast]:
+    """The reports' expectations beside a board's scores, where it has them; numbers only where the protocol is theirs.
+
+    An accuracy that a report names is one under the published protocol: on another board its direction alone counts.
+    """
+    found, board = [], contrasts.board
+    for report in ledger.reports:
+        ours, theirs = board.scores.get(report.variant, {}), board.scores.get(report.parent, {})
+        for expected in report.expectations:
+            if expected.task in ours and expected.task in theirs:
+                found.append(_forecast(report, expected, contrasts))
+    return found
+
+
+def _forecast(report: PublishedReport, expected: Expectation, contrasts: Contrasts) -> Forecast:
+    task, board = expected.task, contrasts.board
+    ours, theirs = board.scores[report.variant][task], board.scores[report.parent][task]
+    interval = _interval(expected, board) if board.protocol == PUBLISHED_PROTOCOL else None
+    centre = (interval.low + interval.high) / 2 if interval is not None and expected.high is not None else None
+    return Forecast(
+        proposer=PROPOSER,
+        model=None,
+        variant=report.variant,
+        protocol=board.protocol,
+        task=task,
+        direction=expected.change,
+        mean=centre,
+        interval=interval,
+        measured=ours.mean,
+        parent=theirs.mean,
+        outcome=_outcome(contrasts.gap(report.variant, report.parent, task)),
+        no_change=no_change(board, task, theirs.mean, min(ours.n, theirs.n)),
+        note=expected.note,
+    )
+
+
+def _interval(expected: Expectation, board: Board) -> Interval | None:
+    if expected.low is None:
+        return None
+    origin = board.mean(expected.relative_to, expected.task) if expected.relative_to is not None else 0.0
+    if origin is None:
+        return None
+    return Interval(origin + expected.low, 1.0 if expected.high is None else min(1.0, origin + expected.high))
+
+
+def _outcome(gap: Gap) -> Outcome:
+    """Better or worse only where the difference to the parent is larger than noise makes it in 95 of 100 cases."""
+    if gap.cannot_differ:
+        return "inert"
+    if not gap.beyond_noise:
+        return "indistinguishable"
+    return "better" if gap.difference > 0 else "worse"

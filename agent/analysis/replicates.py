@@ -1,0 +1,90 @@
+"""Rows of a leaderboard that compute the same function: their spread is the noise of one training run."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from statistics import fmean
+
+from agent.catalogue import Genome
+from evaluator.protocols.built_in import single_chunk_tasks
+from variants.contract import TASKS, Task
+
+PRIOR_FREEDOM = 4
+UNKNOWN_SCALE = 0.06
+"""Deviation of one run over √(p (1-p)) where nothing was replicated: a little above what the published rows show."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Standard deviation of one run, pooled over groups of replicates. `groups`: their names, where known."""
+
+    deviation: float
+    freedom: int
+    groups: tuple[tuple[str, ...], ...] = ()
+
+
+def replicates(names: Iterable[str], genomes: Mapping[str, Genome], one_chunk: bool) -> tuple[tuple[str, ...], ...]:
+    """Groups of at least two names whose genomes are one function; with `one_chunk`, one in the first chunk."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        if (genome := genomes.get(name)) is not None:
+            groups[(genome.first_chunk if one_chunk else genome).canonical].append(name)
+    return tuple(tuple(sorted(group)) for group in groups.values() if len(group) > 1)
+
+
+def spread(scores: Mapping[str, float], groups: Iterable[tuple[str, ...]]) -> Spread | None:
+    """Pooled standard deviation of one score within groups; None without a group."""
+    found = tuple(groups)
+    freedom = sum(len(group) - 1 for group in found)
+    if freedom == 0:
+        return None
+    squares = 0.0
+    for group in found:
+        mean = fmean(scores[name] for name in group)
+        squares += sum((scores[name] - mean) ** 2 for name in group)
+    return Spread(math.sqrt(squares / freedom), freedom, found)
+
+
+def moderate(known: Mapping[Task, Spread], levels: Mapping[Task, float]) -> dict[Task, Spread]:
+    """Every task's spread, drawn towards what all tasks have in common, as a moderated t-test does.
+
+    Accuracies p are noisier in the middle than at the ceiling: what is shared is the deviation over √(p (1-p)). It
+    counts as `PRIOR_FREEDOM` degrees of freedom, so that a task with one pair of replicates borrows from the others.
+    """
+    squares = sum(s.freedom * s.deviation**2 / _binomial(levels[task]) for task, s in known.items() if task in levels)
+    freedom = sum(s.freedom for task, s in known.items() if task in levels)
+    shared = squares / freedom if freedom else UNKNOWN_SCALE**2
+    found: dict[Task, Spread] = {}
+    for task, level in levels.items():
+        own = known.get(task, Spread(0.0, 0))
+        total = PRIOR_FREEDOM + own.freedom
+        variance = (PRIOR_FREEDOM * shared * _binomial(level) + own.freedom * own.deviation**2) / total
+        found[task] = Spread(math.sqrt(variance), total, own.groups)
+    return found
+
+
+def _binomial(level: float) -> float:
+    return max(level * (1 - level), 1e-3)
+
+
+def function_groups(
+    names: Iterable[str], genomes: Mapping[str, Genome], protocol: str
+) -> dict[Task, tuple[tuple[str, ...], ...]]:
+    """Rows that are one function, per task of a protocol: on tasks of one chunk, those alike in their first chunk."""
+    one_chunk = single_chunk_tasks(protocol)
+    known = tuple(names)
+    return {task: replicates(known, genomes, task in one_chunk) for task in TASKS}
+
+
+def spreads(
+    table: Mapping[str, Mapping[Task, float]], genomes: Mapping[str, Genome], protocol: str
+) -> dict[Task, Spread]:
+    """The spread of each task of a table of single runs under a protocol; a task without replicates is absent."""
+    found: dict[Task, Spread] = {}
+    for task, groups in function_groups(table, genomes, protocol).items():
+        scores = {name: row[task] for name, row in table.items() if task in row}
+        inside = (tuple(name for name in group if name in scores) for group in groups)
+        if (known := spread(scores, (group for group in inside if len(group) > 1))) is not None:
+            found[task] = known
+    return found

@@ -1,0 +1,1 @@
+"""Proposers against each other at equal budget."""

@@ -1,0 +1,1 @@
+"""The evolutionary proposer and its blind control: variation, selection, an estimate of what a child will score."""

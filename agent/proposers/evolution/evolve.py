@@ -1,0 +1,136 @@
+"""The evolutionary proposer: no language model, no network; the control that a language model has to beat."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from agent.analysis.board import Board, best_board, measured_board, published_board
+from agent.analysis.snapshot import Context
+from agent.catalogue import SEED_GENOMES, Genome, render_variant
+from agent.proposers.base import Ask, AskFailed
+from agent.proposers.evolution import wording
+from agent.proposers.evolution.estimate import Estimate, Estimator
+from agent.proposers.evolution.selection import choose_parents
+from agent.proposers.evolution.variation import offspring
+from archive.record import Proposal, Provenance
+from evaluator.outcomes import Status
+from variants.contract import BASELINE, REFERENCE, TASKS, Task
+
+CANDIDATES = 24
+ATTEMPTS = 2_000
+MEAN_WEIGHT = 0.1
+"""What a gain in the mean counts beside a gain where the reference is ahead."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A genome that nobody has proposed yet, with its parents and what it is expected to score on the board."""
+
+    genome: Genome
+    parent: str
+    other: str
+    expected: Mapping[Task, Estimate]
+
+
+class EvolveProposer:
+    """Parents from the Pareto front, children by mutation and crossover; the most promising of a few is proposed.
+
+    Promising is decided by Thompson sampling: scores are drawn from what each child is expected to get, and the child
+    whose draw is least short of the reference wins, so that mechanisms of unknown effect get their turn.
+    """
+
+    name = "evolve"
+
+    def ask(self, context: Context) -> Ask:
+        """A genome that is in no record and not under way. Raises AskFailed if none can be found."""
+        chance = random.Random(context.seed)
+        board, published = best_board(context), published_board(context)
+        genomes = {**SEED_GENOMES, **context.genomes}
+        pruned = context.pruned if board.protocol == context.protocol else {}
+        candidates = self._candidates(context, board, genomes, Estimator(board, published, genomes, pruned), chance)
+        best = max(candidates, key=lambda candidate: _promise(candidate, board, chance))
+        expected = Estimator(measured_board(context), published, genomes, context.pruned).predict(
+            best.genome, best.parent
+        )
+        return Ask(_proposal(best, len(candidates), expected, context, board, genomes))
+
+    def _candidates(
+        self, context: Context, board: Board, genomes: dict[str, Genome], estimator: Estimator, chance: random.Random
+    ) -> list[Candidate]:
+        known, names = known_genomes(context, genomes), {*context.variants, *context.under_way}
+        found: list[Candidate] = []
+        for _ in range(ATTEMPTS):
+            parent, other = _parents(context, board, genomes, chance)
+            child = offspring(genomes[parent], genomes[other], chance)
+            if child.canonical in known or child.name in names:
+                continue
+            known.add(child.canonical)
+            found.append(Candidate(child, parent, other, estimator.predict(child, parent)))
+            if len(found) == CANDIDATES:
+                break
+        if not found:
+            raise AskFailed("the catalogue has no new child of these parents; name another with --parent")
+        return found
+
+
+def _parents(context: Context, board: Board, genomes: Mapping[str, Genome], chance: random.Random) -> tuple[str, str]:
+    possible = [name for name, row in board.scores.items() if name in genomes and len(row) == len(TASKS)]
+    drawn = choose_parents(board, possible, chance) if possible else (BASELINE, BASELINE)
+    if context.forced_parent is None:
+        return drawn
+    if context.forced_parent not in genomes:
+        raise AskFailed(
+            f"evolve cannot build on {context.forced_parent}: it is not made of mechanisms of the catalogue; "
+            "name another with --parent, or use a language model"
+        )
+    return context.forced_parent, drawn[1]
+
+
+def known_genomes(context: Context, genomes: Mapping[str, Genome]) -> set[str]:
+    """Canonical forms of the seeds and of everything proposed before; what was interrupted may be asked for again."""
+    ended = (record for record in context.history if record.status is not Status.INTERRUPTED)
+    recorded = [record.proposal.provenance.mechanisms for record in ended]
+    past = [Genome.model_validate(mechanisms) for mechanisms in recorded if mechanisms]
+    return {genome.canonical for genome in (*genomes.values(), *past)}
+
+
+def _promise(candidate: Candidate, board: Board, chance: random.Random) -> float:
+    """One draw of the scores: minus what it is short of the reference, plus a little for the mean."""
+    draws = {task: chance.gauss(found.mean, found.deviation) for task, found in candidate.expected.items()}
+    short = sum(max(0.0, (board.mean(REFERENCE, task) or 0.0) - draw) for task, draw in draws.items())
+    return MEAN_WEIGHT * sum(draws.values()) / len(draws) - short
+
+
+def _proposal(
+    chosen: Candidate,
+    candidates: int,
+    expected: Mapping[Task, Estimate],
+    context: Context,
+    board: Board,
+    genomes: Mapping[str, Genome],
+) -> Proposal:
+    child, parent = chosen.genome, chosen.parent
+    made = wording.changes(genomes[parent], child)
+    crossed = any(new and new == genomes[chosen.other].mechanisms.get(slot) for slot, _, new in made)
+    scored = sorted(name for name in board.scores if name in genomes)
+    return Proposal(
+        variant=render_variant(child),
+        parent=parent,
+        title=wording.heading(child),
+        insights=wording.why_this_parent(
+            board, parent, on_front=parent != context.forced_parent, candidates=candidates
+        ),
+        motivation=wording.full_motivation(parent, made, child),
+        mathematics=wording.mathematics(child),
+        predictions={task: found.prediction() for task, found in expected.items()},
+        differences=wording.differences(child, parent, genomes, board, scored),
+        next_steps=wording.next_steps(
+            made, child, {task: found.mean for task, found in chosen.expected.items()}, board
+        ),
+        provenance=Provenance(
+            proposer=EvolveProposer.name,
+            seed=context.seed,
+            parents=(parent, chosen.other) if crossed else (parent,),
+            mechanisms=child.to_json(),
+        ),
+    )

@@ -1,0 +1,97 @@
+"""What stands around the kernel, in words: the tasks of a protocol, the model, the scales that arrive."""
+
+from collections.abc import Iterable
+
+from evaluator.protocols.built_in import PROTOCOLS
+from evaluator.protocols.protocol import Protocol, TaskPlan
+from variants.contract import TASKS, Task
+
+_TASKS: dict[Task, str] = {
+    "Compress": "random tokens; a decoder restores all of them from the last position's hidden state alone, so that "
+    "one read of the state must carry the whole sequence",
+    "Context Recall": "(key, value) pairs, their map drawn for each sequence; name the value of a key shown before",
+    "Fuzzy Recall": "the same with keys and values of 1 to 3 tokens, tested on keys of 3: the key must be put together "
+    "from neighbouring positions before it is looked up",
+    "Memorize": "`key, ask, key, ask, ...` with one map for all sequences: values are learnt into the weights, and all "
+    "that has to be read is the key, one position back",
+    "Noisy Recall": "Context Recall with random noise tokens between the pairs: what is not to be written matters",
+    "Selective Copy": "a few tokens strewn among blanks, then to be repeated in order: blanks must not wash them out",
+}
+
+
+def task_lines(name: str) -> tuple[str, ...]:
+    """One line a task: what it asks for, and its sizes under the protocol. Empty for an unknown protocol."""
+    protocol = PROTOCOLS.get(name)
+    if protocol is None:
+        return ()
+    return tuple(f"{task}: {_TASKS[task]}. {_sizes(protocol.tasks[task])}" for task in TASKS if task in protocol.tasks)
+
+
+def _sizes(plan: TaskPlan) -> str:
+    lengths = [setting.fed_length for setting in plan.settings]
+    chunks = [-(-length // plan.chunk_size) for length in lengths]
+    steps = [plan.steps_of(setting) for setting in plan.settings]
+    chunk = f"chunk{'s' if max(chunks) > 1 else ''} of {plan.chunk_size}"
+    vocabularies = _range(setting.vocabulary for setting in plan.settings)
+    return (
+        f"Vocabulary {vocabularies}, length {_range(lengths)}: {_range(chunks)} {chunk}; "
+        f"{_range(steps)} steps of batch {plan.batch}."
+    )
+
+
+def _range(values: Iterable[int]) -> str:
+    found = sorted(set(values))
+    return str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"
+
+
+def model_lines(name: str) -> tuple[str, ...]:
+    """What happens before and after the kernel, and how large its inputs are. Empty for an unknown protocol."""
+    protocol = PROTOCOLS.get(name)
+    return () if protocol is None else tuple(_model(protocol))
+
+
+def _model(protocol: Protocol) -> Iterable[str]:
+    head = protocol.width // protocol.heads
+    yield (
+        f"Model: {protocol.blocks} blocks of a mixer around the kernel and a SwiGLU, residual, pre-norm, no position "
+        f"embedding; width {protocol.width}, {protocol.heads} head{'s' if protocol.heads > 1 else ''}, "
+        f"Dk = Dv = {head}."
+    )
+    yield (
+        "Before the kernel: q, k and v from a linear map, a causal depthwise convolution over 4 positions and SiLU; "
+        "then q and k are L2-normalised. beta is the sigmoid of a linear map."
+    )
+    yield (
+        "After the kernel: RMSNorm over Dv of each position's o, then a linear map. The overall scale of o is lost; "
+        "the balance between its terms (`o_inter`, `attn @ u_i`, whatever you add) is what counts."
+    )
+    yield (
+        f"Scales: the kernel multiplies q by Dk**-0.5, so a raw score is at most {head**-0.5:.3f}. A softmax over raw "
+        "scores is therefore nearly flat; over cosines times a sharpness it is not. The raw part and the read of S "
+        "both carry the factor Dk**-0.5: weights that sum to 1 are on another scale than they."
+    )
+    yield (
+        "u and w are solved for exactly one write, S + k_i.mT @ u_i. Whatever writes something else gives up the exact "
+        "delta rule from the next chunk on; with a single chunk nothing is given up, and nothing gained."
+    )
+
+
+def judgement_lines(name: str) -> tuple[str, ...]:
+    """How a variant is judged under the protocol."""
+    protocol = PROTOCOLS.get(name)
+    if protocol is None:
+        return ()
+    seeds = len(protocol.seeds)
+    judged = (
+        f"{seeds} seeds, paired with the parent's: same data, initialisation and order. Better or worse on a task "
+        "means that the 95 % interval of the mean difference excludes 0; all else is noise."
+        if seeds > 1
+        else "One seed: no difference can be told from noise under this protocol."
+    )
+    return (
+        judged,
+        "A kernel that gives a known variant's outputs on probe inputs is a DUPLICATE and is not trained. A mechanism "
+        "that never takes effect at the sizes above (a cap that nothing reaches, a gate that stays open) measures as "
+        "its parent: choose constants that bite.",
+        "On a task that the change cannot reach, the parent's score is inherited: predict it exactly.",
+    )

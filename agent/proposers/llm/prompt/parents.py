@@ -1,0 +1,53 @@
+"""Which variants a prompt shows as parents: a good one to build on, and one that is strong where it is weak."""
+
+import random
+
+from agent.analysis.board import Board, best_board
+from agent.analysis.leaderboard_facts import leader
+from agent.analysis.snapshot import Context
+from agent.errors import UserError
+from agent.proposers.evolution.selection import choose_parents
+from variants.contract import BASELINE, TASKS, Layer, Task
+
+
+def select_parents(context: Context, structured: bool) -> tuple[str, ...]:
+    """One or two names, the parent first. A function of the context alone: its seed decides.
+
+    The structured form shows one, which the catalogue must be able to express. Raises UserError for a forced parent
+    that it cannot.
+    """
+    board = best_board(context)
+    possible = [name for name in board.scores if _possible(context, board, name, structured)]
+    if context.forced_parent is not None:
+        parent = context.forced_parent
+        if structured and parent not in context.genomes:
+            raise UserError(f"--parent {parent}: no mechanisms of the catalogue make it; build on it with --form code")
+        other = parent
+    elif possible:
+        parent, other = choose_parents(board, possible, random.Random(context.seed))
+    else:
+        return (BASELINE,)
+    if structured:
+        return (parent,)
+    if other == parent and parent in possible:
+        other = leader(board, _weakest(board, parent)) or parent
+    return (parent,) if other == parent or other not in possible else (parent, other)
+
+
+def _weakest(board: Board, parent: str) -> Task:
+    """The task on which the parent is furthest behind the best."""
+
+    def gap(task: Task) -> float:
+        best = max(row[task].mean for row in board.scores.values() if task in row)
+        return best - board.scores[parent][task].mean
+
+    return max(TASKS, key=gap)
+
+
+def _possible(context: Context, board: Board, name: str, structured: bool) -> bool:
+    """Whether there are all scores, and code to show, of the layer that variants belong to."""
+    if len(board.scores[name]) < len(TASKS) or name not in context.variants:
+        return False
+    if structured and name not in context.genomes:
+        return False
+    return context.variants[name].layer is Layer.DELTA_NET

@@ -1,0 +1,139 @@
+"""Fitting a prompt into a budget: cuts in a fixed order, the least useful first; the prompt says what was left out."""
+
+from collections.abc import Callable
+
+from agent.analysis.leaderboard_facts import short
+from agent.proposers.llm.endpoint.errors import PromptTooLongError
+from agent.proposers.llm.endpoint.tokens import estimate_tokens
+from agent.proposers.llm.prompt.facts import Facts, Row
+
+Cut = Callable[[Facts], Facts]
+
+
+def fit(facts: Facts, budget: int, render: Callable[[Facts], str]) -> Facts:
+    """The facts with as few cuts as bring the rendered prompt into `budget` tokens.
+
+    Raises PromptTooLongError where all cuts together are not enough. What had been left out before stays said.
+    """
+    whole, before = facts, facts.dropped
+    for cut in (None, *CUTS):
+        if cut is not None:
+            facts = cut(facts)
+            facts = facts.model_copy(update={"dropped": (*before, *left_out(whole, facts))})
+        if (needed := estimate_tokens(render(facts))) <= budget:
+            return facts
+    shorter = ", or ask with --form structured, whose prompt is shorter" if facts.form == "code" else ""
+    raise PromptTooLongError(
+        f"the shortest prompt needs about {needed} tokens and the budget is {budget}: "
+        f"raise --context-tokens to {needed} or more{shorter}"
+    )
+
+
+def left_out(whole: Facts, cut: Facts) -> tuple[str, ...]:
+    """What `cut` lacks of `whole`, in words."""
+    counts = {
+        "earlier attempts, the oldest": len(whole.history) - len(cut.history),
+        "rows measured under this protocol, the lower ones": len(whole.measured) - len(cut.measured),
+        "published rows, the lower ones": len(whole.published) - len(cut.published),
+        "sentences on the leaderboard": len(whole.insights) - len(cut.insights),
+        "mechanisms of the catalogue": len(whole.mechanisms) - len(cut.mechanisms),
+    }
+    said = [f"{count} {what}" for what, count in counts.items() if count]
+    parts = {
+        "how good your predictions were, task by task": (whole.calibration, cut.calibration),
+        "some of what is under way": (whole.under_way, cut.under_way),
+        "what the tasks ask for": (whole.tasks_about, cut.tasks_about),
+        "the model around the kernel": (whole.model_about, cut.model_about),
+        "how a variant is judged": (whole.judged_by, cut.judged_by),
+    }
+    said += [what for what, (old, new) in parts.items() if len(new) < len(old)]
+    said += [f"the code of {kernel.name}" for kernel in whole.others if kernel not in cut.others]
+    if whole.base and not cut.base:
+        said.append("the baseline's code")
+    return tuple(said)
+
+
+def _history(keep: int) -> Cut:
+    return lambda facts: facts.model_copy(update={"history": facts.history[:keep]})
+
+
+def _measured(keep: int) -> Cut:
+    return lambda facts: facts.model_copy(update={"measured": _best(facts.measured, keep)})
+
+
+def _published(keep: int) -> Cut:
+    return lambda facts: facts.model_copy(update={"published": _best(facts.published, keep)})
+
+
+def _insights(keep: int) -> Cut:
+    return lambda facts: facts.model_copy(update={"insights": facts.insights[:keep]})
+
+
+def _mechanisms(keep: int) -> Cut:
+    return lambda facts: facts.model_copy(update={"mechanisms": facts.mechanisms[:keep]})
+
+
+def _best(rows: tuple[Row, ...], keep: int) -> tuple[Row, ...]:
+    """The rows that are always kept and the `keep` best others, in their order."""
+    best = sorted((row for row in rows if not row.keep), key=lambda row: -row.rank)[:keep]
+    return tuple(row for row in rows if row.keep or row in best)
+
+
+def _no_others(facts: Facts) -> Facts:
+    return facts.model_copy(update={"others": ()})
+
+
+def _no_base(facts: Facts) -> Facts:
+    return facts.model_copy(update={"base": None})
+
+
+def _core_measured(facts: Facts) -> Facts:
+    """Baseline, reference and parents only: the rest of the table is what the insights sum up."""
+    core = {short(name) for name in (facts.baseline, facts.reference, *facts.parents)}
+    return facts.model_copy(update={"measured": tuple(row for row in facts.measured if row.name in core)})
+
+
+def _no_published(facts: Facts) -> Facts:
+    return facts.model_copy(update={"published": ()})
+
+
+def _calibration(keep: int) -> Cut:
+    return lambda facts: facts.model_copy(update={"calibration": facts.calibration[:keep]})
+
+
+def _no_tasks(facts: Facts) -> Facts:
+    return facts.model_copy(update={"tasks_about": ()})
+
+
+def _parent_alone(facts: Facts) -> Facts:
+    """The last resort: contract, parent, structure and the form of the reply; three mechanisms to choose from."""
+    update: dict[str, tuple[object, ...]] = dict.fromkeys(("measured", "insights", "judged_by", "model_about"), ())
+    update |= {"under_way": facts.under_way[-3:], "mechanisms": facts.mechanisms[:3]}
+    return facts.model_copy(update=update)
+
+
+CUTS: tuple[Cut, ...] = (
+    _history(20),
+    _published(10),
+    _history(8),
+    _measured(12),
+    _no_others,
+    _calibration(1),
+    _mechanisms(24),
+    _published(0),
+    _measured(4),
+    _history(3),
+    _no_base,
+    _no_tasks,
+    _mechanisms(12),
+    _measured(0),
+    _insights(3),
+    _no_published,
+    _core_measured,
+    _mechanisms(6),
+    _history(0),
+    _calibration(0),
+    _insights(1),
+    _parent_alone,
+)
+"""In the order in which they are made; docs/llm.md tells it in words."""

@@ -1,0 +1,168 @@
+"""The language-model proposer: select parents, render the prompt, complete, parse; and again with what was wrong."""
+
+import time
+
+from agent.analysis.snapshot import Context
+from agent.catalogue import Genome
+from agent.proposers.base import Ask, AskFailed
+from agent.proposers.llm.deduplication import Claims
+from agent.proposers.llm.endpoint.client import Attempt, Endpoint, Request
+from agent.proposers.llm.endpoint.errors import ContextOverflowError, EndpointError, PromptTooLongError
+from agent.proposers.llm.endpoint.settings import LLMSettings, form_for
+from agent.proposers.llm.endpoint.tokens import estimate_tokens
+from agent.proposers.llm.exchanges import Log, last_conversation, usd_of
+from agent.proposers.llm.prompt.conversation import Conversation
+from agent.proposers.llm.prompt.gather import FOCUSES, gather
+from agent.proposers.llm.prompt.parents import select_parents
+from agent.proposers.llm.prompt.prompt_budget import fit
+from agent.proposers.llm.prompt.templates import FIRST_TURNS, INVALID, REPAIR, Templates
+from agent.proposers.llm.reply.build import build_proposal
+from agent.proposers.llm.reply.read import BadReply, code_schema
+from agent.proposers.llm.reply.structured import structured_schema
+from archive.record import Proposal, Provenance
+
+CORRECTIONS = {"code": 1, "structured": 3}
+"""Replies beyond the first that one ask may take to be usable; small models repeat what exists more often."""
+LONGEST_QUOTE = 400
+SHRINK = 0.7
+"""How much of its length a prompt keeps when the endpoint finds it too long."""
+
+
+class OpenAIProposer:
+    """Asks any OpenAI-compatible endpoint. Thread-safe: asks under way at once are pointed at different places."""
+
+    name = "openai"
+
+    def __init__(self, settings: LLMSettings) -> None:
+        """Raises EndpointError for settings that cannot work."""
+        self._settings = settings
+        self._templates = Templates(settings.prompts)
+        self._endpoint = Endpoint(settings)
+        self._form = form_for(settings, self._endpoint.model)
+        self._claims = Claims(FOCUSES)
+
+    @property
+    def model(self) -> str:
+        """Name of the model that is asked."""
+        return self._endpoint.model
+
+    def ask(self, context: Context) -> Ask:
+        """One proposal. Raises AskFailed where no reply was usable, EndpointError where there is none to be had."""
+        deadline = time.monotonic() + self._settings.deadline_seconds
+        parents = select_parents(context, structured=self._form == "structured")
+        busy = self._claims.titles(record.proposal.variant.name for record in context.history)
+        facts = gather(context, self._form, self.model, parents, self._claims.focus(context.seed), busy)
+        conversation = self._fitted(Conversation.begin(facts, self._templates), self._settings.context_tokens)
+        return self._converse(context, conversation, self._log(), deadline)
+
+    def repair(self, context: Context, ask: Ask, problem: str) -> Ask:
+        """The proposal again, mended or replaced; the exchanges are those of the repair only. Raises as `ask` does."""
+        deadline = time.monotonic() + self._settings.deadline_seconds
+        found = last_conversation(ask.exchanges)
+        if found is None:
+            raise AskFailed(f"{ask.proposal.variant.name} has no recorded reply to repair")
+        conversation, last = found
+        log = self._log()
+        spoken = self._answered(conversation, last.reply or "", REPAIR, problem, log)
+        return self._converse(context, spoken, log, deadline)
+
+    def cancel(self) -> None:
+        """End all asks under way, from any thread; they raise EndpointError."""
+        self._endpoint.cancel()
+
+    def _log(self) -> Log:
+        return Log(self._endpoint.scrubber, self._settings.public_url, self._templates.digests())
+
+    def _fitted(self, conversation: Conversation, budget: int) -> Conversation:
+        """The conversation with as many of its facts as fit. Raises PromptTooLongError."""
+        facts = fit(conversation.facts, budget, lambda facts: conversation.refitted(facts, self._templates).text)
+        return conversation.refitted(facts, self._templates)
+
+    def _answered(self, conversation: Conversation, said: str, template: str, problem: str, log: Log) -> Conversation:
+        """The conversation with what was wrong with a reply, within the budget. Raises AskFailed."""
+        longer = conversation.answered(said, self._templates, template, problem=problem)
+        try:
+            return self._fitted(longer, self._settings.context_tokens)
+        except PromptTooLongError as error:
+            raise self._cannot_correct(error, log) from None
+
+    def _cannot_correct(self, error: PromptTooLongError, log: Log) -> AskFailed:
+        return AskFailed(f"{self.model} cannot be told what was wrong with its reply: {error}", log.exchanges)
+
+    def _converse(self, context: Context, conversation: Conversation, log: Log, deadline: float) -> Ask:
+        """Complete and parse, with corrections, until a proposal comes of it."""
+        problem = ""
+        for turn in range(CORRECTIONS[self._form] + 1):
+            conversation, reply = self._complete(conversation, context.seed + turn, log, deadline)
+            try:
+                proposal = self._proposal(context, conversation, reply)
+            except BadReply as bad:
+                problem = str(bad)
+                log.reject(problem)
+                conversation = self._answered(conversation, _quoted(reply), INVALID, problem, log)
+                continue
+            return Ask(proposal, log.exchanges, usd_of(log.exchanges))
+        raise AskFailed(f"{self.model} gave no usable reply: {problem}", log.exchanges)
+
+    def _complete(
+        self, conversation: Conversation, seed: int, log: Log, deadline: float
+    ) -> tuple[Conversation, Attempt]:
+        """The reply, and the conversation that got it: a shorter one where the endpoint finds the prompt too long.
+
+        A first prompt of which nothing more can be left out is the user's to mend; a correction is only given up.
+        """
+        first = len(conversation.turns) == len(FIRST_TURNS)
+        try:
+            while True:
+                sent = conversation
+                try:
+                    request = self._request(sent, seed)
+                    reply = self._endpoint.complete(request, deadline, lambda attempt: log.add(sent, attempt))  # noqa: B023
+                    return sent, reply
+                except ContextOverflowError as overflow:
+                    conversation = self._shorter(sent, overflow)
+        except EndpointError as error:
+            error.exchanges = log.exchanges
+            if isinstance(error, PromptTooLongError) and not first:
+                raise self._cannot_correct(error, log) from None
+            raise
+
+    def _shorter(self, conversation: Conversation, overflow: ContextOverflowError) -> Conversation:
+        budget = int(min(self._settings.context_tokens, estimate_tokens(conversation.text)) * SHRINK)
+        try:
+            return self._fitted(conversation, budget)
+        except PromptTooLongError:
+            raise PromptTooLongError(
+                f"{overflow}; the shortest prompt that archer can make is too long as well: serve the model with a "
+                "longer context, or leave more of it to the prompt with a lower reply_tokens (--llm FILE)"
+            ) from None
+
+    def _request(self, conversation: Conversation, seed: int) -> Request:
+        facts = conversation.facts
+        structured = conversation.form == "structured"
+        schema = structured_schema(facts.mechanisms) if structured else code_schema(facts.parents)
+        return Request(conversation.messages, schema, seed)
+
+    def _proposal(self, context: Context, conversation: Conversation, reply: Attempt) -> Proposal:
+        """The reply as a proposal that nobody made before. Raises BadReply."""
+        if reply.refusal and not reply.text:
+            raise BadReply(f"the model refuses: {' '.join(reply.refusal.split())[:200]}")
+        provenance = Provenance(proposer=self.name, seed=context.seed, model=self.model)
+        proposal = build_proposal(reply.text or "", reply.finish, conversation, provenance)
+        twin = self._twin(context, proposal) or self._claims.claim(proposal, context.variants.values())
+        if twin is not None:
+            raise BadReply(f"this computes the same as {twin}, which is known: choose another mechanism")
+        return proposal
+
+    def _twin(self, context: Context, proposal: Proposal) -> str | None:
+        """A known variant with the same mechanisms, where the proposal is made of any."""
+        if not proposal.provenance.mechanisms:
+            return None
+        canonical = Genome.model_validate(proposal.provenance.mechanisms).canonical
+        return next((name for name, genome in context.genomes.items() if genome.canonical == canonical), None)
+
+
+def _quoted(reply: Attempt) -> str:
+    """What a correction shows the model of its reply: all, but only the beginning of one that ran on without end."""
+    text = reply.text or "(nothing)"
+    return f"{text[:LONGEST_QUOTE]} ..." if reply.finish == "length" else text

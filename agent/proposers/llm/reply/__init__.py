@@ -1,0 +1,1 @@
+"""The reply: finding the object in it, reading it, assembling the proposal."""

@@ -1,0 +1,55 @@
+"""From a reply to a proposal: the one path for live replies, repairs and replays."""
+
+from agent.catalogue import Genome, render_variant
+from agent.catalogue.render import formulas, title
+from agent.proposers.llm.prompt.conversation import Conversation
+from agent.proposers.llm.reply.naming import variant_name
+from agent.proposers.llm.reply.read import BadReply, CodeReply, read_reply
+from agent.proposers.llm.reply.structured import StructuredReply
+from archive.record import Proposal, Provenance
+from variants.contract import Variant
+
+
+def build_proposal(text: str, finish: str, conversation: Conversation, provenance: Provenance) -> Proposal:
+    """Read the reply and assemble its proposal, from what is recorded alone. Raises BadReply with what to change."""
+    origin = {"prompt_hash": conversation.digest, "parents": conversation.facts.parents}
+    provenance = provenance.model_copy(update=origin)
+    if conversation.form == "structured":
+        return _structured(read_reply(text, finish, StructuredReply), conversation, provenance)
+    return _code(read_reply(text, finish, CodeReply), conversation, provenance)
+
+
+def _code(reply: CodeReply, conversation: Conversation, provenance: Provenance) -> Proposal:
+    parents = conversation.facts.parents
+    if reply.parent not in parents:
+        raise BadReply(f"parent: {reply.parent!r} is none of {', '.join(parents)}")
+    layer = Variant(name="unnamed", source=reply.code).layer
+    return Proposal(
+        variant=Variant(name=variant_name(reply.name, layer), source=reply.code),
+        parent=reply.parent,
+        title=reply.title,
+        insights=reply.insights,
+        motivation=reply.motivation,
+        mathematics=reply.mathematics,
+        predictions={task: found.prediction() for task, found in reply.predictions.items()},
+        differences=reply.differences,
+        next_steps=reply.next_steps,
+        provenance=provenance,
+    )
+
+
+def _structured(reply: StructuredReply, conversation: Conversation, provenance: Provenance) -> Proposal:
+    parent = conversation.facts.parent
+    genome = reply.genome(Genome.model_validate(parent.genome or {}))
+    return Proposal(
+        variant=render_variant(genome),
+        parent=parent.name,
+        title=title(genome),
+        insights=reply.insights,
+        motivation=reply.motivation,
+        mathematics="\n".join(formulas(genome)),
+        predictions={task: found.prediction() for task, found in reply.predictions.items()},
+        differences=reply.differences,
+        next_steps=reply.next_steps,
+        provenance=provenance.model_copy(update={"mechanisms": genome.to_json()}),
+    )

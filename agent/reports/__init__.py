@@ -1,0 +1,1 @@
+"""What is written for readers: the report of a proposal, tables, figures, patches."""

@@ -1,0 +1,142 @@
+"""A leaderboard for papers and spreadsheets: CSV, Markdown, LaTeX."""
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+
+from agent.analysis.inert import inert_legend
+from agent.terminal.board import BoardRow
+from agent.terminal.view import bare_name
+from variants.contract import TASKS, Task
+
+_MARKS = {"better": "▲", "worse": "▼"}
+_LATEX_MARKS = {"▲": r"$\uparrow$", "▼": r"$\downarrow$", "≈": r"$\approx$", "=": "$=$", "±": r"$\pm$"}
+_LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+    }
+    | {char: f"\\{char}" for char in "&%$#_{}"}
+)
+_MARKDOWN = str.maketrans({char: f"\\{char}" for char in r"\`*_{}[]<>#|!~"} | {"\n": " "})
+
+
+class BoardFormat(StrEnum):
+    """Forms that a leaderboard can be written in."""
+
+    CSV = "csv"
+    MARKDOWN = "markdown"
+    LATEX = "latex"
+
+
+def write_board(form: BoardFormat, rows: Sequence[BoardRow], caption: str) -> str:
+    """The table as text that ends with a line break; `caption` says protocol and marks where it has room."""
+    writers: dict[BoardFormat, Callable[[Sequence[BoardRow], str], str]] = {
+        BoardFormat.CSV: _csv,
+        BoardFormat.MARKDOWN: _markdown,
+        BoardFormat.LATEX: _latex,
+    }
+    return writers[form](rows, caption)
+
+
+def _csv(rows: Sequence[BoardRow], _caption: str) -> str:
+    """Name, mean, then per task: mean, ends of the 95 % interval, n, verdict, and whether it can differ.
+
+    `inert`: at what share of the settings it cannot, and from whom. `archer import-csv` reads it, too.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    parts = ("", " low", " high", " n", " verdict", " inert")
+    writer.writerow(["name", "mean", *(f"{task}{part}" for task in TASKS for part in parts)])
+    for row in rows:
+        cells: list[object] = []
+        for task in TASKS:
+            score = row.scores.get(task)
+            numbers = (round(score.mean, 6), round(score.low, 6), round(score.high, 6)) if score else ("", "", "")
+            inert = row.inert.get(task)
+            cells += [*numbers, score.n if score else 0, row.outcome(task) if row.against else ""]
+            cells.append(f"{inert.share:.3g} {inert.of}" if inert else "")
+        writer.writerow([row.name, round(row.mean, 6), *cells])
+    return out.getvalue()
+
+
+def _markdown(rows: Sequence[BoardRow], caption: str) -> str:
+    best, legend = _best(rows), _legend(rows)
+    lines = [
+        f"{(caption + legend).translate(_MARKDOWN)}; "
+        "the best mean of each column in bold, `[95 % interval]` over n seeds.",
+        "",
+        "| variant | mean | " + " | ".join(TASKS) + " | n |",
+        "| --- | ---: |" + " ---: |" * (len(TASKS) + 1),
+    ]
+    for row in rows:
+        cells = [_text(row, task, best, "**{}**") for task in TASKS]
+        mean = _bold(f"{row.mean:.3f}", row in best[None], "**{}**")
+        lines.append(f"| {bare_name(row.name).translate(_MARKDOWN)} | {mean} | {' | '.join(cells)} | {row.n} |")
+    return "\n".join(lines) + "\n"
+
+
+def _latex(rows: Sequence[BoardRow], caption: str) -> str:
+    """A `table*` of booktabs rules; needs `\\usepackage{booktabs}` and nothing else."""
+    best = _best(rows)
+    head = " & ".join(["variant", "mean", *TASKS, "$n$"])
+    lines = [
+        r"% \usepackage{booktabs}",
+        r"\begin{table*}",
+        r"  \centering",
+        rf"  \caption{{{_marked((caption + _legend(rows)).translate(_LATEX))}}}",
+        r"  \small",
+        r"  \begin{tabular}{l" + "r" * (len(TASKS) + 2) + "}",
+        r"    \toprule",
+        f"    {head} \\\\",
+        r"    \midrule",
+    ]
+    for row in rows:
+        cells = [_marked(_text(row, task, best, r"\textbf{{{}}}")).replace("–", "--") for task in TASKS]
+        mean = _bold(f"{row.mean:.3f}", row in best[None], r"\textbf{{{}}}")
+        name = r"\texttt{" + bare_name(row.name).translate(_LATEX) + "}"
+        lines.append(f"    {' & '.join([name, mean, *cells, str(row.n)])} \\\\")
+    return "\n".join([*lines, r"    \bottomrule", r"  \end{tabular}", r"\end{table*}"]) + "\n"
+
+
+def _legend(rows: Sequence[BoardRow]) -> str:
+    legend = inert_legend(inert for row in rows for inert in row.inert.values())
+    return f"; {legend}" if legend else ""
+
+
+def _marked(text: str) -> str:
+    for mark, latex in _LATEX_MARKS.items():
+        text = text.replace(mark, latex)
+    return text
+
+
+def _text(row: BoardRow, task: Task, best: dict[Task | None, list[BoardRow]], bold: str) -> str:
+    score = row.scores.get(task)
+    if score is None:
+        return "–"
+    interval = f" [{score.low:.3f}, {score.high:.3f}]" if score.n > 1 else ""
+    marks = [row.inert[task].mark] if task in row.inert else []
+    marks += [_MARKS[row.outcome(task)]] if row.outcome(task) in _MARKS else []
+    return " ".join([_bold(f"{score.mean:.3f}", row in best[task], bold) + interval, *marks])
+
+
+def _bold(text: str, wanted: bool, bold: str) -> str:
+    return bold.format(text) if wanted else text
+
+
+def _best(rows: Sequence[BoardRow]) -> dict[Task | None, list[BoardRow]]:
+    """Rows with the largest mean, to the three digits shown, per task and (None) over all; ties are all best."""
+    found: dict[Task | None, list[BoardRow]] = {None: _leaders({id(row): row.mean for row in rows}, rows)}
+    for task in TASKS:
+        found[task] = _leaders({id(row): row.scores[task].mean for row in rows if task in row.scores}, rows)
+    return found
+
+
+def _leaders(means: dict[int, float], rows: Sequence[BoardRow]) -> list[BoardRow]:
+    top = round(max(means.values(), default=0.0), 3)
+    return [row for row in rows if id(row) in means and round(means[id(row)], 3) == top]

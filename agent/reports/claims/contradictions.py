@@ -1,0 +1,79 @@
+"""What an analysis says that the leaderboard contradicts: precise rather than complete.
+
+A figure counts only where a statement names one variant, then a task and a number bound to that task, and is neither an
+expectation nor a comparison. It contradicts if no leaderboard gives that variant such a number on that task. Sentences
+of the form "X beats Y on a task" and "X has the best task" are in agent/reports/claims/comparisons.py.
+"""
+
+import re
+from collections.abc import Iterator
+
+from agent.analysis.snapshot import Context
+from agent.reports.claims.comparisons import wrong_bests, wrong_comparisons
+from agent.reports.claims.mentions import EXPECTATION, TASK_WORDS, only_variant, statements, variant_aliases
+from variants.contract import Task
+
+_NUMBER = r"(?<![\w.+\-−±<>≤≥~≈/^])(\d{1,3}(?:\.\d+)?\s?%|[01]?\.\d+|[01])(?![\w%]|\.\d)"
+_HEDGE = re.compile(
+    rf"(?i)\b({EXPECTATION}"
+    r"|exceed\w*|surpass\w*|beat\w*|above|below|over|under|least|most|more than|less than|differ\w*|gain\w*|gap|margin"
+    r"|los[est]\w*|trail\w*|lag\w*|behind|ahead|match\w*|against|drop\w*|improv\w*|increas\w*|decreas\w*|by|smoke|quick)\b"
+    r"|→|=>|->|Δ|↑|↓"
+)
+_JOIN = r"(?:\s*(?:\(|=|:|is|was|of|at|to|score|accuracy|reaches|with|stands|has)){0,3}\s*"
+
+
+def contradictions(text: str, context: Context) -> tuple[str, ...]:
+    """One line for each statement in `text` that contradicts the leaderboards: what is said, and what they say."""
+    aliases = variant_aliases(context)
+    found: dict[str, None] = {}
+    for statement in statements(text, aliases):
+        subject = only_variant(statement, aliases)
+        if subject is not None and not _HEDGE.search(statement):
+            found |= dict.fromkeys(_wrong_figures(statement[subject.start :], subject.name, context))
+        if subject is not None:
+            found |= dict.fromkeys(wrong_bests(statement, subject.name, context))
+        found |= dict.fromkeys(wrong_comparisons(statement, aliases, context))
+    return tuple(found)
+
+
+def _wrong_figures(statement: str, name: str, context: Context) -> Iterator[str]:
+    for task, figure in _figures(statement):
+        known = _known(context, name, task)
+        if known and not any(_agrees(figure, low, high) for low, high in known.values()):
+            said = "; ".join(f"{source}: {_range(low, high)}" for source, (low, high) in known.items())
+            yield f"says {figure} for `{name}` on {task}; {said}"
+
+
+def _figures(statement: str) -> Iterator[tuple[Task, str]]:
+    """Numbers with the task that they are bound to: `Fuzzy Recall (0.53)`, `0.53 on Fuzzy Recall`."""
+    for task, word in TASK_WORDS.items():
+        after = rf"(?i)\b{word}\b[`*]*{_JOIN}{_NUMBER}"
+        before = rf"(?i){_NUMBER}\s+(?:on|in|for)\s+(?:the\s+)?[`*]*{word}\b"
+        found = {match[1] for pattern in (after, before) for match in re.finditer(pattern, statement)}
+        if len(found) == 1:
+            yield task, found.pop()
+
+
+def _known(context: Context, name: str, task: Task) -> dict[str, tuple[float, float]]:
+    """What each leaderboard says: an interval."""
+    known: dict[str, tuple[float, float]] = {}
+    if name in context.published.index:
+        value = float(context.published.loc[name, task])  # type: ignore[arg-type]
+        known["published"] = (value, value)
+    score = context.standings.get(name, {}).get(task)
+    if score is not None:
+        known[context.protocol] = (score.low, score.high)
+    return known
+
+
+def _agrees(figure: str, low: float, high: float) -> bool:
+    """Whether the figure, to the digits it is given with, is in the interval; a cut-off digit is let pass."""
+    digits = figure.rstrip("% ")
+    scale = 100 if figure.endswith("%") else 1
+    unit = 10.0 ** -len(digits.partition(".")[2]) / scale
+    return low - unit <= float(digits) / scale <= high + unit
+
+
+def _range(low: float, high: float) -> str:
+    return f"{low:.3f}" if low == high else f"{low:.3f} to {high:.3f}"

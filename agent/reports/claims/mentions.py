@@ -1,0 +1,76 @@
+"""Which variants and tasks a sentence of a report names, in whatever way people write them."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from agent.analysis.snapshot import Context
+from variants.contract import BASELINE, REFERENCE, Task
+
+TASK_WORDS: dict[Task, str] = {
+    "Compress": r"compress(?:ion)?",
+    "Context Recall": r"context[- ]recall",
+    "Fuzzy Recall": r"fuzzy[- ]recall",
+    "Memorize": r"memori[sz]e",
+    "Noisy Recall": r"noisy[- ]recall",
+    "Selective Copy": r"selective[- ]copy",
+}
+EXPECTATION = (
+    r"expect\w*|predict\w*|anticipat\w*|should|would|could|may|might|aim\w*|target\w*|hop\w+|goal|likely|toward\w*|if"
+)
+_STATEMENT = re.compile(r"[\n;•]|(?<=[.!?])\s+(?=[A-Z`*–-])|\s[–—]\s")
+_ANOTHER = re.compile(r"(?i)\bvariants\b|\bother\b|\bthan\b|\bversus\b|\bvs\b|\bcompared\b|\bbaseline\b|\bgated\b")
+_DASH = re.compile(r"\s*[–—•*-]\s+")
+MOST_LETTERS_OF_A_HEADING = 14
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A variant's name in a sentence, from `start` to `end`."""
+
+    name: str
+    start: int
+    end: int
+
+
+def statements(text: str, aliases: Mapping[str, str]) -> Iterator[str]:
+    """Sentences and list items. Items below a line that is hardly more than a variant's name are about that variant."""
+    heading = ""
+    for line in text.splitlines():
+        found, rest = mentions(line, aliases)
+        if len({each.name for each in found}) == 1 and sum(map(str.isalpha, rest)) <= MOST_LETTERS_OF_A_HEADING:
+            heading = found[0].name
+        elif found or not _DASH.match(line):
+            heading = ""
+        about = f"{heading}: " if heading and not found else ""
+        for part in _STATEMENT.split(_DASH.sub("", line, count=1)):
+            yield about + part
+
+
+def variant_aliases(context: Context) -> dict[str, str]:
+    """Ways to name a variant, as regular expressions. One-word ideas, such as decay, mean too much to count."""
+    names = {*(str(name) for name in context.published.index), *context.standings}
+    aliases = {re.escape(name): name for name in names}
+    for name in names - {BASELINE, REFERENCE}:
+        words = name.removeprefix(f"{BASELINE}_").removesuffix("_in_for_loop").split("_")
+        if len(words) > 1:
+            aliases[r"[\s_-]+".join(map(re.escape, words))] = name
+    aliases[r"gated[\s_-]*delta[\s_-]*net"] = REFERENCE
+    aliases[r"(?:vanilla|plain|baseline)[\s_-]+delta[\s_-]*net|delta[\s_-]*net[\s_-]+baseline|the baseline"] = BASELINE
+    return aliases
+
+
+def mentions(statement: str, aliases: Mapping[str, str]) -> tuple[list[Mention], str]:
+    """Every variant named, in order, and the statement with the names blanked out. Longer names hide shorter."""
+    rest, found = statement, []
+    for pattern in sorted(aliases, key=len, reverse=True):
+        for match in re.finditer(rf"(?i)(?<![\w-])(?:{pattern})(?![\w-])", rest):
+            found.append(Mention(aliases[pattern], match.start(), match.end()))
+            rest = rest[: match.start()] + " " * len(match[0]) + rest[match.end() :]
+    return sorted(found, key=lambda mention: mention.start), rest
+
+
+def only_variant(statement: str, aliases: Mapping[str, str]) -> Mention | None:
+    """The one variant that the statement names; None for none, for several, or for another in words of its own."""
+    found, rest = mentions(statement, aliases)
+    return found[0] if len({each.name for each in found}) == 1 and not _ANOTHER.search(rest) else None

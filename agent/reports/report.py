@@ -1,0 +1,161 @@
+"""The report of a proposal: what was known, what was changed and why, what was expected, and what came of it."""
+
+import difflib
+import json
+import re
+from typing import Any
+
+from agent.analysis.board import Board, measured_board, published_board
+from agent.analysis.leaderboard_facts import insights
+from agent.analysis.snapshot import Context
+from agent.reports.claims.contradictions import contradictions
+from agent.reports.tables import (
+    code,
+    expected_rows,
+    held,
+    measured_rows,
+    standing_rows,
+    verdict_rows,
+)
+from agent.templates import templates
+from archive.record import Record
+from evaluator.outcomes import Finding, Status, Verdict
+from variants.contract import BASELINE, REFERENCE, TASKS
+from variants.source import loop_source
+
+
+def render_report(record: Record, context: Context) -> str:
+    """Markdown. Sections on results say so where there are none, and why."""
+    measured, published = measured_board(context), published_board(context)
+    boards = [board for board in (measured, published) if len(board.scores) > 1]
+    proposal = record.proposal
+    claims = "\n".join((*proposal.insights, proposal.motivation, *proposal.differences))
+    return templates().get_template("report.md.j2").render(
+        record=record,
+        proposal=proposal,
+        tasks=TASKS,
+        baseline=BASELINE,
+        reference=REFERENCE,
+        boards=[_board_facts(board, proposal.parent) for board in boards],
+        loop=fenced(loop_source(proposal.variant.source), "python"),
+        diff=fenced(_diff(record, context), "diff"),
+        mathematics=_mathematics(proposal.mathematics),
+        expected=expected_rows(record, measured, published),
+        contradictions=contradictions(claims, context),
+        measured=measured_rows(record, measured),
+        calibration=calibration(record, measured),
+        verdicts=[_verdict_facts(verdict) for verdict in record.verdicts],
+        headlines=[headline(verdict) for verdict in record.verdicts],
+        caution=_caution(record, context),
+        counterexamples=_counterexamples(record),
+        inert=record.check.inert_tasks if record.check else (),
+    )  # fmt: skip
+
+
+def fenced(text: str, language: str) -> str:
+    """A code block whose fence is longer than any run of backticks in it."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text.strip(chr(10))}\n{fence}"
+
+
+def calibration(record: Record, board: Board) -> str:
+    """How many intervals held, and how often the direction was right where one was predicted."""
+    if record.scorecard is None or not record.proposal.predictions:
+        return ""
+    scores = record.scorecard.scores
+    both = {task: (found, scores[task]) for task, found in record.proposal.predictions.items() if task in scores}
+    ranges = [held(predicted, score) for predicted, score in both.values() if predicted.low < predicted.high]
+    told = (
+        f"{sum(ranges)} of {len(ranges)} measured means lie inside their 80 % interval "
+        f"(expected: {0.8 * len(ranges):.1f})."
+    )
+    exact = [held(predicted, score) for predicted, score in both.values() if predicted.low == predicted.high]
+    if exact:
+        told += f" {sum(exact)} of {len(exact)} predicted exactly came out exactly."
+    signs = [
+        (predicted.mean - parent) * (score.mean - parent) > 0
+        for task, (predicted, score) in both.items()
+        if (parent := board.mean(record.proposal.parent, task)) is not None and abs(predicted.mean - parent) >= 0.005
+    ]
+    if signs:
+        told += f" A change of at least 0.005 was predicted on {len(signs)}; its direction was right on {sum(signs)}."
+    return told
+
+
+def headline(verdict: Verdict) -> str:
+    """The verdict against one variant in a sentence."""
+    if all(found.n < 2 and found.outcome != "inert" for found in verdict.tasks.values()):
+        return f"Against {code(verdict.against)}: one seed each, so nothing can be called better or worse."
+    words = {
+        "better": "better on",
+        "worse": "worse on",
+        "indistinguishable": "within noise on",
+        "inert": "cannot differ on",
+    }
+    parts = []
+    for outcome, phrase in words.items():
+        tasks = [task for task in TASKS if task in verdict.tasks and verdict.tasks[task].outcome == outcome]
+        if tasks:
+            parts.append(f"{phrase} {', '.join(tasks)}")
+    told = f"Against {code(verdict.against)}: {'; '.join(parts)}."
+    if verdict.against == REFERENCE and _beats_all(verdict):
+        told += " **All six tasks at once: the standing challenge, if fresh seeds confirm it.**"
+    return told
+
+
+def _beats_all(verdict: Verdict) -> bool:
+    return all(task in verdict.tasks and verdict.tasks[task].outcome == "better" for task in TASKS)
+
+
+def _board_facts(board: Board, parent: str) -> dict[str, Any]:
+    return {"title": board.title, "rows": standing_rows(board, parent), "insights": insights(board)}
+
+
+def _verdict_facts(verdict: Verdict) -> dict[str, Any]:
+    return {"against": verdict.against, "rows": verdict_rows(verdict)}
+
+
+def _diff(record: Record, context: Context) -> str:
+    """From the parent's function to this one; empty where the parent's source is not known."""
+    parent = context.variants.get(record.proposal.parent)
+    if parent is None:
+        return ""
+    old, new = (_function(variant.source).splitlines() for variant in (parent, record.proposal.variant))
+    lines = difflib.unified_diff(old, new, parent.name, record.proposal.variant.name, n=1, lineterm="")
+    return "\n".join(lines)
+
+
+def _function(source: str) -> str:
+    """The source without what stands before its first function: docstring and imports."""
+    return source[source.find("\ndef ") + 1 :]
+
+
+def _mathematics(text: str) -> str:
+    """Mathematics as the proposer wrote it: markup stays, plain formulas keep their lines."""
+    return text if not text or "$" in text or "`" in text else fenced(text, "text")
+
+
+def _caution(record: Record, context: Context) -> str:
+    """How many were tried before, since one in twenty is better by chance at 95 %."""
+    earlier = sum(
+        known.status is Status.SCORED and known.protocol == record.protocol and known.created < record.created
+        for known in context.history
+    )
+    return (
+        f"Scored under this protocol before: {earlier} proposals. Each comparison has its own 95 % interval: of twenty "
+        "without an effect, one is called better or worse."
+    )
+
+
+def _counterexamples(record: Record) -> list[dict[str, str]]:
+    findings: tuple[Finding, ...] = record.check.findings if record.check else ()
+    return [
+        {
+            "check": found.check,
+            "message": found.message,
+            "evidence": fenced(json.dumps(found.evidence, indent=1), "json"),
+        }
+        for found in findings
+        if found.status == "fail"
+    ]

@@ -1,0 +1,113 @@
+"""The tables of a report, as rows of cells: standing, expected, measured against expected, verdicts."""
+
+from collections.abc import Sequence
+
+from agent.analysis.board import Board
+from agent.analysis.leaderboard_facts import leader, short, signed
+from agent.terminal.view import half_width
+from archive.record import Prediction, Record
+from evaluator.outcomes import Comparison, Score, Verdict
+from variants.contract import BASELINE, REFERENCE, TASKS, Task
+
+Row = list[str]
+NONE = "–"
+
+
+def code(name: str) -> str:
+    """A variant's idea as inline code."""
+    return f"`{short(name)}`"
+
+
+def score_cell(board: Board, task: Task, score: Score | None) -> str:
+    """`0.442 ± 0.060`: half of the 95 % interval, that of a single seed from the board's noise."""
+    if score is None:
+        return NONE
+    if score.n > 1:
+        return f"{score.mean:.3f} ± {half_width(score):.3f}"
+    return f"{score.mean:.3f} ± {board.half_width(task):.3f}" if task in board.spreads else f"{score.mean:.3f}"
+
+
+def standing_rows(board: Board, parent: str) -> list[Row]:
+    """Baseline, reference, parent and the best of each task."""
+    leaders = [name for task in TASKS if (name := leader(board, task)) is not None]
+    names = [name for name in dict.fromkeys((BASELINE, REFERENCE, parent, *leaders)) if name in board.scores]
+    return [[code(name), *(score_cell(board, task, board.scores[name].get(task)) for task in TASKS)] for name in names]
+
+
+def expected_rows(record: Record, board: Board, published: Board) -> list[Row]:
+    """Parent, prediction with its interval, and what is published of the two variants it is measured by."""
+    rows = []
+    for task, predicted in _in_order(record.proposal.predictions):
+        parent = board.scores.get(record.proposal.parent, {}).get(task)
+        change = signed(predicted.mean - parent.mean) if parent else NONE
+        rows.append(
+            [
+                task,
+                score_cell(board, task, parent),
+                f"**{predicted.mean:.3f}**",
+                _interval(predicted.low, predicted.high),
+                change,
+                *(_published(published, name, task) for name in (record.proposal.parent, REFERENCE)),
+                predicted.why.replace("\n", " ").replace("|", "\\|") or NONE,
+            ]
+        )
+    return rows
+
+
+def measured_rows(record: Record, board: Board) -> list[Row]:
+    """Predicted beside measured, and whether the interval held."""
+    scores = record.scorecard.scores if record.scorecard else {}
+    rows = []
+    for task in (task for task in TASKS if task in scores):
+        predicted, score = record.proposal.predictions.get(task), scores[task]
+        parent = board.mean(record.proposal.parent, task)
+        rows.append(
+            [
+                task,
+                NONE if parent is None else f"{parent:.3f}",
+                f"{predicted.mean:.3f} {_interval(predicted.low, predicted.high)}" if predicted else NONE,
+                f"**{score.mean:.3f}**" + (f" {_interval(score.low, score.high)}" if score.n > 1 else ""),
+                str(score.n),
+                signed(score.mean - predicted.mean) if predicted else NONE,
+                ("yes" if held(predicted, score) else "**no**") if predicted else NONE,
+            ]
+        )
+    return rows
+
+
+def held(predicted: Prediction, score: Score) -> bool:
+    """Whether the measured mean lies in the predicted interval, to the digits a prediction has."""
+    return predicted.holds(score.mean)
+
+
+def verdict_rows(verdict: Verdict) -> list[Row]:
+    """One row a task: difference, interval, outcome."""
+    return [
+        [task, signed(found.difference), _difference_interval(found), str(found.n), _OUTCOMES[found.outcome]]
+        for task, found in ((task, verdict.tasks[task]) for task in TASKS if task in verdict.tasks)
+    ]
+
+
+_OUTCOMES = {
+    "better": "**better**",
+    "worse": "**worse**",
+    "indistinguishable": "within noise",
+    "inert": "cannot differ",
+}
+
+
+def _difference_interval(found: Comparison) -> str:
+    return f"{signed(found.low)} to {signed(found.high)}" if found.n > 1 and found.outcome != "inert" else NONE
+
+
+def _interval(low: float, high: float) -> str:
+    return f"[{low:.3f}, {high:.3f}]" if low < high else "exactly"
+
+
+def _published(published: Board, name: str, task: Task) -> str:
+    mean = published.mean(name, task)
+    return NONE if mean is None else f"{mean:.3f}"
+
+
+def _in_order(predictions: dict[Task, Prediction]) -> Sequence[tuple[Task, Prediction]]:
+    return [(task, predictions[task]) for task in TASKS if task in predictions]

@@ -1,0 +1,1 @@
+"""The search: loop, attempts, racing, confirmation, and the evaluation of one variant."""

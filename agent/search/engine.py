@@ -1,0 +1,69 @@
+"""Where the trials of a search or an evaluation run: on threads here, or on a Ray cluster."""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from agent.commands.options import Speech
+from agent.errors import UserError
+from evaluator.device import best_device
+from evaluator.outcomes import Grade
+from evaluator.trials.grouped import RunGroup, run_group
+
+
+class EngineName(StrEnum):
+    """What there is."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+EngineOption = Annotated[
+    EngineName, typer.Option("--engine", help="Where trials run: here, or on the Ray cluster of RAY_ADDRESS.")
+]
+GpuShareOption = Annotated[
+    float, typer.Option(min=0.01, max=1.0, help="Part of a GPU that one training run takes, where there is a GPU.")
+]
+DEFAULT_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class Engine:
+    """`executor`: its threads wait for what `run_group` runs."""
+
+    executor: Executor
+    run_group: RunGroup = run_group
+
+
+def at_once_here(gpu_share: float = DEFAULT_SHARE) -> int:
+    """Training runs that the local engine has under way at once: one a core, and no more than share the GPU."""
+    cores = os.cpu_count() or 1
+    return cores if best_device() == "cpu" else min(cores, int(1 / gpu_share))
+
+
+@contextmanager
+def open_engine(name: EngineName, gpu_share: float, minimum: Grade, speech: Speech) -> Iterator[Engine]:
+    """Trials here: as many at once as there are cores, or as share the GPU. On a cluster: as many as it has room for.
+
+    minimum: the weakest sandbox to accept on a node. Raises UserError.
+    """
+    if name is EngineName.LOCAL:
+        with ThreadPoolExecutor(at_once_here(gpu_share)) as pool:
+            yield Engine(pool)
+        return
+    try:
+        from evaluator.trials.ray_cluster import Cluster, ClusterError  # half a second, and an extra
+    except ImportError:
+        raise UserError("--engine ray needs Ray: pip install -e '.[ray]'") from None
+    try:
+        with Cluster(minimum, gpu_share) as cluster, ThreadPoolExecutor(cluster.slots) as pool:
+            speech.progress.print(f"Ray cluster: {cluster.slots} training runs at once", markup=False)
+            yield Engine(pool, cluster.run_group)
+    except ClusterError as error:
+        raise UserError(f"--engine ray: {error}") from error

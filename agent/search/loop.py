@@ -1,0 +1,188 @@
+"""The search loop: ask, check, train, score, tell. One thread a proposal; only the main thread writes the archive."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.markup import escape
+
+from agent.analysis.false_discovery import confirmation_lines
+from agent.analysis.take_snapshot import make_context
+from agent.errors import UserError
+from agent.proposers.base import Repairer
+from agent.reports.report import render_report
+from agent.search.attempt import Attempt, FailedAsk, Surroundings, Workbench
+from agent.search.confirm import LOOKS, Candidate
+from agent.search.fingerprint_index import Twins
+from agent.terminal.progress import Progress
+from agent.terminal.view import bare_name
+from archive.confirmations import Confirmation
+from archive.record import Record
+from archive.store import Archive
+from evaluator.outcomes import Trial
+from evaluator.trials.evaluate import Step
+
+Outcome = tuple[Record | FailedAsk, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one `archer propose` is to do. `max_minutes`: no proposal is started after that."""
+
+    n: int
+    jobs: int
+    seed: int
+    parent: str | None = None
+    max_minutes: float | None = None
+    max_cpu_seconds: float | None = None
+    """No proposal is started once those that ended have taken so much."""
+    confirm: bool = True
+    """Whether a would-be new best is trained on fresh seeds."""
+
+
+class Search:
+    """Runs a plan on an archive. Results are paired with proposals by identity, in whatever order they come."""
+
+    def __init__(self, archive: Archive, workbench: Workbench, plan: Plan, progress: Progress) -> None:
+        """`workbench` holds what an attempt works with: proposer, sandbox, protocol, executor of trials."""
+        self._archive = archive
+        self._workbench = workbench
+        self._plan = plan
+        self._progress = progress
+        self._stop = threading.Event()
+        self._reserved: dict[int, str] = {}
+        self._reserving = threading.Lock()
+        self._look = True
+        self._spent = 0.0
+        self._confirming: dict[Future[tuple[Confirmation, tuple[Trial, ...]]], str] = {}
+        self._unconfirmed: set[str] = set()
+        self._began = time.monotonic()
+        self.error: UserError | None = None
+        """Why no further proposal was asked for, where that is for the user to mend."""
+
+    def run(self) -> Iterator[Record]:
+        """Yield each record once it is archived. After `stop`, what is under way is archived as INTERRUPTED."""
+        self._archive.recover()
+        running: dict[Future[Outcome], int] = {}
+        waiting = list(range(self._plan.n))
+        with ThreadPoolExecutor(self._plan.jobs, thread_name_prefix="proposal") as pool:
+            try:
+                self._confirm(pool)
+                while running or self._confirming or (waiting and not self._closed()):
+                    while waiting and len(running) < self._plan.jobs and not self._closed():
+                        index = waiting.pop(0)
+                        running[pool.submit(self._attempt, index)] = index
+                    yield from self._collect(running)
+                    self._collect_confirmed()
+                    self._confirm(pool)
+            except BaseException:
+                self.stop()  # else the pool would wait for trainings that nobody can archive
+                raise
+
+    def stop(self) -> None:
+        """Ask the search to end; safe in a signal handler."""
+        self._stop.set()
+        if isinstance(self._workbench.proposer, Repairer):
+            self._workbench.proposer.cancel()
+
+    def _closed(self) -> bool:
+        """No proposal is to be started any more."""
+        limit = self._plan.max_minutes
+        late = limit is not None and time.monotonic() - self._began > 60 * limit
+        late = late or (self._plan.max_cpu_seconds is not None and self._spent >= self._plan.max_cpu_seconds)
+        return late or self._stop.is_set() or self.error is not None
+
+    def _attempt(self, index: int) -> Outcome:
+        under_way, protocol = tuple(self._reserved.values()), self._workbench.protocol
+        context = make_context(
+            self._archive,
+            protocol.name,
+            seed=self._plan.seed + index,
+            under_way=under_way,
+            forced_parent=self._plan.parent,
+        )
+        surroundings = Surroundings(
+            context=context,
+            trials=self._archive.trials(protocol.name),
+            twin=Twins(self._archive).find,
+            reserve=lambda name: self._reserve(index, name),
+            stop=self._stop,
+            predict=lambda proposal: self._archive.tell_predictions(proposal, protocol.name, protocol.hash),
+        )
+        return Attempt(self._workbench, surroundings, self._progress, index).run()
+
+    def _reserve(self, index: int, name: str) -> str:
+        with self._reserving:
+            self._reserved[index] = self._archive.free_name(name, tuple(self._reserved.values()))
+            return self._reserved[index]
+
+    def _collect(self, running: dict[Future[Outcome], int]) -> Iterator[Record]:
+        """Archive what has ended. Short waits keep Ctrl-C responsive."""
+        under_way: list[Future[Any]] = [*running, *self._confirming]
+        done, _ = wait(under_way, timeout=0.2, return_when=FIRST_COMPLETED)
+        for future in [future for future in running if future in done]:
+            index = running.pop(future)
+            for outcome in future.result():
+                if isinstance(outcome, FailedAsk):
+                    self._tell_failed(index, outcome)
+                else:
+                    yield self._tell(outcome)
+            self._reserved.pop(index, None)
+            self._progress.update(index, stage="archived", done=1.0)
+            self._look = True
+
+    def _confirm(self, pool: ThreadPoolExecutor) -> None:
+        """Start to confirm a would-be new best: one that was just told, or that an earlier search left unconfirmed."""
+        if not self._plan.confirm or not self._look or self._confirming or self._closed():
+            return
+        self._look = False
+        bench = self._workbench
+        if (found := Candidate.of(self._archive, bench.protocol)) is None:
+            return
+        name, rival, seeds = found.variant.name, found.rival.name, len(bench.protocol.seeds)
+        if found.out_of_reach:
+            if name not in self._unconfirmed:
+                self._unconfirmed.add(name)
+                self._progress.announce(
+                    f"no new best: {escape(name)} leads {escape(rival)} by {found.first.mean:+.3f}, "
+                    f"too little for {LOOKS * seeds} fresh seeds to tell from noise"
+                )
+            return
+        self._progress.announce(
+            f"would be the new best: {escape(name)}; training it and {escape(rival)} "
+            f"on {seeds} to {LOOKS * seeds} fresh seeds"
+        )
+        evaluator = bench.evaluator()
+        future = pool.submit(found.run, evaluator, lambda step: self._show_confirming(name, step), self._stop)
+        self._confirming[future] = name
+
+    def _show_confirming(self, name: str, step: Step) -> None:
+        at = f"{step.spec.task}, seed {step.spec.seed}: {step.done:.0%}"
+        self._progress.aside(f"confirming {bare_name(name)}, or its rival: {at}")
+
+    def _collect_confirmed(self) -> None:
+        for future in [future for future in self._confirming if future.done()]:
+            del self._confirming[future]
+            confirmation, trials = future.result()
+            self._archive.tell_confirmation(confirmation, trials)
+            self._progress.aside("")
+            for line in confirmation_lines([confirmation]):
+                self._progress.announce(line)
+            self._look = True
+
+    def _tell_failed(self, index: int, failed: FailedAsk) -> None:
+        if failed.exchanges:
+            created = datetime.now(UTC).isoformat(timespec="milliseconds")
+            self._archive.tell_failed_ask(created, failed.reason, failed.exchanges)
+        if failed.error is None or self.error is not None:  # the first error is the command's own last line
+            self._progress.announce(f"[red]no proposal[/] {index + 1}: {escape(failed.reason)}")
+        self.error = self.error or failed.error
+
+    def _tell(self, record: Record) -> Record:
+        self._spent += record.cost.cpu_seconds
+        context = make_context(self._archive, record.protocol, seed=record.proposal.provenance.seed)
+        return self._archive.tell(record, render_report(record, context))

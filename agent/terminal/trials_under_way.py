@@ -1,0 +1,59 @@
+"""What is said while the trials of one variant run: how many have ended, the newest, and the time left."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from agent.terminal.durations import duration
+from evaluator.protocols.protocol import Protocol, TrialSpec
+from evaluator.trials.evaluate import Step
+
+SURE = 0.01
+"""Share of the work after which the time left is told."""
+
+
+class UnderWay:
+    """Counts trials by the tokens that they train on. `specs`: all that will be run; one twice if for two variants."""
+
+    def __init__(
+        self, protocol: Protocol, specs: Sequence[TrialSpec], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Begin now."""
+        self._work = {spec: _tokens(protocol, spec) for spec in specs}
+        self._open = Counter(specs)
+        self._total = len(specs)
+        self._spent = 0
+        self._running: dict[TrialSpec, float] = {}
+        self._clock, self._began = clock, clock()
+        self._lock = threading.Lock()
+
+    def told(self, step: Step) -> str:
+        """Note a step, from any thread, and say where all of it stands."""
+        with self._lock:
+            if step.trial is None:
+                self._running[step.spec] = step.done
+            else:
+                self._end(step.spec)
+            spec = step.spec
+            newest = f"{spec.task} {spec.setting}, rate {spec.lr:g}, decay {spec.weight_decay:g}, seed {spec.seed}"
+            ended = self._total - self._open.total()
+            return f"{ended} of {self._total} trials ended; {newest}: {step.done:.0%}; {self._left()}"
+
+    def _end(self, spec: TrialSpec) -> None:
+        self._open[spec] -= 1
+        if self._running.pop(spec, None) is not None:  # else it is inherited, or had ended before
+            self._spent += self._work[spec]
+
+    def _left(self) -> str:
+        spent = self._spent + sum(done * self._work[spec] for spec, done in self._running.items())
+        everything = self._spent + sum(count * self._work[spec] for spec, count in self._open.items())
+        elapsed = self._clock() - self._began
+        if spent < SURE * everything:
+            return f"{duration(elapsed)} so far"
+        return f"{duration(elapsed)} so far, about {duration(elapsed * (everything - spent) / spent)} left"
+
+
+def _tokens(protocol: Protocol, spec: TrialSpec) -> int:
+    plan, setting = protocol.tasks[spec.task], protocol.setting(spec)
+    return plan.steps_of(setting) * plan.batch * setting.fed_length

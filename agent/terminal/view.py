@@ -1,0 +1,181 @@
+"""How values look on a terminal and in JSON answers: names, statuses, verdicts, scores."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from agent.terminal.console import Cell, clean
+from archive.index import Line
+from archive.record import Record
+from evaluator.outcomes import CheckReport, Finding, Score, Status, Verdict
+from evaluator.protocols.built_in import PROTOCOLS
+from variants.contract import TASKS, Task
+
+STATUS_STYLE = {
+    Status.SCORED: "green",
+    Status.REJECTED: "red",
+    Status.DUPLICATE: "yellow",
+    Status.FAILED: "red",
+    Status.PRUNED: "yellow",
+    Status.INTERRUPTED: "yellow",
+}
+OUTCOME_STYLE = {"better": "green", "worse": "red", "indistinguishable": "dim", "inert": "cyan"}
+OUTCOME_MARK = {"better": "▲", "worse": "▼", "indistinguishable": " ", "inert": "="}
+"""The same where there are no colours."""
+WORTHLESS = {"smoke": "smoke (20 steps) shows that things work; its scores say nothing of variants or proposers"}
+"""What is to be said wherever scores of a protocol are set against each other."""
+_FINDING_STYLE = {"pass": "green", "warn": "yellow", "fail": "bold red"}
+
+
+def short_name(name: str) -> str:
+    """The idea in a variant's name; markup-safe."""
+    return escape(bare_name(name))
+
+
+def bare_name(name: str) -> str:
+    """The same where no markup is read."""
+    return name.removeprefix("delta_net_4layer_").removesuffix("_in_for_loop")
+
+
+def protocol_text(name: str, protocol_hash: str) -> str:
+    """The protocol's name, with its hash where it is not the version of today: such scores do not compare."""
+    today = PROTOCOLS.get(name)
+    return name if today is not None and today.hash == protocol_hash else f"{name}@{protocol_hash[:6]}"
+
+
+def mean_text(line: Line) -> str:
+    """Mean accuracy over the tasks, or nothing."""
+    return "" if line.mean is None else f"{line.mean:.3f}"
+
+
+def stacked(items: Iterable[tuple[Sequence[Cell], Sequence[Cell]]]) -> RenderableType:
+    """For narrow terminals: each item a line of cells, then lines of text indented under it."""
+    blocks: list[RenderableType] = []
+    for cells, lines in items:
+        blocks.append(Text("  ").join(styled(cell) for cell in cells))
+        blocks += [Padding(styled(line), (0, 0, 0, 5)) for line in lines]
+    return Group(*blocks)
+
+
+def styled(cell: Cell) -> Text:
+    """A cell as Text."""
+    text, style = (cell, "") if isinstance(cell, str) else cell
+    return Text(clean(text), style, overflow="fold")
+
+
+def record_summary(record: Record, commit: str | None) -> dict[str, Any]:
+    """A record as `--json` prints it."""
+    proposal = record.proposal
+    return {
+        "id": record.number,
+        "name": proposal.variant.name,
+        "status": record.status,
+        "reason": record.reason,
+        "proposer": proposal.provenance.proposer,
+        "parent": proposal.parent,
+        "commit": commit,
+        "protocol": {"name": record.protocol, "hash": record.protocol_hash},
+        "scores": scores_json(record.scorecard.scores) if record.scorecard else None,
+        "verdict": [verdict.model_dump(mode="json") for verdict in record.verdicts],
+        "predictions": {task: p.model_dump(mode="json") for task, p in proposal.predictions.items()},
+        "cost": record.cost.model_dump(mode="json"),
+    }
+
+
+def outline_summary(outline: Mapping[str, Any], commit: str | None) -> dict[str, Any]:
+    """The same of an outline as plain JSON."""
+    proposal, card = outline["proposal"], outline["scorecard"]
+    return {
+        "id": outline["number"],
+        "name": proposal["variant"]["name"],
+        "status": outline["status"],
+        "reason": outline["reason"],
+        "proposer": proposal["provenance"]["proposer"],
+        "parent": proposal["parent"],
+        "commit": commit,
+        "protocol": {"name": outline["protocol"], "hash": outline["protocol_hash"]},
+        "scores": card["scores"] if card else None,
+        "verdict": outline["verdicts"],
+        "predictions": proposal["predictions"],
+        "cost": outline["cost"],
+    }
+
+
+def scores_json(scores: Mapping[Task, Score]) -> dict[str, Any]:
+    """Scores by task as plain JSON."""
+    return {task: score.model_dump(mode="json") for task, score in scores.items()}
+
+
+def half_width(score: Score) -> float:
+    """Half of a score's 95 % interval: the longer side, since the other one may have been cut off at 0 or 1."""
+    return max(score.high - score.mean, score.mean - score.low)
+
+
+def score_text(score: Score | None) -> str:
+    """`0.412 ±0.012`, or a dash where there is none."""
+    if score is None:
+        return "–"
+    return f"{score.mean:.3f}" + (f" ±{half_width(score):.3f}" if score.n > 1 else "")
+
+
+def verdict_table(title: str, scores: dict[Any, Score], verdicts: Sequence[Verdict]) -> Table:
+    """Scores per task beside the paired differences to each reference."""
+    table = Table(
+        "task", "score", "n", *(f"vs {short_name(v.against)}" for v in verdicts), title=title, title_justify="left"
+    )
+    for task in TASKS:
+        cells = []
+        for verdict in verdicts:
+            if (found := verdict.tasks.get(task)) is None:
+                cells.append("–")
+                continue
+            style = OUTCOME_STYLE[found.outcome]
+            interval = f" [{found.low:+.3f}, {found.high:+.3f}]" if found.n > 1 and found.outcome != "inert" else ""
+            cells.append(f"[{style}]{found.difference:+.3f}{interval} {found.outcome}[/]")
+        score = scores.get(task)
+        table.add_row(task, score_text(score), str(score.n) if score else "–", *cells)
+    return table
+
+
+def finding_line(finding: Finding) -> str:
+    """One finding with its counterexample."""
+    style = _FINDING_STYLE[finding.status]
+    evidence = (
+        ", ".join(f"{key} {value}" for key, value in finding.evidence.items()) if finding.status != "pass" else ""
+    )
+    tail = f" [dim]({escape(evidence)})[/]" if evidence else ""
+    return f"[{style}]{finding.status:4}[/] {finding.check:12} {escape(finding.message)}{tail}"
+
+
+def check_lines(report: CheckReport) -> list[str]:
+    """The whole report, failures last so that they stand above the prompt."""
+    order = {"pass": 0, "warn": 1, "fail": 2}
+    lines = [finding_line(f) for f in sorted(report.findings, key=lambda f: order[f.status])]
+    if report.no_op:
+        lines.append("[yellow]a no-op: computes what its parent does at every setting, so there is nothing to train[/]")
+    if report.duplicate_of:
+        lines.append(f"[yellow]same function as {escape(report.duplicate_of)}[/]")
+    if told := inherited_text(report):
+        lines.append(f"[cyan]{told}[/]")
+    style = "green" if report.verdict == "pass" else "bold red"
+    lines.append(
+        f"[{style}]{report.verdict}[/]  {report.name}  sandbox grade {report.sandbox_grade}, {report.seconds:.1f} s"
+    )
+    return lines
+
+
+def inherited_text(report: CheckReport) -> str:
+    """On which tasks, and at which settings of others, a variant cannot differ from its parent; empty for none."""
+    partly = [
+        f"{task} at {', '.join(settings)}"
+        for task, settings in report.inert_settings.items()
+        if task not in report.inert_tasks
+    ]
+    if not report.inert_tasks and not partly:
+        return ""
+    return f"cannot differ from its parent on {'; '.join([*report.inert_tasks, *partly])}: results are inherited"

@@ -1,0 +1,1 @@
+"""Protocols: what they fix, and the ones that come with archer."""

@@ -1,0 +1,1 @@
+"""Trusted scoring: predictions count only where the future was replaced."""

@@ -1,0 +1,1 @@
+"""Statistics: scorecards, intervals, the moderated t-test, false discoveries."""

@@ -1,0 +1,115 @@
+"""Which of all proposals tried are better, once it is counted how many were tried: the false discovery rate.
+
+Benjamini and Hochberg's procedure over the proposals of an archive, by scipy: of those called better at a rate of 0.10,
+at most a tenth are expected not to be. Two families: the mean over tasks, one hypothesis a proposal, by the moderated
+test of `effects`; and the single tasks, each by a paired t-test. Both one-sided.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from evaluator.outcomes import Trial, Value
+from evaluator.statistics.lazy_trials import sources, variant_of
+from evaluator.statistics.moderated_t_test import Effect, effect, mean_noise, paired
+from evaluator.statistics.scorecards import seed_accuracies
+from variants.contract import Task, VariantName
+
+LEVELS = (0.05, 0.10)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A proposal that was trained, with what it is compared with. `pruned`: it was given up as worse."""
+
+    name: VariantName
+    against: VariantName
+    trials: Sequence[Trial]
+    rival: Sequence[Trial]
+    pruned: bool = False
+
+
+class Tested(Value):
+    """One hypothesis: mean difference with its 95 % interval, one-sided p, and p adjusted for all that were tried."""
+
+    name: VariantName
+    against: VariantName
+    task: Task | None = None
+    """None: the mean over all tasks that both have."""
+    difference: float
+    low: float
+    high: float
+    n: int
+    p: float
+    adjusted: float
+
+
+class Discoveries(Value):
+    """A family of hypotheses, best first. A pruned proposal counts as tried, with p = 1, and is not listed."""
+
+    tried: int
+    pruned: int
+    untestable: int
+    """Proposals with one seed where nothing tells of noise; not counted as tried."""
+    means: tuple[Tested, ...]
+    tasks: tuple[Tested, ...]
+
+    def better(self, level: float) -> tuple[Tested, ...]:
+        """Proposals whose mean is called better at this false discovery rate."""
+        return tuple(found for found in self.means if found.adjusted <= level)
+
+
+def discoveries(
+    tried: Sequence[Tried], everyone: Mapping[str, Sequence[Trial]], tasks: Sequence[Task], *, single: bool = True
+) -> Discoveries:
+    """Test every proposal. `everyone`: trials of all variants under the protocol, which tell of the noise of a seed.
+
+    `single`: the single tasks, too; they take most of the time.
+    """
+    noise = mean_noise(everyone, tasks)
+    live = [each for each in tried if not each.pruned and not _inert(each.trials)]
+    pruned = sum(each.pruned for each in tried)
+    found = [(each, effect(paired(each.trials, each.rival), noise)) for each in live]
+    means = [(each, None, known) for each, known in found if known is not None]
+    apart = live if single else []
+    alone = [(each, task, known) for each in apart for task, known in _per_task(each) if known is not None]
+    return Discoveries(
+        tried=len(means) + pruned,
+        pruned=pruned,
+        untestable=len(found) - len(means),
+        means=_adjusted(means, pruned),
+        tasks=_adjusted(alone, pruned * len(tasks)),
+    )
+
+
+def _per_task(each: Tried) -> list[tuple[Task, Effect | None]]:
+    ours, theirs = seed_accuracies(each.trials), seed_accuracies(each.rival)
+    found = []
+    for task in sorted(ours.keys() & theirs.keys()):
+        if each.name in sources(each.trials)[task]:
+            shared = sorted(ours[task].keys() & theirs[task].keys())
+            found.append((task, effect([ours[task][seed] - theirs[task][seed] for seed in shared], None)))
+    return found
+
+
+def _adjusted(hypotheses: Sequence[tuple[Tried, Task | None, Effect]], hopeless: int) -> tuple[Tested, ...]:
+    """Adjusted p-values of a family that has `hopeless` further members with p = 1."""
+    if not hypotheses:
+        return ()
+    from scipy import stats  # takes half a second to import, which not every command should wait for
+
+    ps = [known.p_greater for _, _, known in hypotheses] + [1.0] * hopeless
+    adjusted = stats.false_discovery_control(ps, method="bh")
+    tests = []
+    for (each, task, known), p, q in zip(hypotheses, ps, adjusted, strict=False):
+        low, high = known.interval()
+        tests.append(
+            Tested(
+                name=each.name, against=each.against, task=task, difference=known.mean,
+                low=low, high=high, n=known.n, p=p, adjusted=float(q),
+            )
+        )  # fmt: skip
+    return tuple(sorted(tests, key=lambda test: (test.p, test.name)))
+
+
+def _inert(trials: Sequence[Trial]) -> bool:
+    return all(variant_of(trials) not in runs for runs in sources(trials).values())

@@ -1,0 +1,129 @@
+"""The difference between two variants over paired seeds, with the noise of a seed learnt from many variants.
+
+Three seeds tell little of their own variance: Student's t with two degrees of freedom needs an effect of several
+standard deviations. All variants of a protocol together tell it well. Both are weighed as in a moderated t-test (Smyth
+2004, "Linear models and empirical Bayes methods for assessing differential expression", doi:10.2202/1544-6115.1027),
+the common variance counting as `PRIOR_FREEDOM` degrees of freedom, fewer than the data would allow, since variants do
+differ in noise: docs/results/statistics.md. Distributions are scipy's.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import numpy as np
+from scipy import special
+
+from evaluator.outcomes import Trial
+from evaluator.statistics.lazy_trials import Runs
+from evaluator.statistics.scorecards import quantile, seed_accuracies, spread
+from variants.contract import Task
+
+PRIOR_FREEDOM = 8
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Variance of the difference between single seeds of two variants without a true difference."""
+
+    variance: float
+    freedom: int
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Mean of `n` paired differences, its standard error, and the degrees of freedom of that."""
+
+    mean: float
+    error: float
+    freedom: float
+    n: int
+
+    @property
+    def p_greater(self) -> float:
+        """One-sided: chance of such a mean, or a larger one, where the true difference is 0."""
+        if self.error == 0:
+            return 0.0 if self.mean > 0 else 1.0
+        return float(special.stdtr(self.freedom, -self.mean / self.error))
+
+    def lower(self, confidence: float) -> float:
+        """One-sided bound: the true difference is above it with this confidence."""
+        return self.mean - quantile(confidence, self.freedom) * self.error
+
+    def upper(self, confidence: float) -> float:
+        """One-sided bound: the true difference is below it with this confidence."""
+        return 2 * self.mean - self.lower(confidence)
+
+    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+        """Two-sided."""
+        return self.lower(0.5 + confidence / 2), self.upper(0.5 + confidence / 2)
+
+
+def effect(differences: Sequence[float], noise: Noise | None) -> Effect | None:
+    """The effect of a variant, from differences paired by seed; None where nothing tells of noise.
+
+    Without `noise` this is the paired t-test. With it, a single seed is enough.
+    """
+    n = len(differences)
+    own = n - 1
+    prior = min(PRIOR_FREEDOM, noise.freedom) if noise is not None else 0
+    if n == 0 or own + prior == 0:
+        return None
+    squares = spread(differences)
+    pooled = (squares + prior * (noise.variance if noise else 0.0)) / (own + prior)
+    return Effect(fmean(differences), math.sqrt(pooled / n), own + prior, n)
+
+
+def common_noise(rows: Mapping[str, Mapping[int, float]]) -> Noise | None:
+    """Twice the residual variance of a block design, variants × seeds: what a seed does to all of them is paired away.
+
+    `rows`: a value for each seed, by variant. Those that lack a seed of the first are left out. None for fewer than two
+    variants or seeds.
+    """
+    seeds = sorted(next(iter(rows.values()), {}))
+    table = np.array([[row[seed] for seed in seeds] for row in rows.values() if row.keys() >= set(seeds)])
+    if len(table) < 2 or len(seeds) < 2:
+        return None
+    freedom = (len(table) - 1) * (len(seeds) - 1)
+    residual = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + table.mean()
+    return Noise(2 * float((residual**2).sum()) / freedom, freedom)
+
+
+def mean_noise(trials: Mapping[str, Sequence[Trial]], tasks: Sequence[Task]) -> Noise | None:
+    """Noise of the mean over `tasks`, from all variants that have all of them."""
+    rows = {name: seed_means(own, tasks) for name, own in trials.items()}
+    return common_noise({name: row for name, row in rows.items() if row})
+
+
+def task_noise(trials: Mapping[str, Sequence[Trial]], task: Task) -> Noise | None:
+    """Noise of one task, from the variants that were trained on it: an inherited score is no further draw."""
+    own = {name: _trained(found, task) for name, found in trials.items()}
+    return common_noise({name: found for name, found in own.items() if found})
+
+
+def _trained(trials: Sequence[Trial], task: Task) -> Mapping[int, float]:
+    if isinstance(trials, Runs) and set(trials.digest.sources.get(task, ())) <= {trials.digest.variant}:
+        return trials.digest.accuracies.get(task, {})
+    own = [trial for trial in trials if trial.task == task and trial.inherited_from is None]
+    return seed_accuracies(own).get(task, {})
+
+
+def seed_means(trials: Sequence[Trial], tasks: Sequence[Task]) -> dict[int, float]:
+    """Mean accuracy over `tasks` of each seed that has them all."""
+    asked = tuple(tasks)
+    if isinstance(trials, Runs) and asked in trials.means:
+        return trials.means[asked]
+    found = seed_accuracies(trials)
+    seeds = set.intersection(*(set(found.get(task, {})) for task in asked)) if asked else set()
+    means = {seed: fmean([found[task][seed] for task in asked]) for seed in sorted(seeds)}
+    if isinstance(trials, Runs):
+        trials.means[asked] = means
+    return means
+
+
+def paired(ours: Sequence[Trial], theirs: Sequence[Trial]) -> list[float]:
+    """Differences of the mean over the tasks that both have, for each seed that both have, in order of seeds."""
+    tasks = sorted(seed_accuracies(ours).keys() & seed_accuracies(theirs).keys())
+    one, other = seed_means(ours, tasks), seed_means(theirs, tasks)
+    return [one[seed] - other[seed] for seed in sorted(one.keys() & other.keys())]

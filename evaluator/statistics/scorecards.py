@@ -1,0 +1,148 @@
+"""From trials to a scorecard and to verdicts: means over seeds, paired differences, Student's t intervals."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from statistics import fmean
+
+from scipy import special
+
+from evaluator.outcomes import Comparison, Score, Scorecard, Status, Trial, Verdict
+from evaluator.statistics.lazy_trials import Digest, Runs, sources, variant_of
+from variants.contract import Task, VariantName
+
+CONFIDENCE = 0.95
+
+
+def scorecard(trials: Sequence[Trial], confidence: float = CONFIDENCE) -> Scorecard:
+    """Per task: mean over settings of the best of the optimiser grid, per seed; then mean and interval over seeds.
+
+    A seed counts only if every setting that the trials name has a scored trial in it; a task without such a seed has
+    no score. Intervals are cut off at 0 and 1. Raises ValueError for no trials, or several variants or protocols.
+    """
+    variant, protocol, protocol_hash = _identity(trials)
+    if isinstance(trials, Runs) and confidence == CONFIDENCE:
+        return Scorecard(variant=variant, protocol=protocol, protocol_hash=protocol_hash, scores=trials.digest.scores)
+    scores = {}
+    for task, seeds in seed_accuracies(trials).items():
+        mean, low, high = _interval(list(seeds.values()), confidence)
+        scores[task] = Score(mean=mean, low=max(0.0, low), high=min(1.0, high), n=len(seeds))
+    return Scorecard(variant=variant, protocol=protocol, protocol_hash=protocol_hash, scores=scores)
+
+
+def verdict(
+    trials_a: Sequence[Trial], trials_b: Sequence[Trial], against: VariantName, confidence: float = CONFIDENCE
+) -> Verdict:
+    """Compare a with b (`against`) on each task both have, by differences a - b paired by seed.
+
+    better, worse: the interval of the mean difference excludes 0. One seed has no interval: indistinguishable. inert:
+    the scores of both come from the same runs, since a cannot differ from b. For several proposals tried at once, raise
+    the confidence (Bonferroni: 1 - 0.05 / proposals).
+    """
+    ours, theirs = seed_accuracies(trials_a), seed_accuracies(trials_b)
+    runs_a, runs_b = sources(trials_a), sources(trials_b)
+    tasks = {}
+    for task in ours.keys() & theirs.keys():
+        shared = sorted(ours[task].keys() & theirs[task].keys())
+        if shared:
+            inert = _inherited(trials_a, runs_a[task], trials_b, runs_b[task])
+            differences = [ours[task][seed] - theirs[task][seed] for seed in shared]
+            tasks[task] = _comparison(differences, inert, confidence)
+    return Verdict(against=against, tasks=tasks)
+
+
+def seed_accuracies(trials: Iterable[Trial]) -> Mapping[Task, Mapping[int, float]]:
+    """Accuracy of each task for each complete seed."""
+    if isinstance(trials, Runs):
+        return trials.digest.accuracies
+    best: dict[Task, dict[int, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
+    settings: dict[Task, set[str]] = defaultdict(set)
+    for trial in trials:
+        settings[trial.task].add(trial.setting)
+        if trial.status is Status.SCORED and trial.accuracy is not None:
+            of_seed = best[trial.task][trial.seed]
+            of_seed[trial.setting] = max(of_seed.get(trial.setting, 0.0), trial.accuracy)
+    return {
+        task: {seed: fmean(found.values()) for seed, found in sorted(seeds.items()) if found.keys() == settings[task]}
+        for task, seeds in best.items()
+        if any(found.keys() == settings[task] for found in seeds.values())
+    }
+
+
+def runs(trials: Sequence[Trial]) -> Runs:
+    """The same trials with what statistics need of them, worked out once. Raises ValueError as `scorecard` does."""
+    if isinstance(trials, Runs):
+        return trials
+    card = scorecard(trials)
+    digest = Digest(
+        variant=card.variant,
+        protocol=card.protocol,
+        protocol_hash=card.protocol_hash,
+        accuracies={task: dict(found) for task, found in seed_accuracies(trials).items()},
+        sources=dict(sources(trials)),
+        spreads=seed_spreads(trials),
+        scores=card.scores,
+    )
+    return Runs(digest, lambda: trials)
+
+
+def seed_spreads(trials: Iterable[Trial]) -> dict[Task, tuple[float, int]]:
+    """Per task, sum of squares between seeds within each setting, and its degrees of freedom; inherited runs aside."""
+    groups: dict[Task, dict[tuple[str, float, float], list[float]]] = defaultdict(lambda: defaultdict(list))
+    for trial in trials:
+        if trial.accuracy is not None and trial.inherited_from is None:
+            groups[trial.task][trial.setting, trial.lr, trial.weight_decay].append(trial.accuracy)
+    return {
+        task: (sum(spread(values) for values in found.values()), sum(len(values) - 1 for values in found.values()))
+        for task, found in groups.items()
+    }
+
+
+def _inherited(
+    trials_a: Sequence[Trial], runs_a: Sequence[VariantName], trials_b: Sequence[Trial], runs_b: Sequence[VariantName]
+) -> bool:
+    """Whether both have the same runs, as one of them inherited the other's."""
+    return set(runs_a) == set(runs_b) and not {*runs_a} == {variant_of(trials_a)} == {variant_of(trials_b)}
+
+
+def _comparison(differences: list[float], inert: bool, confidence: float) -> Comparison:
+    mean, low, high = _interval(differences, confidence)
+    n = len(differences)
+    if inert:
+        return Comparison(outcome="inert", difference=mean, low=low, high=high, n=n)
+    if n > 1 and low > 0:
+        return Comparison(outcome="better", difference=mean, low=low, high=high, n=n)
+    if n > 1 and high < 0:
+        return Comparison(outcome="worse", difference=mean, low=low, high=high, n=n)
+    return Comparison(outcome="indistinguishable", difference=mean, low=low, high=high, n=n)
+
+
+def _interval(values: list[float], confidence: float) -> tuple[float, float, float]:
+    """Mean and Student's t interval; of one value, the value thrice."""
+    mean = fmean(values)
+    if len(values) == 1:
+        return mean, mean, mean
+    half = quantile(0.5 + confidence / 2, len(values) - 1) * math.sqrt(spread(values) / (len(values) - 1) / len(values))
+    return mean, mean - half, mean + half
+
+
+def spread(values: Sequence[float]) -> float:
+    """Sum of squared differences to the mean."""
+    mean = fmean(values)
+    return math.fsum((value - mean) ** 2 for value in values)
+
+
+@lru_cache(maxsize=4096)
+def quantile(probability: float, freedom: float) -> float:
+    """Of Student's t distribution, by scipy."""
+    return float(special.stdtrit(freedom, probability))
+
+
+def _identity(trials: Sequence[Trial]) -> tuple[VariantName, str, str]:
+    if isinstance(trials, Runs):
+        return trials.digest.variant, trials.digest.protocol, trials.digest.protocol_hash
+    identities = {(trial.variant, trial.protocol, trial.protocol_hash) for trial in trials}
+    if len(identities) != 1:
+        raise ValueError(f"a scorecard is of one variant under one protocol, not of {sorted(identities)}")
+    return identities.pop()

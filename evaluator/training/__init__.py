@@ -1,0 +1,1 @@
+"""Training, as it runs inside the sandbox."""

@@ -1,0 +1,61 @@
+"""How much memory a training run needs, known before it starts."""
+
+import os
+from pathlib import Path
+
+import torch
+
+from evaluator.device import DeviceName
+from evaluator.model.backbones import ModelConfig, build
+from evaluator.protocols.protocol import Protocol, TrialSpec
+from evaluator.training.jobs import TrainingJob, sequences_at_once
+from variants.contract import Layer, Task
+
+FLOAT = 4
+WITHIN = 2.0
+"""The measured peak of the baseline lies within this factor of the estimate, either way. A variant may take more."""
+
+
+def footprint(job: TrainingJob, members: int = 1) -> int:
+    """Bytes at the peak of a step: parameters, gradients and Adam's moments, what the backward needs, the kernel's.
+
+    Counts the tensors that the layers of `evaluator/model` and the baseline kernel keep for the backward, in float32
+    (bfloat16 on a GPU needs less), of as many sequences as go through the model together.
+    """
+    config = job.model
+    with torch.device("meta"):
+        parameters = sum(weight.numel() for weight in build(config, _no_kernel).parameters())
+    per_token = config.blocks * (15 * config.width + 3 * config.inner + _kernel(config))
+    read_out = 3 * config.width + 3 * config.vocabulary
+    passing = 3 * config.width + 2 * config.inner
+    tokens = sequences_at_once(job, members) * config.length
+    return members * FLOAT * (5 * parameters + tokens * (per_token + passing + read_out))
+
+
+def _no_kernel(*_: torch.Tensor, chunk_size: int = 32) -> tuple[torch.Tensor, torch.Tensor]:
+    raise AssertionError("built for its parameters only")
+
+
+def _kernel(config: ModelConfig) -> int:
+    """Numbers a token that the baseline kernel keeps: padded and weighted q, k, v, u, w; scores; states."""
+    states = config.width * config.head_dim // config.chunk_size
+    return 12 * config.width + 4 * config.heads * config.chunk_size + 2 * states
+
+
+def largest(
+    protocol: Protocol, layer: Layer, specs: tuple[TrialSpec, ...], members: int = 1, device: DeviceName = "cpu"
+) -> tuple[int, Task, str]:
+    """The largest footprint of these trials on a device, and the task and setting that it belongs to."""
+    settings = {(spec.task, spec.setting): spec for spec in specs}
+    return max((footprint(protocol.job(spec, layer, device), members), *key) for key, spec in settings.items())
+
+
+def available(device: DeviceName) -> int:
+    """Bytes that are free on a device: a GPU's own memory, else the machine's."""
+    if device == "cuda":
+        return int(torch.cuda.mem_get_info()[0])
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+        return int(fields["MemAvailable"].split()[0]) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,0 +1,153 @@
+"""Several trials of one setting, trained as one model in one sandboxed child, scored one by one outside of it."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+
+from evaluator.outcomes import Failure, Trial
+from evaluator.protocols.protocol import Protocol, TrialSpec
+from evaluator.sandbox import Sandbox, TrainingStopped, VariantFailed
+from evaluator.training.jobs import EnsembleJob, TrainingJob
+from evaluator.trials.run_trial import run_trial
+from evaluator.trials.train_and_score import Asked, Course, Isolation, concluded, limits_of
+from variants.contract import Task, Variant
+
+Follow = Callable[[TrialSpec, Mapping[str, Any]], None]
+
+
+def groups(specs: Sequence[TrialSpec], most: int) -> list[tuple[TrialSpec, ...]]:
+    """Specs that may train as one: of one task and setting, at most `most`. In the given order if `most` is 1."""
+    if most == 1:
+        return [(spec,) for spec in specs]
+    alike: dict[tuple[Task, str], list[TrialSpec]] = {}
+    for spec in specs:
+        alike.setdefault((spec.task, spec.setting), []).append(spec)
+    return [tuple(each[i : i + most]) for each in alike.values() for i in range(0, len(each), most)]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Specs of one task and setting, of one variant, that are run at one place: as one model if there are several."""
+
+    variant: Variant
+    protocol: Protocol
+    specs: tuple[TrialSpec, ...]
+    isolation: Isolation = "sandbox"
+
+
+RunGroup = Callable[[Group, Sandbox, Follow, threading.Event], tuple[Trial, ...]]
+"""What runs a group, here or elsewhere: its trials in the order of its specs."""
+
+
+def run_group(group: Group, sandbox: Sandbox, follow: Follow, stop: threading.Event) -> tuple[Trial, ...]:
+    """Run a group in this process's sandbox."""
+    if len(group.specs) > 1:
+        return run_together(group.variant, group.protocol, group.specs, sandbox, follow=follow, stop=stop)
+    (spec,) = group.specs
+    one = partial(follow, spec)
+    trial = run_trial(group.variant, group.protocol, spec, sandbox, isolation=group.isolation, follow=one, stop=stop)
+    return (trial,)
+
+
+def run_together(
+    variant: Variant,
+    protocol: Protocol,
+    specs: Sequence[TrialSpec],
+    sandbox: Sandbox,
+    *,
+    follow: Follow = lambda _, __: None,
+    stop: threading.Event | None = None,
+) -> tuple[Trial, ...]:
+    """Train one variant at specs of one task and setting as one model, and score each: trials in the order of `specs`.
+
+    Equal to `run_trial` up to rounding. A member that diverges fails alone. Where the child fails as a whole (a crash,
+    a time-out, memory), the specs are run one by one, up to the first that fails so by itself. A trial's CPU time of
+    training is its share of the child's.
+    """
+    asked = [Asked(variant, protocol, spec, sandbox) for spec in specs]
+    jobs = [each.job for each in asked]
+    heard = _Heard(asked, follow, stop)
+    cpu_began = time.thread_time()
+    weights: Mapping[str, Tensor] | None = None
+    try:
+        output = sandbox.train(
+            variant,
+            _job(jobs).model_dump(mode="json"),
+            _data(protocol, specs),
+            on_progress=heard,
+            limits=limits_of(jobs[0], len(jobs)),
+            stop=stop,
+        )
+        weights, seconds = output.weights, output.cpu_seconds
+    except VariantFailed:
+        return tuple(_one_by_one(asked, follow, stop))
+    except TrainingStopped:
+        seconds = 0.0
+    share = (seconds + time.thread_time() - cpu_began) / len(asked)
+    trials = []
+    for number, (each, course) in enumerate(zip(asked, heard.courses, strict=True)):
+        course.cpu_seconds = share
+        trials.append(concluded(each, course, partial(_own, weights, number, heard), members=len(asked)))
+    return tuple(trials)
+
+
+def _one_by_one(asked: Sequence[Asked], follow: Follow, stop: threading.Event | None) -> Iterator[Trial]:
+    """The trials apart; none after one that leaves nothing to score."""
+    for each in asked:
+        trial = run_trial(
+            each.variant, each.protocol, each.spec, each.sandbox, follow=partial(follow, each.spec), stop=stop
+        )
+        yield trial
+        if trial.failure is not None and trial.failure.kind != "diverged":
+            return
+
+
+def _own(weights: Mapping[str, Tensor] | None, number: int, heard: "_Heard") -> Mapping[str, Tensor]:
+    """A member's part of the weights. Raises TrainingStopped where there are none, VariantFailed if it diverged."""
+    if weights is None:
+        raise TrainingStopped
+    own = {name.partition("/")[2]: tensor for name, tensor in weights.items() if name.startswith(f"{number}/")}
+    if not own and number in heard.diverged:
+        raise VariantFailed(Failure(kind="diverged", message=heard.diverged[number]))
+    return own
+
+
+def _job(jobs: Sequence[TrainingJob]) -> EnsembleJob:
+    seeds = sorted({job.seed for job in jobs})
+    return EnsembleJob(members=tuple(jobs), data=tuple(seeds.index(job.seed) for job in jobs))
+
+
+def _data(protocol: Protocol, specs: Sequence[TrialSpec]) -> dict[str, Tensor]:
+    """Each seed's training data once, led by the seed's place among the seeds."""
+    by_seed = {spec.seed: spec for spec in specs}
+    sets = [protocol.training_data(by_seed[seed]) for seed in sorted(by_seed)]
+    return {f"{number}/{name}": tensor for number, each in enumerate(sets) for name, tensor in each.items()}
+
+
+class _Heard:
+    """What the child said on the way, which counts for nothing: each member's course, and who diverged."""
+
+    def __init__(self, asked: Sequence[Asked], follow: Follow, stop: threading.Event | None) -> None:
+        self._asked, self._follow, self._stop = asked, follow, stop
+        self.courses = [Course(each.job) for each in asked]
+        self.diverged: dict[int, str] = {}
+
+    def __call__(self, progress: Mapping[str, Any]) -> None:
+        if self._stop is not None and self._stop.is_set():
+            raise TrainingStopped
+        step = progress["step"]
+        for number, loss in self._by_member(progress.get("losses"), float):
+            self.courses[number].hear(step, loss)
+            told = {"step": step, "steps": self._asked[number].job.steps, "loss": loss}
+            self._follow(self._asked[number].spec, told)
+        self.diverged |= dict(self._by_member(progress.get("diverged"), str))
+
+    def _by_member(self, told: Any, kind: type) -> Iterator[tuple[int, Any]]:
+        for number in range(len(self._asked)):
+            if isinstance(told, dict) and isinstance(told.get(str(number)), kind):
+                yield number, told[str(number)]

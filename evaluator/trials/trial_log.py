@@ -1,0 +1,64 @@
+"""Trials of evaluations that have not ended, so that one which is stopped, or killed, goes on where it was."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from evaluator.machine import versions
+from evaluator.outcomes import Status, Trial
+from evaluator.protocols.protocol import Protocol, TrialSpec
+from evaluator.trials.run_trial import spec_of
+from evaluator.trials.train_and_score import Isolation
+from variants.contract import Variant
+
+
+class TrialLog:
+    """A file of trials that were scored or diverged, one a line, written as they end. Threads may share it."""
+
+    def __init__(self, path: Path) -> None:
+        """The file need not exist yet."""
+        self._path = path
+        self._lock = threading.Lock()
+
+    def ended(
+        self, variant: Variant, protocol: Protocol, specs: Sequence[TrialSpec], isolation: Isolation
+    ) -> dict[TrialSpec, Trial]:
+        """What of these the same code, on the same machine and versions, has ended already."""
+        wanted = set(specs)
+        return {
+            spec_of(trial): trial.model_copy(update={"variant": variant.name})
+            for trial in self._trials()
+            if (trial.source_hash, trial.protocol_hash) == (variant.source_hash, protocol.hash)
+            and (trial.isolation, trial.versions) == (isolation, versions())
+            and spec_of(trial) in wanted
+        }
+
+    def add(self, trial: Trial) -> None:
+        """Keep what would end the same again; the rest is run again. Raises OSError."""
+        diverged = trial.failure is not None and trial.failure.kind == "diverged"
+        if (trial.status is Status.SCORED or diverged) and trial.inherited_from is None:
+            with self._lock, self._path.open("a", encoding="utf-8") as stream:
+                stream.write(f"\n{trial.model_dump_json()}\n")  # apart from a line that a killed process left torn
+
+    def forget(self, variant: Variant, protocol: Protocol) -> None:
+        """Drop the trials of an evaluation that has ended. Raises OSError."""
+        done = (variant.source_hash, protocol.hash)
+        with self._lock:
+            kept = [trial for trial in self._trials() if (trial.source_hash, trial.protocol_hash) != done]
+            if kept:
+                self._path.write_text("".join(trial.model_dump_json() + "\n" for trial in kept), encoding="utf-8")
+            else:
+                self._path.unlink(missing_ok=True)
+
+    def _trials(self) -> list[Trial]:
+        if not self._path.exists():
+            return []
+        found = []
+        for line in filter(None, self._path.read_text(encoding="utf-8").splitlines()):
+            try:
+                found.append(Trial.model_validate_json(line))
+            except ValidationError:  # the line that a killed process was writing: its trial is run again
+                continue
+        return found

@@ -1,0 +1,194 @@
+"""Pareto dominance on means and beyond chance, pairing, correction, and the distance to the reference."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from agent.analysis.board import Board
+from agent.analysis.front import RATE, nearest, places
+from agent.analysis.paired_differences import Contrasts, open_contrasts
+from agent.analysis.replicates import Spread
+from agent.cli import run
+from agent.errors import DONE, USAGE
+from agent.search.evaluate_variant import shipped
+from evaluator.outcomes import Grade, Score, Status, Trial
+from evaluator.statistics.moderated_t_test import effect, paired, task_noise
+from variants.contract import BASELINE, REFERENCE, TASKS
+
+NOISE = 0.01
+DECAY = "delta_net_4layer_decay_state_update_in_for_loop"
+
+
+def single(rows: Mapping[str, Sequence[float]], groups: tuple[tuple[str, ...], ...] = ()) -> Contrasts:
+    """A board of one seed a row, not paired."""
+    scores = {
+        name: {task: Score(mean=x, low=x, high=x, n=1) for task, x in zip(TASKS, row, strict=True)}
+        for name, row in rows.items()
+    }
+    spreads = {task: Spread(NOISE, 1000) for task in TASKS}
+    return Contrasts(Board("made up", "mad", scores, spreads, dict.fromkeys(TASKS, groups)), {})
+
+
+def measured(rows: Mapping[str, Sequence[Sequence[float]]]) -> Contrasts:
+    """A board of paired seeds: by name, tasks × seeds."""
+    trials = {
+        name: [
+            Trial.model_construct(
+                variant=name, task=task, seed=seed, accuracy=x, setting="only", status=Status.SCORED,
+                inherited_from=None, sandbox_grade=Grade.A, protocol="p", protocol_hash="h", lr=1.0, weight_decay=0.0,
+            )
+            for task, row in zip(TASKS, table, strict=True)
+            for seed, x in enumerate(row)
+        ]
+        for name, table in rows.items()
+    }  # fmt: skip
+    scores = {
+        name: {
+            task: Score(mean=float(np.mean(row)), low=0.0, high=1.0, n=len(row))
+            for task, row in zip(TASKS, table, strict=True)
+        }
+        for name, table in rows.items()
+    }
+    return Contrasts(Board("made up", "quick", scores, {task: Spread(0.5, 10) for task in TASKS}), trials)
+
+
+def test_dominated_on_the_means_is_not_yet_surely_dominated() -> None:
+    made = single({"a": [0.5] * 6, "b": [0.49] * 6, "c": [0.4] * 6, "d": [0.9] + [0.1] * 5})
+    found = {place.name: place for place in places(made)}
+    assert {name: place.standing for name, place in found.items()} == {
+        "a": "front", "b": "dominated", "c": "surely dominated", "d": "surely front",
+    }  # fmt: skip
+    assert found["c"].dominated_by == ("a", "b")
+    assert found["c"].surely_dominated_by == "a"
+    assert nearest(tuple(found.values())) is None
+
+
+def test_where_two_rows_are_one_function_a_difference_says_nothing() -> None:
+    rows = {"a": [0.5] * 6, "b": [0.4] * 3 + [0.6] + [0.4] * 2}
+    assert {place.standing for place in places(single(rows))} == {"surely front"}
+    one = places(single(rows, (("a", "b"),)))
+    assert not any(place.surely_dominated_by for place in one), "rows that are one function everywhere dominate nobody"
+    free = single(rows)
+    board = replace(free.board, one={TASKS[3]: (("a", "b"),)})
+    by_name = {place.name: place for place in places(Contrasts(board, {}))}
+    assert by_name["b"].dominated_by == ()
+    assert by_name["b"].standing == "surely dominated", "its lead where the two are one function is chance"
+
+
+def test_distance_to_the_reference() -> None:
+    found = places(single({REFERENCE: [0.5] * 6, "near": [0.6] * 5 + [0.495], "far": [0.6] * 5 + [0.3]}))
+    best = nearest(found)
+    assert best is not None
+    assert best.name == "near"
+    assert len(best.above) == 5
+    assert list(best.missing) == ["Selective Copy"]
+    assert best.shortfall == pytest.approx(0.005)
+    assert "Selective Copy" not in best.sure
+    assert "Selective Copy" in found[1].sure
+    assert best.p_beats > 0.5
+
+
+def test_a_paired_gap_is_the_moderated_effect() -> None:
+    trials, contrasts = shipped("quick"), open_contrasts("quick", None)
+    assert contrasts.paired
+    for task in TASKS:
+        own, other = ([t for t in trials[name] if t.task == task] for name in (DECAY, REFERENCE))
+        expected, gap = effect(paired(own, other), task_noise(trials, task)), contrasts.gap(DECAY, REFERENCE, task)
+        assert expected is not None
+        assert (gap.difference, gap.error) == pytest.approx((expected.mean, expected.error))
+        assert gap.freedom == expected.freedom
+        assert gap.p == pytest.approx(2 * min(expected.p_greater, 1 - expected.p_greater))
+        same = contrasts.gap(DECAY, BASELINE, task).cannot_differ
+        assert same == (task == "Memorize"), "a tie alone rules nothing out"
+
+
+def test_pairing_finds_what_the_noise_between_seeds_hides() -> None:
+    seeds = [0.2, 0.5, 0.8]
+    rows = {REFERENCE: [seeds] * 6, "ahead": [[x + 0.05 for x in seeds]] * 6}
+    rows |= {f"other{i}": [[x + 0.01 * ((i + k) % 3 - 1) for k, x in enumerate(seeds)]] * 6 for i in range(6)}
+    found = {place.name: place for place in places(measured(rows))}
+    assert found["ahead"].sure == set(TASKS)
+    assert found["ahead"].p_beats < RATE
+    assert found[REFERENCE].surely_dominated_by == "ahead"
+    apart = Contrasts(measured(rows).board, {})
+    assert not apart.paired
+    assert all(place.standing in ("front", "dominated") and not place.sure for place in places(apart))
+
+
+def test_rows_that_share_no_seed_are_compared_by_their_means() -> None:
+    made = measured({"a": [[0.5, 0.6]] * 6, "b": [[0.5, 0.7]] * 6, "c": [[0.1, 0.2]] * 6})
+    moved = [trial.model_copy(update={"seed": trial.seed + 7}) for trial in made.trials["c"]]
+    gap = Contrasts(made.board, {**made.trials, "c": moved}).gap("a", "c", "Memorize")
+    assert (gap.difference, gap.freedom) == (pytest.approx(0.4), 10)
+    assert gap.error == pytest.approx(0.5)
+
+
+def test_without_a_true_difference_seldom_anything_is_called_sure() -> None:
+    """Whole boards of one function: any sure row, or any sure cell, is an error, in at most 5 of 100 boards."""
+    chance, boards = np.random.default_rng(4), 150
+    wrong = {"cell": 0, "front": 0, "dominated": 0, "beats": 0}
+    for _ in range(boards):
+        names = [REFERENCE, *(f"v{i}" for i in range(7))]
+        seed = chance.normal(0, 0.1, (1, 6, 3))
+        table = 0.5 + seed + chance.normal(0, 0.03, (len(names), 6, 3))
+        found = places(measured(dict(zip(names, table.tolist(), strict=True))))
+        wrong["cell"] += any(place.sure for place in found)
+        wrong["front"] += any(place.surely_front for place in found)
+        wrong["dominated"] += any(place.surely_dominated_by for place in found)
+        wrong["beats"] += any(place.p_beats <= RATE for place in found)
+    assert max(wrong.values()) <= stats.binom.ppf(0.9999, boards, RATE), wrong
+    assert wrong["cell"] > 0, "a rule that never calls anything sure would pass, too"
+
+
+def test_the_published_front() -> None:
+    contrasts = open_contrasts("published", None)
+    found = {place.name: place for place in places(contrasts)}
+    assert len(found) == 22
+    assert not contrasts.paired
+    assert found["delta_net_4layer_adam_state_update_in_for_loop"].standing.endswith("dominated")
+    assert found[BASELINE].gaps["Compress"].difference == pytest.approx(0.441687 - 0.366612)
+    assert next(iter(found)) == "delta_net_4layer_hybrid_softmax_raw_attention_in_for_loop"
+
+
+@pytest.mark.parametrize(("protocol", "how"), [("published", "not paired"), ("quick", "paired by seed")])
+def test_front_at_the_command_line(protocol: str, how: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["leaderboard", "--front", "--protocol", protocol, "--archive", str(tmp_path / "none")]
+    assert run(command) == DONE
+    shown = capsys.readouterr().out
+    assert "Nearest to beating" in shown
+    assert f"Differences are {how}" in shown
+    assert run([*command, "--json"]) == DONE
+    document = json.loads(capsys.readouterr().out)
+    assert document["paired"] == (protocol == "quick")
+    assert document["nearest"] == document["rows"][0]["name"]
+    assert set(document["front"]) == {row["name"] for row in document["rows"] if "front" in row["standing"]}
+
+
+def test_front_of_nothing_says_how_to_get_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["leaderboard", "--front", "--protocol", "mad", "--archive", str(tmp_path / "none")]) == USAGE
+    assert "score some with `archer propose`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--front", "--csv"], "leave out --csv and --format"),
+        (["--front", "--format", "latex"], "leave out --csv and --format"),
+        (["--front", "--protocol", "huge"], "choose one of smoke, quick, mad, published"),
+        (["--protocol", "huge"], "choose one of smoke, quick, mad, published"),
+    ],
+)
+def test_what_has_no_front_is_refused(options: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["leaderboard", *options]) == USAGE
+    assert says in capsys.readouterr().err
+
+
+def test_smoke_is_said_to_say_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for more in ([], ["--front"]):
+        assert run(["leaderboard", "--protocol", "smoke", "--archive", str(tmp_path / "none"), *more]) == DONE
+        assert "its scores say nothing" in capsys.readouterr().out

@@ -1,0 +1,245 @@
+"""The evolutionary proposer: new, deterministic, on the front, and honest about what cannot change."""
+
+import random
+
+import pytest
+
+from agent.analysis.board import published_board
+from agent.analysis.replicates import Spread, moderate
+from agent.analysis.snapshot import Context, Pruned
+from agent.analysis.take_snapshot import pruned
+from agent.catalogue import CATALOGUE, SEED_GENOMES, Genome
+from agent.catalogue.decay import BetaDecay, ConstantDecay
+from agent.catalogue.scores import Softmax
+from agent.proposers.base import AskFailed
+from agent.proposers.evolution.estimate import Estimator
+from agent.proposers.evolution.evolve import EvolveProposer
+from agent.proposers.evolution.selection import crowding, pareto_front
+from agent.proposers.evolution.variation import MAX_MECHANISMS, crossover, mutate, perturb
+from archive.record import Record
+from evaluator.outcomes import Score, Status
+from variants.contract import BASELINE, REFERENCE, TASKS
+from variants.leaderboard import PUBLISHED, read_leaderboard
+from variants.seeds import seed_variants
+
+SOFTMAX = "delta_net_4layer_softmax_attention_in_for_loop"
+DECAY = "delta_net_4layer_decay_state_update_in_for_loop"
+
+
+def score(mean, n=3):
+    return Score(mean=mean, low=max(0.0, mean - 0.02), high=min(1.0, mean + 0.02), n=n)
+
+
+def standings(**shift):
+    """The published rows as if measured: three seeds, all a little lower."""
+    table = read_leaderboard(PUBLISHED)
+    return {name: {t: score(max(0.0, row[t] - 0.05)) for t in TASKS} for name, row in table.iterrows()}
+
+
+def context(**changes):
+    known = {
+        "protocol": "mad",
+        "standings": standings(),
+        "published": read_leaderboard(PUBLISHED),
+        "noise": dict.fromkeys(TASKS, 0.02),
+        "history": (),
+        "under_way": (),
+        "variants": seed_variants(),
+        "genomes": SEED_GENOMES,
+        "seed": 0,
+    }
+    return Context(**(known | changes))
+
+
+def recorded(proposal, status=Status.REJECTED):
+    return Record(
+        number=1, created="2025-01-01T00:00:00Z", proposal=proposal, status=status, protocol="mad", protocol_hash="x"
+    )
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_proposes_what_is_new_with_all_its_parts(seed):
+    ask = EvolveProposer().ask(context(seed=seed))
+    proposal = ask.proposal
+    genome = Genome.model_validate(proposal.provenance.mechanisms)
+    assert ask.exchanges == ()
+    assert genome.canonical not in {known.canonical for known in SEED_GENOMES.values()}
+    assert proposal.variant.name == genome.name
+    assert proposal.parent in SEED_GENOMES
+    assert set(proposal.predictions) == set(TASKS)
+    assert all(p.low <= p.mean <= p.high and p.why for p in proposal.predictions.values())
+    assert all((proposal.title, proposal.insights, proposal.motivation, proposal.mathematics, proposal.next_steps))
+    assert proposal.differences
+
+
+def test_same_context_same_proposal_other_seed_another():
+    ask = EvolveProposer().ask
+    assert ask(context(seed=3)) == ask(context(seed=3))
+    assert len({ask(context(seed=seed)).proposal.variant.name for seed in range(6)}) > 3
+
+
+@pytest.mark.parametrize("known", ["history", "under_way", "variants"])
+def test_never_proposes_again_what_was_proposed(known):
+    first = EvolveProposer().ask(context(seed=1)).proposal
+    changes = {
+        "history": {"history": (recorded(first),)},
+        "under_way": {"under_way": (first.variant.name,)},
+        "variants": {"variants": seed_variants() | {first.variant.name: first.variant}},
+    }[known]
+    assert EvolveProposer().ask(context(seed=1, **changes)).proposal.variant.name != first.variant.name
+
+
+def test_a_given_parent_is_the_parent():
+    assert EvolveProposer().ask(context(forced_parent=DECAY)).proposal.parent == DECAY
+    with pytest.raises(AskFailed, match="not made of mechanisms"):
+        EvolveProposer().ask(context(forced_parent=REFERENCE))
+
+
+def test_proposes_from_an_archive_without_scores():
+    """Under another protocol than the published one, nothing is known of the level."""
+    proposal = EvolveProposer().ask(context(protocol="smoke", standings={}, noise={})).proposal
+    assert all(p.high - p.low > 0.1 for p in proposal.predictions.values())
+
+
+def estimator(board):
+    return Estimator(board, published_board(context()), dict(SEED_GENOMES))
+
+
+def test_a_change_of_the_state_alone_leaves_memorize_exactly():
+    board = published_board(context())
+    expected = estimator(board).predict(Genome(scores=Softmax(), decay=BetaDecay()), SOFTMAX)
+    memorize = expected["Memorize"].prediction()
+    assert memorize.low == memorize.mean == memorize.high == round(board.scores[SOFTMAX]["Memorize"].mean, 4)
+    assert expected["Compress"].deviation > 0
+
+
+def test_effects_are_shrunken_and_unscored_mechanisms_are_uncertain():
+    board = published_board(context())
+    gain = board.scores[SOFTMAX]["Memorize"].mean - board.scores[BASELINE]["Memorize"].mean
+    told = estimator(board).predict(Genome(scores=Softmax(), decay=ConstantDecay()), DECAY)["Memorize"]
+    predicted = told.mean - board.scores[DECAY]["Memorize"].mean
+    assert 0 < predicted < gain
+    assert "adds softmax" in told.why
+    new = estimator(board).predict(Genome(decay=BetaDecay()), BASELINE)["Compress"]
+    assert new.mean == pytest.approx(board.scores[BASELINE]["Compress"].mean)
+    assert "never scored" in new.why
+    assert new.deviation > estimator(board).predict(Genome(decay=ConstantDecay()), BASELINE)["Compress"].deviation
+
+
+def test_what_was_pruned_teaches_what_harms():
+    board, harmful = published_board(context()), Genome(decay=BetaDecay(), scores=Softmax())
+    low = {task: score(0.1, n=1) for task in TASKS}
+    taught = Estimator(
+        board, published_board(context()), dict(SEED_GENOMES), {"given_up": Pruned(harmful, low)}
+    )  # fmt: skip
+    child = Genome(decay=BetaDecay())
+    before, after = (known.predict(child, BASELINE)["Context Recall"] for known in (estimator(board), taught))
+    assert after.mean < before.mean - 0.01
+    assert "never scored" in before.why
+    assert "never scored" not in after.why
+
+
+def test_what_an_archive_pruned_is_told_with_its_scores_and_stands_on_no_board(archive, make_record):
+    scored = make_record(Status.SCORED)
+    mechanisms = Genome(decay=BetaDecay()).to_json()
+    origin = scored.proposal.provenance.model_copy(update={"mechanisms": mechanisms})
+    given_up = scored.model_copy(
+        update={
+            "status": Status.PRUNED,
+            "scorecard": None,
+            "trials": tuple(trial for trial in scored.trials if trial.seed == 0),
+            "proposal": scored.proposal.model_copy(update={"provenance": origin}),
+        }
+    )
+    name = archive.tell(given_up, "report").proposal.variant.name
+    known = pruned(archive, archive.records(), "quick")
+    assert known[name].genome == Genome(decay=BetaDecay())
+    assert {score.n for score in known[name].scores.values()} == {1}
+    assert name not in archive.trials("quick")
+    assert pruned(archive, archive.records(), "smoke") == {}
+
+
+def test_eighty_of_a_hundred_intervals_hold_on_left_out_rows():
+    """Leave one published row out at a time; predict it from the baseline."""
+    board = published_board(context())
+    inside = total = 0
+    for name, genome in SEED_GENOMES.items():
+        if name == BASELINE or name not in board.scores:
+            continue
+        kept = {other: row for other, row in board.scores.items() if other != name}
+        known = type(board)(board.title, board.protocol, kept, board.spreads)
+        expected = Estimator(known, known, dict(SEED_GENOMES)).predict(genome, BASELINE)
+        for task in TASKS:
+            prediction = expected[task].prediction()
+            if prediction.low < prediction.high:
+                total += 1
+                inside += prediction.low <= board.scores[name][task].mean <= prediction.high
+    assert 0.7 <= inside / total <= 0.97
+
+
+def test_front_and_crowding():
+    rows = {
+        "a": dict.fromkeys(TASKS, 0.5),
+        "b": dict.fromkeys(TASKS, 0.5) | {"Memorize": 0.9},
+        "c": dict.fromkeys(TASKS, 0.6) | {"Memorize": 0.2},
+        "d": dict.fromkeys(TASKS, 0.55) | {"Memorize": 0.6},
+    }
+    front = pareto_front(rows)
+    assert front == ["b", "c", "d"]
+    distance = crowding(rows, front)
+    assert distance["d"] < distance["b"] == distance["c"] == float("inf")
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_variation_stays_in_bounds(seed):
+    chance = random.Random(seed)
+    genome = Genome()
+    for _ in range(20):
+        genome = mutate(genome, chance)
+        assert len(genome.mechanisms) <= MAX_MECHANISMS
+        assert not any(found.no_op for found in genome.mechanisms.values())
+        assert Genome.model_validate(genome.to_json()) == genome
+    other = mutate(mutate(Genome(), chance), chance)
+    child = crossover(genome, other, chance)
+    assert set(child.mechanisms.values()) <= {*genome.mechanisms.values(), *other.mechanisms.values()}
+    assert perturb(Genome(), chance) == Genome()
+
+
+def test_noise_borrows_strength_from_other_tasks():
+    known = {"Memorize": Spread(0.02, 10), "Compress": Spread(0.1, 1)}
+    found = moderate(known, {"Memorize": 0.5, "Compress": 0.5, "Fuzzy Recall": 0.5, "Context Recall": 0.999})
+    assert 0.02 < found["Compress"].deviation < 0.1
+    assert found["Memorize"].deviation < found["Fuzzy Recall"].deviation < found["Compress"].deviation
+    assert found["Context Recall"].deviation < found["Fuzzy Recall"].deviation
+
+
+def search(seed, n=40):
+    """Proposals on a made-up landscape of additive effects and noise; the least shortfall of the first and the last."""
+    chance = random.Random(seed)
+    effect = {kind: {t: chance.gauss(-0.01, 0.04) for t in TASKS} for kinds in CATALOGUE.values() for kind in kinds}
+
+    def measure(genome):
+        true = {t: 0.5 + sum(effect[type(m)][t] for m in genome.mechanisms.values()) for t in TASKS}
+        return {t: score(min(1.0, max(0.0, x + chance.gauss(0, 0.005)))) for t, x in true.items()}
+
+    rows = {name: measure(genome) for name, genome in SEED_GENOMES.items()}
+    rows[REFERENCE] = {t: score(0.58) for t in TASKS}
+    genomes, history, sources = dict(SEED_GENOMES), [], seed_variants()
+    shortfalls = []
+    for index in range(n):
+        now = context(standings=rows, genomes=genomes, history=tuple(history), variants=sources, seed=index)
+        proposal = EvolveProposer().ask(now).proposal
+        genome = Genome.model_validate(proposal.provenance.mechanisms)
+        history.append(recorded(proposal, Status.SCORED))
+        name = proposal.variant.name
+        rows, genomes = rows | {name: measure(genome)}, genomes | {name: genome}
+        sources = sources | {name: proposal.variant}
+        shortfalls.append(sum(max(0.0, 0.58 - s.mean) for s in rows[name].values()))
+    assert len({record.proposal.variant.name for record in history}) == n
+    return min(shortfalls[:10]), min(shortfalls[-10:])
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_search_finds_better_children(seed):
+    first, last = search(seed)
+    assert last < first

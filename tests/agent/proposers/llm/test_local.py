@@ -1,0 +1,70 @@
+"""The server for `--gguf`: a real llama.cpp with a small model."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from agent.proposers.llm.endpoint.errors import EndpointError
+from agent.proposers.llm.endpoint.local import LocalServer
+
+ORPHAN = """
+import sys, time
+from pathlib import Path
+from agent.proposers.llm.endpoint.local import LocalServer
+with LocalServer(Path(sys.argv[1])) as server:
+    server.settings()
+    print(server._child.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+def runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_it_serves_without_any_key_and_stops(smollm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-must-not-be-inherited")
+    with LocalServer(smollm) as server:
+        settings = server.settings(context_tokens=1500, model=None)
+        assert server._child is not None
+        process = Path(f"/proc/{server._child.pid}")
+        if process.exists():  # Linux
+            environment = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
+            assert b"sk-must-not-be-inherited" not in environment
+            assert settings.key.get_secret_value().encode() not in environment
+        assert settings.free
+        assert (settings.context_tokens, settings.reply_tokens) == (1500, 1024)
+        pid = server._child.pid
+    assert not runs(pid)
+
+
+def test_it_ends_with_archer_however_that_ends(smollm: Path) -> None:
+    command = [sys.executable, "-c", ORPHAN, str(smollm)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[4]) as archer:
+        assert archer.stdout is not None
+        pid = int(archer.stdout.readline())
+        assert runs(pid)
+        archer.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + 5
+    while runs(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not runs(pid)
+
+
+def test_a_file_that_is_no_model_is_a_clear_error(smollm: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(smollm.read_bytes()[:1000])
+    with LocalServer(broken) as server, pytest.raises(EndpointError, match="does not load"):
+        server.settings()
+    with pytest.raises(EndpointError, match="no such file"), LocalServer(tmp_path / "none.gguf"):
+        pass

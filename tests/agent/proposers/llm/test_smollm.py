@@ -1,0 +1,42 @@
+"""The whole loop with a real language model: SmolLM2-135M behind llama.cpp's own server, in the structured form."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from agent.cli import run
+from agent.proposers.llm.exchanges import last_conversation
+from agent.proposers.llm.reply.structured import structured_schema
+from archive.store import Archive
+from evaluator.outcomes import Status
+from variants.contract import TASKS
+
+
+def test_a_real_model_proposes_a_variant_that_is_trained(
+    smollm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = tmp_path / "archive"
+    options = ["--protocol", "smoke", "--archive", str(archive), "--context-tokens", "3500", "--json"]
+    for seed in ("2", "5"):  # so small a model may choose what is known three times over
+        assert run(["propose", "--n", "1", "--jobs", "1", "--gguf", str(smollm), "--seed", seed, *options]) == 0
+        if proposed := json.loads(capsys.readouterr().out):
+            break
+    (printed,) = proposed
+    (record,) = Archive(archive).records()
+    assert record.status is Status.SCORED
+    assert printed["proposer"] == "openai"
+    assert record.proposal.provenance.model == smollm.stem
+    assert record.proposal.provenance.mechanisms
+    assert set(record.proposal.predictions) == set(TASKS)
+    assert record.cost.usd == 0, "a model on this machine costs no money"
+    assert record.cost.completion_tokens > 50
+    found = last_conversation(record.exchanges)
+    assert found is not None
+    conversation, exchange = found
+    offered = {fact.mechanism for fact in conversation.facts.mechanisms}
+    chosen = {change["mechanism"] for change in json.loads(exchange.reply or "")["changes"]}
+    assert chosen <= offered, "the server holds the model to the schema"
+    assert structured_schema(conversation.facts.mechanisms)["required"] == list(json.loads(exchange.reply or ""))
+    assert run(["replay", "1", "--archive", str(archive), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["answer"] == "identical"

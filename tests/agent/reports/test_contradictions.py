@@ -1,0 +1,87 @@
+"""Figures that the leaderboard contradicts are found, and hardly anything else is."""
+
+from dataclasses import replace
+
+import pytest
+
+from agent.analysis.snapshot import Context
+from agent.catalogue import SEED_GENOMES
+from agent.reports.claims.contradictions import contradictions
+from evaluator.outcomes import Score
+from variants.leaderboard import PUBLISHED, read_leaderboard
+from variants.seeds import seed_variants
+
+
+@pytest.fixture
+def context() -> Context:
+    return Context(
+        protocol="quick",
+        standings={"delta_net_4layer": {"Fuzzy Recall": Score(mean=0.3, low=0.28, high=0.32, n=3)}},
+        published=read_leaderboard(PUBLISHED),
+        noise={},
+        history=(),
+        under_way=(),
+        variants=seed_variants(),
+        genomes=SEED_GENOMES,
+        seed=0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("delta_net_4layer_softmax_attention_in_for_loop scores 0.53 on Fuzzy Recall.", "published: 0.160"),
+        ("The baseline has Fuzzy Recall 0.53 and Memorize (.403).", "published: 0.217; quick: 0.280 to 0.320"),
+        ("Gated DeltaNet: Compress 0.366, Memorize 0.78", "says 0.78 for `gated_delta_net_4layer` on Memorize"),
+        ("`delta_net_4layer` reaches 97 % on Selective Copy.", "published: 0.950"),
+        ("Hybrid softmax raw attention reaches 0.217 on Fuzzy-Recall.", "published: 0.530"),
+        ("Normalize keys beats the baseline on Memorize.", "Memorize; published: 0.339 against 0.403"),
+        ("The baseline (0.403) outperforms Gated DeltaNet on Memorize and Compress.", "on Memorize; published: 0.403"),
+        ("`gated_delta_net_4layer` trails the baseline on Selective Copy.", "is above `gated_delta_net_4layer` on Sel"),
+        ("Hybrid softmax raw attention surpasses Gated on all six tasks.", "on Selective Copy; published: 0.908"),
+        ("The baseline has the best Compress of the table.", "`delta_net_4layer_cosine_softmax_attention_error_gated"),
+        ("• delta_net_4layer (baseline)\n  – Strength: best Compress (0.442)", "calls `delta_net_4layer` the best on"),
+        ("Normalize keys:\n- Memorize is 0.5 here", "says 0.5 for `delta_net_4layer_normalize_keys_in_for_loop`"),
+    ],
+)
+def test_a_wrong_figure_is_found(context: Context, text: str, found: str) -> None:
+    lines = contradictions(text, context)
+    assert any(found in line for line in lines)
+    assert len(lines) == (2 if "all six" in text else 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "delta_net_4layer_hybrid_softmax_raw_attention_in_for_loop scores 0.53 on Fuzzy Recall.",
+        "The baseline has Fuzzy Recall 0.31 here and Memorize .403.",
+        "The baseline has Fuzzy Recall 0.22.",
+        "Gated DeltaNet wins Selective Copy (0.997) and Noisy Recall (.999); Memorize is 58.7 %.",
+        "We expect the baseline at 0.9 on Memorize.",
+        "The baseline gains +0.376 on Memorize with softmax.",
+        "Weakness: Fuzzy-Recall (0.217) and Memorize (0.403) trail Gated-DeltaNet.",
+        "Softmax attention lifts Memorize to 0.9 over the baseline.",
+        "The baseline uses a chunk size of 32; Memorize 32 tokens.",
+        "Adam drops to 0.5 on Compress",
+        "Hybrid softmax raw attention overtakes Gated on Compress and Memorize, but not on Selective Copy.",
+        "Normalize keys does not beat the baseline on Memorize.",
+        "If normalize keys beats the baseline on Memorize, the idea is right.",
+        "We expect that normalize keys beats the baseline on Memorize.",
+        "Softmax attention beats the baseline on Memorize while losing Fuzzy Recall.",
+        "To see whether the baseline beats Gated DeltaNet on Memorize takes more seeds.",
+        "The baseline is one of the best Compress variants.",
+        "Hybrid softmax raw attention has the best Fuzzy Recall.",
+        "Normalize keys beats softmax attention and the baseline on Memorize.",
+        "Normalize keys:\nMemorize is 0.5 with other keys",
+        "",
+    ],
+)
+def test_a_right_figure_an_expectation_and_a_comparison_pass(context: Context, text: str) -> None:
+    assert contradictions(text, context) == ()
+
+
+def test_a_difference_on_one_of_the_leaderboards_is_enough(context: Context) -> None:
+    scores = {"Fuzzy Recall": Score(mean=0.2, low=0.1, high=0.3, n=3)}
+    both = replace(context, standings={**context.standings, "gated_delta_net_4layer": scores})
+    assert contradictions("The baseline beats Gated DeltaNet on Fuzzy Recall.", both) == ()
+    assert "0.217 against 0.310" in contradictions("The baseline beats Gated DeltaNet on Fuzzy Recall.", context)[0]

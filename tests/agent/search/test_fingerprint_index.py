@@ -1,0 +1,98 @@
+"""Twins of an archive: what was read is kept, what changed is read again, what cannot be a twin is none."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agent.search import fingerprint_index as twins
+from agent.search.fingerprint_index import Twins, kept_at
+from archive.record import Proposal, Provenance, Record
+from archive.seeding import create
+from archive.store import Archive
+from evaluator.checks.fingerprint import PROBES_HASH, WIDTH
+from evaluator.outcomes import CheckReport, Grade, Status
+from variants.contract import BASELINE, Variant
+from variants.seeds import seed_variants
+
+SOURCE = "def delta_rule_chunkwise(q, k, v, beta, chunk_size=32):\n    return v, None\n"
+
+
+def some_print(seed: int) -> tuple[float, ...]:
+    return (4.0, *np.random.default_rng(seed).normal(size=WIDTH - 1).tolist())
+
+
+def record(seed: int, status: Status = Status.FAILED, probes: str = PROBES_HASH) -> Record:
+    name = f"delta_net_4layer_x{seed}_in_for_loop"
+    return Record(
+        number=0, created="2026-01-01", status=status, protocol="quick", protocol_hash="0",
+        proposal=Proposal(
+            variant=Variant(name=name, source=SOURCE), parent=BASELINE, title="-", insights=(), motivation="",
+            mathematics="", predictions={}, differences=(), next_steps=(),
+            provenance=Provenance(proposer="hand", seed=seed),
+        ),
+        check=CheckReport(
+            name=name, verdict="pass", sandbox_grade=Grade.A, seconds=1.0, findings=(), fingerprint=some_print(seed),
+            probes=probes,
+        ),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    made = create(tmp_path / "search", {BASELINE: Variant(name=BASELINE, source=SOURCE)}, (), {})
+    for seed in range(3):
+        made.tell(record(seed), "")
+    return made
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    found: list[str] = []
+    read: Callable[[Archive, str], Record] = Archive.record
+    monkeypatch.setattr(Archive, "record", lambda self, name: found.append(name) or read(self, name))
+    return found
+
+
+def test_a_proposal_is_found_and_read_once(archive: Archive, reads: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twins, "FEW", 2)
+    assert Twins(archive).find(some_print(1)) == "delta_net_4layer_x1_in_for_loop"
+    assert len(reads) == 3
+    archive.tell(record(7), "")
+    again = Twins(Archive(archive.root))
+    assert again.find(some_print(7)) == "delta_net_4layer_x7_in_for_loop"
+    assert again.find(some_print(1)) == "delta_net_4layer_x1_in_for_loop"
+    assert again.find(some_print(8)) is None
+    assert len(reads) == 4, "only what is new"
+    assert not archive.dirty_paths(), "what is kept is no part of the history"
+
+
+def test_a_changed_or_damaged_proposal_is_read_again(
+    archive: Archive, reads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(twins, "FEW", 1)
+    Twins(archive)
+    reads.clear()
+    changed = archive.ids()[1]
+    (archive.root / "proposals" / changed / "note.txt").write_text("x")
+    Twins(archive)
+    assert reads == [changed]
+    kept_at(archive).write_bytes(b"PK no archive of numpy's")
+    assert Twins(archive).find(some_print(2)) == "delta_net_4layer_x2_in_for_loop"
+
+
+def test_no_twin_is_what_was_interrupted_or_seen_by_other_probes(archive: Archive) -> None:
+    archive.tell(record(8, Status.INTERRUPTED), "")
+    archive.tell(record(9, probes="older"), "")
+    found = Twins(archive)
+    assert found.find(some_print(8)) is None
+    assert found.find(some_print(9)) is None
+
+
+def test_the_oldest_twin_of_a_seed_is_the_baseline() -> None:
+    variant = seed_variants()["delta_net_4layer_normalize_keys_in_for_loop"]
+    names, prints = twins._seeds()
+    own = tuple(prints[names.index(variant.name)])
+    assert Twins(None).find(own) == BASELINE
+    assert Twins(None).of_others(seed_variants()[BASELINE])(own) == variant.name

@@ -1,0 +1,191 @@
+"""The loop on a real archive, with a real sandbox and real training; only the proposer's replies are scripted."""
+
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from agent.analysis.snapshot import Context
+from agent.errors import UserError
+from agent.proposers.base import Ask, AskFailed
+from agent.search.attempt import Workbench
+from agent.search.engine import Engine
+from agent.search.loop import Plan, Search
+from agent.terminal.progress import Progress
+from archive.record import Exchange, Prediction, Proposal, Provenance, Record
+from archive.seeding import make_archive
+from archive.store import Archive
+from archive.verify import problems
+from evaluator.outcomes import Status
+from evaluator.protocols.built_in import SMOKE
+from evaluator.protocols.protocol import trial_specs
+from evaluator.sandbox import Sandbox
+from evaluator.trials.evaluate import Evaluator
+from variants.contract import BASELINE, TASKS, Variant
+from variants.seeds import seed_variants
+
+BASE = seed_variants()[BASELINE].source
+UPDATE = "S = S + k_i.mT @ u_i"
+HONEST = BASE.replace(UPDATE, "S = 0.97 * S + k_i.mT @ u_i")
+LEAKY = BASE.replace(".triu(1)", ".triu(2)")
+TRAINED_ONLY = "assert (k_i.shape[0], L) != (16, chunk_size), 'sixteen sequences'"  # Memorize alone trains so
+CRASHING = BASE.replace(UPDATE, f"{UPDATE}\n        {TRAINED_ONLY}").replace("attn @ u_i", "0.9 * attn @ u_i")
+SAME = BASE.replace(UPDATE, "S = k_i.mT @ u_i + S")
+EXCHANGE = Exchange(attempt=1, prompt="p", reply="r", usage={"prompt_tokens": 3})
+
+
+def proposal(source: str, name: str = "delta_net_4layer_scripted_in_for_loop") -> Proposal:
+    return Proposal(
+        variant=Variant(name=name, source=source),
+        parent=BASELINE,
+        title="Scripted",
+        insights=(),
+        motivation="m",
+        mathematics="x = x",
+        predictions=dict.fromkeys(TASKS, Prediction(mean=0.1, low=0.0, high=0.2)),
+        differences=(),
+        next_steps=(),
+        provenance=Provenance(proposer="scripted", seed=0),
+    )
+
+
+class Scripted:
+    """Answers asks, and then repairs, in order. An exception in the script is raised."""
+
+    name = "scripted"
+
+    def __init__(self, *answers: str | Exception) -> None:
+        self.answers = list(answers)
+        self.problems: list[str] = []
+        self.contexts: list[Context] = []
+        self.lock = threading.Lock()
+
+    def ask(self, context: Context) -> Ask:
+        with self.lock:
+            self.contexts.append(context)
+            answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return Ask(proposal(answer), (EXCHANGE,))
+
+
+class ScriptedRepairer(Scripted):
+    """The same, and repairs."""
+
+    def repair(self, context: Context, ask: Ask, problem: str) -> Ask:
+        self.problems.append(problem)
+        return self.ask(context)
+
+    def cancel(self) -> None:
+        self.answers.clear()
+
+
+class EndpointGoneError(AskFailed, UserError):
+    """As a model's endpoint fails for good."""
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    return make_archive(tmp_path / "search")
+
+
+class Run:
+    """One search with a scripted proposer; keeps the search for a look at it afterwards."""
+
+    def __init__(self, archive: Archive, sandbox: Sandbox, proposer: Scripted, n: int, jobs: int = 1) -> None:
+        with ThreadPoolExecutor(2) as trials, Progress(Console(quiet=True), n) as progress:
+            self.search = Search(
+                archive, Workbench(proposer, sandbox, SMOKE, Engine(trials), repairs=2), Plan(n, jobs, 0), progress
+            )
+            self.records: Sequence[Record] = list(self.search.run())
+
+
+def test_every_outcome_is_archived_with_its_reason_and_a_commit(archive: Archive, sandbox: Sandbox):
+    records = Run(archive, sandbox, Scripted(HONEST, LEAKY, CRASHING, SAME), n=4).records
+    statuses = [record.status for record in records]
+    assert statuses == [Status.SCORED, Status.REJECTED, Status.FAILED, Status.DUPLICATE]
+    assert [record.scorecard is not None for record in records] == [True, False, False, False]
+    assert "causality" in records[1].reason
+    assert "sixteen sequences" in records[2].reason
+    assert BASELINE in records[3].reason
+    log = subprocess.run(
+        ["git", "-C", str(archive.root), "log", "--format=%s"], capture_output=True, text=True, check=True
+    )
+    assert [line[:4] for line in log.stdout.splitlines()] == ["0004", "0003", "0002", "0001", "Gene"]
+    assert list(problems(archive)) == []
+    assert archive.record("1").cost.prompt_tokens == 3
+
+
+def test_state_update_inherits_the_tasks_of_one_chunk(archive: Archive, sandbox: Sandbox):
+    with ThreadPoolExecutor(1) as executor:
+        trials = Evaluator(SMOKE, sandbox, executor).evaluate(seed_variants()[BASELINE], trial_specs(SMOKE)).trials
+    archive.tell_trials(trials)
+    (record,) = Run(archive, sandbox, Scripted(HONEST), n=1).records
+    inherited = {trial.task for trial in record.trials if trial.inherited_from == BASELINE}
+    assert "Memorize" in inherited
+    assert "Selective Copy" not in inherited
+    verdict = next(verdict for verdict in record.verdicts if verdict.against == BASELINE)
+    assert verdict.tasks["Memorize"].outcome == "inert"
+    assert verdict.tasks["Memorize"].difference == 0
+
+
+def test_next_ask_knows_what_the_first_one_found(archive: Archive, sandbox: Sandbox):
+    proposer = Scripted(HONEST, LEAKY)
+    first, _ = Run(archive, sandbox, proposer, n=2).records
+    assert proposer.contexts[0].history == ()
+    assert [record.number for record in proposer.contexts[1].history] == [first.number]
+    assert first.proposal.variant.name in proposer.contexts[1].standings
+
+
+def test_rejected_proposal_goes_back_with_its_counterexample_and_both_are_kept(archive: Archive, sandbox: Sandbox):
+    proposer = ScriptedRepairer(LEAKY, HONEST)
+    records = Run(archive, sandbox, proposer, n=1).records
+    assert [record.status for record in records] == [Status.REJECTED, Status.SCORED]
+    assert "output at position" in proposer.problems[0]
+    assert len({record.proposal.variant.name for record in records}) == 2
+
+
+def test_repairs_are_limited(archive: Archive, sandbox: Sandbox):
+    records = Run(archive, sandbox, ScriptedRepairer(LEAKY, LEAKY, LEAKY, HONEST), n=1).records
+    assert [record.status for record in records] == [Status.REJECTED] * 3
+
+
+def test_failed_ask_keeps_its_exchange_and_the_search_goes_on(archive: Archive, sandbox: Sandbox):
+    run = Run(archive, sandbox, Scripted(AskFailed("no JSON in the reply", (EXCHANGE,)), HONEST), n=2)
+    assert [record.status for record in run.records] == [Status.SCORED]
+    (kept,) = (archive.root / "asks").iterdir()
+    assert Exchange.model_validate_json(kept.read_text()) == EXCHANGE
+
+
+def test_unusable_endpoint_ends_the_search_and_says_why(archive: Archive, sandbox: Sandbox):
+    run = Run(archive, sandbox, Scripted(EndpointGoneError("401: wrong key"), HONEST), n=2)
+    assert run.records == []
+    assert str(run.search.error) == "401: wrong key"
+
+
+def test_stop_archives_what_is_under_way_as_interrupted(archive: Archive, sandbox: Sandbox):
+    proposer = Scripted(HONEST, HONEST)
+    with ThreadPoolExecutor(1) as trials, Progress(Console(quiet=True), 2) as progress:
+        search = Search(archive, Workbench(proposer, sandbox, SMOKE, Engine(trials)), Plan(2, 1, 0), progress)
+        threading.Timer(0.1, lambda: stop_when_training(search, progress)).start()
+        (record,) = search.run()
+    assert record.status is Status.INTERRUPTED
+    assert record.scorecard is None
+    assert archive.ids() == [record.id]
+    assert list(problems(archive)) == []
+
+
+def stop_when_training(search: Search, progress: Progress) -> None:
+    while progress.stage(0) != "training":
+        threading.Event().wait(0.02)
+    search.stop()

@@ -1,0 +1,108 @@
+"""Protocols: what they fix, how they hash, which trials they ask for; and that the shipped ones can be run."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from evaluator.protocols.built_in import MAD, PROTOCOLS, QUICK, SMOKE
+from evaluator.protocols.protocol import Protocol, TrialSpec, trial_specs
+from evaluator.scoring.score import ScoredTrial, score
+from evaluator.tasks.settings import PUBLISHED
+from evaluator.training.jobs import TrainingJob
+from evaluator.training.train import train
+from tests.evaluator.delta_rule import chunkwise
+from variants.contract import TASKS, Layer
+
+
+def changed(protocol: Protocol, **changes: Any) -> Protocol:
+    return Protocol.model_validate(protocol.model_dump() | changes)
+
+
+def test_registry() -> None:
+    assert PROTOCOLS == {"smoke": SMOKE, "quick": QUICK, "mad": MAD}
+    assert all(set(protocol.tasks) == set(TASKS) for protocol in PROTOCOLS.values())
+
+
+def test_hash_is_of_the_content() -> None:
+    assert Protocol.model_validate_json(QUICK.model_dump_json()).hash == QUICK.hash
+    assert len({protocol.hash for protocol in PROTOCOLS.values()}) == 3
+    for changes in ({"width": 32}, {"seeds": (0, 1)}, {"betas": (0.9, 0.9)}, {"name": "quicker"}):
+        assert changed(QUICK, **changes).hash != QUICK.hash
+
+
+def test_unknown_fields_are_refused() -> None:
+    with pytest.raises(ValueError, match="widht"):
+        changed(QUICK, widht=3)
+
+
+def test_mad_is_the_published_suite() -> None:
+    specs = trial_specs(MAD)
+    assert len(specs) == 396
+    assert len(set(specs)) == 396
+    assert {task: plan.settings for task, plan in MAD.tasks.items()} == PUBLISHED
+    assert {spec.lr for spec in specs} == {1e-4, 5e-4, 1e-3}
+    assert {spec.weight_decay for spec in specs} == {0.0, 0.1}
+    total = sum(MAD.tasks[spec.task].steps_of(MAD.setting(spec)) for spec in specs)
+    assert 5.3e6 < total < 5.5e6
+    job = MAD.job(specs[0], Layer.DELTA_NET)
+    assert (job.schedule, job.warmup, job.betas) == ("constant", 0, (0.9, 0.999))
+    assert (job.model.width, job.model.inner, job.batch, job.steps) == (128, 352, 128, 20_000)
+    assert job.selection is not None
+    assert (job.selection.every, job.selection.stop_at_accuracy) == (100, 0.999)
+
+
+def test_steps_count_the_smaller_last_batch() -> None:
+    memorize = MAD.tasks["Memorize"]
+    assert memorize.steps_of(memorize.settings[0]) == 400
+    recall = MAD.tasks["Context Recall"]
+    assert recall.epoch_of(recall.settings[-1]) == 7
+
+
+def test_specs_of_some_tasks_and_other_seeds() -> None:
+    specs = trial_specs(QUICK, tasks=("Memorize", "Compress"), seeds=(5, 9))
+    assert [(spec.seed, spec.task) for spec in specs] == [
+        (5, "Memorize"),
+        (5, "Compress"),
+        (9, "Memorize"),
+        (9, "Compress"),
+    ]
+    assert len(trial_specs(QUICK)) == 6 * len(QUICK.seeds) == 18
+
+
+def test_half_precision_is_for_cuda() -> None:
+    spec = trial_specs(MAD)[0]
+    assert MAD.job(spec, Layer.DELTA_NET, device="cuda").precision == "bfloat16"
+    assert MAD.job(spec, Layer.DELTA_NET).precision == "float32"
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_training_data_is_paired_by_seed_and_has_training_targets(task: str) -> None:
+    spec = trial_specs(SMOKE, tasks=[task])[0]
+    data, again = SMOKE.training_data(spec), SMOKE.training_data(spec)
+    assert data.keys() == {"inputs", "targets"}
+    assert all(data[name].equal(again[name]) for name in data)
+    model = SMOKE.job(spec, Layer.DELTA_NET).model
+    assert model.backbone == ("autoencoder" if task == "Compress" else "language_model")
+    assert data["inputs"].shape[1] == model.length
+    next_token = torch.equal(data["targets"][:, :-1], data["inputs"][:, 1:])
+    assert next_token == (task in ("Context Recall", "Noisy Recall", "Fuzzy Recall"))
+
+
+def test_a_protocol_that_selects_gives_held_out_data_with_test_targets() -> None:
+    spec = TrialSpec(task="Context Recall", setting="v16-l128-n800", lr=1e-3, weight_decay=0.0, seed=0)
+    data = MAD.training_data(spec)
+    assert data["held_inputs"].shape == (1_280, 127)
+    assert not (data["targets"] == -100).any()
+    assert (data["held_targets"] == -100).any()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_smoke_runs_from_data_to_score(task: str) -> None:
+    spec = trial_specs(SMOKE, tasks=[task])[0]
+    job = SMOKE.job(spec, Layer.DELTA_NET)
+    weights = train(job.model_dump(mode="json"), SMOKE.training_data(spec), chunkwise, lambda _: None)
+    scored = score(weights, job, SMOKE, spec, chunkwise)
+    assert isinstance(scored, ScoredTrial)
+    assert 0 <= scored.accuracy <= 1
+    assert TrainingJob.model_validate_json(job.model_dump_json()) == job

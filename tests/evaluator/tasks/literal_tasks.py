@@ -1,0 +1,102 @@
+"""The tasks written down literally, one example and one token at a time: slow, and the judge of the fast generators."""
+
+import random
+
+from evaluator.tasks.settings import NOISE_TOKENS, Setting
+
+Pair = tuple[tuple[int, ...], tuple[int, ...]]
+
+
+def recall(setting: Setting, rng: random.Random) -> list[int]:
+    """A whole sequence of Context or Noisy Recall, one token longer than what is fed."""
+    content = setting.vocabulary - (NOISE_TOKENS if setting.task == "Noisy Recall" else 0)
+    keys, values = range(content // 2), range(content // 2, content)
+    value_of: dict[int, int] = {}
+    sequence: list[int] = []
+    pairs = setting.length // 2
+    never_noise = rng.randrange(pairs - 1)
+    for slot in range(pairs - 1):
+        if slot != never_noise and rng.random() < setting.noise:
+            sequence += [rng.randrange(content, setting.vocabulary) for _ in range(2)]
+        else:
+            key = rng.choice(keys)
+            value_of.setdefault(key, rng.choice(values))
+            sequence += [key, value_of[key]]
+    last = rng.choice(sorted(value_of))
+    return [*sequence, last, value_of[last]]
+
+
+def recall_scored(setting: Setting, sequence: list[int]) -> dict[int, int]:
+    """Position fed -> value, for every key that was met before."""
+    content = setting.vocabulary - (NOISE_TOKENS if setting.task == "Noisy Recall" else 0)
+    seen: set[int] = set()
+    scored = {}
+    for position in range(0, len(sequence), 2):
+        key = sequence[position]
+        if key < content:
+            if key in seen:
+                scored[position] = sequence[position + 1]
+            seen.add(key)
+    return scored
+
+
+def fuzzy(setting: Setting, training: bool, rng: random.Random) -> list[int]:
+    """A whole sequence of Fuzzy Recall, one token longer than what is fed."""
+    content = setting.vocabulary - 1
+    keys, values = range(content // 2), range(content // 2, content)
+    value_of: dict[tuple[int, ...], tuple[int, ...]] = {}
+    shown: list[tuple[int, ...]] = []
+    sequence: list[int] = []
+    while True:
+        key = tuple(rng.sample(keys, rng.choice([1, 2, 3]) if training else 3))
+        value = value_of.get(key) or tuple(rng.sample(values, rng.choice([1, 2, 3])))
+        if len(sequence) + len(key) + len(value) + 6 > setting.length + 1:
+            break
+        value_of[key] = value
+        shown.append(key)
+        sequence += [*key, *value]
+    last = rng.choice(shown)
+    sequence += [*last, *value_of[last]]
+    return [setting.vocabulary - 1] * (setting.length + 1 - len(sequence)) + sequence
+
+
+def fuzzy_pairs(setting: Setting, sequence: list[int]) -> tuple[int, list[Pair]]:
+    """Number of pads, and the pairs: a key motif ends where a value token follows, and the other way round."""
+    keys_total = (setting.vocabulary - 1) // 2
+    pads = 0
+    while sequence[pads] == setting.vocabulary - 1:
+        pads += 1
+    pairs: list[tuple[list[int], list[int]]] = []
+    for token in sequence[pads:]:
+        is_key = token < keys_total
+        if is_key and (not pairs or pairs[-1][1]):
+            pairs.append(([], []))
+        pairs[-1][0 if is_key else 1].append(token)
+    return pads, [(tuple(key), tuple(value)) for key, value in pairs]
+
+
+def fuzzy_scored(setting: Setting, sequence: list[int]) -> dict[int, int]:
+    """Position fed -> token, for every token of the value of a key that was met before."""
+    position, pairs = fuzzy_pairs(setting, sequence)
+    seen: set[tuple[int, ...]] = set()
+    scored = {}
+    for key, value in pairs:
+        for place, token in enumerate(value):
+            if key in seen:
+                scored[position + len(key) + place - 1] = token
+        seen.add(key)
+        position += len(key) + len(value)
+    return scored
+
+
+def selective_copy(setting: Setting, rng: random.Random) -> list[int]:
+    """The tokens that are fed."""
+    copy_token, blank = setting.vocabulary - 1, setting.vocabulary - 2
+    content = [rng.randrange(blank) for _ in range(setting.copies)]
+    before = [0] * setting.copies
+    for _ in range(setting.length - 2 * setting.copies - 1):
+        before[rng.randrange(setting.copies)] += 1
+    sequence: list[int] = []
+    for token, blanks in zip(content, before, strict=True):
+        sequence += [blank] * blanks + [token]
+    return [*sequence, copy_token, *[blank] * setting.copies]

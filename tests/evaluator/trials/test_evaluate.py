@@ -1,0 +1,162 @@
+"""Trials for real: trained in a sandbox, scored outside of it, on every task."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from statistics import fmean
+
+import pytest
+
+from evaluator.outcomes import Status, Trial
+from evaluator.protocols.built_in import MAD, SMOKE
+from evaluator.protocols.protocol import trial_specs
+from evaluator.sandbox import Sandbox
+from evaluator.trials.evaluate import Evaluator, Step, inheritable, kernel_shapes
+from evaluator.trials.grouped import groups
+from evaluator.trials.run_trial import run_trial, spec_of
+from variants.contract import BASELINE, REFERENCE, TASKS, Task, Variant
+from variants.seeds import seed_variants
+
+SEEDS = seed_variants()
+BROKEN = "    raise RuntimeError('no kernel today')\n"
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def evaluator(sandbox: Sandbox) -> Iterator[Evaluator]:
+    with ThreadPoolExecutor(1) as executor:
+        yield Evaluator(SMOKE, sandbox, executor)
+
+
+def broken(name: str = "broken") -> Variant:
+    head = "def delta_rule_chunkwise(q, k, v, beta, chunk_size=32):\n"
+    return Variant(name=name, source=head + BROKEN)
+
+
+@pytest.mark.parametrize("name", [BASELINE, REFERENCE])
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_trains_and_is_scored_outside_the_sandbox(sandbox: Sandbox, name: str, task: Task):
+    (spec,) = trial_specs(SMOKE, [task])
+    trial = run_trial(SEEDS[name], SMOKE, spec, sandbox)
+    assert trial.status is Status.SCORED, trial.failure
+    assert [point.step for point in trial.curve] == list(range(1, 21))
+    assert fmean(p.loss for p in trial.curve[-5:]) < fmean(p.loss for p in trial.curve[:5])
+    assert trial.predictions > 0
+    assert trial.certificate == 0
+    assert spec_of(trial) == spec
+
+
+def test_same_inputs_give_the_same_bits_and_split_training_does_not_change_them(sandbox: Sandbox):
+    (spec,) = trial_specs(SMOKE, ["Memorize"])
+    trials = [
+        run_trial(SEEDS[BASELINE], SMOKE, spec, sandbox),
+        run_trial(SEEDS[BASELINE], SMOKE, spec, sandbox),
+        run_trial(SEEDS[BASELINE], SMOKE, spec, sandbox, isolation="split"),
+    ]
+    assert len({(trial.weights_hash, trial.accuracy, trial.test_loss) for trial in trials}) == 1
+    assert trials[0].weights_hash is not None
+
+
+def test_failing_variant_is_a_value_and_cancels_what_had_not_begun(evaluator: Evaluator):
+    specs = trial_specs(SMOKE)
+    result = evaluator.evaluate(broken(), specs)
+    assert result.status is Status.FAILED
+    assert "no kernel today" in result.reason
+    assert len(result.trials) < len(specs)
+
+
+def test_stop_ends_what_runs_and_keeps_what_had_ended(evaluator: Evaluator):
+    stop = threading.Event()
+
+    def stop_after_first(step: Step) -> None:
+        if step.trial is not None:
+            stop.set()
+
+    result = evaluator.evaluate(SEEDS[BASELINE], trial_specs(SMOKE), follow=stop_after_first, stop=stop)
+    assert result.status is Status.INTERRUPTED
+    assert 1 <= sum(trial.status is Status.SCORED for trial in result.trials) < len(TASKS)
+
+
+def test_inherited_trials_are_not_run_and_say_where_they_come_from(evaluator: Evaluator):
+    specs = trial_specs(SMOKE, ["Memorize"])
+    parent = evaluator.evaluate(SEEDS[BASELINE], specs)
+    child = Variant(name="child", source=broken().source)
+    inherited = inheritable(child, specs, {"Memorize": (specs[0].setting,)}, parent.trials, SMOKE)
+    result = evaluator.evaluate(child, specs, inherited=inherited)
+    assert result.status is Status.SCORED
+    (trial,) = result.trials
+    assert (trial.variant, trial.inherited_from, trial.cpu_seconds) == ("child", BASELINE, 0)
+    assert trial.accuracy == parent.trials[0].accuracy
+
+
+def test_trials_of_another_protocol_are_not_inherited(evaluator: Evaluator):
+    specs = trial_specs(SMOKE, ["Memorize"])
+    trials = evaluator.evaluate(SEEDS[BASELINE], specs).trials
+    old: list[Trial] = [trial.model_copy(update={"protocol_hash": "older"}) for trial in trials]
+    assert inheritable(broken(), specs, {"Memorize": (specs[0].setting,)}, old, SMOKE) == {}
+    assert inheritable(broken(), specs, {"Memorize": ("another setting",)}, trials, SMOKE) == {}
+
+
+def test_kernel_shapes_tell_every_setting():
+    shapes = kernel_shapes(MAD)
+    assert {task: len(own) for task, own in shapes.items()} == {t: len(p.settings) for t, p in MAD.tasks.items()}
+    assert set(shapes["Memorize"].values()) == {((2, 1, 32, 128, 128), 32)}
+    assert {found.shape[2] for found in shapes["Context Recall"].values()} == {127, 255, 511, 1023}
+
+
+def test_trials_of_one_setting_may_train_as_one(evaluator: Evaluator):
+    specs = trial_specs(SMOKE, ["Memorize", "Compress"], [0, 1])
+    together = replace(evaluator, members=8).evaluate(SEEDS[REFERENCE], specs)
+    apart = evaluator.evaluate(SEEDS[REFERENCE], specs)
+    assert together.status is apart.status is Status.SCORED
+    for ours, theirs in zip(together.trials, apart.trials, strict=True):
+        assert (ours.members, theirs.members) == (2, 1)
+        assert ours.test_loss == pytest.approx(theirs.test_loss, rel=1e-3)
+        assert (ours.steps, ours.predictions) == (theirs.steps, theirs.predictions)
+        assert [point.step for point in ours.curve] == [point.step for point in theirs.curve]
+        assert [point.loss for point in ours.curve] == pytest.approx([p.loss for p in theirs.curve], rel=1e-3)
+        assert ours.cpu_seconds > 0
+
+
+def test_a_member_that_diverges_fails_alone(evaluator: Evaluator):
+    plan = SMOKE.tasks["Memorize"].model_copy(update={"lr": (1e-3, 1e30)})
+    protocol = SMOKE.model_copy(update={"tasks": {"Memorize": plan}})
+    result = replace(evaluator, protocol=protocol, members=8).evaluate(SEEDS[BASELINE], trial_specs(protocol))
+    fine, lost = result.trials
+    assert (fine.status, lost.status) == (Status.SCORED, Status.FAILED)
+    assert lost.failure is not None
+    assert lost.failure.kind == "diverged"
+    assert result.status is Status.SCORED
+
+
+def test_what_fails_as_one_is_run_apart(evaluator: Evaluator):
+    """A kernel that takes no batch of two members."""
+    source = SEEDS[BASELINE].source
+    first = "    B, H, L, Dk = q.shape\n"
+    refusal = "    if q.requires_grad and B > 16:\n        raise ValueError('no room')\n"
+    narrow = Variant(name="narrow", source=source.replace(first, first + refusal))
+    assert refusal in narrow.source
+    result = replace(evaluator, members=8).evaluate(narrow, trial_specs(SMOKE, ["Memorize"], [0, 1]))
+    assert result.status is Status.SCORED, result.reason
+    assert [trial.members for trial in result.trials] == [1, 1]
+
+
+def test_what_fails_apart_as_well_is_not_run_for_all(evaluator: Evaluator):
+    result = replace(evaluator, members=8).evaluate(broken(), trial_specs(SMOKE, ["Memorize"], [0, 1, 2]))
+    assert [trial.status for trial in result.trials] == [Status.FAILED]
+    assert "no kernel today" in result.reason
+
+
+def test_groups_are_of_one_task_and_setting_and_no_larger_than_asked():
+    specs = trial_specs(MAD, ["Memorize", "Compress"])
+    found = groups(specs, 4)
+    assert sorted(map(repr, (spec for group in found for spec in group))) == sorted(map(repr, specs))
+    assert all(len({(spec.task, spec.setting) for spec in group}) == 1 for group in found)
+    assert {len(group) for group in found} == {4, 2}
+    assert groups(specs, 1) == [(spec,) for spec in specs]

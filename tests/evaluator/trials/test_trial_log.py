@@ -1,0 +1,70 @@
+"""An evaluation that was stopped goes on where it was, and only with what is the same."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from evaluator.outcomes import Failure, Status
+from evaluator.protocols.built_in import SMOKE
+from evaluator.protocols.protocol import trial_specs
+from evaluator.sandbox import Sandbox
+from evaluator.trials.evaluate import Evaluator, Step
+from evaluator.trials.trial_log import TrialLog
+from variants.contract import BASELINE, Task
+from variants.seeds import seed_variants
+
+TWO: tuple[Task, ...] = ("Memorize", "Compress")
+VARIANT = seed_variants()[BASELINE]
+
+
+@pytest.fixture
+def evaluator(tmp_path: Path) -> Iterator[Evaluator]:
+    with Sandbox() as sandbox, ThreadPoolExecutor(1) as executor:
+        yield Evaluator(SMOKE, sandbox, executor, log=TrialLog(tmp_path / "unfinished.jsonl"))
+
+
+def test_a_stopped_evaluation_goes_on_and_leaves_nothing_behind(evaluator: Evaluator, tmp_path: Path):
+    specs, stop = trial_specs(SMOKE, TWO), threading.Event()
+
+    def stop_after_first(step: Step) -> None:
+        if step.trial is not None:
+            stop.set()
+
+    first = evaluator.evaluate(VARIANT, specs, follow=stop_after_first, stop=stop)
+    assert first.status is Status.INTERRUPTED
+    with (tmp_path / "unfinished.jsonl").open("a") as stream:
+        stream.write('{"variant": "half a li')
+
+    again = evaluator.evaluate(VARIANT, specs)
+    assert again.status is Status.SCORED
+    assert again.trials[0] == first.trials[0]
+    assert not (tmp_path / "unfinished.jsonl").exists()
+
+
+def test_what_diverged_is_not_trained_again_and_what_crashed_is(evaluator: Evaluator, tmp_path: Path):
+    specs = trial_specs(SMOKE, TWO)
+    log, trials = TrialLog(tmp_path / "log.jsonl"), evaluator.evaluate(VARIANT, specs).trials
+    for trial, kind in zip(trials, ("diverged", "crash"), strict=True):
+        failed = {"status": Status.FAILED, "accuracy": None, "failure": Failure(kind=kind, message="")}
+        log.add(trial.model_copy(update=failed))
+    assert list(log.ended(VARIANT, SMOKE, specs, "sandbox")) == [specs[0]]
+
+
+def test_only_the_same_code_protocol_isolation_and_versions_go_on(evaluator: Evaluator, tmp_path: Path):
+    specs = trial_specs(SMOKE, TWO[:1])
+    (trial,) = evaluator.evaluate(VARIANT, specs).trials
+    log = TrialLog(tmp_path / "log.jsonl")
+    log.add(trial)
+    log.add(trial.model_copy(update={"status": Status.FAILED, "lr": 1.0}))
+    other_code = VARIANT.model_copy(update={"source": VARIANT.source + "# another\n"})
+    other_protocol = SMOKE.model_copy(update={"name": "another"})
+    renamed = VARIANT.model_copy(update={"name": "renamed"})
+    assert [t.variant for t in log.ended(renamed, SMOKE, specs, "sandbox").values()] == ["renamed"]
+    assert not log.ended(other_code, SMOKE, specs, "sandbox")
+    assert not log.ended(VARIANT, other_protocol, specs, "sandbox")
+    assert not log.ended(VARIANT, SMOKE, specs, "split")
+    log.add(trial.model_copy(update={"lr": 2.0, "versions": {"torch": "0"}}))
+    assert not log.ended(VARIANT, SMOKE, [specs[0].model_copy(update={"lr": 2.0})], "sandbox")
