@@ -15,14 +15,14 @@ from archive.folders import PROPOSALS
 from archive.kept import Kept, Known
 from archive.outline import Outline, read_outline
 from evaluator.outcomes import CurvePoint, Score, Status, Trial
-from evaluator.statistics.lazy_trials import Digest, Runs
-from evaluator.statistics.scorecards import runs
+from evaluator.statistics.lazy_trials import Digest, LazyTrials
+from evaluator.statistics.scorecards import lazy_trials
 
 _STATUS = {str(status): status for status in Status}
 _FILES = ("proposal.json", "scorecard.json", "trials.jsonl")
 
 
-class Line(NamedTuple):
+class ProposalLine(NamedTuple):
     """One proposal as a list shows it. `mean`: accuracy over the scored tasks, None without a score."""
 
     id: str
@@ -45,7 +45,7 @@ class _Curveless(Trial):
     curve: Annotated[tuple[CurvePoint, ...], BeforeValidator(lambda _: ())] = ()
 
 
-class Index:
+class ArchiveIndex:
     """All proposals of an archive's folder, as far as they can be read. Safe in threads."""
 
     def __init__(self, root: Path, kept: Path | None = None) -> None:
@@ -54,7 +54,7 @@ class Index:
         self._kept = Kept(kept)
         self._known: dict[str, Known] | None = None
         self._outlines: dict[str, Outline] = {}
-        self._runs: dict[str, Runs] = {}
+        self._runs: dict[str, LazyTrials] = {}
         self._lock = threading.Lock()
         self.damage: dict[str, str] = {}
         """What is wrong with each proposal that cannot be read, by folder name."""
@@ -82,10 +82,10 @@ class Index:
             if changed or len(fresh) < len(known):
                 self._kept.keep(changed, known.keys() - fresh.keys())
 
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[ProposalLine]:
         """All proposals that can be read, oldest first."""
         found = [json.loads(entry.line) for entry in self._all()]
-        return [Line._make((*fields[:4], _STATUS[fields[4]], *fields[5:])) for fields in found]
+        return [ProposalLine._make((*fields[:4], _STATUS[fields[4]], *fields[5:])) for fields in found]
 
     def raw(self, identity: str) -> dict[str, Any]:
         """The outline as plain JSON."""
@@ -99,14 +99,14 @@ class Index:
                 self._outlines[entry.id] = Outline.model_validate_json(entry.outline)
             yield self._outlines[entry.id]
 
-    def runs(self, identity: str) -> Runs | None:
+    def trials_of(self, identity: str) -> LazyTrials | None:
         """Trials of a scored or a pruned proposal, not yet read; None where there are none."""
         entry = self._entry(identity)
         if entry.digest is None:
             return None
         if identity not in self._runs:
             path = self._root / PROPOSALS / identity / "trials.jsonl"
-            self._runs[identity] = Runs(_digest(entry.digest), lambda: read_lines(path, Trial))
+            self._runs[identity] = LazyTrials(_digest(entry.digest), lambda: read_lines(path, Trial))
         return self._runs[identity]
 
     def _all(self) -> list[Known]:
@@ -131,7 +131,7 @@ class Index:
         proposal, digest = outline.proposal, None
         asked = (proposal.provenance.proposer, proposal.provenance.model, outline.protocol, outline.protocol_hash)
         named = (identity, outline.number, proposal.variant.name, proposal.parent, outline.status, outline.mean)
-        line = Line._make((*named, *asked, outline.created, outline.cost.cpu_seconds))
+        line = ProposalLine._make((*named, *asked, outline.created, outline.cost.cpu_seconds))
         trials = read_lines(self._root / PROPOSALS / identity / "trials.jsonl", _Curveless)
         if outline.status in (Status.SCORED, Status.PRUNED) and trials:
             digest = _digest_of(identity, trials)
@@ -141,7 +141,7 @@ class Index:
 def _digest_of(identity: str, trials: Sequence[Trial]) -> str:
     """As JSON. Raises ArchiveError for trials of several variants or protocols."""
     try:
-        return runs(trials).digest.model_dump_json()
+        return lazy_trials(trials).digest.model_dump_json()
     except ValueError as error:
         raise ArchiveError(f"{PROPOSALS}/{identity}/trials.jsonl: {error}; restore it with `git checkout`") from error
 

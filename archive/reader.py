@@ -11,14 +11,14 @@ from pydantic import ValidationError
 from archive.errors import ArchiveError
 from archive.files import first_problem, read_bytes, read_json, read_lines, read_text
 from archive.folders import ORIGIN, PROPOSALS, VARIANTS, read_record
-from archive.index import Index, Line
+from archive.index import ArchiveIndex, ProposalLine
 from archive.leaderboards import LEADERBOARDS
 from archive.outline import Outline
 from archive.record import Origin, Record
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.statistics.lazy_trials import of_version
-from evaluator.statistics.scorecards import runs
+from evaluator.statistics.scorecards import lazy_trials
 from variants.contract import Variant
 
 MARKER = "archive.json"
@@ -43,7 +43,7 @@ class Reader:
                 raise ArchiveError(f"{root / name} is a link, and archer writes only inside of an archive; replace it")
         self.root = root
         self._records: dict[str, Record] = {}
-        self._index = Index(root)
+        self._index = ArchiveIndex(root)
 
     def ids(self) -> list[str]:
         """Folder names of all proposals, oldest first."""
@@ -56,7 +56,7 @@ class Reader:
         names = sorted(path.stem for path in (self.root / ASKS).glob("*.jsonl"))
         return [datetime.strptime(name, "%Y-%m-%dT%H%M%S.%f%z") for name in names]
 
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[ProposalLine]:
         """What a list shows of each proposal that can be read, oldest first."""
         return self._refreshed().lines()
 
@@ -126,18 +126,22 @@ class Reader:
         found: dict[str, Sequence[Trial]] = dict(self.further_trials(protocol))
         index = self._refreshed()
         for line in index.lines():
-            if line.status is Status.SCORED and line.protocol == protocol and (own := index.runs(line.id)) is not None:
+            if (
+                line.status is Status.SCORED
+                and line.protocol == protocol
+                and (own := index.trials_of(line.id)) is not None
+            ):
                 found[line.name] = (*found[line.name], *own) if line.name in found else own
         if protocol not in PROTOCOLS:
             return found
         kept = {name: of_version(own, PROTOCOLS[protocol].hash) for name, own in found.items()}
-        return {name: runs(own) for name, own in kept.items() if own}
+        return {name: lazy_trials(own) for name, own in kept.items() if own}
 
     def pruned_trials(self, protocol: str) -> dict[str, Sequence[Trial]]:
         """Trials under one protocol, of any version, of what racing gave up, by variant."""
         index = self._refreshed()
         lines = [line for line in index.lines() if line.status is Status.PRUNED and line.protocol == protocol]
-        return {line.name: own for line in lines if (own := index.runs(line.id)) is not None}
+        return {line.name: own for line in lines if (own := index.trials_of(line.id)) is not None}
 
     def further_trials(self, protocol: str) -> dict[str, tuple[Trial, ...]]:
         """Those of them that belong to no proposal, of any version: of the seeds and of `evaluate --add`."""
@@ -157,7 +161,7 @@ class Reader:
             candidate, number = f"{stem[: MAX_NAME - len(end)]}{end}", number + 1
         return candidate
 
-    def _refreshed(self) -> Index:
+    def _refreshed(self) -> ArchiveIndex:
         self._index.refresh(self.ids())
         return self._index
 

@@ -12,7 +12,7 @@ from archive.errors import ArchiveError
 from archive.files import read_lines, write_lines, write_text
 from archive.folders import PROPOSALS, VARIANTS, read_record, write_record
 from archive.git import GitFolder
-from archive.index import Index
+from archive.index import ArchiveIndex
 from archive.leaderboards import LEADERBOARDS, write_leaderboard
 from archive.message import message
 from archive.predictions import BRANCH, Committed, commit_predictions, prediction_problems
@@ -28,7 +28,7 @@ class Archive(Reader):
         """Open the archive at `root`."""
         super().__init__(root)
         self._git = GitFolder(root)
-        self._index = Index(root, self._git.folder / "archer-index.sqlite")
+        self._index = ArchiveIndex(root, self._git.folder / "archer-index.sqlite")
         self._git.adopt_branch(BRANCH)
         self._lock = FileLock(self._git.folder / "archer.lock", timeout=60)
 

@@ -21,7 +21,7 @@ from agent.analysis.published_inert import (
     Annotations,
     differences,
     extent,
-    inert_spreads,
+    inert_deviations,
     published_annotations,
 )
 from archive.files import write_text
@@ -82,7 +82,7 @@ def print_table(board: Board, found: Annotations) -> None:
             print(f"| `{short(name)}` | {' | '.join(cells)} |")
     print("\n| task | rows that cannot differ | lowest | mean | highest | s.d. of one run | 95 % of differences |")
     print("|---|---:|---:|---:|---:|---:|---:|")
-    for task, own in inert_spreads(board, found).items():
+    for task, own in inert_deviations(board, found).items():
         names = own.groups[0]
         numbers = " | ".join(f"{x:.3f}" for x in (*extent(board, names, task), own.deviation))
         print(f"| {task} | {len(names)} | {numbers} | ±{board.least_difference(task):.3f} |")

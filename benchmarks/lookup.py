@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from agent.search.fingerprint_index import SHIPPED, _keep, _load, _stamps
-from evaluator.checks.fingerprint import PROBES, PROJECTIONS, TOLERANCE, WIDTH, Index, Prints, same
+from evaluator.checks.fingerprint import PROBES, PROJECTIONS, TOLERANCE, WIDTH, FingerprintTable, Prints, same
 
 QUERIES = 2_000
 BLOCK = 2 * PROJECTIONS
@@ -29,7 +29,7 @@ def main() -> None:
     chance = np.random.default_rng(0)
     prints, names = made_up(n, chance), [f"delta_net_4layer_x{i}_in_for_loop" for i in range(n)]
     began = time.process_time()
-    index = Index(names, prints)
+    index = FingerprintTable(names, prints)
     build = time.process_time() - began
     wanted = chance.integers(n, size=QUERIES)
     noise = 1 + 0.2 * TOLERANCE * chance.uniform(-1, 1, (QUERIES, WIDTH))
@@ -61,7 +61,7 @@ def made_up(n: int, chance: np.random.Generator) -> Prints:
     return rows
 
 
-def timed(index: Index, queries: Prints, expected: list[str] | None) -> list[float]:
+def timed(index: FingerprintTable, queries: Prints, expected: list[str] | None) -> list[float]:
     """Milliseconds of each look-up; each must find what is expected."""
     taken = []
     for i, query in enumerate(queries):

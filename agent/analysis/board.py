@@ -7,8 +7,8 @@ from statistics import median
 
 import pandas as pd
 
-from agent.analysis.replicates import Spread, function_groups, moderate, spreads
-from agent.analysis.snapshot import Context
+from agent.analysis.replicates import SeedDeviation, deviations_of_replicates, function_groups, moderate
+from agent.analysis.snapshot import ArchiveSnapshot
 from agent.analysis.take_snapshot import genomes, noise, published
 from agent.catalogue import SEED_GENOMES, Genome
 from archive.leaderboards import scorecards
@@ -31,7 +31,7 @@ class Board:
     title: str
     protocol: str
     scores: Mapping[str, Mapping[Task, Score]]
-    spreads: Mapping[Task, Spread]
+    spreads: Mapping[Task, SeedDeviation]
     """Noise of one seed, of every task that anybody has a score of."""
     one: Mapping[Task, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
     """Groups of rows that are known to be one function on a task."""
@@ -55,17 +55,17 @@ class Board:
         return name == other or any(name in group and other in group for group in self.one.get(task, ()))
 
 
-def published_board(context: Context) -> Board:
+def published_board(snapshot: ArchiveSnapshot) -> Board:
     """The published leaderboard: one seed a row; its noise is known from rows that are the same function."""
-    return _board_of_table(context.published, _genomes(context))
+    return _board_of_table(snapshot.published, _genomes(snapshot))
 
 
-def measured_board(context: Context) -> Board:
+def measured_board(snapshot: ArchiveSnapshot) -> Board:
     """What was measured under the protocol, with the noise between seeds of one variant.
 
     Rows that are one function are no replicates here: a task on which a variant cannot differ inherits its score.
     """
-    return _board_of_scores(context.protocol, context.standings, context.noise, _genomes(context))
+    return _board_of_scores(snapshot.protocol, snapshot.standings, snapshot.noise, _genomes(snapshot))
 
 
 def open_board(protocol: str, archive: Archive | None) -> Board:
@@ -86,16 +86,16 @@ def open_board(protocol: str, archive: Archive | None) -> Board:
     return _board_of_scores(protocol, scores, noise({name: trials[name] for name in scores}), known)
 
 
-def best_board(context: Context) -> Board:
+def best_board(snapshot: ArchiveSnapshot) -> Board:
     """The measured board once two variants were measured on all tasks, else the published one. The two never mix."""
-    full = [name for name, row in context.standings.items() if len(row) == len(TASKS)]
-    return measured_board(context) if len(full) > 1 else published_board(context)
+    full = [name for name, row in snapshot.standings.items() if len(row) == len(TASKS)]
+    return measured_board(snapshot) if len(full) > 1 else published_board(snapshot)
 
 
 def _board_of_table(table: pd.DataFrame, known: Mapping[str, Genome]) -> Board:
     rows = {str(name): {task: float(row[task]) for task in TASKS} for name, row in table.iterrows()}
     scores = {name: {task: Score(mean=x, low=x, high=x, n=1) for task, x in row.items()} for name, row in rows.items()}
-    found = spreads(rows, known, PUBLISHED_PROTOCOL)
+    found = deviations_of_replicates(rows, known, PUBLISHED_PROTOCOL)
     one = function_groups(rows, known, PUBLISHED_PROTOCOL)
     return Board("published, one seed", PUBLISHED_PROTOCOL, scores, moderate(found, _levels(scores)), one)
 
@@ -106,13 +106,13 @@ def _board_of_scores(
     deviations: Mapping[Task, float],
     known: Mapping[str, Genome],
 ) -> Board:
-    found = {task: Spread(deviation, max(1, _freedom(scores, task))) for task, deviation in deviations.items()}
+    found = {task: SeedDeviation(deviation, max(1, _freedom(scores, task))) for task, deviation in deviations.items()}
     one = function_groups(scores, known, protocol)
     return Board(f"protocol {protocol}", protocol, scores, moderate(found, _levels(scores)), one)
 
 
-def _genomes(context: Context) -> Mapping[str, Genome]:
-    return {**SEED_GENOMES, **context.genomes}
+def _genomes(snapshot: ArchiveSnapshot) -> Mapping[str, Genome]:
+    return {**SEED_GENOMES, **snapshot.genomes}
 
 
 def _levels(scores: Mapping[str, Mapping[Task, Score]]) -> dict[Task, float]:

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import stats
 
 from agent.analysis.gaps import Array, Gap, Lead
-from agent.analysis.paired_differences import Contrasts
+from agent.analysis.paired_differences import PairedDifferences
 from variants.contract import TASKS, Task
 
 
@@ -23,7 +23,7 @@ class Look:
     gaps: Mapping[Task, Gap]
 
 
-def look(contrasts: Contrasts, own: int, reference: str) -> Look:
+def look(contrasts: PairedDifferences, own: int, reference: str) -> Look:
     """One row of a board against all others, and its gaps to the reference."""
     name, names = contrasts.names[own], contrasts.names
     lead = contrasts.lead(name)

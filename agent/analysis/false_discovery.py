@@ -9,11 +9,11 @@ from rich.markup import escape
 from agent.analysis.fresh_seeds import told
 from agent.terminal.view import outline_summary, short_name
 from archive.confirmations import Confirmation
-from archive.index import Line
+from archive.index import ProposalLine
 from archive.store import Archive
 from evaluator.outcomes import Status
 from evaluator.protocols.built_in import PROTOCOLS
-from evaluator.statistics.false_discovery import LEVELS, Discoveries, Tested, Tried, discoveries
+from evaluator.statistics.false_discovery import LEVELS, Discoveries, Tested, TriedProposal, discoveries
 from evaluator.statistics.lazy_trials import of_version
 from variants.contract import BASELINE, REFERENCE, TASKS
 
@@ -42,7 +42,7 @@ def families(archive: Archive, protocol: str, *, single: bool = True) -> dict[st
             if against in trials:
                 pruned = line.status is Status.PRUNED
                 own = () if pruned else trials[line.name]
-                tried.append(Tried(line.name, against, own, trials[against], pruned))
+                tried.append(TriedProposal(line.name, against, own, trials[against], pruned))
         found[rival] = discoveries(tried, trials, TASKS, single=single)
     return found
 
@@ -120,7 +120,7 @@ def _p(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def summaries(archive: Archive, lines: Sequence[Line]) -> list[dict[str, Any]]:
+def summaries(archive: Archive, lines: Sequence[ProposalLine]) -> list[dict[str, Any]]:
     """Proposals as `--json` prints them, each with its tests."""
     tests: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
     for protocol in {line.protocol for line in lines}:

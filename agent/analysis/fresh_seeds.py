@@ -16,7 +16,7 @@ Trials = Mapping[str, Sequence[Trial]]
 
 
 @dataclass(frozen=True)
-class Fresh:
+class FreshComparison:
     """Scores and the mean difference to the parent, twice. Empty and None where nothing was measured before."""
 
     against: str
@@ -26,7 +26,7 @@ class Fresh:
     fresh_difference: Difference | None
 
     @classmethod
-    def of(cls, name: str, against: str, known: Trials, new: Trials, tasks: Sequence[Task]) -> "Fresh":
+    def of(cls, name: str, against: str, known: Trials, new: Trials, tasks: Sequence[Task]) -> "FreshComparison":
         """`known`: everyone's trials under the protocol, which tell the noise, too; `new`: on fresh seeds, of both."""
         known = {who: [trial for trial in own if trial.task in tasks] for who, own in known.items()}
         noise = mean_noise(known, tasks)

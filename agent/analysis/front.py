@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from agent.analysis.dominance import adjusted, look, p_beats
 from agent.analysis.gaps import Gap
-from agent.analysis.paired_differences import Contrasts
+from agent.analysis.paired_differences import PairedDifferences
 from variants.contract import REFERENCE, TASKS, Task
 
 RATE = 0.05
@@ -66,7 +66,7 @@ class Place:
         return sum(-gap.difference for gap in self.missing.values())
 
 
-def places(contrasts: Contrasts, reference: str = REFERENCE) -> tuple[Place, ...]:
+def places(contrasts: PairedDifferences, reference: str = REFERENCE) -> tuple[Place, ...]:
     """Every row with all six tasks, the nearest to beating the reference first: most tasks above, then least short."""
     names = contrasts.names
     looked = [look(contrasts, own, reference) for own in range(len(names))]
@@ -101,7 +101,7 @@ def nearest(found: tuple[Place, ...]) -> Place | None:
     return next((place for place in found if place.gaps), None)
 
 
-def front_json(contrasts: Contrasts, found: tuple[Place, ...]) -> dict[str, Any]:
+def front_json(contrasts: PairedDifferences, found: tuple[Place, ...]) -> dict[str, Any]:
     """The document of `archer leaderboard --front --json`."""
     best = nearest(found)
     return {

@@ -9,7 +9,7 @@ from variants.contract import BASELINE, REFERENCE, TASKS, Task
 CEILING = 0.99
 
 
-def insights(board: Board) -> tuple[str, ...]:
+def leaderboard_facts(board: Board) -> tuple[str, ...]:
     """Sentences for a researcher; each is left out where the board cannot support it."""
     found = (best_of_each_task(board), challenge(board), open_tasks(board), noise(board), twins(board), ceilings(board))
     return tuple(text for text in (*found, *one_chunk(board)) if text)

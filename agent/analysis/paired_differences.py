@@ -22,7 +22,7 @@ from variants.contract import TASKS, Task
 
 
 @dataclass(frozen=True)
-class Contrasts:
+class PairedDifferences:
     """All rows of a board that have all six tasks, and the trials that tell which seeds are paired."""
 
     board: Board
@@ -112,9 +112,9 @@ class Contrasts:
         return np.array([[[own.get(task, {}).get(seed, np.nan) for seed in seeds] for task in TASKS] for own in found])
 
 
-def open_contrasts(protocol: str, archive: Archive | None) -> Contrasts:
+def open_paired_differences(protocol: str, archive: Archive | None) -> PairedDifferences:
     """Of a protocol, or of `published`, whose seeds are not known: from an archive, or from what ships with archer."""
     board = open_board(protocol, archive)
     if protocol == PUBLISHED_NAME:
-        return Contrasts(board, {})
-    return Contrasts(board, archive.trials(protocol) if archive is not None else shipped(protocol))
+        return PairedDifferences(board, {})
+    return PairedDifferences(board, archive.trials(protocol) if archive is not None else shipped(protocol))

@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import fmean
 
 from agent.analysis.board import Board
-from agent.analysis.replicates import Spread, spread
+from agent.analysis.replicates import SeedDeviation, pooled_deviation
 from archive.files import read_shipped
 from evaluator.outcomes import Value
 from variants.contract import BASELINE, TASKS, Task, VariantName
@@ -41,13 +41,13 @@ def published_annotations(path: Path = ANNOTATIONS) -> Annotations:
     return read_shipped(path, Annotations, "make it again: python -m benchmarks.inert")
 
 
-def inert_spreads(board: Board, found: Annotations) -> dict[Task, Spread]:
+def inert_deviations(board: Board, found: Annotations) -> dict[Task, SeedDeviation]:
     """Standard deviation of one run, from the rows of a board that cannot differ; a task without two is absent."""
     known = {}
     for task in TASKS:
         names = tuple(name for name in found.cannot_differ(task) if board.mean(name, task) is not None)
         scores = {name: board.scores[name][task].mean for name in names}
-        if len(names) > 1 and (own := spread(scores, [names])) is not None:
+        if len(names) > 1 and (own := pooled_deviation(scores, [names])) is not None:
             known[task] = own
     return known
 

@@ -13,13 +13,13 @@ from agent.analysis.board import PUBLISHED_PROTOCOL, Board
 from agent.analysis.calibration import no_change
 from agent.analysis.forecast import Forecast, Interval, Outcome
 from agent.analysis.gaps import Gap
-from agent.analysis.paired_differences import Contrasts
+from agent.analysis.paired_differences import PairedDifferences
 from archive.files import read_shipped
 from evaluator.outcomes import Value
 from variants.contract import BASELINE, Task, VariantName
 from variants.leaderboard import PUBLISHED
 
-LEDGER = PUBLISHED.parents[1] / "ledger" / "published_reports.json"
+PUBLISHED_PREDICTIONS = PUBLISHED.parents[1] / "ledger" / "published_reports.json"
 PROPOSER = "published reports"
 
 
@@ -57,19 +57,19 @@ class PublishedReport(Value):
     expectations: tuple[Expectation, ...] = Field(min_length=1)
 
 
-class Ledger(Value):
+class PublishedPredictions(Value):
     """All reports that were entered."""
 
     source: str
     reports: tuple[PublishedReport, ...]
 
 
-def read_ledger(path: Path = LEDGER) -> Ledger:
+def read_published_predictions(path: Path = PUBLISHED_PREDICTIONS) -> PublishedPredictions:
     """Read the entries. Raises ArchiveError naming the file and the field at fault."""
-    return read_shipped(path, Ledger, "mend the entry, or install archer again")
+    return read_shipped(path, PublishedPredictions, "mend the entry, or install archer again")
 
 
-def published_forecasts(contrasts: Contrasts, ledger: Ledger) -> list[Forecast]:
+def published_forecasts(contrasts: PairedDifferences, ledger: PublishedPredictions) -> list[Forecast]:
     """The reports' expectations beside a board's scores, where it has them; numbers only where the protocol is theirs.
 
     An accuracy that a report names is one under the published protocol: on another board its direction alone counts.
@@ -83,7 +83,7 @@ def published_forecasts(contrasts: Contrasts, ledger: Ledger) -> list[Forecast]:
     return found
 
 
-def _forecast(report: PublishedReport, expected: Expectation, contrasts: Contrasts) -> Forecast:
+def _forecast(report: PublishedReport, expected: Expectation, contrasts: PairedDifferences) -> Forecast:
     task, board = expected.task, contrasts.board
     ours, theirs = board.scores[report.variant][task], board.scores[report.parent][task]
     interval = _interval(expected, board) if board.protocol == PUBLISHED_PROTOCOL else None

@@ -16,7 +16,7 @@ UNKNOWN_SCALE = 0.06
 
 
 @dataclass(frozen=True)
-class Spread:
+class SeedDeviation:
     """Standard deviation of one run, pooled over groups of replicates. `groups`: their names, where known."""
 
     deviation: float
@@ -33,7 +33,7 @@ def replicates(names: Iterable[str], genomes: Mapping[str, Genome], one_chunk: b
     return tuple(tuple(sorted(group)) for group in groups.values() if len(group) > 1)
 
 
-def spread(scores: Mapping[str, float], groups: Iterable[tuple[str, ...]]) -> Spread | None:
+def pooled_deviation(scores: Mapping[str, float], groups: Iterable[tuple[str, ...]]) -> SeedDeviation | None:
     """Pooled standard deviation of one score within groups; None without a group."""
     found = tuple(groups)
     freedom = sum(len(group) - 1 for group in found)
@@ -43,10 +43,10 @@ def spread(scores: Mapping[str, float], groups: Iterable[tuple[str, ...]]) -> Sp
     for group in found:
         mean = fmean(scores[name] for name in group)
         squares += sum((scores[name] - mean) ** 2 for name in group)
-    return Spread(math.sqrt(squares / freedom), freedom, found)
+    return SeedDeviation(math.sqrt(squares / freedom), freedom, found)
 
 
-def moderate(known: Mapping[Task, Spread], levels: Mapping[Task, float]) -> dict[Task, Spread]:
+def moderate(known: Mapping[Task, SeedDeviation], levels: Mapping[Task, float]) -> dict[Task, SeedDeviation]:
     """Every task's spread, drawn towards what all tasks have in common, as a moderated t-test does.
 
     Accuracies p are noisier in the middle than at the ceiling: what is shared is the deviation over √(p (1-p)). It
@@ -55,12 +55,12 @@ def moderate(known: Mapping[Task, Spread], levels: Mapping[Task, float]) -> dict
     squares = sum(s.freedom * s.deviation**2 / _binomial(levels[task]) for task, s in known.items() if task in levels)
     freedom = sum(s.freedom for task, s in known.items() if task in levels)
     shared = squares / freedom if freedom else UNKNOWN_SCALE**2
-    found: dict[Task, Spread] = {}
+    found: dict[Task, SeedDeviation] = {}
     for task, level in levels.items():
-        own = known.get(task, Spread(0.0, 0))
+        own = known.get(task, SeedDeviation(0.0, 0))
         total = PRIOR_FREEDOM + own.freedom
         variance = (PRIOR_FREEDOM * shared * _binomial(level) + own.freedom * own.deviation**2) / total
-        found[task] = Spread(math.sqrt(variance), total, own.groups)
+        found[task] = SeedDeviation(math.sqrt(variance), total, own.groups)
     return found
 
 
@@ -77,14 +77,14 @@ def function_groups(
     return {task: replicates(known, genomes, task in one_chunk) for task in TASKS}
 
 
-def spreads(
+def deviations_of_replicates(
     table: Mapping[str, Mapping[Task, float]], genomes: Mapping[str, Genome], protocol: str
-) -> dict[Task, Spread]:
+) -> dict[Task, SeedDeviation]:
     """The spread of each task of a table of single runs under a protocol; a task without replicates is absent."""
-    found: dict[Task, Spread] = {}
+    found: dict[Task, SeedDeviation] = {}
     for task, groups in function_groups(table, genomes, protocol).items():
         scores = {name: row[task] for name, row in table.items() if task in row}
         inside = (tuple(name for name in group if name in scores) for group in groups)
-        if (known := spread(scores, (group for group in inside if len(group) > 1))) is not None:
+        if (known := pooled_deviation(scores, (group for group in inside if len(group) > 1))) is not None:
             found[task] = known
     return found

@@ -21,7 +21,7 @@ class Pruned:
 
 
 @dataclass(frozen=True)
-class Context:
+class ArchiveSnapshot:
     """A snapshot of the archive, under one protocol. An ask is a function of it alone."""
 
     protocol: str

@@ -4,27 +4,27 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from agent.analysis.snapshot import Context, Pruned
+from agent.analysis.snapshot import ArchiveSnapshot, Pruned
 from agent.catalogue import SEED_GENOMES, Genome
 from archive.leaderboards import LEADERBOARDS, scorecards
 from archive.outline import Outline
 from archive.record import Record
 from archive.store import Archive
 from evaluator.outcomes import Status, Trial
-from evaluator.statistics.lazy_trials import Runs
-from evaluator.statistics.scorecards import seed_spreads
+from evaluator.statistics.lazy_trials import LazyTrials
+from evaluator.statistics.scorecards import squares_between_seeds
 from variants.contract import TASKS, Task
 from variants.leaderboard import read_leaderboard
 
 
-def make_context(
+def take_snapshot(
     archive: Archive, protocol: str, *, seed: int, under_way: Sequence[str] = (), forced_parent: str | None = None
-) -> Context:
+) -> ArchiveSnapshot:
     """Everything a proposer may know, read from the archive as it stands now."""
     archive.require_sound()
     records = tuple(archive.outlines())
     trials = archive.trials(protocol)
-    return Context(
+    return ArchiveSnapshot(
         protocol=protocol,
         standings={name: card.scores for name, card in scorecards(protocol, trials).items()},
         published=published(archive),
@@ -66,7 +66,9 @@ def noise(trials: Mapping[str, Sequence[Trial]]) -> dict[Task, float]:
     spread: dict[Task, float] = dict.fromkeys(TASKS, 0.0)
     freedom: dict[Task, int] = dict.fromkeys(TASKS, 0)
     for own in trials.values():
-        for task, (squares, more) in (own.digest.spreads if isinstance(own, Runs) else seed_spreads(own)).items():
+        for task, (squares, more) in (
+            own.digest.spreads if isinstance(own, LazyTrials) else squares_between_seeds(own)
+        ).items():
             spread[task] += squares
             freedom[task] += more
     return {task: (spread[task] / freedom[task]) ** 0.5 for task in TASKS if freedom[task]}

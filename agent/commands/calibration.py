@@ -12,8 +12,8 @@ from rich.table import Table
 from agent.analysis.board import PUBLISHED_NAME, open_board
 from agent.analysis.calibration import Summary, by_proposer, forecasts, over_time, summarise
 from agent.analysis.forecast import CONFIDENCE, SIGNS, Forecast
-from agent.analysis.paired_differences import open_contrasts
-from agent.analysis.published_predictions import published_forecasts, read_ledger
+from agent.analysis.paired_differences import open_paired_differences
+from agent.analysis.published_predictions import published_forecasts, read_published_predictions
 from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
 from agent.reports.calibration_plot import plot_calibration
 from agent.search.find_variant import archive_if_any
@@ -63,10 +63,10 @@ def ledger_entries(archive: Archive | None) -> list[Entry]:
     Raises ArchiveError and LeaderboardError for what cannot be read.
     """
     board = cache(lambda protocol: open_board(protocol, archive))
-    ledger = read_ledger()
+    ledger = read_published_predictions()
     unscored = {report.variant for report in ledger.reports if not report.scored}
-    published = published_forecasts(open_contrasts(PUBLISHED_NAME, None), ledger)
-    measured = published_forecasts(open_contrasts(UNSCORED_PROTOCOL, None), ledger)
+    published = published_forecasts(open_paired_differences(PUBLISHED_NAME, None), ledger)
+    measured = published_forecasts(open_paired_differences(UNSCORED_PROTOCOL, None), ledger)
     own = forecasts(archive.outlines(), board) if archive is not None else []
     return [
         Entry("published reports, against the published scores", published),

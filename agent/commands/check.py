@@ -19,7 +19,7 @@ from agent.commands.options import (
     open_sandbox,
 )
 from agent.search.find_variant import archive_if_any, variant_from_file
-from agent.search.fingerprint_index import Twins
+from agent.search.fingerprint_index import FingerprintIndex
 from agent.terminal.view import check_lines
 from evaluator.checks import check as check_variant
 from evaluator.outcomes import Grade
@@ -43,7 +43,7 @@ def check(
     """
     speech, settings = Speech(as_json, quiet), find_protocol(protocol)
     variant = variant_from_file(file)
-    twins = Twins(archive_if_any(archive))
+    twins = FingerprintIndex(archive_if_any(archive))
     with open_sandbox(minimum, unsandboxed, speech) as sandbox:
         report = check_variant(
             variant,

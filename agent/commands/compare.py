@@ -29,7 +29,7 @@ from agent.commands.options import (
     find_protocol,
     open_sandbox,
 )
-from agent.comparing.arms import Arm, Budget
+from agent.comparing.arms import Arm, ProposerBudget
 from agent.comparing.best_so_far import curve, differences
 from agent.comparing.plot import plot_curves
 from agent.comparing.view import answer
@@ -37,9 +37,9 @@ from agent.errors import DONE, INTERRUPTED, UserError
 from agent.proposers.base import Proposer
 from agent.proposers.open_proposer import Choice, open_proposer
 from agent.reports.figures import require_drawable
-from agent.search.attempt import Workbench
+from agent.search.attempt import SearchResources
 from agent.search.engine import DEFAULT_SHARE, EngineName, open_engine
-from agent.search.loop import Plan, Search
+from agent.search.loop import Search, SearchPlan
 from agent.terminal.interrupt import interruptible
 from agent.terminal.progress import Progress
 from archive.seeding import make_archive
@@ -91,7 +91,7 @@ def compare(
         require_drawable(plot)
     if "openai" not in names and (given := gguf or model or base_url):
         raise UserError(f"{given}: no language model is compared; add openai to --proposers")
-    budget = Budget(proposals, minutes)
+    budget = ProposerBudget(proposals, minutes)
     archives = {name: [_archive(out / f"{name}-{index}") for index in range(1, repeats + 1)] for name in names}
     llm: dict[str, object] = {"model": model, "base_url": base_url, "form": form, "context_tokens": context_tokens}
     llm |= {"max_usd": max_usd, "prompts": prompts, "prices": prices}
@@ -111,7 +111,7 @@ def compare(
         finished = all(
             _run(
                 archives[name][index],
-                Workbench(
+                SearchResources(
                     opened[name], sandbox, settings, workers, race=False, log=TrialLog(archives[name][index].unfinished)
                 ),
                 budget,
@@ -142,14 +142,16 @@ def _archive(root: Path) -> Archive:
     return Archive(root) if root.exists() else make_archive(root)
 
 
-def _run(archive: Archive, bench: Workbench, budget: Budget, jobs: int, seed: int, speech: Speech) -> bool:
+def _run(
+    archive: Archive, bench: SearchResources, budget: ProposerBudget, jobs: int, seed: int, speech: Speech
+) -> bool:
     """Spend what is left of the budget; false if interrupted. Every proposal is trained in full and none confirmed."""
     made, spent = budget.spent(archive)
     left = budget.proposals - made
     minutes = None if budget.minutes is None else budget.minutes - spent
     if left < 1 or (minutes is not None and minutes <= 0):
         return True
-    plan = Plan(
+    plan = SearchPlan(
         n=left,
         jobs=min(jobs, left),
         seed=seed + made,

@@ -6,7 +6,7 @@ from rich.table import Table
 
 from agent.analysis.front import RATE, Place, front_json, nearest, places
 from agent.analysis.leaderboard_facts import signed
-from agent.analysis.paired_differences import Contrasts, open_contrasts
+from agent.analysis.paired_differences import PairedDifferences, open_paired_differences
 from agent.commands.options import Speech
 from agent.errors import UserError
 from agent.terminal.view import WORTHLESS, short_name
@@ -18,7 +18,7 @@ _STYLE = {"surely front": "bold", "front": "default", "dominated": "default", "s
 
 def print_front(speech: Speech, protocol: str, archive: Archive | None) -> None:
     """Print the front of a protocol's leaderboard, or of the published one. Raises UserError for one without rows."""
-    contrasts = open_contrasts(protocol, archive)
+    contrasts = open_paired_differences(protocol, archive)
     found = places(contrasts)
     if not found:
         raise UserError(f"no variant has all six tasks under {protocol}: score some with `archer propose`")
@@ -30,7 +30,7 @@ def print_front(speech: Speech, protocol: str, archive: Archive | None) -> None:
         speech.out.print(line)
 
 
-def _table(contrasts: Contrasts, found: tuple[Place, ...]) -> Table:
+def _table(contrasts: PairedDifferences, found: tuple[Place, ...]) -> Table:
     heading = (
         f"{contrasts.board.title}: difference to {REFERENCE}; ▲ ▼ more than chance, counting all cells "
         f"(false discovery rate {RATE:.0%}); = cannot differ"
@@ -63,7 +63,7 @@ def _standing(place: Place) -> str:
     return f"{place.standing} by {short_name(by[0])}{more}" if by else place.standing
 
 
-def _sentences(contrasts: Contrasts, found: tuple[Place, ...]) -> Iterator[str]:
+def _sentences(contrasts: PairedDifferences, found: tuple[Place, ...]) -> Iterator[str]:
     count = {standing: sum(place.standing == standing for place in found) for standing in _STYLE}
     how = "paired by seed" if contrasts.paired else "not paired: one seed a row, with the noise of one seed"
     yield (

@@ -12,7 +12,7 @@ from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, N
 from agent.search.find_variant import existing_archive, name_damage
 from agent.terminal.console import Fitting, Grid
 from agent.terminal.view import STATUS_STYLE, bare_name, mean_text, protocol_text, stacked
-from archive.index import Line
+from archive.index import ProposalLine
 from evaluator.outcomes import Status
 
 
@@ -28,7 +28,7 @@ class Order(StrEnum):
     COST = "cost"
 
 
-_KEYS: dict[Order, Callable[[Line], float | str]] = {
+_KEYS: dict[Order, Callable[[ProposalLine], float | str]] = {
     Order.ID: lambda found: found.number,
     Order.MEAN: lambda found: -1.0 if found.mean is None else found.mean,
     Order.STATUS: lambda found: found.status,
@@ -76,7 +76,7 @@ def list_(
     name_damage(found.damage())
 
 
-def _table(lines: Sequence[Line]) -> RenderableType:
+def _table(lines: Sequence[ProposalLine]) -> RenderableType:
     rows = [
         (
             str(line.number),

@@ -34,10 +34,10 @@ from agent.commands.options import (
 )
 from agent.errors import DONE, INTERRUPTED, UserError
 from agent.proposers.open_proposer import CHOICES, Choice, open_proposer
-from agent.search.attempt import Workbench
+from agent.search.attempt import SearchResources
 from agent.search.engine import DEFAULT_SHARE, EngineName, EngineOption, GpuShareOption, open_engine
 from agent.search.ensemble_size import EnsembleOption
-from agent.search.loop import Plan, Search
+from agent.search.loop import Search, SearchPlan
 from agent.terminal.interrupt import interruptible
 from agent.terminal.progress import Progress
 from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, STATUS_STYLE, short_name
@@ -100,7 +100,9 @@ def propose(
     if parent is not None and parent not in found.variants():
         raise UserError(f"--parent {parent}: the archive has no such variant; `archer leaderboard` shows the names")
     start = len(found.ids()) if seed is None else seed
-    plan = Plan(n=n, jobs=max(1, min(jobs, n)), seed=start, parent=parent, max_minutes=max_minutes, confirm=confirm)
+    plan = SearchPlan(
+        n=n, jobs=max(1, min(jobs, n)), seed=start, parent=parent, max_minutes=max_minutes, confirm=confirm
+    )
     with (
         open_proposer(Choice(proposer, gguf, plan.jobs, llm, llm_file), found) as (chosen, who),
         open_sandbox(minimum, unsandboxed, speech) as sandbox,
@@ -112,7 +114,7 @@ def propose(
         if len(settings.seeds) < 2 and (race or confirm):
             progress.announce(f"{protocol} trains one seed: nothing is raced, and nothing is called a new best")
         log = TrialLog(found.unfinished)
-        bench = Workbench(chosen, sandbox, settings, workers, repairs, race, ensemble, log)
+        bench = SearchResources(chosen, sandbox, settings, workers, repairs, race, ensemble, log)
         search = Search(found, bench, plan, progress)
         with interruptible(search.stop, progress.announce) as interrupted:
             records = [_announced(record, progress) for record in search.run()]

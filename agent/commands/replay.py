@@ -26,10 +26,10 @@ from agent.commands.options import (
 from agent.errors import DONE, INTERRUPTED, NO
 from agent.replaying.machine import environment
 from agent.replaying.measured import Training, check_steps, protocol_step
-from agent.replaying.noise import Noise
+from agent.replaying.noise import ReplayNoise
 from agent.replaying.original import Original, find_original
 from agent.replaying.rebuilt import rebuilt_steps
-from agent.replaying.steps import Answer, Step, worst
+from agent.replaying.steps import Answer, ReplayStep, worst
 from agent.search.engine import at_once_here
 from agent.search.find_variant import existing_archive
 from agent.terminal.interrupt import interruptible
@@ -38,8 +38,7 @@ from evaluator.checks import check
 from evaluator.outcomes import Grade
 from evaluator.protocols.protocol import Protocol
 from evaluator.sandbox import Sandbox
-from evaluator.trials.evaluate import Evaluator, kernel_shapes
-from evaluator.trials.evaluate import Step as News
+from evaluator.trials.evaluate import Evaluator, TrialProgress, kernel_shapes
 from evaluator.trials.train_and_score import Isolation
 from variants.contract import TASKS, Task
 
@@ -95,7 +94,7 @@ class _Replay:
     speech: Speech
     stop: Event
 
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Iterator[ReplayStep]:
         yield from rebuilt_steps(self.original, self.prompts)
         yield (current := protocol_step(self.original, self.protocol))
         if self.original.check is not None or self.original.fingerprint:
@@ -105,14 +104,14 @@ class _Replay:
         if self.tasks and current.answer == "identical" and not self.stop.is_set():
             yield from self._training()
 
-    def _training(self) -> Iterator[Step]:
+    def _training(self) -> Iterator[ReplayStep]:
         known = self.archive.trials(self.original.protocol)
-        training = Training.of(self.original, self.tasks, Noise.of(known))
+        training = Training.of(self.original, self.tasks, ReplayNoise.of(known))
         if not training.trained and not training.inherited:
             return
         total, ended = len(training.trained), 0
 
-        def follow(news: News) -> None:
+        def follow(news: TrialProgress) -> None:
             nonlocal ended
             if news.trial is not None:
                 ended += 1
@@ -128,12 +127,12 @@ class _Replay:
         return self.original.trials[-1].isolation
 
 
-def _print(speech: Speech, step: Step) -> None:
+def _print(speech: Speech, step: ReplayStep) -> None:
     if not speech.as_json:
         speech.out.print(f"{step.part:8} {escape(step.what)}: [{STYLE[step.answer]}]{escape(step.told)}[/]")
 
 
-def _answer(speech: Speech, original: Original, steps: list[Step]) -> None:
+def _answer(speech: Speech, original: Original, steps: list[ReplayStep]) -> None:
     machine = environment(original.trials)
     if speech.as_json:
         record = original.record

@@ -14,7 +14,7 @@ from variants.contract import TASKS
 
 
 @dataclass(frozen=True)
-class Budget:
+class ProposerBudget:
     """What each proposer may spend in each repeat. `minutes`: of CPU time, all trials of its proposals together."""
 
     proposals: int
@@ -39,7 +39,7 @@ class Arm:
     asking_minutes: float = 0.0
 
     @classmethod
-    def of(cls, archive: Archive, protocol: Protocol, budget: Budget) -> "Arm":
+    def of(cls, archive: Archive, protocol: Protocol, budget: ProposerBudget) -> "Arm":
         """What an archive holds, up to the budget."""
         ended: list[tuple[datetime, Record | None]] = [
             (datetime.fromisoformat(record.created), record) for record in archive.records()

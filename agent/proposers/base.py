@@ -1,9 +1,9 @@
-"""What every proposer is: something that answers a context with one proposal."""
+"""What every proposer is: something that answers a snapshot with one proposal."""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from agent.analysis.snapshot import Context
+from agent.analysis.snapshot import ArchiveSnapshot
 from archive.record import Exchange, Proposal
 
 
@@ -30,8 +30,8 @@ class Proposer(Protocol):
 
     name: str
 
-    def ask(self, context: Context) -> Ask:
-        """One new proposal for what the context holds."""
+    def ask(self, snapshot: ArchiveSnapshot) -> Ask:
+        """One new proposal for what the snapshot holds."""
         ...
 
 
@@ -39,7 +39,7 @@ class Proposer(Protocol):
 class Repairer(Proposer, Protocol):
     """A proposer that can mend what the checks rejected."""
 
-    def repair(self, context: Context, ask: Ask, problem: str) -> Ask:
+    def repair(self, snapshot: ArchiveSnapshot, ask: Ask, problem: str) -> Ask:
         """A new version of the proposal of `ask`; `problem` is the counterexample, or names the twin."""
         ...
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from agent.analysis.snapshot import Context
+from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import Genome, render_variant
 from agent.errors import UserError
 from agent.proposers.base import Ask
@@ -25,7 +25,7 @@ class ReplayProposer:
         self._record = record
         self._renamed = renamed
 
-    def ask(self, context: Context | None = None) -> Ask:
+    def ask(self, snapshot: ArchiveSnapshot | None = None) -> Ask:
         """The proposal, with the record's exchanges. Raises UserError where nothing is recorded to rebuild it from."""
         return Ask(rebuild(self._record, self._renamed), self._record.exchanges, self._record.cost.usd)
 

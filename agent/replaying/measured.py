@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from agent.replaying.machine import reasons
-from agent.replaying.noise import Noise
+from agent.replaying.noise import ReplayNoise
 from agent.replaying.original import Original
-from agent.replaying.steps import Step
+from agent.replaying.steps import ReplayStep
 from evaluator.checks.fingerprint import same
 from evaluator.outcomes import CheckReport, Finding, Grade, Status, Trial
 from evaluator.protocols.protocol import Protocol, TrialSpec
@@ -16,15 +16,17 @@ from evaluator.trials.run_trial import spec_of
 from variants.contract import Task
 
 
-def protocol_step(original: Original, protocol: Protocol) -> Step:
+def protocol_step(original: Original, protocol: Protocol) -> ReplayStep:
     """Whether the protocol is still the one that the record was made under."""
     if protocol.hash == original.protocol_hash:
-        return Step("protocol", f"{protocol.name} {protocol.hash}", "identical")
+        return ReplayStep("protocol", f"{protocol.name} {protocol.hash}", "identical")
     detail = f"{original.protocol} was {original.protocol_hash}, is {protocol.hash}; nothing is trained again"
-    return Step("protocol", protocol.name, "differs", detail, ("another version of archer trains by other settings",))
+    return ReplayStep(
+        "protocol", protocol.name, "differs", detail, ("another version of archer trains by other settings",)
+    )
 
 
-def check_steps(original: Original, again: CheckReport) -> Iterator[Step]:
+def check_steps(original: Original, again: CheckReport) -> Iterator[ReplayStep]:
     """Each finding, the inert tasks and the fingerprint."""
     recorded = original.check
     if recorded is not None:
@@ -33,27 +35,27 @@ def check_steps(original: Original, again: CheckReport) -> Iterator[Step]:
         for name in before | now:
             was, found = before.get(name), now.get(name)
             if was is not None and found is not None and was.status == found.status:
-                yield Step("check", name, "identical")
+                yield ReplayStep("check", name, "identical")
             else:
                 detail = f"was {was.status if was else 'absent'}, is {_said(found)}"
-                yield Step("check", name, "differs", detail, because)
+                yield ReplayStep("check", name, "differs", detail, because)
         if recorded.inert_tasks == again.inert_tasks:
-            yield Step("check", "tasks it cannot change", "identical")
+            yield ReplayStep("check", "tasks it cannot change", "identical")
         else:
             detail = f"was {_listed(recorded.inert_tasks)}, is {_listed(again.inert_tasks)}"
-            yield Step("check", "tasks it cannot change", "differs", detail, because)
+            yield ReplayStep("check", "tasks it cannot change", "differs", detail, because)
     comparable = recorded is None or recorded.probes == again.probes  # prints of other probes do not compare
     if original.fingerprint and comparable:
         yield _fingerprint(original.fingerprint, again.fingerprint)
 
 
-def _fingerprint(before: Sequence[float], now: Sequence[float]) -> Step:
+def _fingerprint(before: Sequence[float], now: Sequence[float]) -> ReplayStep:
     if tuple(before) == tuple(now):
-        return Step("check", "fingerprint", "identical")
+        return ReplayStep("check", "fingerprint", "identical")
     if same(before, now):
         most = max(abs(a - b) for a, b in zip(before, now, strict=True))
-        return Step("check", "fingerprint", "within noise", f"equal up to rounding, by {most:.1g} at most")
-    return Step("check", "fingerprint", "differs", "the kernel gives other outputs on the probe inputs")
+        return ReplayStep("check", "fingerprint", "within noise", f"equal up to rounding, by {most:.1g} at most")
+    return ReplayStep("check", "fingerprint", "differs", "the kernel gives other outputs on the probe inputs")
 
 
 def _why_other_check(before: Grade, now: Grade) -> tuple[str, ...]:
@@ -79,17 +81,17 @@ class Training:
 
     trained: Mapping[TrialSpec, Trial]
     inherited: Mapping[TrialSpec, Trial]
-    noise: Noise
+    noise: ReplayNoise
 
     @classmethod
-    def of(cls, original: Original, tasks: Sequence[Task], noise: Noise) -> "Training":
+    def of(cls, original: Original, tasks: Sequence[Task], noise: ReplayNoise) -> "Training":
         """An interrupted trial has no result to compare with, and is left out."""
         ended = [t for t in original.trials if t.status is not Status.INTERRUPTED and t.task in tasks]
         known = {spec_of(t): t for t in ended if t.protocol_hash == original.protocol_hash}
         own = {spec: t for spec, t in known.items() if t.inherited_from is None}
         return cls(own, {spec: t for spec, t in known.items() if t.inherited_from is not None}, noise)
 
-    def steps(self, again: Sequence[Trial], parents: Mapping[str, Sequence[Trial]]) -> Iterator[Step]:
+    def steps(self, again: Sequence[Trial], parents: Mapping[str, Sequence[Trial]]) -> Iterator[ReplayStep]:
         """Each trial, then each task's score."""
         now = {spec_of(trial): trial for trial in again}
         for spec, trial in self.trained.items():
@@ -98,57 +100,61 @@ class Training:
             yield _inherited(spec, trial, parents)
         yield from self._scores([*again, *self.inherited.values()])
 
-    def _trial(self, before: Trial, now: Trial | None) -> Step:
+    def _trial(self, before: Trial, now: Trial | None) -> ReplayStep:
         what = _what(before)
         if now is None or now.status is Status.INTERRUPTED:
-            return Step("training", what, "differs", "was not run to its end", ("an earlier trial failed, or Ctrl-C",))
+            return ReplayStep(
+                "training", what, "differs", "was not run to its end", ("an earlier trial failed, or Ctrl-C",)
+            )
         if before.accuracy is None or now.accuracy is None:
             return _failed(what, before, now)
         if before.weights_hash == now.weights_hash and before.accuracy == now.accuracy:
-            return Step("training", what, "identical", f"the same bits of all weights, accuracy {now.accuracy:.3f}")
+            return ReplayStep(
+                "training", what, "identical", f"the same bits of all weights, accuracy {now.accuracy:.3f}"
+            )
         low, high = self.noise.interval(before)
         answer = "within noise" if low <= now.accuracy <= high else "differs"
         if before.accuracy == now.accuracy:
             detail = f"accuracy {now.accuracy:.3f} as before, from weights with other bits"
         else:
             detail = f"accuracy {before.accuracy:.3f} is {now.accuracy:.3f}, noise {low:.3f} to {high:.3f}"
-        return Step("training", what, answer, detail, reasons(before, now), (low, high))  # type: ignore[arg-type]
+        return ReplayStep("training", what, answer, detail, reasons(before, now), (low, high))  # type: ignore[arg-type]
 
-    def _scores(self, again: Sequence[Trial]) -> Iterator[Step]:
+    def _scores(self, again: Sequence[Trial]) -> Iterator[ReplayStep]:
         before = seed_accuracies([*self.trained.values(), *self.inherited.values()])
         now = seed_accuracies(again)
         for task, seeds in before.items():
             if now.get(task) == seeds:
-                yield Step("score", task, "identical", f"{fmean(seeds.values()):.3f}")
+                yield ReplayStep("score", task, "identical", f"{fmean(seeds.values()):.3f}")
             elif task in now:
                 yield self._score(task, fmean(seeds.values()), fmean(now[task].values()), len(seeds))
             else:
-                yield Step("score", task, "differs", f"{fmean(seeds.values()):.3f} has no score now")
+                yield ReplayStep("score", task, "differs", f"{fmean(seeds.values()):.3f} has no score now")
 
-    def _score(self, task: Task, was: float, found: float, n: int) -> Step:
+    def _score(self, task: Task, was: float, found: float, n: int) -> ReplayStep:
         one = next(trial for spec, trial in self.trained.items() if spec.task == task)
         low, high = self.noise.interval(one.model_copy(update={"accuracy": was}), runs=n)
         detail = f"mean of {n} {was:.3f} is {found:.3f}, noise {low:.3f} to {high:.3f}"
         answer = "within noise" if low <= found <= high else "differs"
-        return Step("score", task, answer, detail, interval=(low, high))  # type: ignore[arg-type]
+        return ReplayStep("score", task, answer, detail, interval=(low, high))  # type: ignore[arg-type]
 
 
 def _what(trial: Trial) -> str:
     return f"{trial.task} {trial.setting}, lr {trial.lr:g}, decay {trial.weight_decay:g}, seed {trial.seed}"
 
 
-def _failed(what: str, before: Trial, now: Trial) -> Step:
+def _failed(what: str, before: Trial, now: Trial) -> ReplayStep:
     was, found = (trial.failure.kind if trial.failure else str(trial.status) for trial in (before, now))
     if was == found:
-        return Step("training", what, "identical", f"{was} as before")
-    return Step("training", what, "differs", f"was {was}, is {found}", reasons(before, now))
+        return ReplayStep("training", what, "identical", f"{was} as before")
+    return ReplayStep("training", what, "differs", f"was {was}, is {found}", reasons(before, now))
 
 
-def _inherited(spec: TrialSpec, trial: Trial, parents: Mapping[str, Sequence[Trial]]) -> Step:
+def _inherited(spec: TrialSpec, trial: Trial, parents: Mapping[str, Sequence[Trial]]) -> ReplayStep:
     """An inherited trial is its parent's: the archive holds that, and it must say the same."""
     what = f"{_what(trial)}, inherited"
     own = [t for t in parents.get(trial.inherited_from or "", ()) if spec_of(t) == spec]
     if any(t.accuracy == trial.accuracy for t in own if t.protocol_hash == trial.protocol_hash):
-        return Step("training", what, "identical", f"{trial.inherited_from} has {trial.accuracy:.3f}")
+        return ReplayStep("training", what, "identical", f"{trial.inherited_from} has {trial.accuracy:.3f}")
     detail = f"{trial.inherited_from} has no such trial with accuracy {trial.accuracy}"
-    return Step("training", what, "differs", detail, ("the trials of the parent were edited, or are missing",))
+    return ReplayStep("training", what, "differs", detail, ("the trials of the parent were edited, or are missing",))

@@ -12,7 +12,7 @@ NORMAL_95 = 1.96
 
 
 @dataclass(frozen=True)
-class Noise:
+class ReplayNoise:
     """Standard deviation of one run per task, from seeds of the same variant in the archive; empty without any.
 
     A training that rounds otherwise, on another processor or torch, drifts apart from the recorded one like another
@@ -22,7 +22,7 @@ class Noise:
     deviations: Mapping[Task, float]
 
     @classmethod
-    def of(cls, trials: Mapping[str, Sequence[Trial]]) -> "Noise":
+    def of(cls, trials: Mapping[str, Sequence[Trial]]) -> "ReplayNoise":
         """From all trials under a protocol, by variant."""
         return cls(noise(trials))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from agent.errors import UserError
 from agent.proposers.replay import is_rebuildable, rebuild
-from agent.search.fingerprint_index import Twins
+from agent.search.fingerprint_index import FingerprintIndex
 from archive.record import Record
 from archive.store import Archive
 from evaluator.checks.fingerprint import PROBES_HASH, Fingerprint
@@ -84,6 +84,6 @@ def _of_seed(archive: Archive, seed: Seed, protocol: str) -> Original:
         protocol=protocol,
         protocol_hash=trials[-1].protocol_hash,
         trials=tuple(trials),
-        fingerprint=Twins(None).of(name),
+        fingerprint=FingerprintIndex(None).of(name),
         card=scorecard([trial for trial in trials if trial.protocol_hash == trials[-1].protocol_hash]),
     )

@@ -9,13 +9,13 @@ from agent.proposers.llm.exchanges import last_conversation
 from agent.proposers.llm.prompt.templates import Templates
 from agent.proposers.replay import is_rebuildable, rebuild
 from agent.replaying.original import Original
-from agent.replaying.steps import Step
+from agent.replaying.steps import ReplayStep
 from archive.record import Record
 
 PARTS = ("parent", "title", "insights", "motivation", "mathematics", "predictions", "differences", "next_steps")
 
 
-def rebuilt_steps(original: Original, prompts: Path | None = None) -> Iterator[Step]:
+def rebuilt_steps(original: Original, prompts: Path | None = None) -> Iterator[ReplayStep]:
     """Prompt, reply and file. Raises EndpointError for templates that cannot be used."""
     if original.record is not None:
         yield from _prompt(original.record, prompts)
@@ -23,7 +23,7 @@ def rebuilt_steps(original: Original, prompts: Path | None = None) -> Iterator[S
     yield _file(original)
 
 
-def _prompt(record: Record, prompts: Path | None) -> Iterator[Step]:
+def _prompt(record: Record, prompts: Path | None) -> Iterator[ReplayStep]:
     found = last_conversation(record.exchanges)
     if found is None:
         return
@@ -35,12 +35,12 @@ def _prompt(record: Record, prompts: Path | None) -> Iterator[Step]:
     what = f"{len(conversation.turns)} turns rendered again"
     if changed:
         detail = f"{', '.join(changed)} renders other text"
-        yield Step("prompt", what, "differs", detail, _changed_templates(record, templates))
+        yield ReplayStep("prompt", what, "differs", detail, _changed_templates(record, templates))
     else:
-        yield Step("prompt", what, "identical")
+        yield ReplayStep("prompt", what, "identical")
     sent = conversation.digest == record.proposal.provenance.prompt_hash
     detail = "" if sent else "the recorded prompt is not the one whose hash was noted when it was sent"
-    yield Step("prompt", "hash of what was sent", "identical" if sent else "differs", detail)
+    yield ReplayStep("prompt", "hash of what was sent", "identical" if sent else "differs", detail)
 
 
 def _changed_templates(record: Record, templates: Templates) -> tuple[str, ...]:
@@ -52,7 +52,7 @@ def _changed_templates(record: Record, templates: Templates) -> tuple[str, ...]:
     return tuple(f"template {name} was {then.get(name, 'absent')}, is {now.get(name, 'absent')}" for name in changed)
 
 
-def _reply(record: Record, renamed: Mapping[str, str]) -> Iterator[Step]:
+def _reply(record: Record, renamed: Mapping[str, str]) -> Iterator[ReplayStep]:
     """Whether today's reading of the reply gives every part of the report."""
     found = last_conversation(record.exchanges)
     if found is None or not is_rebuildable(record):
@@ -64,22 +64,22 @@ def _reply(record: Record, renamed: Mapping[str, str]) -> Iterator[Step]:
     what = f"reply {found[1].attempt} of {len(record.exchanges)}, read again"
     reason = ("archer reads or words it otherwise than when it was archived, or the record was edited",)
     yield (
-        Step("reply", what, "differs", f"{', '.join(other)} read otherwise", reason)
+        ReplayStep("reply", what, "differs", f"{', '.join(other)} read otherwise", reason)
         if other
-        else Step("reply", what, "identical")
+        else ReplayStep("reply", what, "identical")
     )
 
 
-def _file(original: Original) -> Step:
+def _file(original: Original) -> ReplayStep:
     what = f"{original.rebuilt.name}.py from {original.origin}"
     if original.recorded.source == original.rebuilt.source:
-        return Step("file", what, "identical")
+        return ReplayStep("file", what, "identical")
     lines = difflib.unified_diff(
         original.recorded.source.splitlines(), original.rebuilt.source.splitlines(), n=0, lineterm=""
     )
     changed = [line for line in lines if line[:1] in "+-" and line[:3] not in ("+++", "---")]
     detail = f"{len(changed)} lines, the first {changed[0][:100]!r}" if changed else "white space at the end"
-    return Step("file", what, "differs", detail, (_why_other_file(original),))
+    return ReplayStep("file", what, "differs", detail, (_why_other_file(original),))
 
 
 def _why_other_file(original: Original) -> str:

@@ -9,7 +9,7 @@ _WORST: tuple[Answer, ...] = ("identical", "within noise", "differs")
 
 
 @dataclass(frozen=True)
-class Step:
+class ReplayStep:
     """What was made again, and how it compares. `interval`: what counted as noise, where noise was in question."""
 
     part: Literal["prompt", "reply", "file", "protocol", "check", "training", "score"]
@@ -37,6 +37,6 @@ class Step:
         }
 
 
-def worst(steps: Iterable[Step]) -> Answer:
+def worst(steps: Iterable[ReplayStep]) -> Answer:
     """The answer of a whole replay."""
     return max((step.answer for step in steps), key=_WORST.index, default="identical")

@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 from agent.analysis.board import Board, measured_board, published_board
-from agent.analysis.leaderboard_facts import insights
-from agent.analysis.snapshot import Context
+from agent.analysis.leaderboard_facts import leaderboard_facts
+from agent.analysis.snapshot import ArchiveSnapshot
 from agent.reports.claims.contradictions import contradictions
 from agent.reports.tables import (
     code,
@@ -24,9 +24,9 @@ from variants.contract import BASELINE, REFERENCE, TASKS
 from variants.source import loop_source
 
 
-def render_report(record: Record, context: Context) -> str:
+def render_report(record: Record, snapshot: ArchiveSnapshot) -> str:
     """Markdown. Sections on results say so where there are none, and why."""
-    measured, published = measured_board(context), published_board(context)
+    measured, published = measured_board(snapshot), published_board(snapshot)
     boards = [board for board in (measured, published) if len(board.scores) > 1]
     proposal = record.proposal
     claims = "\n".join((*proposal.insights, proposal.motivation, *proposal.differences))
@@ -38,15 +38,15 @@ def render_report(record: Record, context: Context) -> str:
         reference=REFERENCE,
         boards=[_board_facts(board, proposal.parent) for board in boards],
         loop=fenced(loop_source(proposal.variant.source), "python"),
-        diff=fenced(_diff(record, context), "diff"),
+        diff=fenced(_diff(record, snapshot), "diff"),
         mathematics=_mathematics(proposal.mathematics),
         expected=expected_rows(record, measured, published),
-        contradictions=contradictions(claims, context),
+        contradictions=contradictions(claims, snapshot),
         measured=measured_rows(record, measured),
         calibration=calibration(record, measured),
         verdicts=[_verdict_facts(verdict) for verdict in record.verdicts],
         headlines=[headline(verdict) for verdict in record.verdicts],
-        caution=_caution(record, context),
+        caution=_caution(record, snapshot),
         counterexamples=_counterexamples(record),
         inert=record.check.inert_tasks if record.check else (),
     )  # fmt: skip
@@ -109,16 +109,16 @@ def _beats_all(verdict: Verdict) -> bool:
 
 
 def _board_facts(board: Board, parent: str) -> dict[str, Any]:
-    return {"title": board.title, "rows": standing_rows(board, parent), "insights": insights(board)}
+    return {"title": board.title, "rows": standing_rows(board, parent), "insights": leaderboard_facts(board)}
 
 
 def _verdict_facts(verdict: Verdict) -> dict[str, Any]:
     return {"against": verdict.against, "rows": verdict_rows(verdict)}
 
 
-def _diff(record: Record, context: Context) -> str:
+def _diff(record: Record, snapshot: ArchiveSnapshot) -> str:
     """From the parent's function to this one; empty where the parent's source is not known."""
-    parent = context.variants.get(record.proposal.parent)
+    parent = snapshot.variants.get(record.proposal.parent)
     if parent is None:
         return ""
     old, new = (_function(variant.source).splitlines() for variant in (parent, record.proposal.variant))
@@ -136,11 +136,11 @@ def _mathematics(text: str) -> str:
     return text if not text or "$" in text or "`" in text else fenced(text, "text")
 
 
-def _caution(record: Record, context: Context) -> str:
+def _caution(record: Record, snapshot: ArchiveSnapshot) -> str:
     """How many were tried before, since one in twenty is better by chance at 95 %."""
     earlier = sum(
         known.status is Status.SCORED and known.protocol == record.protocol and known.created < record.created
-        for known in context.history
+        for known in snapshot.history
     )
     return (
         f"Scored under this protocol before: {earlier} proposals. Each comparison has its own 95 % interval: of twenty "

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from agent.analysis.take_snapshot import make_context
+from agent.analysis.take_snapshot import take_snapshot
 from agent.reports.report import render_report
 from agent.search.evaluate_variant import Measured
 from archive.record import Cost, Proposal, Provenance, Record
@@ -21,7 +21,7 @@ def archive_result(archive: Archive, measured: Measured) -> None:
         return
     name = archive.free_name(measured.variant.name)
     record = _record(measured, measured.variant.model_copy(update={"name": name}))
-    archive.tell(record, render_report(record, make_context(archive, measured.protocol.name, seed=0)))
+    archive.tell(record, render_report(record, take_snapshot(archive, measured.protocol.name, seed=0)))
 
 
 def _record(measured: Measured, variant: Variant) -> Record:

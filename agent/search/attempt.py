@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from agent.analysis.snapshot import Context
+from agent.analysis.snapshot import ArchiveSnapshot
 from agent.errors import UserError
 from agent.proposers.base import Ask, AskFailed, Proposer, Repairer
 from agent.search.engine import Engine
@@ -20,13 +20,13 @@ from evaluator.outcomes import CheckReport, Status, Trial
 from evaluator.protocols.protocol import Protocol, trial_specs
 from evaluator.sandbox import Sandbox
 from evaluator.statistics.scorecards import scorecard, verdict
-from evaluator.trials.evaluate import Evaluation, Evaluator, Step, inheritable, kernel_shapes
+from evaluator.trials.evaluate import Evaluation, Evaluator, TrialProgress, inheritable, kernel_shapes
 from evaluator.trials.trial_log import TrialLog
 from variants.contract import BASELINE, REFERENCE, Variant
 
 
 @dataclass(frozen=True)
-class Workbench:
+class SearchResources:
     """What every attempt of a search works with. `engine` runs the trials of all attempts."""
 
     proposer: Proposer
@@ -60,10 +60,10 @@ class FailedAsk:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class AttemptInputs:
     """What an attempt may ask of the search around it; safe to call from its thread."""
 
-    context: Context
+    snapshot: ArchiveSnapshot
     trials: Mapping[str, Sequence[Trial]]
     """By variant, under the search's protocol."""
     twin: Callable[[tuple[float, ...]], str | None]
@@ -78,7 +78,7 @@ class Surroundings:
 class Attempt:
     """One ask and what becomes of it, repairs included."""
 
-    def __init__(self, workbench: Workbench, surroundings: Surroundings, progress: Progress, index: int) -> None:
+    def __init__(self, workbench: SearchResources, surroundings: AttemptInputs, progress: Progress, index: int) -> None:
         self._workbench = workbench
         self._around = surroundings
         self._progress = progress
@@ -89,13 +89,13 @@ class Attempt:
         records: list[Record | FailedAsk] = []
         self._show(stage="asking")
         try:
-            ask = self._workbench.proposer.ask(self._around.context)
+            ask = self._workbench.proposer.ask(self._around.snapshot)
             record = self._judge(ask)
             records.append(record)
             proposer = self._workbench.proposer
             while isinstance(proposer, Repairer) and len(records) <= self._workbench.repairs and _mendable(record):
                 self._show(stage="repairing")
-                ask = proposer.repair(self._around.context, ask, record.reason)
+                ask = proposer.repair(self._around.snapshot, ask, record.reason)
                 record = self._judge(ask)
                 records.append(record)
         except AskFailed as failed:
@@ -109,7 +109,7 @@ class Attempt:
         proposal = self._named(ask.proposal)
         variant = proposal.variant
         self._show(stage="checking", name=variant.name)
-        parent = self._around.context.variants.get(proposal.parent)
+        parent = self._around.snapshot.variants.get(proposal.parent)
         report = check(
             variant,
             self._workbench.sandbox,
@@ -141,7 +141,7 @@ class Attempt:
         self._show(stage="training", detail="", done=0.05)
         shares = dict.fromkeys(specs, 0.0)
 
-        def follow(step: Step) -> None:
+        def follow(step: TrialProgress) -> None:
             shares[step.spec] = step.done
             done = sum(shares.values()) / len(shares)
             self._show(detail=f"{step.spec.task}, seed {step.spec.seed}", done=0.05 + 0.9 * done)

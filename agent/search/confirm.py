@@ -22,7 +22,7 @@ from evaluator.outcomes import Status, Trial
 from evaluator.protocols.protocol import Protocol, trial_specs
 from evaluator.statistics.lazy_trials import of_version
 from evaluator.statistics.moderated_t_test import Effect, Noise, effect, mean_noise, paired
-from evaluator.trials.evaluate import Evaluator, Step
+from evaluator.trials.evaluate import Evaluator, TrialProgress
 from evaluator.trials.run_trial import spec_of
 from variants.contract import TASKS, Variant
 
@@ -37,7 +37,7 @@ def fresh_seeds(protocol: Protocol, looks: int = 1) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class WouldBeBest:
     """A proposal that would be the new best, and what it must beat; `known`: trials of both on fresh seeds."""
 
     variant: Variant
@@ -95,7 +95,7 @@ class Candidate:
         return again.lower(1 - RISK / LOOKS) <= 0
 
     def run(
-        self, evaluator: Evaluator, follow: Callable[[Step], None], stop: threading.Event
+        self, evaluator: Evaluator, follow: Callable[[TrialProgress], None], stop: threading.Event
     ) -> tuple[Confirmation, tuple[Trial, ...]]:
         """Train what is missing, look by look, until there is a decision; returns it with the new trials."""
         evaluator = replace(evaluator, isolation="split")

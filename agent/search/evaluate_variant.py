@@ -5,18 +5,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from agent.analysis.fresh_seeds import Fresh
+from agent.analysis.fresh_seeds import FreshComparison
 from agent.search.attempt import failures
 from agent.search.confirm import fresh_seeds
 from agent.search.find_variant import find_variant
-from agent.search.fingerprint_index import Twins
+from agent.search.fingerprint_index import FingerprintIndex
 from archive.seeding import shipped_trials
 from archive.store import Archive
 from evaluator.checks import check
 from evaluator.outcomes import CheckReport, Scorecard, Status, Trial, Verdict
 from evaluator.protocols.protocol import Protocol, TrialSpec, trial_specs
 from evaluator.statistics.scorecards import scorecard, verdict
-from evaluator.trials.evaluate import Evaluation, Evaluator, Step, inheritable, kernel_shapes
+from evaluator.trials.evaluate import Evaluation, Evaluator, TrialProgress, inheritable, kernel_shapes
 from variants.contract import BASELINE, REFERENCE, Task, Variant
 from variants.seeds import seeds
 
@@ -35,7 +35,7 @@ class Measured:
     card: Scorecard | None = None
     verdicts: tuple[Verdict, ...] = ()
     wall_seconds: float = 0.0
-    fresh: Fresh | None = None
+    fresh: FreshComparison | None = None
     """The first scores beside these, where these are of fresh seeds."""
     parent_cpu_seconds: float = 0.0
 
@@ -56,7 +56,7 @@ class Measurement:
     tasks: Sequence[Task]
     seeds: Sequence[int]
     trials: Mapping[str, Sequence[Trial]]
-    twins: Twins
+    twins: FingerprintIndex
     first: Mapping[str, Sequence[Trial]] | None = None
     """Everyone's trials on the protocol's seeds, where these are fresh ones: the parent is trained on them, too."""
     stop: threading.Event = field(default_factory=threading.Event)
@@ -81,7 +81,7 @@ class Measurement:
         other = find_variant(parent or (own.parent if own and own.parent else BASELINE), archive)
         chosen = protocol.seeds if seed_count is None else range(seed_count)
         trials = archive.trials(protocol.name) if archive else shipped(protocol.name)
-        return cls(variant, other, protocol, tasks, tuple(chosen), trials, Twins(archive))
+        return cls(variant, other, protocol, tasks, tuple(chosen), trials, FingerprintIndex(archive))
 
     @property
     def specs(self) -> tuple[TrialSpec, ...]:
@@ -97,7 +97,7 @@ class Measurement:
     def _parent_too(self) -> bool:
         return self.first is not None and self.parent.name != self.variant.name
 
-    def run(self, evaluator: Evaluator, follow: Callable[[Step], None]) -> Measured:
+    def run(self, evaluator: Evaluator, follow: Callable[[TrialProgress], None]) -> Measured:
         """Check; if that passes, train and score. A duplicate is measured all the same: it was asked for."""
         began = time.monotonic()
         report = check(
@@ -118,7 +118,7 @@ class Measurement:
         return paired._trained(began, report, evaluator, follow)
 
     def _trained(
-        self, began: float, report: CheckReport, evaluator: Evaluator, follow: Callable[[Step], None]
+        self, began: float, report: CheckReport, evaluator: Evaluator, follow: Callable[[TrialProgress], None]
     ) -> Measured:
         """Train and score; what cannot differ from the parent is inherited where the parent has it."""
         inherited = {}
@@ -137,7 +137,7 @@ class Measurement:
             parents_cpu = sum(trial.cpu_seconds for own in self.trials.values() for trial in own)
         if scored and result and self.first is not None:
             new = {**self.trials, self.variant.name: result.trials}
-            fresh = Fresh.of(self.variant.name, self.parent.name, self._current(self.first), new, self.tasks)
+            fresh = FreshComparison.of(self.variant.name, self.parent.name, self._current(self.first), new, self.tasks)
         return Measured(
             self.variant, self.parent.name, self.protocol, status, reason, report, result,
             card=scorecard(result.trials) if scored and result else None,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from archive.folders import PROPOSALS
-from evaluator.checks.fingerprint import PROBES_HASH, WIDTH, Fingerprint, Index, Prints
+from evaluator.checks.fingerprint import PROBES_HASH, WIDTH, Fingerprint, FingerprintTable, Prints
 from evaluator.outcomes import Status
 from variants.contract import Variant
 from variants.leaderboard import PUBLISHED
@@ -29,7 +29,7 @@ FEW = 32
 """So many new proposals are read again rather than that a large file is written."""
 
 
-class Twins:
+class FingerprintIndex:
     """An index of fingerprints. Seeds come first, so that a duplicate is linked to its oldest twin."""
 
     def __init__(self, archive: "Archive | None") -> None:
@@ -41,7 +41,7 @@ class Twins:
         if archive is not None:
             own = _proposals(archive)
             names, prints = names + own[0], np.concatenate([prints, own[1]])
-        self._index = Index(names, prints)
+        self._index = FingerprintTable(names, prints)
 
     def find(self, fingerprint: Fingerprint) -> str | None:
         """Name of the oldest variant with this fingerprint."""

@@ -11,26 +11,26 @@ from typing import Any
 from rich.markup import escape
 
 from agent.analysis.false_discovery import confirmation_lines
-from agent.analysis.take_snapshot import make_context
+from agent.analysis.take_snapshot import take_snapshot
 from agent.errors import UserError
 from agent.proposers.base import Repairer
 from agent.reports.report import render_report
-from agent.search.attempt import Attempt, FailedAsk, Surroundings, Workbench
-from agent.search.confirm import LOOKS, Candidate
-from agent.search.fingerprint_index import Twins
+from agent.search.attempt import Attempt, AttemptInputs, FailedAsk, SearchResources
+from agent.search.confirm import LOOKS, WouldBeBest
+from agent.search.fingerprint_index import FingerprintIndex
 from agent.terminal.progress import Progress
 from agent.terminal.view import bare_name
 from archive.confirmations import Confirmation
 from archive.record import Record
 from archive.store import Archive
 from evaluator.outcomes import Trial
-from evaluator.trials.evaluate import Step
+from evaluator.trials.evaluate import TrialProgress
 
 Outcome = tuple[Record | FailedAsk, ...]
 
 
 @dataclass(frozen=True)
-class Plan:
+class SearchPlan:
     """What one `archer propose` is to do. `max_minutes`: no proposal is started after that."""
 
     n: int
@@ -47,7 +47,7 @@ class Plan:
 class Search:
     """Runs a plan on an archive. Results are paired with proposals by identity, in whatever order they come."""
 
-    def __init__(self, archive: Archive, workbench: Workbench, plan: Plan, progress: Progress) -> None:
+    def __init__(self, archive: Archive, workbench: SearchResources, plan: SearchPlan, progress: Progress) -> None:
         """`workbench` holds what an attempt works with: proposer, sandbox, protocol, executor of trials."""
         self._archive = archive
         self._workbench = workbench
@@ -98,17 +98,17 @@ class Search:
 
     def _attempt(self, index: int) -> Outcome:
         under_way, protocol = tuple(self._reserved.values()), self._workbench.protocol
-        context = make_context(
+        snapshot = take_snapshot(
             self._archive,
             protocol.name,
             seed=self._plan.seed + index,
             under_way=under_way,
             forced_parent=self._plan.parent,
         )
-        surroundings = Surroundings(
-            context=context,
+        surroundings = AttemptInputs(
+            snapshot=snapshot,
             trials=self._archive.trials(protocol.name),
-            twin=Twins(self._archive).find,
+            twin=FingerprintIndex(self._archive).find,
             reserve=lambda name: self._reserve(index, name),
             stop=self._stop,
             predict=lambda proposal: self._archive.tell_predictions(proposal, protocol.name, protocol.hash),
@@ -141,7 +141,7 @@ class Search:
             return
         self._look = False
         bench = self._workbench
-        if (found := Candidate.of(self._archive, bench.protocol)) is None:
+        if (found := WouldBeBest.of(self._archive, bench.protocol)) is None:
             return
         name, rival, seeds = found.variant.name, found.rival.name, len(bench.protocol.seeds)
         if found.out_of_reach:
@@ -160,7 +160,7 @@ class Search:
         future = pool.submit(found.run, evaluator, lambda step: self._show_confirming(name, step), self._stop)
         self._confirming[future] = name
 
-    def _show_confirming(self, name: str, step: Step) -> None:
+    def _show_confirming(self, name: str, step: TrialProgress) -> None:
         at = f"{step.spec.task}, seed {step.spec.seed}: {step.done:.0%}"
         self._progress.aside(f"confirming {bare_name(name)}, or its rival: {at}")
 
@@ -184,5 +184,5 @@ class Search:
 
     def _tell(self, record: Record) -> Record:
         self._spent += record.cost.cpu_seconds
-        context = make_context(self._archive, record.protocol, seed=record.proposal.provenance.seed)
-        return self._archive.tell(record, render_report(record, context))
+        snapshot = take_snapshot(self._archive, record.protocol, seed=record.proposal.provenance.seed)
+        return self._archive.tell(record, render_report(record, snapshot))

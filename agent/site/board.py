@@ -25,7 +25,7 @@ Identity = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Board:
+class SiteBoard:
     """All variants under one protocol: those that were there, and the proposals by number."""
 
     protocol: str
@@ -58,7 +58,7 @@ class Board:
         return next((row for row in found if row.whole), found[0] if found else None)
 
 
-def boards(archive: Archive, proposals: Mapping[Identity, Iterable[Row]]) -> list[Board]:
+def boards(archive: Archive, proposals: Mapping[Identity, Iterable[Row]]) -> list[SiteBoard]:
     """Every board of the archive; the one with most proposals first, imported tables last."""
     found = _measured(archive)
     for identity in proposals:
@@ -68,7 +68,7 @@ def boards(archive: Archive, proposals: Mapping[Identity, Iterable[Row]]) -> lis
         own = list(proposals.get((protocol, digest), ()))
         taken = {row.name for row in own}
         before = [row for name in trials if (row := _seed(name, trials)).name not in taken]
-        made.append(Board(protocol, digest, (*before, *own)))
+        made.append(SiteBoard(protocol, digest, (*before, *own)))
     made.sort(key=lambda board: (-len(board.proposals), board.protocol != "quick", board.protocol, board.hash))
     return made + _imported(archive, {board.protocol for board in made})
 
@@ -96,12 +96,12 @@ def _seed(name: str, trials: Mapping[str, Sequence[Trial]]) -> Row:
     return seed_row(name, parent, scores, verdicts_of(name, parent, trials), trials[name])
 
 
-def _imported(archive: Archive, derived: Iterable[str]) -> list[Board]:
+def _imported(archive: Archive, derived: Iterable[str]) -> list[SiteBoard]:
     paths = sorted((archive.root / LEADERBOARDS).glob("*.csv"))
     return [_table(path.stem, read_leaderboard(path)) for path in paths if path.stem not in derived]
 
 
-def _table(protocol: str, table: pd.DataFrame) -> Board:
+def _table(protocol: str, table: pd.DataFrame) -> SiteBoard:
     """One run a row: differences, but no interval and so no verdict."""
     scores = {str(name): {task: _single(float(row[task])) for task in TASKS} for name, row in table.iterrows()}
     rows = []
@@ -114,7 +114,7 @@ def _table(protocol: str, table: pd.DataFrame) -> Board:
             if other is not None and other in scores and other != name
         }
         rows.append(seed_row(name, parent, own, verdicts, ()))
-    return Board(protocol, "", tuple(rows))
+    return SiteBoard(protocol, "", tuple(rows))
 
 
 def _single(mean: float) -> Score:

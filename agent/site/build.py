@@ -10,7 +10,7 @@ from agent.site.board import Identity, boards
 from agent.site.discovered import with_tests
 from agent.site.family import Family, Sketch, read_sketch
 from agent.site.files import write
-from agent.site.manifest import LEDGER, Entry, Ledger, fingerprint, open_ledger
+from agent.site.manifest import LEDGER, BuildManifest, Entry, fingerprint, open_ledger
 from agent.site.page import Job, PageMaker, make_all
 from agent.site.pages import Shell, asset_files, board_files
 from agent.site.row import DAMAGED, Row, page_of
@@ -46,10 +46,10 @@ def build(archive: Archive, out: Path, told: Told) -> Built:
     finally:
         if site.entries:
             kept = ledger.entries | site.entries
-            site.save(Ledger(maker=ledger.maker, entries=kept, files=(*ledger.files, *site.files)))
+            site.save(BuildManifest(maker=ledger.maker, entries=kept, files=(*ledger.files, *site.files)))
     site.whole_archive()
     removed = site.sweep(set(ledger.files))
-    site.save(Ledger(maker=ledger.maker, entries=site.entries, files=tuple(sorted(site.files))))
+    site.save(BuildManifest(maker=ledger.maker, entries=site.entries, files=tuple(sorted(site.files))))
     damage = {identity: entry.row.reason for identity, entry in site.entries.items() if entry.row.status == DAMAGED}
     return Built(out / "index.html", len(site.entries), site.written, len(site.files) - site.written, removed, damage)
 
@@ -58,7 +58,7 @@ def build(archive: Archive, out: Path, told: Told) -> Built:
 class _Site:
     archive: Archive
     out: Path
-    ledger: Ledger
+    ledger: BuildManifest
     entries: dict[str, Entry] = field(default_factory=dict)
     files: set[str] = field(default_factory=set)
     written: int = 0
@@ -114,7 +114,7 @@ class _Site:
                     removed += 1
         return removed
 
-    def save(self, ledger: Ledger) -> None:
+    def save(self, ledger: BuildManifest) -> None:
         """Keep what was built from what."""
         write(self.out / LEDGER, ledger.model_dump_json().encode())
 

@@ -4,14 +4,14 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from agent.site.board import Board
+from agent.site.board import SiteBoard
 from agent.site.row import UNIT, Against, Row
 from variants.contract import BASELINE, REFERENCE, TASKS
 
 _OUTCOMES = {"worse": -1, "indistinguishable": 0, "better": 1, "inert": 2}
 
 
-def board_script(board: Board, front: Iterable[Row] = ()) -> str:
+def board_script(board: SiteBoard, front: Iterable[Row] = ()) -> str:
     """JavaScript that gives the board to the page: a page opened from disk may load scripts, and fetch nothing.
 
     The rows of `front` are marked.

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from agent.analysis.false_discovery import PARENT, families
 from agent.analysis.leaderboard_facts import short
-from agent.site.board import Board
+from agent.site.board import SiteBoard
 from agent.site.row import Role
 from archive.store import Archive
 from evaluator.protocols.built_in import PROTOCOLS
@@ -13,7 +13,7 @@ from variants.contract import BASELINE, REFERENCE
 _ROLES: dict[str, Role] = {PARENT: "parent", BASELINE: "baseline", REFERENCE: "reference"}
 
 
-def with_tests(board: Board, archive: Archive) -> Board:
+def with_tests(board: SiteBoard, archive: Archive) -> SiteBoard:
     """The board with each proposal's adjusted p-values, where it is of today's version of its protocol."""
     known = PROTOCOLS.get(board.protocol)
     if known is None or known.hash != board.hash:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from agent.analysis.leaderboard_facts import short
-from agent.site.board import Board
+from agent.site.board import SiteBoard
 from agent.site.row import DAMAGED, Against, Role, Row, Span
 from evaluator.outcomes import Status
 from evaluator.statistics.false_discovery import LEVELS
@@ -39,7 +39,7 @@ class Spent:
 
 
 @dataclass(frozen=True)
-class Facts:
+class OverviewFacts:
     """The head of the overview."""
 
     statuses: dict[str, int]
@@ -64,13 +64,13 @@ class Facts:
         return FALSE_BETTER * self.compared
 
 
-def facts(board: Board) -> Facts:
+def facts(board: SiteBoard) -> OverviewFacts:
     """Count them."""
     proposals = board.proposals
     scored = [row for row in proposals if row.whole or any(row.scores)]
     found = [a for row in scored for a in row.versus.get("reference", ()) if a and a[0] != "inert" and a[4] > 1]
     count = Counter(row.status for row in proposals)
-    return Facts(
+    return OverviewFacts(
         statuses={status: count[status] for status in (*Status, DAMAGED) if count[status]},
         tasks=tuple(_task(board, scored, index, task) for index, task in enumerate(TASKS)),
         standouts=tuple(sorted(filter(_stands_out, scored), key=_rank)[:5]),
@@ -100,7 +100,7 @@ def above(row: Row) -> list[Task]:
     return [task for task, found in zip(TASKS, row.versus.get("reference", ()), strict=False) if found and found[1] > 0]
 
 
-def nearest(board: Board) -> Row | None:
+def nearest(board: SiteBoard) -> Row | None:
     """Who comes nearest to beating the gated reference on all six: most tasks above it, then least short of it."""
 
     def short_by(row: Row) -> int:
@@ -115,7 +115,7 @@ def _discovered(scored: list[Row], role: Role) -> tuple[Row, ...]:
     return tuple(sorted(found, key=lambda row: row.discovered[role]))
 
 
-def _task(board: Board, scored: list[Row], index: int, task: Task) -> TaskFacts:
+def _task(board: SiteBoard, scored: list[Row], index: int, task: Task) -> TaskFacts:
     holders = [row for row in scored if row.scores[index]]
     best = max(holders, key=lambda row: (row.scores[index] or (0,))[0], default=None)
     against = best.versus.get("reference") if best else None
@@ -131,7 +131,7 @@ def _task(board: Board, scored: list[Row], index: int, task: Task) -> TaskFacts:
     )
 
 
-def _score(board: Board, name: str, index: int) -> Span | None:
+def _score(board: SiteBoard, name: str, index: int) -> Span | None:
     row = board.named(short(name))
     return row.scores[index] if row and row.scores else None
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from agent.site.board import Board
+from agent.site.board import SiteBoard
 from agent.site.row import Row
 
 
-def undominated(board: Board) -> list[Row]:
+def undominated(board: SiteBoard) -> list[Row]:
     """Rows with all six scores that no other row equals or beats on all and beats on one; the best mean first."""
     rows = [row for row in board.rows if row.whole and all(row.scores)]
     if not rows:

@@ -49,7 +49,7 @@ class Entry(Value):
         )
 
 
-class Ledger(Value):
+class BuildManifest(Value):
     """A built site. `maker` is a hash of the program and templates that made it."""
 
     maker: str
@@ -57,21 +57,21 @@ class Ledger(Value):
     files: tuple[str, ...] = ()
 
 
-def open_ledger(out: Path) -> Ledger:
+def open_ledger(out: Path) -> BuildManifest:
     """The ledger of the site in `out`; an empty one where nothing is yet, or what is there was made by another archer.
 
     Raises UserError for a folder that holds anything but a site of archer's.
     """
     current = maker()
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return Ledger(maker=current)
+        return BuildManifest(maker=current)
     if not (out / LEDGER).is_file():
         raise UserError(f"{out} is not empty and no report of archer's; name another folder with --out")
     try:
-        old = Ledger.model_validate_json((out / LEDGER).read_bytes())
+        old = BuildManifest.model_validate_json((out / LEDGER).read_bytes())
     except (ValidationError, OSError):
-        old = Ledger(maker="unknown", files=_listed(out))
-    return old if old.maker == current else Ledger(maker=current, files=old.files)
+        old = BuildManifest(maker="unknown", files=_listed(out))
+    return old if old.maker == current else BuildManifest(maker=current, files=old.files)
 
 
 def maker() -> str:

@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 from agent.analysis.calibration import summarise
 from agent.analysis.leaderboard_facts import short
 from agent.commands.calibration import UNSCORED_PROTOCOL
-from agent.site.board import Board
+from agent.site.board import SiteBoard
 from agent.site.data import board_script, script_json
 from agent.site.facts import above, facts, nearest, outcome_tasks
 from agent.site.family import Neighbours, Sketch
@@ -36,7 +36,7 @@ class Shell:
     archive: str
 
 
-def board_files(boards: Sequence[Board], shell: Shell) -> Iterator[tuple[str, str]]:
+def board_files(boards: Sequence[SiteBoard], shell: Shell) -> Iterator[tuple[str, str]]:
     """Path and text of every page of every board, and of its data; the first board's overview is the index, too."""
     found = ledger()
     published = {"published": {title: summarise(own) for title, own in found.items()}, "ledger": found}
@@ -59,13 +59,13 @@ def board_files(boards: Sequence[Board], shell: Shell) -> Iterator[tuple[str, st
 
 def proposal_html(page: dict[str, Any], around: Neighbours, shell: Shell, sketch: Sketch) -> str:
     """One proposal's page."""
-    board = Board(sketch.protocol, sketch.protocol_hash, ())
+    board = SiteBoard(sketch.protocol, sketch.protocol_hash, ())
     return _render("proposal.html.j2", view="proposal", root="../", shell=shell, board=board, around=around, **page)
 
 
 def damaged_html(row: Row, around: Neighbours, shell: Shell, sketch: Sketch) -> str:
     """The page of a proposal that cannot be read: what is wrong, and how to mend it."""
-    board = Board(sketch.protocol, sketch.protocol_hash, ())
+    board = SiteBoard(sketch.protocol, sketch.protocol_hash, ())
     return _render("damaged.html.j2", view="damaged", root="../", shell=shell, board=board, around=around, row=row)
 
 

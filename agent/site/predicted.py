@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from agent.analysis.calibration import Summary, by_proposer, summarise
 from agent.analysis.forecast import Forecast, Interval, direction
 from agent.commands.calibration import ledger_entries
-from agent.site.board import Board
+from agent.site.board import SiteBoard
 from agent.site.row import UNIT, Row
 from variants.contract import TASKS
 
@@ -20,7 +20,7 @@ class Calibration:
     proposers: dict[str, Summary]
 
 
-def calibration(board: Board) -> Calibration | None:
+def calibration(board: SiteBoard) -> Calibration | None:
     """None where nothing was predicted and measured."""
     found = [forecast for row in board.proposals for forecast in _forecasts(row, board.protocol)]
     if not found:

@@ -12,7 +12,7 @@ from agent.site.text import visible
 from archive.confirmations import Confirmation, Difference
 from archive.record import Record
 from evaluator.outcomes import Comparison, Score, Status, Trial, Value, Verdict
-from evaluator.statistics.scorecards import CONFIDENCE, quantile, scorecard, seed_accuracies, spread, verdict
+from evaluator.statistics.scorecards import CONFIDENCE, quantile, scorecard, seed_accuracies, sum_of_squares, verdict
 from variants.contract import BASELINE, REFERENCE, TASKS, Task
 
 DAMAGED = "DAMAGED"
@@ -180,7 +180,9 @@ def whole(trials: Iterable[Trial]) -> Span | None:
     values = [fmean(by_task[task][seed] for task in TASKS) for seed in sorted(seeds)]
     if len(values) < 2:
         return _mean_of({t: Score(mean=fmean(s.values()), low=0, high=0, n=1) for t, s in by_task.items()})
-    half = quantile(0.5 + CONFIDENCE / 2, len(values) - 1) * math.sqrt(spread(values) / (len(values) - 1) / len(values))
+    half = quantile(0.5 + CONFIDENCE / 2, len(values) - 1) * math.sqrt(
+        sum_of_squares(values) / (len(values) - 1) / len(values)
+    )
     mean = fmean(values)
     return _units(mean), max(0, _units(mean - half)), min(UNIT, _units(mean + half)), len(values)
 

@@ -15,7 +15,7 @@ PLAIN_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
-class Line:
+class ProgressLine:
     """State of one proposal under way. `done` is its share of work, 0 to 1."""
 
     name: str = ""
@@ -60,7 +60,7 @@ class Progress:
     def __init__(self, console: Console, count: int, every: float = PLAIN_SECONDS) -> None:
         """Follow `count` proposals on `console`; `every`: seconds between plain lines."""
         self._console = console
-        self._lines = [Line() for _ in range(count)]
+        self._lines = [ProgressLine() for _ in range(count)]
         self._aside = ""
         self._lock = threading.Lock()
         self._began = time.monotonic()
@@ -130,7 +130,7 @@ class Progress:
                 )
         return Group(table, *([Text(aside)] if aside else []), Text(self._time_left(lines), style="dim"))
 
-    def _time_left(self, lines: list[Line]) -> str:
+    def _time_left(self, lines: list[ProgressLine]) -> str:
         elapsed = time.monotonic() - self._began
         done = sum(line.done for line in lines) / len(lines) if lines else 0.0  # a search for nothing may confirm
         left = f"about {_minutes(elapsed * (1 - done) / done)} left" if done > 0.02 else "estimating the time left"
@@ -142,7 +142,7 @@ def _bar(done: float, width: int = 12) -> str:
     return "━" * full + "╌" * (width - full)
 
 
-def _scores(line: Line) -> str:
+def _scores(line: ProgressLine) -> str:
     return " ".join(f"{task.split()[0]} {accuracy:.2f}" for task, accuracy in line.scores.items())
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from agent.terminal.durations import duration
 from evaluator.protocols.protocol import Protocol, TrialSpec
-from evaluator.trials.evaluate import Step
+from evaluator.trials.evaluate import TrialProgress
 
 SURE = 0.01
 """Share of the work after which the time left is told."""
@@ -28,7 +28,7 @@ class UnderWay:
         self._clock, self._began = clock, clock()
         self._lock = threading.Lock()
 
-    def told(self, step: Step) -> str:
+    def told(self, step: TrialProgress) -> str:
         """Note a step, from any thread, and say where all of it stands."""
         with self._lock:
             if step.trial is None:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agent.terminal.console import Cell, clean
-from archive.index import Line
+from archive.index import ProposalLine
 from archive.record import Record
 from evaluator.outcomes import CheckReport, Finding, Score, Status, Verdict
 from evaluator.protocols.built_in import PROTOCOLS
@@ -48,7 +48,7 @@ def protocol_text(name: str, protocol_hash: str) -> str:
     return name if today is not None and today.hash == protocol_hash else f"{name}@{protocol_hash[:6]}"
 
 
-def mean_text(line: Line) -> str:
+def mean_text(line: ProposalLine) -> str:
     """Mean accuracy over the tasks, or nothing."""
     return "" if line.mean is None else f"{line.mean:.3f}"
 

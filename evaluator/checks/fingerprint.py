@@ -136,7 +136,7 @@ def same(one: Sequence[float], other: Sequence[float]) -> bool:
 WIDTH = 1 + 2 * PROJECTIONS * len(PROBES)
 
 
-class Index:
+class FingerprintTable:
     """Fingerprints by name, the oldest first.
 
     Those near in one number are found by bisection; of these, those near in one number of each probe are compared

@@ -27,7 +27,7 @@ class Ended:
     cpu_seconds: float
 
 
-class Candidate:
+class SandboxedProcess:
     """One candidate: the channel to it, its log, and its end once it has come. `kill` needs a reason."""
 
     def __init__(self, limits: Limits, kill: Callable[[str], None], ask_for_cpu: Callable[[], None]) -> None:

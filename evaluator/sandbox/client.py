@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from evaluator.outcomes import Failure
-from evaluator.sandbox.candidate import Candidate
+from evaluator.sandbox.candidate import SandboxedProcess
 from evaluator.sandbox.frames import DeadlinePassed, FrameError, PeerGone
 from evaluator.sandbox.limits import Limits, VariantFailed
 from evaluator.sandbox.memory import extents, offsets
@@ -49,7 +49,7 @@ class KernelClient:
     works once or more, not twice differentiably. One call at a time.
     """
 
-    def __init__(self, candidate: Candidate, variant: Variant, limits: Limits) -> None:
+    def __init__(self, candidate: SandboxedProcess, variant: Variant, limits: Limits) -> None:
         self._candidate, self._limits = candidate, limits
         self._lock = threading.Lock()
         self._released: list[str] = []

@@ -12,7 +12,7 @@ from torch import Tensor
 from evaluator.outcomes import Grade
 from evaluator.sandbox import prestart as early
 from evaluator.sandbox.canaries import Canary, release_canaries, unexpected
-from evaluator.sandbox.candidate import END_SECONDS, Candidate, Ended
+from evaluator.sandbox.candidate import END_SECONDS, Ended, SandboxedProcess
 from evaluator.sandbox.client import KernelClient
 from evaluator.sandbox.folders import PrivateFolder
 from evaluator.sandbox.frames import DeadlinePassed, FrameError, PeerGone
@@ -33,7 +33,7 @@ class Sandbox:
 
     def __init__(self, *, minimum: Grade = Grade.B, device: str = "cpu") -> None:
         self.device = device
-        self._candidates: dict[str, Candidate] = {}
+        self._candidates: dict[str, SandboxedProcess] = {}
         self._early = early.take(device)
         self._folder = self._early.folder if self._early else PrivateFolder.fresh()
         hide_this_process()
@@ -94,10 +94,10 @@ class Sandbox:
                 raise SandboxUnavailable(f"its test process failed: {candidate.failure().message}") from error
 
     @contextmanager
-    def _candidate(self, mode: str, limits: Limits) -> Iterator[Candidate]:
+    def _candidate(self, mode: str, limits: Limits) -> Iterator[SandboxedProcess]:
         name = secrets.token_hex(8)
         keeper = self._keeper
-        candidate = Candidate(
+        candidate = SandboxedProcess(
             limits,
             lambda reason: keeper.order(op="kill", name=name, reason=reason),
             lambda: keeper.order(op="cpu", name=name),

@@ -31,7 +31,7 @@ CPUCLOCK_SCHED = 2
 
 
 @dataclass
-class Candidate:
+class ForkedProcess:
     """A running child: its bounds and, once we had to end it, why."""
 
     pid: int
@@ -45,7 +45,7 @@ class Template:
 
     def __init__(self, control: socket.socket, layers: Layers, device: str) -> None:
         self.control, self.layers, self.device = control, layers, device
-        self.candidates: dict[str, Candidate] = {}
+        self.candidates: dict[str, ForkedProcess] = {}
 
     def serve(self) -> None:
         """Run until archer closes the socket, then take every candidate along."""
@@ -94,7 +94,7 @@ class Template:
             self._become(order["mode"], parent, limits, *fds)
         for fd in fds:
             os.close(fd)
-        self.candidates[order["name"]] = Candidate(pid, os.pidfd_open(pid), limits)
+        self.candidates[order["name"]] = ForkedProcess(pid, os.pidfd_open(pid), limits)
 
     def _become(
         self, mode: str, parent: int, limits: Limits, socket_: int, log: int, questions: int, answers: int
@@ -133,11 +133,11 @@ class Template:
         """Resident bytes that every child starts with: its share of this process."""
         return _usage(os.getpid())[0]
 
-    def _kill(self, candidate: Candidate, reason: str) -> None:
+    def _kill(self, candidate: ForkedProcess, reason: str) -> None:
         candidate.reason = candidate.reason or reason
         os.kill(candidate.pid, signal.SIGKILL)
 
-    def _bury(self, name: str, candidate: Candidate) -> None:
+    def _bury(self, name: str, candidate: ForkedProcess) -> None:
         _, status, usage = os.wait4(candidate.pid, 0)
         os.close(candidate.pidfd)
         del self.candidates[name]

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from torch import Tensor
 
 from evaluator.outcomes import Failure
-from evaluator.sandbox.candidate import Candidate
+from evaluator.sandbox.candidate import SandboxedProcess
 from evaluator.sandbox.client import failure_of
 from evaluator.sandbox.frames import DeadlinePassed, FrameError, PeerGone
 from evaluator.sandbox.limits import Limits, TrainingStopped, VariantFailed
@@ -30,7 +30,7 @@ class TrainingOutput:
 
 
 def run_training(
-    candidate: Candidate,
+    candidate: SandboxedProcess,
     variant: Variant,
     job: Mapping[str, Any],
     data: Mapping[str, Tensor],
@@ -86,7 +86,7 @@ def _garbage(what: str) -> NoReturn:
 class _Stopper:
     """Kills the candidate once the stop event is set, even while it says nothing."""
 
-    def __init__(self, candidate: Candidate, stop: threading.Event | None) -> None:
+    def __init__(self, candidate: SandboxedProcess, stop: threading.Event | None) -> None:
         self._over = threading.Event()
         if stop is not None:
             threading.Thread(target=self._watch, args=(candidate, stop), daemon=True).start()
@@ -94,7 +94,7 @@ class _Stopper:
     def cancel(self) -> None:
         self._over.set()
 
-    def _watch(self, candidate: Candidate, stop: threading.Event) -> None:
+    def _watch(self, candidate: SandboxedProcess, stop: threading.Event) -> None:
         while not self._over.is_set():
             if stop.wait(STOP_SECONDS) and not self._over.is_set():
                 candidate.kill("stopped")

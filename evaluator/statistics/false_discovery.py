@@ -18,7 +18,7 @@ LEVELS = (0.05, 0.10)
 
 
 @dataclass(frozen=True)
-class Tried:
+class TriedProposal:
     """A proposal that was trained, with what it is compared with. `pruned`: it was given up as worse."""
 
     name: VariantName
@@ -59,7 +59,11 @@ class Discoveries(Value):
 
 
 def discoveries(
-    tried: Sequence[Tried], everyone: Mapping[str, Sequence[Trial]], tasks: Sequence[Task], *, single: bool = True
+    tried: Sequence[TriedProposal],
+    everyone: Mapping[str, Sequence[Trial]],
+    tasks: Sequence[Task],
+    *,
+    single: bool = True,
 ) -> Discoveries:
     """Test every proposal. `everyone`: trials of all variants under the protocol, which tell of the noise of a seed.
 
@@ -81,7 +85,7 @@ def discoveries(
     )
 
 
-def _per_task(each: Tried) -> list[tuple[Task, Effect | None]]:
+def _per_task(each: TriedProposal) -> list[tuple[Task, Effect | None]]:
     ours, theirs = seed_accuracies(each.trials), seed_accuracies(each.rival)
     found = []
     for task in sorted(ours.keys() & theirs.keys()):
@@ -91,7 +95,7 @@ def _per_task(each: Tried) -> list[tuple[Task, Effect | None]]:
     return found
 
 
-def _adjusted(hypotheses: Sequence[tuple[Tried, Task | None, Effect]], hopeless: int) -> tuple[Tested, ...]:
+def _adjusted(hypotheses: Sequence[tuple[TriedProposal, Task | None, Effect]], hopeless: int) -> tuple[Tested, ...]:
     """Adjusted p-values of a family that has `hopeless` further members with p = 1."""
     if not hypotheses:
         return ()

@@ -23,7 +23,7 @@ class Digest(Value):
     """Of its scorecard."""
 
 
-class Runs(Sequence[Trial]):
+class LazyTrials(Sequence[Trial]):
     """All trials of a digest, read once somebody looks at one."""
 
     def __init__(self, digest: Digest, read: Callable[[], Sequence[Trial]]) -> None:
@@ -64,14 +64,14 @@ class Runs(Sequence[Trial]):
 
 def of_version(trials: Sequence[Trial], protocol_hash: str | None) -> Sequence[Trial]:
     """Those under this version of their protocol: others do not compare."""
-    if isinstance(trials, Runs):
+    if isinstance(trials, LazyTrials):
         return trials if trials.digest.protocol_hash == protocol_hash else ()
     return [trial for trial in trials if trial.protocol_hash == protocol_hash]
 
 
 def sources(trials: Sequence[Trial]) -> Mapping[Task, tuple[VariantName, ...]]:
     """Per task, whose runs these are: the variant's own, or those that it inherited."""
-    if isinstance(trials, Runs):
+    if isinstance(trials, LazyTrials):
         return trials.digest.sources
     found: dict[Task, dict[VariantName, None]] = {}
     for trial in trials:
@@ -81,4 +81,4 @@ def sources(trials: Sequence[Trial]) -> Mapping[Task, tuple[VariantName, ...]]:
 
 def variant_of(trials: Sequence[Trial]) -> VariantName:
     """The variant that trials are of. Raises IndexError for none."""
-    return trials.digest.variant if isinstance(trials, Runs) else trials[0].variant
+    return trials.digest.variant if isinstance(trials, LazyTrials) else trials[0].variant

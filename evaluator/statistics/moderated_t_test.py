@@ -16,8 +16,8 @@ import numpy as np
 from scipy import special
 
 from evaluator.outcomes import Trial
-from evaluator.statistics.lazy_trials import Runs
-from evaluator.statistics.scorecards import quantile, seed_accuracies, spread
+from evaluator.statistics.lazy_trials import LazyTrials
+from evaluator.statistics.scorecards import quantile, seed_accuracies, sum_of_squares
 from variants.contract import Task
 
 PRIOR_FREEDOM = 8
@@ -70,7 +70,7 @@ def effect(differences: Sequence[float], noise: Noise | None) -> Effect | None:
     prior = min(PRIOR_FREEDOM, noise.freedom) if noise is not None else 0
     if n == 0 or own + prior == 0:
         return None
-    squares = spread(differences)
+    squares = sum_of_squares(differences)
     pooled = (squares + prior * (noise.variance if noise else 0.0)) / (own + prior)
     return Effect(fmean(differences), math.sqrt(pooled / n), own + prior, n)
 
@@ -103,7 +103,7 @@ def task_noise(trials: Mapping[str, Sequence[Trial]], task: Task) -> Noise | Non
 
 
 def _trained(trials: Sequence[Trial], task: Task) -> Mapping[int, float]:
-    if isinstance(trials, Runs) and set(trials.digest.sources.get(task, ())) <= {trials.digest.variant}:
+    if isinstance(trials, LazyTrials) and set(trials.digest.sources.get(task, ())) <= {trials.digest.variant}:
         return trials.digest.accuracies.get(task, {})
     own = [trial for trial in trials if trial.task == task and trial.inherited_from is None]
     return seed_accuracies(own).get(task, {})
@@ -112,12 +112,12 @@ def _trained(trials: Sequence[Trial], task: Task) -> Mapping[int, float]:
 def seed_means(trials: Sequence[Trial], tasks: Sequence[Task]) -> dict[int, float]:
     """Mean accuracy over `tasks` of each seed that has them all."""
     asked = tuple(tasks)
-    if isinstance(trials, Runs) and asked in trials.means:
+    if isinstance(trials, LazyTrials) and asked in trials.means:
         return trials.means[asked]
     found = seed_accuracies(trials)
     seeds = set.intersection(*(set(found.get(task, {})) for task in asked)) if asked else set()
     means = {seed: fmean([found[task][seed] for task in asked]) for seed in sorted(seeds)}
-    if isinstance(trials, Runs):
+    if isinstance(trials, LazyTrials):
         trials.means[asked] = means
     return means
 

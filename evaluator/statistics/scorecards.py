@@ -9,7 +9,7 @@ from statistics import fmean
 from scipy import special
 
 from evaluator.outcomes import Comparison, Score, Scorecard, Status, Trial, Verdict
-from evaluator.statistics.lazy_trials import Digest, Runs, sources, variant_of
+from evaluator.statistics.lazy_trials import Digest, LazyTrials, sources, variant_of
 from variants.contract import Task, VariantName
 
 CONFIDENCE = 0.95
@@ -22,7 +22,7 @@ def scorecard(trials: Sequence[Trial], confidence: float = CONFIDENCE) -> Scorec
     no score. Intervals are cut off at 0 and 1. Raises ValueError for no trials, or several variants or protocols.
     """
     variant, protocol, protocol_hash = _identity(trials)
-    if isinstance(trials, Runs) and confidence == CONFIDENCE:
+    if isinstance(trials, LazyTrials) and confidence == CONFIDENCE:
         return Scorecard(variant=variant, protocol=protocol, protocol_hash=protocol_hash, scores=trials.digest.scores)
     scores = {}
     for task, seeds in seed_accuracies(trials).items():
@@ -54,7 +54,7 @@ def verdict(
 
 def seed_accuracies(trials: Iterable[Trial]) -> Mapping[Task, Mapping[int, float]]:
     """Accuracy of each task for each complete seed."""
-    if isinstance(trials, Runs):
+    if isinstance(trials, LazyTrials):
         return trials.digest.accuracies
     best: dict[Task, dict[int, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     settings: dict[Task, set[str]] = defaultdict(set)
@@ -70,9 +70,9 @@ def seed_accuracies(trials: Iterable[Trial]) -> Mapping[Task, Mapping[int, float
     }
 
 
-def runs(trials: Sequence[Trial]) -> Runs:
+def lazy_trials(trials: Sequence[Trial]) -> LazyTrials:
     """The same trials with what statistics need of them, worked out once. Raises ValueError as `scorecard` does."""
-    if isinstance(trials, Runs):
+    if isinstance(trials, LazyTrials):
         return trials
     card = scorecard(trials)
     digest = Digest(
@@ -81,20 +81,23 @@ def runs(trials: Sequence[Trial]) -> Runs:
         protocol_hash=card.protocol_hash,
         accuracies={task: dict(found) for task, found in seed_accuracies(trials).items()},
         sources=dict(sources(trials)),
-        spreads=seed_spreads(trials),
+        spreads=squares_between_seeds(trials),
         scores=card.scores,
     )
-    return Runs(digest, lambda: trials)
+    return LazyTrials(digest, lambda: trials)
 
 
-def seed_spreads(trials: Iterable[Trial]) -> dict[Task, tuple[float, int]]:
+def squares_between_seeds(trials: Iterable[Trial]) -> dict[Task, tuple[float, int]]:
     """Per task, sum of squares between seeds within each setting, and its degrees of freedom; inherited runs aside."""
     groups: dict[Task, dict[tuple[str, float, float], list[float]]] = defaultdict(lambda: defaultdict(list))
     for trial in trials:
         if trial.accuracy is not None and trial.inherited_from is None:
             groups[trial.task][trial.setting, trial.lr, trial.weight_decay].append(trial.accuracy)
     return {
-        task: (sum(spread(values) for values in found.values()), sum(len(values) - 1 for values in found.values()))
+        task: (
+            sum(sum_of_squares(values) for values in found.values()),
+            sum(len(values) - 1 for values in found.values()),
+        )
         for task, found in groups.items()
     }
 
@@ -123,11 +126,13 @@ def _interval(values: list[float], confidence: float) -> tuple[float, float, flo
     mean = fmean(values)
     if len(values) == 1:
         return mean, mean, mean
-    half = quantile(0.5 + confidence / 2, len(values) - 1) * math.sqrt(spread(values) / (len(values) - 1) / len(values))
+    half = quantile(0.5 + confidence / 2, len(values) - 1) * math.sqrt(
+        sum_of_squares(values) / (len(values) - 1) / len(values)
+    )
     return mean, mean - half, mean + half
 
 
-def spread(values: Sequence[float]) -> float:
+def sum_of_squares(values: Sequence[float]) -> float:
     """Sum of squared differences to the mean."""
     mean = fmean(values)
     return math.fsum((value - mean) ** 2 for value in values)
@@ -140,7 +145,7 @@ def quantile(probability: float, freedom: float) -> float:
 
 
 def _identity(trials: Sequence[Trial]) -> tuple[VariantName, str, str]:
-    if isinstance(trials, Runs):
+    if isinstance(trials, LazyTrials):
         return trials.digest.variant, trials.digest.protocol, trials.digest.protocol_hash
     identities = {(trial.variant, trial.protocol, trial.protocol_hash) for trial in trials}
     if len(identities) != 1:

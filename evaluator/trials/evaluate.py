@@ -20,7 +20,7 @@ POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
-class Step:
+class TrialProgress:
     """News of an evaluation: a trial at `done` of its steps (0 to 1), or the trial itself once it ended."""
 
     spec: TrialSpec
@@ -59,7 +59,7 @@ class Evaluator:
         specs: Sequence[TrialSpec],
         *,
         inherited: Mapping[TrialSpec, Trial] | None = None,
-        follow: Callable[[Step], None] = lambda _: None,
+        follow: Callable[[TrialProgress], None] = lambda _: None,
         hopeless: Callable[[Sequence[Trial]], str] = lambda _: "",
         stop: threading.Event | None = None,
     ) -> Evaluation:
@@ -74,7 +74,7 @@ class Evaluator:
         found = {spec: trial for spec, trial in (inherited or {}).items() if spec in specs}
         found |= self._resumed(variant, [spec for spec in specs if spec not in found])
         for spec, trial in found.items():
-            follow(Step(spec, 1.0, trial))
+            follow(TrialProgress(spec, 1.0, trial))
         running: set[Future[tuple[Trial, ...]]] = set()
         for group in groups([spec for spec in specs if spec not in found], self.members):
             running.add(self.executor.submit(self._run, variant, group, follow, cancel))
@@ -83,7 +83,7 @@ class Evaluator:
                 found[spec] = trial
                 if self.log is not None:
                     self.log.add(trial)
-                follow(Step(spec, 1.0, trial))
+                follow(TrialProgress(spec, 1.0, trial))
                 if not pruned and len(found) < len(specs) and not cancel.is_set():
                     pruned = hopeless([each for each in found.values() if each.status is Status.SCORED])
                 if pruned or _lost(found, specs):
@@ -99,10 +99,14 @@ class Evaluator:
         return self.log.ended(variant, self.protocol, specs, self.isolation) if self.log is not None else {}
 
     def _run(
-        self, variant: Variant, group: tuple[TrialSpec, ...], follow: Callable[[Step], None], cancel: threading.Event
+        self,
+        variant: Variant,
+        group: tuple[TrialSpec, ...],
+        follow: Callable[[TrialProgress], None],
+        cancel: threading.Event,
     ) -> tuple[Trial, ...]:
         def report(spec: TrialSpec, progress: Mapping[str, Any]) -> None:
-            follow(Step(spec, progress["step"] / progress["steps"]))
+            follow(TrialProgress(spec, progress["step"] / progress["steps"]))
 
         return self.run_group(Group(variant, self.protocol, group, self.isolation), self.sandbox, report, cancel)
 

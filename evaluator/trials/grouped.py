@@ -14,7 +14,7 @@ from evaluator.protocols.protocol import Protocol, TrialSpec
 from evaluator.sandbox import Sandbox, TrainingStopped, VariantFailed
 from evaluator.training.jobs import EnsembleJob, TrainingJob
 from evaluator.trials.run_trial import run_trial
-from evaluator.trials.train_and_score import Asked, Course, Isolation, concluded, limits_of
+from evaluator.trials.train_and_score import Isolation, TrainingLog, TrialRequest, limits_of, train_and_score
 from variants.contract import Task, Variant
 
 Follow = Callable[[TrialSpec, Mapping[str, Any]], None]
@@ -69,7 +69,7 @@ def run_together(
     a time-out, memory), the specs are run one by one, up to the first that fails so by itself. A trial's CPU time of
     training is its share of the child's.
     """
-    asked = [Asked(variant, protocol, spec, sandbox) for spec in specs]
+    asked = [TrialRequest(variant, protocol, spec, sandbox) for spec in specs]
     jobs = [each.job for each in asked]
     heard = _Heard(asked, follow, stop)
     cpu_began = time.thread_time()
@@ -92,11 +92,11 @@ def run_together(
     trials = []
     for number, (each, course) in enumerate(zip(asked, heard.courses, strict=True)):
         course.cpu_seconds = share
-        trials.append(concluded(each, course, partial(_own, weights, number, heard), members=len(asked)))
+        trials.append(train_and_score(each, course, partial(_own, weights, number, heard), members=len(asked)))
     return tuple(trials)
 
 
-def _one_by_one(asked: Sequence[Asked], follow: Follow, stop: threading.Event | None) -> Iterator[Trial]:
+def _one_by_one(asked: Sequence[TrialRequest], follow: Follow, stop: threading.Event | None) -> Iterator[Trial]:
     """The trials apart; none after one that leaves nothing to score."""
     for each in asked:
         trial = run_trial(
@@ -132,9 +132,9 @@ def _data(protocol: Protocol, specs: Sequence[TrialSpec]) -> dict[str, Tensor]:
 class _Heard:
     """What the child said on the way, which counts for nothing: each member's course, and who diverged."""
 
-    def __init__(self, asked: Sequence[Asked], follow: Follow, stop: threading.Event | None) -> None:
+    def __init__(self, asked: Sequence[TrialRequest], follow: Follow, stop: threading.Event | None) -> None:
         self._asked, self._follow, self._stop = asked, follow, stop
-        self.courses = [Course(each.job) for each in asked]
+        self.courses = [TrainingLog(each.job) for each in asked]
         self.diverged: dict[int, str] = {}
 
     def __call__(self, progress: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from evaluator.outcomes import Failure, Trial
 from evaluator.protocols.protocol import Protocol, TrialSpec
 from evaluator.sandbox import Sandbox, TrainingStopped, VariantFailed
 from evaluator.training.train import train
-from evaluator.trials.train_and_score import Asked, Course, Isolation, concluded, limits_of
+from evaluator.trials.train_and_score import Isolation, TrainingLog, TrialRequest, limits_of, train_and_score
 from variants.contract import Variant
 
 Progress = Callable[[Mapping[str, Any]], None]
@@ -31,20 +31,20 @@ def run_trial(
     `isolation`: with "split", only the kernel runs in the sandbox while this process trains. Whatever the variant does
     wrong ends as a FAILED trial; `stop` ends it as INTERRUPTED. Raises only for failures of archer's own.
     """
-    asked = Asked(variant, protocol, spec, sandbox)
+    asked = TrialRequest(variant, protocol, spec, sandbox)
     training = _Training(asked, follow, stop)
     ways = {"sandbox": training.in_sandbox, "split": training.split}
-    return concluded(asked, training.course, ways[isolation], isolation=isolation)
+    return train_and_score(asked, training.course, ways[isolation], isolation=isolation)
 
 
 class _Training:
     """The training half of a trial. Both ways return the weights, and raise VariantFailed and TrainingStopped."""
 
-    def __init__(self, asked: Asked, follow: Progress, stop: threading.Event | None) -> None:
+    def __init__(self, asked: TrialRequest, follow: Progress, stop: threading.Event | None) -> None:
         self._asked, self._follow, self._stop = asked, follow, stop
         self._job = asked.job.model_dump(mode="json")
         self._limits = limits_of(asked.job)
-        self.course = Course(asked.job)
+        self.course = TrainingLog(asked.job)
 
     def in_sandbox(self) -> Mapping[str, Tensor]:
         """Trainer and kernel in one sandboxed child."""

@@ -31,7 +31,7 @@ _MEMORY_SLACK = 4
 
 
 @dataclass(frozen=True)
-class Asked:
+class TrialRequest:
     """One trial that is to be run: which variant at which spec of which protocol, and in which sandbox."""
 
     variant: Variant
@@ -46,7 +46,7 @@ class Asked:
 
 
 @dataclass
-class Course:
+class TrainingLog:
     """What training said on the way, which counts for nothing, and the CPU-seconds that it took until it ended."""
 
     job: TrainingJob
@@ -63,9 +63,9 @@ class Course:
             self.curve.append(CurvePoint(step=step, loss=loss))
 
 
-def concluded(
-    asked: Asked,
-    course: Course,
+def train_and_score(
+    asked: TrialRequest,
+    course: TrainingLog,
     train: Callable[[], Mapping[str, Tensor]],
     *,
     isolation: Isolation = "sandbox",

@@ -6,13 +6,13 @@ from collections.abc import Callable
 import pytest
 
 from archive.errors import ArchiveError
-from archive.index import Index
+from archive.index import ArchiveIndex
 from archive.record import Record
 from archive.store import Archive
 from evaluator.outcomes import CurvePoint, Status
-from evaluator.statistics.false_discovery import Tried, discoveries
-from evaluator.statistics.lazy_trials import Runs
-from evaluator.statistics.scorecards import runs, scorecard, seed_accuracies, verdict
+from evaluator.statistics.false_discovery import TriedProposal, discoveries
+from evaluator.statistics.lazy_trials import LazyTrials
+from evaluator.statistics.scorecards import lazy_trials, scorecard, seed_accuracies, verdict
 from variants.contract import BASELINE, TASKS
 
 MakeRecord = Callable[..., Record]
@@ -44,13 +44,13 @@ def test_statistics_of_the_index_are_those_of_the_trials(told: Archive):
     own = {record.proposal.variant.name: record.trials for record in told.records() if record.trials}
     assert set(own) == set(NAMES)
     for name, trials in own.items():
-        assert isinstance(known[name], Runs)
+        assert isinstance(known[name], LazyTrials)
         assert seed_accuracies(known[name]) == seed_accuracies(trials)
         assert scorecard(known[name]) == scorecard(trials)
         for rival in (BASELINE, *NAMES):
             assert verdict(known[name], known[rival], rival) == verdict(trials, tuple(known[rival]), rival)
-    family = [Tried(name, BASELINE, known[name], known[BASELINE]) for name in NAMES]
-    slow = [Tried(name, BASELINE, own[name], tuple(known[BASELINE])) for name in NAMES]
+    family = [TriedProposal(name, BASELINE, known[name], known[BASELINE]) for name in NAMES]
+    slow = [TriedProposal(name, BASELINE, own[name], tuple(known[BASELINE])) for name in NAMES]
     everyone = {name: tuple(trials) for name, trials in known.items()}
     assert discoveries(family, known, TASKS) == discoveries(slow, everyone, TASKS)
 
@@ -59,15 +59,15 @@ def test_trials_are_read_whole_when_looked_at(told: Archive):
     found = Archive(told.root).trials("quick")[NAMES[0]]
     assert tuple(found) == told.records()[0].trials
     assert found[0].curve
-    assert runs(found) is found
+    assert lazy_trials(found) is found
 
 
 def test_only_what_changed_is_read_again(told: Archive, monkeypatch: pytest.MonkeyPatch):
     lines = told.lines()
     read: list[str] = []
-    before = Index._read
+    before = ArchiveIndex._read
     monkeypatch.setattr(
-        Index, "_read", lambda self, identity, stamp: read.append(identity) or before(self, identity, stamp)
+        ArchiveIndex, "_read", lambda self, identity, stamp: read.append(identity) or before(self, identity, stamp)
     )
     again = Archive(told.root)
     assert again.lines() == lines

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agent.analysis.board import Board, best_board, measured_board, published_board
-from agent.analysis.snapshot import Context
+from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import SEED_GENOMES, Genome, render_variant
 from agent.proposers.base import Ask, AskFailed
 from agent.proposers.evolution import wording
@@ -23,7 +23,7 @@ MEAN_WEIGHT = 0.1
 
 
 @dataclass(frozen=True)
-class Candidate:
+class UntriedChild:
     """A genome that nobody has proposed yet, with its parents and what it is expected to score on the board."""
 
     genome: Genome
@@ -41,31 +41,36 @@ class EvolveProposer:
 
     name = "evolve"
 
-    def ask(self, context: Context) -> Ask:
+    def ask(self, snapshot: ArchiveSnapshot) -> Ask:
         """A genome that is in no record and not under way. Raises AskFailed if none can be found."""
-        chance = random.Random(context.seed)
-        board, published = best_board(context), published_board(context)
-        genomes = {**SEED_GENOMES, **context.genomes}
-        pruned = context.pruned if board.protocol == context.protocol else {}
-        candidates = self._candidates(context, board, genomes, Estimator(board, published, genomes, pruned), chance)
+        chance = random.Random(snapshot.seed)
+        board, published = best_board(snapshot), published_board(snapshot)
+        genomes = {**SEED_GENOMES, **snapshot.genomes}
+        pruned = snapshot.pruned if board.protocol == snapshot.protocol else {}
+        candidates = self._candidates(snapshot, board, genomes, Estimator(board, published, genomes, pruned), chance)
         best = max(candidates, key=lambda candidate: _promise(candidate, board, chance))
-        expected = Estimator(measured_board(context), published, genomes, context.pruned).predict(
+        expected = Estimator(measured_board(snapshot), published, genomes, snapshot.pruned).predict(
             best.genome, best.parent
         )
-        return Ask(_proposal(best, len(candidates), expected, context, board, genomes))
+        return Ask(_proposal(best, len(candidates), expected, snapshot, board, genomes))
 
     def _candidates(
-        self, context: Context, board: Board, genomes: dict[str, Genome], estimator: Estimator, chance: random.Random
-    ) -> list[Candidate]:
-        known, names = known_genomes(context, genomes), {*context.variants, *context.under_way}
-        found: list[Candidate] = []
+        self,
+        snapshot: ArchiveSnapshot,
+        board: Board,
+        genomes: dict[str, Genome],
+        estimator: Estimator,
+        chance: random.Random,
+    ) -> list[UntriedChild]:
+        known, names = known_genomes(snapshot, genomes), {*snapshot.variants, *snapshot.under_way}
+        found: list[UntriedChild] = []
         for _ in range(ATTEMPTS):
-            parent, other = _parents(context, board, genomes, chance)
+            parent, other = _parents(snapshot, board, genomes, chance)
             child = offspring(genomes[parent], genomes[other], chance)
             if child.canonical in known or child.name in names:
                 continue
             known.add(child.canonical)
-            found.append(Candidate(child, parent, other, estimator.predict(child, parent)))
+            found.append(UntriedChild(child, parent, other, estimator.predict(child, parent)))
             if len(found) == CANDIDATES:
                 break
         if not found:
@@ -73,28 +78,30 @@ class EvolveProposer:
         return found
 
 
-def _parents(context: Context, board: Board, genomes: Mapping[str, Genome], chance: random.Random) -> tuple[str, str]:
+def _parents(
+    snapshot: ArchiveSnapshot, board: Board, genomes: Mapping[str, Genome], chance: random.Random
+) -> tuple[str, str]:
     possible = [name for name, row in board.scores.items() if name in genomes and len(row) == len(TASKS)]
     drawn = choose_parents(board, possible, chance) if possible else (BASELINE, BASELINE)
-    if context.forced_parent is None:
+    if snapshot.forced_parent is None:
         return drawn
-    if context.forced_parent not in genomes:
+    if snapshot.forced_parent not in genomes:
         raise AskFailed(
-            f"evolve cannot build on {context.forced_parent}: it is not made of mechanisms of the catalogue; "
+            f"evolve cannot build on {snapshot.forced_parent}: it is not made of mechanisms of the catalogue; "
             "name another with --parent, or use a language model"
         )
-    return context.forced_parent, drawn[1]
+    return snapshot.forced_parent, drawn[1]
 
 
-def known_genomes(context: Context, genomes: Mapping[str, Genome]) -> set[str]:
+def known_genomes(snapshot: ArchiveSnapshot, genomes: Mapping[str, Genome]) -> set[str]:
     """Canonical forms of the seeds and of everything proposed before; what was interrupted may be asked for again."""
-    ended = (record for record in context.history if record.status is not Status.INTERRUPTED)
+    ended = (record for record in snapshot.history if record.status is not Status.INTERRUPTED)
     recorded = [record.proposal.provenance.mechanisms for record in ended]
     past = [Genome.model_validate(mechanisms) for mechanisms in recorded if mechanisms]
     return {genome.canonical for genome in (*genomes.values(), *past)}
 
 
-def _promise(candidate: Candidate, board: Board, chance: random.Random) -> float:
+def _promise(candidate: UntriedChild, board: Board, chance: random.Random) -> float:
     """One draw of the scores: minus what it is short of the reference, plus a little for the mean."""
     draws = {task: chance.gauss(found.mean, found.deviation) for task, found in candidate.expected.items()}
     short = sum(max(0.0, (board.mean(REFERENCE, task) or 0.0) - draw) for task, draw in draws.items())
@@ -102,10 +109,10 @@ def _promise(candidate: Candidate, board: Board, chance: random.Random) -> float
 
 
 def _proposal(
-    chosen: Candidate,
+    chosen: UntriedChild,
     candidates: int,
     expected: Mapping[Task, Estimate],
-    context: Context,
+    snapshot: ArchiveSnapshot,
     board: Board,
     genomes: Mapping[str, Genome],
 ) -> Proposal:
@@ -118,7 +125,7 @@ def _proposal(
         parent=parent,
         title=wording.heading(child),
         insights=wording.why_this_parent(
-            board, parent, on_front=parent != context.forced_parent, candidates=candidates
+            board, parent, on_front=parent != snapshot.forced_parent, candidates=candidates
         ),
         motivation=wording.full_motivation(parent, made, child),
         mathematics=wording.mathematics(child),
@@ -129,7 +136,7 @@ def _proposal(
         ),
         provenance=Provenance(
             proposer=EvolveProposer.name,
-            seed=context.seed,
+            seed=snapshot.seed,
             parents=(parent, chosen.other) if crossed else (parent,),
             mechanisms=child.to_json(),
         ),

@@ -3,7 +3,7 @@
 import random
 
 from agent.analysis.board import measured_board, published_board
-from agent.analysis.snapshot import Context
+from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import CATALOGUE, SEED_GENOMES, SLOTS, Genome, render_variant
 from agent.proposers.base import Ask, AskFailed
 from agent.proposers.evolution import wording
@@ -21,18 +21,18 @@ class RandomProposer:
 
     name = "random"
 
-    def ask(self, context: Context) -> Ask:
+    def ask(self, snapshot: ArchiveSnapshot) -> Ask:
         """A genome that is in no record and not under way. Raises AskFailed if none can be found."""
-        chance = random.Random(context.seed)
-        genomes = {**SEED_GENOMES, **context.genomes}
-        known, names = known_genomes(context, genomes), {*context.variants, *context.under_way}
-        parent = context.forced_parent or BASELINE
+        chance = random.Random(snapshot.seed)
+        genomes = {**SEED_GENOMES, **snapshot.genomes}
+        known, names = known_genomes(snapshot, genomes), {*snapshot.variants, *snapshot.under_way}
+        parent = snapshot.forced_parent or BASELINE
         if parent not in genomes:
             raise AskFailed(f"random cannot compare with {parent}: it is not made of mechanisms of the catalogue")
         for _ in range(ATTEMPTS):
             child = drawn(chance)
             if child.canonical not in known and child.name not in names:
-                return Ask(_proposal(child, parent, context, genomes))
+                return Ask(_proposal(child, parent, snapshot, genomes))
         raise AskFailed("the catalogue has no genome left that was not proposed")
 
 
@@ -42,9 +42,9 @@ def drawn(chance: random.Random) -> Genome:
     return Genome().replace(**{slot: draw(slot, chance) for slot in slots})
 
 
-def _proposal(child: Genome, parent: str, context: Context, genomes: dict[str, Genome]) -> Proposal:
-    board = measured_board(context)
-    expected = Estimator(board, published_board(context), genomes, context.pruned).predict(child, parent)
+def _proposal(child: Genome, parent: str, snapshot: ArchiveSnapshot, genomes: dict[str, Genome]) -> Proposal:
+    board = measured_board(snapshot)
+    expected = Estimator(board, published_board(snapshot), genomes, snapshot.pruned).predict(child, parent)
     scored = sorted(name for name in board.scores if name in genomes)
     made = wording.changes(genomes[parent], child)
     return Proposal(
@@ -58,6 +58,6 @@ def _proposal(child: Genome, parent: str, context: Context, genomes: dict[str, G
         differences=wording.differences(child, parent, genomes, board, scored),
         next_steps=wording.next_steps(made, child, {task: found.mean for task, found in expected.items()}, board),
         provenance=Provenance(
-            proposer=RandomProposer.name, seed=context.seed, parents=(parent,), mechanisms=child.to_json()
+            proposer=RandomProposer.name, seed=snapshot.seed, parents=(parent,), mechanisms=child.to_json()
         ),
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from agent.proposers.llm.endpoint.client import Attempt
+from agent.proposers.llm.endpoint.client import HttpAttempt
 from agent.proposers.llm.endpoint.scrub import Scrubber
 from agent.proposers.llm.prompt.conversation import Conversation
 from archive.record import Exchange
@@ -26,7 +26,7 @@ class Log:
         """All attempts so far."""
         return tuple(self._exchanges)
 
-    def add(self, conversation: Conversation, attempt: Attempt) -> None:
+    def add(self, conversation: Conversation, attempt: HttpAttempt) -> None:
         """Keep an attempt. A conversation that an earlier attempt of this ask sent too is referred to."""
         number = len(self._exchanges) + 1
         request = {name: value for name, value in attempt.payload.items() if name != "messages"}

@@ -2,11 +2,11 @@
 
 import time
 
-from agent.analysis.snapshot import Context
+from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import Genome
 from agent.proposers.base import Ask, AskFailed
 from agent.proposers.llm.deduplication import Claims
-from agent.proposers.llm.endpoint.client import Attempt, Endpoint, Request
+from agent.proposers.llm.endpoint.client import Endpoint, HttpAttempt, Request
 from agent.proposers.llm.endpoint.errors import ContextOverflowError, EndpointError, PromptTooLongError
 from agent.proposers.llm.endpoint.settings import LLMSettings, form_for
 from agent.proposers.llm.endpoint.tokens import estimate_tokens
@@ -46,16 +46,16 @@ class OpenAIProposer:
         """Name of the model that is asked."""
         return self._endpoint.model
 
-    def ask(self, context: Context) -> Ask:
+    def ask(self, snapshot: ArchiveSnapshot) -> Ask:
         """One proposal. Raises AskFailed where no reply was usable, EndpointError where there is none to be had."""
         deadline = time.monotonic() + self._settings.deadline_seconds
-        parents = select_parents(context, structured=self._form == "structured")
-        busy = self._claims.titles(record.proposal.variant.name for record in context.history)
-        facts = gather(context, self._form, self.model, parents, self._claims.focus(context.seed), busy)
+        parents = select_parents(snapshot, structured=self._form == "structured")
+        busy = self._claims.titles(record.proposal.variant.name for record in snapshot.history)
+        facts = gather(snapshot, self._form, self.model, parents, self._claims.focus(snapshot.seed), busy)
         conversation = self._fitted(Conversation.begin(facts, self._templates), self._settings.context_tokens)
-        return self._converse(context, conversation, self._log(), deadline)
+        return self._converse(snapshot, conversation, self._log(), deadline)
 
-    def repair(self, context: Context, ask: Ask, problem: str) -> Ask:
+    def repair(self, snapshot: ArchiveSnapshot, ask: Ask, problem: str) -> Ask:
         """The proposal again, mended or replaced; the exchanges are those of the repair only. Raises as `ask` does."""
         deadline = time.monotonic() + self._settings.deadline_seconds
         found = last_conversation(ask.exchanges)
@@ -64,7 +64,7 @@ class OpenAIProposer:
         conversation, last = found
         log = self._log()
         spoken = self._answered(conversation, last.reply or "", REPAIR, problem, log)
-        return self._converse(context, spoken, log, deadline)
+        return self._converse(snapshot, spoken, log, deadline)
 
     def cancel(self) -> None:
         """End all asks under way, from any thread; they raise EndpointError."""
@@ -89,13 +89,13 @@ class OpenAIProposer:
     def _cannot_correct(self, error: PromptTooLongError, log: Log) -> AskFailed:
         return AskFailed(f"{self.model} cannot be told what was wrong with its reply: {error}", log.exchanges)
 
-    def _converse(self, context: Context, conversation: Conversation, log: Log, deadline: float) -> Ask:
+    def _converse(self, snapshot: ArchiveSnapshot, conversation: Conversation, log: Log, deadline: float) -> Ask:
         """Complete and parse, with corrections, until a proposal comes of it."""
         problem = ""
         for turn in range(CORRECTIONS[self._form] + 1):
-            conversation, reply = self._complete(conversation, context.seed + turn, log, deadline)
+            conversation, reply = self._complete(conversation, snapshot.seed + turn, log, deadline)
             try:
-                proposal = self._proposal(context, conversation, reply)
+                proposal = self._proposal(snapshot, conversation, reply)
             except BadReply as bad:
                 problem = str(bad)
                 log.reject(problem)
@@ -106,7 +106,7 @@ class OpenAIProposer:
 
     def _complete(
         self, conversation: Conversation, seed: int, log: Log, deadline: float
-    ) -> tuple[Conversation, Attempt]:
+    ) -> tuple[Conversation, HttpAttempt]:
         """The reply, and the conversation that got it: a shorter one where the endpoint finds the prompt too long.
 
         A first prompt of which nothing more can be left out is the user's to mend; a correction is only given up.
@@ -143,26 +143,26 @@ class OpenAIProposer:
         schema = structured_schema(facts.mechanisms) if structured else code_schema(facts.parents)
         return Request(conversation.messages, schema, seed)
 
-    def _proposal(self, context: Context, conversation: Conversation, reply: Attempt) -> Proposal:
+    def _proposal(self, snapshot: ArchiveSnapshot, conversation: Conversation, reply: HttpAttempt) -> Proposal:
         """The reply as a proposal that nobody made before. Raises BadReply."""
         if reply.refusal and not reply.text:
             raise BadReply(f"the model refuses: {' '.join(reply.refusal.split())[:200]}")
-        provenance = Provenance(proposer=self.name, seed=context.seed, model=self.model)
+        provenance = Provenance(proposer=self.name, seed=snapshot.seed, model=self.model)
         proposal = build_proposal(reply.text or "", reply.finish, conversation, provenance)
-        twin = self._twin(context, proposal) or self._claims.claim(proposal, context.variants.values())
+        twin = self._twin(snapshot, proposal) or self._claims.claim(proposal, snapshot.variants.values())
         if twin is not None:
             raise BadReply(f"this computes the same as {twin}, which is known: choose another mechanism")
         return proposal
 
-    def _twin(self, context: Context, proposal: Proposal) -> str | None:
+    def _twin(self, snapshot: ArchiveSnapshot, proposal: Proposal) -> str | None:
         """A known variant with the same mechanisms, where the proposal is made of any."""
         if not proposal.provenance.mechanisms:
             return None
         canonical = Genome.model_validate(proposal.provenance.mechanisms).canonical
-        return next((name for name, genome in context.genomes.items() if genome.canonical == canonical), None)
+        return next((name for name, genome in snapshot.genomes.items() if genome.canonical == canonical), None)
 
 
-def _quoted(reply: Attempt) -> str:
+def _quoted(reply: HttpAttempt) -> str:
     """What a correction shows the model of its reply: all, but only the beginning of one that ran on without end."""
     text = reply.text or "(nothing)"
     return f"{text[:LONGEST_QUOTE]} ..." if reply.finish == "length" else text

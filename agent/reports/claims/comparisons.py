@@ -7,7 +7,7 @@ prints; whether a difference is more than noise is the verdict's to say.
 import re
 from collections.abc import Iterator, Mapping
 
-from agent.analysis.snapshot import Context
+from agent.analysis.snapshot import ArchiveSnapshot
 from agent.reports.claims.mentions import EXPECTATION, TASK_WORDS, mentions
 from variants.contract import REFERENCE, TASKS, Task
 
@@ -32,7 +32,7 @@ TIE = 5e-4
 """Half of the last digit that tables are printed with."""
 
 
-def wrong_comparisons(statement: str, aliases: Mapping[str, str], context: Context) -> Iterator[str]:
+def wrong_comparisons(statement: str, aliases: Mapping[str, str], snapshot: ArchiveSnapshot) -> Iterator[str]:
     """A line for each task on which the leaderboards order the two named variants the other way round."""
     found, _ = mentions(statement, {**aliases, _GATED: REFERENCE})
     if len(found) != 2 or found[0].name == found[1].name:
@@ -44,13 +44,13 @@ def wrong_comparisons(statement: str, aliases: Mapping[str, str], context: Conte
         return
     above, below = (first.name, second.name) if between["above"] else (second.name, first.name)
     for task in _tasks(_TURN.split(tail["tasks"])[0]):
-        pairs = _pairs(context, above, below, task)
+        pairs = _pairs(snapshot, above, below, task)
         if pairs and all(high <= low - TIE for high, low in pairs.values()):
             said = "; ".join(f"{source}: {high:.3f} against {low:.3f}" for source, (high, low) in pairs.items())
             yield f"says that `{above}` is above `{below}` on {task}; {said}"
 
 
-def wrong_bests(statement: str, name: str, context: Context) -> Iterator[str]:
+def wrong_bests(statement: str, name: str, snapshot: ArchiveSnapshot) -> Iterator[str]:
     """A line for each task of which the statement calls this variant the best, and no leaderboard does."""
     if _UNSURE.search(statement) or re.search(r"(?i)\b(among|one of|second|next|after|apart)\b", statement):
         return
@@ -58,7 +58,7 @@ def wrong_bests(statement: str, name: str, context: Context) -> Iterator[str]:
         if not re.search(rf"(?i)\b(?:best|highest)\s+(?:\w+\s+(?:on|in|for|at)\s+)?[`*]*{word}\b", statement):
             continue
         ahead = {}
-        for source, scores in _tables(context, task).items():
+        for source, scores in _tables(snapshot, task).items():
             if name in scores:
                 leader = max(scores, key=lambda other: scores[other])
                 ahead[source] = (scores[name], leader, scores[leader])
@@ -73,13 +73,13 @@ def _tasks(words: str) -> list[Task]:
     return [task for task, word in TASK_WORDS.items() if re.search(rf"(?i)\b{word}\b", words)]
 
 
-def _pairs(context: Context, above: str, below: str, task: Task) -> dict[str, tuple[float, float]]:
-    tables = _tables(context, task).items()
+def _pairs(snapshot: ArchiveSnapshot, above: str, below: str, task: Task) -> dict[str, tuple[float, float]]:
+    tables = _tables(snapshot, task).items()
     return {source: (scores[above], scores[below]) for source, scores in tables if above in scores and below in scores}
 
 
-def _tables(context: Context, task: Task) -> dict[str, dict[str, float]]:
+def _tables(snapshot: ArchiveSnapshot, task: Task) -> dict[str, dict[str, float]]:
     """Means of a task by variant, under the published protocol and the measured one."""
-    published = {str(name): float(value) for name, value in context.published[task].items()}
-    measured = {name: row[task].mean for name, row in context.standings.items() if task in row}
-    return {source: scores for source, scores in (("published", published), (context.protocol, measured)) if scores}
+    published = {str(name): float(value) for name, value in snapshot.published[task].items()}
+    measured = {name: row[task].mean for name, row in snapshot.standings.items() if task in row}
+    return {source: scores for source, scores in (("published", published), (snapshot.protocol, measured)) if scores}

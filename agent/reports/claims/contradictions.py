@@ -8,7 +8,7 @@ of the form "X beats Y on a task" and "X has the best task" are in agent/reports
 import re
 from collections.abc import Iterator
 
-from agent.analysis.snapshot import Context
+from agent.analysis.snapshot import ArchiveSnapshot
 from agent.reports.claims.comparisons import wrong_bests, wrong_comparisons
 from agent.reports.claims.mentions import EXPECTATION, TASK_WORDS, only_variant, statements, variant_aliases
 from variants.contract import Task
@@ -23,23 +23,23 @@ _HEDGE = re.compile(
 _JOIN = r"(?:\s*(?:\(|=|:|is|was|of|at|to|score|accuracy|reaches|with|stands|has)){0,3}\s*"
 
 
-def contradictions(text: str, context: Context) -> tuple[str, ...]:
+def contradictions(text: str, snapshot: ArchiveSnapshot) -> tuple[str, ...]:
     """One line for each statement in `text` that contradicts the leaderboards: what is said, and what they say."""
-    aliases = variant_aliases(context)
+    aliases = variant_aliases(snapshot)
     found: dict[str, None] = {}
     for statement in statements(text, aliases):
         subject = only_variant(statement, aliases)
         if subject is not None and not _HEDGE.search(statement):
-            found |= dict.fromkeys(_wrong_figures(statement[subject.start :], subject.name, context))
+            found |= dict.fromkeys(_wrong_figures(statement[subject.start :], subject.name, snapshot))
         if subject is not None:
-            found |= dict.fromkeys(wrong_bests(statement, subject.name, context))
-        found |= dict.fromkeys(wrong_comparisons(statement, aliases, context))
+            found |= dict.fromkeys(wrong_bests(statement, subject.name, snapshot))
+        found |= dict.fromkeys(wrong_comparisons(statement, aliases, snapshot))
     return tuple(found)
 
 
-def _wrong_figures(statement: str, name: str, context: Context) -> Iterator[str]:
+def _wrong_figures(statement: str, name: str, snapshot: ArchiveSnapshot) -> Iterator[str]:
     for task, figure in _figures(statement):
-        known = _known(context, name, task)
+        known = _known(snapshot, name, task)
         if known and not any(_agrees(figure, low, high) for low, high in known.values()):
             said = "; ".join(f"{source}: {_range(low, high)}" for source, (low, high) in known.items())
             yield f"says {figure} for `{name}` on {task}; {said}"
@@ -55,15 +55,15 @@ def _figures(statement: str) -> Iterator[tuple[Task, str]]:
             yield task, found.pop()
 
 
-def _known(context: Context, name: str, task: Task) -> dict[str, tuple[float, float]]:
+def _known(snapshot: ArchiveSnapshot, name: str, task: Task) -> dict[str, tuple[float, float]]:
     """What each leaderboard says: an interval."""
     known: dict[str, tuple[float, float]] = {}
-    if name in context.published.index:
-        value = float(context.published.loc[name, task])  # type: ignore[arg-type]
+    if name in snapshot.published.index:
+        value = float(snapshot.published.loc[name, task])  # type: ignore[arg-type]
         known["published"] = (value, value)
-    score = context.standings.get(name, {}).get(task)
+    score = snapshot.standings.get(name, {}).get(task)
     if score is not None:
-        known[context.protocol] = (score.low, score.high)
+        known[snapshot.protocol] = (score.low, score.high)
     return known
 
 

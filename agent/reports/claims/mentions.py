@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from agent.analysis.snapshot import Context
+from agent.analysis.snapshot import ArchiveSnapshot
 from variants.contract import BASELINE, REFERENCE, Task
 
 TASK_WORDS: dict[Task, str] = {
@@ -47,9 +47,9 @@ def statements(text: str, aliases: Mapping[str, str]) -> Iterator[str]:
             yield about + part
 
 
-def variant_aliases(context: Context) -> dict[str, str]:
+def variant_aliases(snapshot: ArchiveSnapshot) -> dict[str, str]:
     """Ways to name a variant, as regular expressions. One-word ideas, such as decay, mean too much to count."""
-    names = {*(str(name) for name in context.published.index), *context.standings}
+    names = {*(str(name) for name in snapshot.published.index), *snapshot.standings}
     aliases = {re.escape(name): name for name in names}
     for name in names - {BASELINE, REFERENCE}:
         words = name.removeprefix(f"{BASELINE}_").removesuffix("_in_for_loop").split("_")

@@ -13,9 +13,9 @@ from scipy import stats
 from agent.analysis.board import Board, open_board
 from agent.analysis.calibration import by_proposer, forecasts, over_time, summarise
 from agent.analysis.forecast import Forecast, Interval
-from agent.analysis.paired_differences import open_contrasts
-from agent.analysis.published_predictions import Expectation, published_forecasts, read_ledger
-from agent.analysis.replicates import Spread
+from agent.analysis.paired_differences import open_paired_differences
+from agent.analysis.published_predictions import Expectation, published_forecasts, read_published_predictions
+from agent.analysis.replicates import SeedDeviation
 from agent.cli import run
 from agent.errors import DONE, USAGE
 from archive.record import Prediction, Proposal, Provenance, Record
@@ -27,7 +27,7 @@ PLAIN = Forecast(
     proposer="evolve", model=None, variant="a", protocol="quick", task="Memorize", direction="up", mean=0.5,
     interval=Interval(0.4, 0.6), measured=0.55, parent=0.45, outcome="better", no_change=Interval(0.4, 0.5),
 )  # fmt: skip
-BOARD = Board("quick", "quick", {}, {task: Spread(0.02, 40) for task in TASKS})
+BOARD = Board("quick", "quick", {}, {task: SeedDeviation(0.02, 40) for task in TASKS})
 
 
 def record(number: int, predictions: dict[Any, Prediction], measured: float, outcome: Any = "better") -> Record:
@@ -108,13 +108,13 @@ def test_forecasts_of_records_per_proposer_and_over_time() -> None:
 
 
 def test_the_ledger_is_complete_and_scored_by_the_published_table() -> None:
-    ledger = read_ledger()
+    ledger = read_published_predictions()
     assert [report.report for report in ledger.reports] == list(range(5))
     board = open_board("published", None)
     assert all(report.scored == (report.variant in board.scores) for report in ledger.reports)
     found = {
         (f.variant.split("layer_")[1], f.task): f
-        for f in published_forecasts(open_contrasts("published", None), ledger)
+        for f in published_forecasts(open_paired_differences("published", None), ledger)
     }
     fuzzy = found["layernorm_state_update_in_for_loop", "Fuzzy Recall"]
     assert fuzzy.interval is not None
@@ -127,7 +127,7 @@ def test_the_ledger_is_complete_and_scored_by_the_published_table() -> None:
 
 
 def test_a_number_of_the_published_protocol_is_not_scored_under_another() -> None:
-    found = published_forecasts(open_contrasts("quick", None), read_ledger())
+    found = published_forecasts(open_paired_differences("quick", None), read_published_predictions())
     assert found
     assert all(forecast.interval is None for forecast in found)
 

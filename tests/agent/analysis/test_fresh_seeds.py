@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.analysis.fresh_seeds import Fresh
+from agent.analysis.fresh_seeds import FreshComparison
 from agent.cli import run
 from agent.errors import DONE
 from agent.search.evaluate_variant import shipped
@@ -29,7 +29,7 @@ def test_what_the_first_seeds_showed_is_put_beside_the_fresh_ones() -> None:
     first = effect(paired(known[DECAY], known[BASELINE]), mean_noise(known, TASKS))
     assert first is not None
     new = {DECAY: moved(known[DECAY], DECAY, -0.03), BASELINE: moved(known[BASELINE], BASELINE, 0.0)}
-    found = Fresh.of(DECAY, BASELINE, known, new, TASKS)
+    found = FreshComparison.of(DECAY, BASELINE, known, new, TASKS)
     assert found.first_difference is not None
     assert found.fresh_difference is not None
     assert found.first_difference.mean == pytest.approx(first.mean)
@@ -43,11 +43,11 @@ def test_what_the_first_seeds_showed_is_put_beside_the_fresh_ones() -> None:
 def test_nothing_is_put_beside_where_nothing_was_measured_before() -> None:
     known = shipped("quick")
     others = {name: own for name, own in known.items() if name != DECAY}
-    found = Fresh.of(DECAY, BASELINE, others, {DECAY: known[DECAY], BASELINE: known[BASELINE]}, TASKS)
+    found = FreshComparison.of(DECAY, BASELINE, others, {DECAY: known[DECAY], BASELINE: known[BASELINE]}, TASKS)
     assert (found.first, found.first_difference) == ({}, None)
     (line,) = found.lines()
     assert line.startswith("mean difference to delta_net_4layer: fresh")
-    itself = Fresh.of(BASELINE, BASELINE, known, {BASELINE: known[BASELINE]}, TASKS)
+    itself = FreshComparison.of(BASELINE, BASELINE, known, {BASELINE: known[BASELINE]}, TASKS)
     assert itself.fresh_difference is None
 
 

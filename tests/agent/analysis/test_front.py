@@ -11,8 +11,8 @@ from scipy import stats
 
 from agent.analysis.board import Board
 from agent.analysis.front import RATE, nearest, places
-from agent.analysis.paired_differences import Contrasts, open_contrasts
-from agent.analysis.replicates import Spread
+from agent.analysis.paired_differences import PairedDifferences, open_paired_differences
+from agent.analysis.replicates import SeedDeviation
 from agent.cli import run
 from agent.errors import DONE, USAGE
 from agent.search.evaluate_variant import shipped
@@ -24,17 +24,17 @@ NOISE = 0.01
 DECAY = "delta_net_4layer_decay_state_update_in_for_loop"
 
 
-def single(rows: Mapping[str, Sequence[float]], groups: tuple[tuple[str, ...], ...] = ()) -> Contrasts:
+def single(rows: Mapping[str, Sequence[float]], groups: tuple[tuple[str, ...], ...] = ()) -> PairedDifferences:
     """A board of one seed a row, not paired."""
     scores = {
         name: {task: Score(mean=x, low=x, high=x, n=1) for task, x in zip(TASKS, row, strict=True)}
         for name, row in rows.items()
     }
-    spreads = {task: Spread(NOISE, 1000) for task in TASKS}
-    return Contrasts(Board("made up", "mad", scores, spreads, dict.fromkeys(TASKS, groups)), {})
+    spreads = {task: SeedDeviation(NOISE, 1000) for task in TASKS}
+    return PairedDifferences(Board("made up", "mad", scores, spreads, dict.fromkeys(TASKS, groups)), {})
 
 
-def measured(rows: Mapping[str, Sequence[Sequence[float]]]) -> Contrasts:
+def measured(rows: Mapping[str, Sequence[Sequence[float]]]) -> PairedDifferences:
     """A board of paired seeds: by name, tasks × seeds."""
     trials = {
         name: [
@@ -54,7 +54,9 @@ def measured(rows: Mapping[str, Sequence[Sequence[float]]]) -> Contrasts:
         }
         for name, table in rows.items()
     }
-    return Contrasts(Board("made up", "quick", scores, {task: Spread(0.5, 10) for task in TASKS}), trials)
+    return PairedDifferences(
+        Board("made up", "quick", scores, {task: SeedDeviation(0.5, 10) for task in TASKS}), trials
+    )
 
 
 def test_dominated_on_the_means_is_not_yet_surely_dominated() -> None:
@@ -75,7 +77,7 @@ def test_where_two_rows_are_one_function_a_difference_says_nothing() -> None:
     assert not any(place.surely_dominated_by for place in one), "rows that are one function everywhere dominate nobody"
     free = single(rows)
     board = replace(free.board, one={TASKS[3]: (("a", "b"),)})
-    by_name = {place.name: place for place in places(Contrasts(board, {}))}
+    by_name = {place.name: place for place in places(PairedDifferences(board, {}))}
     assert by_name["b"].dominated_by == ()
     assert by_name["b"].standing == "surely dominated", "its lead where the two are one function is chance"
 
@@ -94,7 +96,7 @@ def test_distance_to_the_reference() -> None:
 
 
 def test_a_paired_gap_is_the_moderated_effect() -> None:
-    trials, contrasts = shipped("quick"), open_contrasts("quick", None)
+    trials, contrasts = shipped("quick"), open_paired_differences("quick", None)
     assert contrasts.paired
     for task in TASKS:
         own, other = ([t for t in trials[name] if t.task == task] for name in (DECAY, REFERENCE))
@@ -115,7 +117,7 @@ def test_pairing_finds_what_the_noise_between_seeds_hides() -> None:
     assert found["ahead"].sure == set(TASKS)
     assert found["ahead"].p_beats < RATE
     assert found[REFERENCE].surely_dominated_by == "ahead"
-    apart = Contrasts(measured(rows).board, {})
+    apart = PairedDifferences(measured(rows).board, {})
     assert not apart.paired
     assert all(place.standing in ("front", "dominated") and not place.sure for place in places(apart))
 
@@ -123,7 +125,7 @@ def test_pairing_finds_what_the_noise_between_seeds_hides() -> None:
 def test_rows_that_share_no_seed_are_compared_by_their_means() -> None:
     made = measured({"a": [[0.5, 0.6]] * 6, "b": [[0.5, 0.7]] * 6, "c": [[0.1, 0.2]] * 6})
     moved = [trial.model_copy(update={"seed": trial.seed + 7}) for trial in made.trials["c"]]
-    gap = Contrasts(made.board, {**made.trials, "c": moved}).gap("a", "c", "Memorize")
+    gap = PairedDifferences(made.board, {**made.trials, "c": moved}).gap("a", "c", "Memorize")
     assert (gap.difference, gap.freedom) == (pytest.approx(0.4), 10)
     assert gap.error == pytest.approx(0.5)
 
@@ -146,7 +148,7 @@ def test_without_a_true_difference_seldom_anything_is_called_sure() -> None:
 
 
 def test_the_published_front() -> None:
-    contrasts = open_contrasts("published", None)
+    contrasts = open_paired_differences("published", None)
     found = {place.name: place for place in places(contrasts)}
     assert len(found) == 22
     assert not contrasts.paired

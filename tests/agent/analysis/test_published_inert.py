@@ -9,7 +9,7 @@ import pytest
 
 from agent.analysis.board import open_board
 from agent.analysis.inert import Inert, inert_legend, measured_inert, published_inert
-from agent.analysis.published_inert import ANNOTATIONS, Annotations, inert_spreads, published_annotations
+from agent.analysis.published_inert import ANNOTATIONS, Annotations, inert_deviations, published_annotations
 from agent.cli import run
 from agent.errors import DONE
 from agent.search.evaluate_variant import shipped
@@ -40,13 +40,13 @@ def test_the_shipped_annotations_are_of_todays_suite_and_say_what_structure_says
 
 def test_noise_of_one_run_is_the_spread_of_the_rows_that_cannot_differ() -> None:
     board, found = open_board("published", None), published_annotations()
-    own = inert_spreads(board, found)["Memorize"]
+    own = inert_deviations(board, found)["Memorize"]
     scores = [board.scores[name]["Memorize"].mean for name in found.cannot_differ("Memorize")]
     mean = sum(scores) / len(scores)
     assert own.freedom == len(scores) - 1 == 9
     assert own.deviation == pytest.approx((sum((x - mean) ** 2 for x in scores) / 9) ** 0.5)
     nobody = Annotations(protocol="x", baseline=BASELINE, settings=found.settings, inert={})
-    assert inert_spreads(board, nobody) == {}, "one row has no spread"
+    assert inert_deviations(board, nobody) == {}, "one row has no spread"
 
 
 def test_cells_of_the_published_table() -> None:

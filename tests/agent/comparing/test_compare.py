@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.analysis.take_snapshot import make_context
+from agent.analysis.take_snapshot import take_snapshot
 from agent.catalogue import SEED_GENOMES
 from agent.cli import run
 from agent.comparing.arms import Arm
@@ -63,9 +63,9 @@ def test_plot_is_a_figure(tmp_path: Path):
 def test_random_draws_every_number_of_mechanisms_and_no_seed_or_known_one(tmp_path: Path):
     chance = random.Random(0)
     assert {len(drawn(chance).mechanisms) for _ in range(100)} == {*range(1, MAX_MECHANISMS + 1)}
-    context = make_context(make_archive(tmp_path / "search"), "quick", seed=3)
-    first = RandomProposer().ask(context).proposal
-    assert first == RandomProposer().ask(context).proposal
+    snapshot = take_snapshot(make_archive(tmp_path / "search"), "quick", seed=3)
+    first = RandomProposer().ask(snapshot).proposal
+    assert first == RandomProposer().ask(snapshot).proposal
     assert (first.parent, first.provenance.proposer) == (BASELINE, "random")
     assert set(first.predictions) == set(TASKS)
     assert first.provenance.mechanisms not in [genome.to_json() for genome in SEED_GENOMES.values()]

@@ -7,9 +7,9 @@ import pytest
 from agent.cli import run
 from agent.replaying.machine import reasons
 from agent.replaying.measured import Training, check_steps, protocol_step
-from agent.replaying.noise import Noise
+from agent.replaying.noise import ReplayNoise
 from agent.replaying.original import Original
-from agent.replaying.steps import Step, worst
+from agent.replaying.steps import ReplayStep, worst
 from archive.seeding import make_archive
 from evaluator.checks.fingerprint import WIDTH
 from evaluator.machine import versions
@@ -18,7 +18,7 @@ from evaluator.protocols.built_in import SMOKE
 from variants.contract import BASELINE, Variant
 
 VARIANT = Variant(name="delta_net_4layer_x_in_for_loop", source="x")
-NOISE = Noise({"Compress": 0.01})
+NOISE = ReplayNoise({"Compress": 0.01})
 
 
 def trial(**fields: Any) -> Trial:
@@ -47,7 +47,7 @@ def original(*trials: Trial, **fields: Any) -> Original:
     return Original(VARIANT, VARIANT, "a test", **(given | fields))
 
 
-def replayed(before: Trial, now: Trial) -> list[Step]:
+def replayed(before: Trial, now: Trial) -> list[ReplayStep]:
     return list(Training.of(original(before), (before.task,), NOISE).steps([now], {}))
 
 
@@ -66,9 +66,9 @@ def test_noise_is_the_difference_of_two_seeds(accuracy: float, answer: str) -> N
 
 
 def test_without_seeds_noise_is_that_of_counting() -> None:
-    low, high = Noise({}).interval(trial(predictions=100))
+    low, high = ReplayNoise({}).interval(trial(predictions=100))
     assert (low, high) == pytest.approx((0.5 - 1.96 * 0.05 * 2**0.5, 0.5 + 1.96 * 0.05 * 2**0.5))
-    assert Noise({}).interval(trial(accuracy=1.0)) == (1.0, 1.0)
+    assert ReplayNoise({}).interval(trial(accuracy=1.0)) == (1.0, 1.0)
 
 
 def test_more_seeds_make_the_noise_of_a_mean_smaller() -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.analysis.snapshot import Context
+from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import SEED_GENOMES
 from agent.reports.claims.contradictions import contradictions
 from evaluator.outcomes import Score
@@ -13,8 +13,8 @@ from variants.seeds import seed_variants
 
 
 @pytest.fixture
-def context() -> Context:
-    return Context(
+def snapshot() -> ArchiveSnapshot:
+    return ArchiveSnapshot(
         protocol="quick",
         standings={"delta_net_4layer": {"Fuzzy Recall": Score(mean=0.3, low=0.28, high=0.32, n=3)}},
         published=read_leaderboard(PUBLISHED),
@@ -44,8 +44,8 @@ def context() -> Context:
         ("Normalize keys:\n- Memorize is 0.5 here", "says 0.5 for `delta_net_4layer_normalize_keys_in_for_loop`"),
     ],
 )
-def test_a_wrong_figure_is_found(context: Context, text: str, found: str) -> None:
-    lines = contradictions(text, context)
+def test_a_wrong_figure_is_found(snapshot: ArchiveSnapshot, text: str, found: str) -> None:
+    lines = contradictions(text, snapshot)
     assert any(found in line for line in lines)
     assert len(lines) == (2 if "all six" in text else 1)
 
@@ -76,12 +76,12 @@ def test_a_wrong_figure_is_found(context: Context, text: str, found: str) -> Non
         "",
     ],
 )
-def test_a_right_figure_an_expectation_and_a_comparison_pass(context: Context, text: str) -> None:
-    assert contradictions(text, context) == ()
+def test_a_right_figure_an_expectation_and_a_comparison_pass(snapshot: ArchiveSnapshot, text: str) -> None:
+    assert contradictions(text, snapshot) == ()
 
 
-def test_a_difference_on_one_of_the_leaderboards_is_enough(context: Context) -> None:
+def test_a_difference_on_one_of_the_leaderboards_is_enough(snapshot: ArchiveSnapshot) -> None:
     scores = {"Fuzzy Recall": Score(mean=0.2, low=0.1, high=0.3, n=3)}
-    both = replace(context, standings={**context.standings, "gated_delta_net_4layer": scores})
+    both = replace(snapshot, standings={**snapshot.standings, "gated_delta_net_4layer": scores})
     assert contradictions("The baseline beats Gated DeltaNet on Fuzzy Recall.", both) == ()
-    assert "0.217 against 0.310" in contradictions("The baseline beats Gated DeltaNet on Fuzzy Recall.", context)[0]
+    assert "0.217 against 0.310" in contradictions("The baseline beats Gated DeltaNet on Fuzzy Recall.", snapshot)[0]

@@ -1,10 +1,10 @@
-"""Reports: every section, for every status, with the figures of the context and nothing made up."""
+"""Reports: every section, for every status, with the figures of the snapshot and nothing made up."""
 
 import pytest
 
 from agent.analysis.board import best_board, published_board
-from agent.analysis.leaderboard_facts import insights, signed
-from agent.analysis.snapshot import Context
+from agent.analysis.leaderboard_facts import leaderboard_facts, signed
+from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import SEED_GENOMES
 from agent.proposers.evolution.evolve import EvolveProposer
 from agent.reports.report import calibration, fenced, headline, render_report
@@ -27,7 +27,7 @@ SECTIONS = [
 NAME = "delta_net_4layer_hybrid_softmax_raw_attention_in_for_loop"
 
 
-def context(measured=True, **changes):
+def snapshot(measured=True, **changes):
     table = read_leaderboard(PUBLISHED)
     rows = {n: {t: Score(mean=r[t], low=r[t] * 0.95, high=r[t], n=3) for t in TASKS} for n, r in table.iterrows()}
     known = {
@@ -41,11 +41,11 @@ def context(measured=True, **changes):
         "genomes": SEED_GENOMES,
         "seed": 0,
     }
-    return Context(**(known | changes))
+    return ArchiveSnapshot(**(known | changes))
 
 
 def record(status=Status.SCORED, proposal=None, **found):
-    proposal = proposal or EvolveProposer().ask(context(seed=5)).proposal
+    proposal = proposal or EvolveProposer().ask(snapshot(seed=5)).proposal
     return Record(
         number=0, created="2025-01-01T00:00:00Z", proposal=proposal, status=status, protocol="quick",
         protocol_hash="abc", **found,
@@ -53,7 +53,7 @@ def record(status=Status.SCORED, proposal=None, **found):
 
 
 def scored(proposal=None):
-    proposal = proposal or EvolveProposer().ask(context(seed=5)).proposal
+    proposal = proposal or EvolveProposer().ask(snapshot(seed=5)).proposal
     scores = {t: Score(mean=p.mean, low=p.mean * 0.9, high=p.mean, n=3) for t, p in proposal.predictions.items()}
     card = Scorecard(variant=proposal.variant.name, protocol="quick", protocol_hash="abc", scores=scores)
     verdict = Verdict(against=proposal.parent, tasks=dict.fromkeys(TASKS, comparison("better", 0.05)))
@@ -77,7 +77,7 @@ def by_hand(**changes):
 @pytest.mark.parametrize("measured", [True, False])
 def test_every_section_whatever_the_status(status, measured):
     shown = scored() if status is Status.SCORED else record(status, reason="what happened")
-    report = render_report(shown, context(measured))
+    report = render_report(shown, snapshot(measured))
     assert [line for line in report.splitlines() if line.startswith("## ")] == SECTIONS
     assert f"**{status}**" in report
     assert "\n\n\n" not in report
@@ -88,11 +88,11 @@ def test_every_section_whatever_the_status(status, measured):
 
 
 def test_figures_are_those_of_the_context():
-    proposal = EvolveProposer().ask(context(seed=5)).proposal
-    report = render_report(scored(proposal), context())
+    proposal = EvolveProposer().ask(snapshot(seed=5)).proposal
+    report = render_report(scored(proposal), snapshot())
     for task, predicted in proposal.predictions.items():
         row = next(line for line in report.splitlines() if line.startswith(f"| {task} |"))
-        assert f"{context().standings[proposal.parent][task].mean:.3f}" in row
+        assert f"{snapshot().standings[proposal.parent][task].mean:.3f}" in row
         assert f"**{predicted.mean:.3f}**" in row
     assert "+0.050 | +0.030 to +0.070 | 3 | **better**" in report
     assert "```diff" in report
@@ -104,17 +104,17 @@ def test_rejection_shows_the_counterexample():
         check="causality", status="fail", message="output at 37 changes when 40 does", evidence={"cut": 38, "seed": 7}
     )
     check = CheckReport(name=NAME, verdict="fail", sandbox_grade=Grade.A, seconds=1.0, findings=(finding,))
-    report = render_report(record(Status.REJECTED, check=check, reason="causality: peeks"), context())
+    report = render_report(record(Status.REJECTED, check=check, reason="causality: peeks"), snapshot())
     assert "**causality**: output at 37 changes when 40 does" in report
     assert '"cut": 38' in report
 
 
 def test_a_proposal_without_predictions_or_markup_tricks():
-    report = render_report(record(Status.FAILED, by_hand(), reason="timed out after 300 s"), context())
+    report = render_report(record(Status.FAILED, by_hand(), reason="timed out after 300 s"), snapshot())
     assert "No predictions were made." in report
     assert "timed out after 300 s" in report
     tricky = by_hand(predictions={"Memorize": Prediction(mean=0.5, low=0.4, high=0.6, why="a | b\nc")})
-    assert "a \\| b c |" in render_report(record(Status.FAILED, tricky), context())
+    assert "a \\| b c |" in render_report(record(Status.FAILED, tricky), snapshot())
     assert fenced("a ``` b", "text").startswith("````text")
 
 
@@ -135,12 +135,12 @@ def test_calibration_counts_intervals_and_exact_predictions_apart():
     predictions = {task: Prediction(mean=0.5, low=0.4, high=0.6) for task in TASKS}
     predictions["Memorize"] = Prediction(mean=0.5, low=0.5, high=0.5)
     shown = scored(by_hand(predictions=predictions))
-    told = calibration(shown, best_board(context()))
+    told = calibration(shown, best_board(snapshot()))
     assert told.startswith("5 of 5 measured means lie inside their 80 % interval (expected: 4.0). 1 of 1 predicted")
 
 
 def test_insights_of_the_published_board():
-    told = "\n".join(insights(published_board(context())))
+    told = "\n".join(leaderboard_facts(published_board(snapshot())))
     for fact in (
         "Memorize 0.779 (`softmax_attention`)",
         f"No variant is above `{REFERENCE}` on all six tasks.",
@@ -155,7 +155,7 @@ def test_insights_of_the_published_board():
 
 def test_insights_need_no_reference_and_no_full_rows():
     rows = {BASELINE: {"Memorize": Score(mean=0.4, low=0.4, high=0.4, n=1)}}
-    told = insights(best_board(context(standings=rows, published=read_leaderboard(PUBLISHED).iloc[:1])))
+    told = leaderboard_facts(best_board(snapshot(standings=rows, published=read_leaderboard(PUBLISHED).iloc[:1])))
     assert any("Best per task" in line for line in told)
 
 
@@ -165,8 +165,8 @@ def test_signed_takes_a_fourth_digit_where_three_would_be_zero():
 
 def test_a_figure_that_the_leaderboard_contradicts_is_marked():
     proposal = by_hand(insights=("gated_delta_net_4layer scores 0.11 on Memorize.",))
-    text = render_report(record(proposal=proposal), context())
+    text = render_report(record(proposal=proposal), snapshot())
     assert "**Contradicted by the leaderboard**" in text
     assert "says 0.11 for `gated_delta_net_4layer` on Memorize; published: 0.587" in text
     sound = by_hand(insights=("gated_delta_net_4layer scores 0.587 on Memorize.",))
-    assert "Contradicted" not in render_report(record(proposal=sound), context())
+    assert "Contradicted" not in render_report(record(proposal=sound), snapshot())

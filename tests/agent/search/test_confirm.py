@@ -19,10 +19,10 @@ from agent.analysis.fresh_seeds import task_lines
 from agent.cli import run
 from agent.errors import DONE
 from agent.proposers.base import Ask
-from agent.search.attempt import Workbench
-from agent.search.confirm import FIRST_FRESH, Candidate, fresh_seeds
+from agent.search.attempt import SearchResources
+from agent.search.confirm import FIRST_FRESH, WouldBeBest, fresh_seeds
 from agent.search.engine import Engine
-from agent.search.loop import Plan, Search
+from agent.search.loop import Search, SearchPlan
 from agent.terminal.progress import Progress
 from archive.confirmations import Confirmation
 from archive.record import Proposal, Provenance, Record
@@ -97,9 +97,9 @@ def tell(archive: Archive, variant: Variant, trials: tuple[Trial, ...], protocol
 
 
 def confirm(
-    archive: Archive, evaluator: Callable[[Candidate], ScriptedEvaluator]
+    archive: Archive, evaluator: Callable[[WouldBeBest], ScriptedEvaluator]
 ) -> tuple[Confirmation, list[tuple[str, int]]]:
-    found = Candidate.of(archive, QUICK)
+    found = WouldBeBest.of(archive, QUICK)
     assert found is not None
     scripted = evaluator(found)
     confirmation, trials = found.run(scripted, lambda _: None, threading.Event())
@@ -107,7 +107,7 @@ def confirm(
     return confirmation, scripted.ran
 
 
-def scripted(gain: float, limit: int = 10**6) -> Callable[[Candidate], ScriptedEvaluator]:
+def scripted(gain: float, limit: int = 10**6) -> Callable[[WouldBeBest], ScriptedEvaluator]:
     unused = cast(Any, None)
     return lambda found: ScriptedEvaluator(
         QUICK, unused, unused, means={NAME: 0.7 + gain, found.rival.name: 0.7}, limit=limit
@@ -121,7 +121,7 @@ def test_fresh_seeds_are_no_seeds_of_any_protocol():
 
 
 def test_the_rival_is_the_best_of_what_was_there(archive: Archive):
-    found = Candidate.of(archive, QUICK)
+    found = WouldBeBest.of(archive, QUICK)
     assert found is not None
     assert found.variant.name == NAME
     assert found.rival.name == "delta_net_4layer_cosine_softmax_attention_error_gated_update_in_for_loop"
@@ -138,7 +138,7 @@ def test_fresh_seeds_decide(archive: Archive, gain: float, outcome: str, looks: 
     assert confirmation.fresh.n == 3 * looks
     assert {seed for _, seed in ran} == {*range(FIRST_FRESH, FIRST_FRESH + 3 * looks)}
     assert len(ran) == len({*ran}) * 6
-    assert Candidate.of(archive, QUICK) is None
+    assert WouldBeBest.of(archive, QUICK) is None
     assert list(problems(archive)) == []
 
 
@@ -146,7 +146,7 @@ def test_a_confirmed_best_is_what_the_next_one_has_to_beat(archive: Archive):
     confirm(archive, scripted(0.2))
     better = Variant(name="delta_net_4layer_better_in_for_loop", source=SOURCE + "\n")
     tell(archive, better, tuple(trial(better, spec, QUICK, 0.9) for spec in trial_specs(QUICK)))
-    found = Candidate.of(archive, QUICK)
+    found = WouldBeBest.of(archive, QUICK)
     assert found is not None
     assert (found.variant.name, found.rival.name) == (better.name, NAME)
     assert len([t for t in found.known if t.variant == NAME]) == 18
@@ -172,7 +172,7 @@ def test_regression_to_the_mean_is_shown(archive: Archive):
 
 
 def test_a_lead_that_all_fresh_seeds_could_not_tell_from_noise_is_not_worth_them(archive: Archive):
-    found = Candidate.of(archive, QUICK)
+    found = WouldBeBest.of(archive, QUICK)
     assert found is not None
     repeated = replace(found, first=Effect(mean=0.03, error=0.02, freedom=10, n=3))  # 2 standard errors after 6 seeds
     assert repeated.out_of_reach
@@ -185,14 +185,16 @@ def test_a_search_names_such_a_lead_once_and_trains_nothing(tmp_path: Path):
     ahead = Variant(name=NAME, source=SOURCE)
     tell(archive, ahead, tuple(trial(ahead, spec_of(t), QUICK, (t.accuracy or 0.0) + 0.001) for t in best))
     with Sandbox() as sandbox, ThreadPoolExecutor(1) as trials, Progress(out, 1) as progress:
-        search = Search(archive, Workbench(Nobody(), sandbox, QUICK, Engine(trials)), Plan(0, 1, 0), progress)
+        search = Search(
+            archive, SearchResources(Nobody(), sandbox, QUICK, Engine(trials)), SearchPlan(0, 1, 0), progress
+        )
         assert [*search.run(), *search.run()] == []
     assert out.export_text().count("no new best: ") == 1
     assert not archive.confirmations("quick")
 
 
 def test_a_protocol_of_one_seed_has_no_new_best(archive: Archive):
-    assert Candidate.of(archive, SMOKE) is None
+    assert WouldBeBest.of(archive, SMOKE) is None
 
 
 def test_a_search_for_nothing_ends_what_waits_and_proposes_nothing(
@@ -240,8 +242,8 @@ def test_a_search_first_confirms_in_split_isolation_what_an_earlier_one_left(
     high = tuple(trial(lucky, spec, tiny, 0.9) for spec in trial_specs(tiny))
     tell(archive, lucky, high, tiny)
     with Sandbox() as sandbox, ThreadPoolExecutor(2) as trials, Progress(Console(quiet=True), 1) as progress:
-        bench = Workbench(Nobody(), sandbox, tiny, Engine(trials))
-        assert list(Search(archive, bench, Plan(0, 1, 0), progress).run()) == []
+        bench = SearchResources(Nobody(), sandbox, tiny, Engine(trials))
+        assert list(Search(archive, bench, SearchPlan(0, 1, 0), progress).run()) == []
     fresh = archive.fresh_trials("quick")
     assert archive.confirmations("quick")[NAME].outcome in ("confirmed", "refuted", "open")
     assert {t.isolation for own in fresh.values() for t in own} == {"split"}

@@ -1,4 +1,4 @@
-"""Twins of an archive: what was read is kept, what changed is read again, what cannot be a twin is none."""
+"""FingerprintIndex of an archive: what was read is kept, what changed is read again, what cannot be a twin is none."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from agent.search import fingerprint_index as twins
-from agent.search.fingerprint_index import Twins, kept_at
+from agent.search.fingerprint_index import FingerprintIndex, kept_at
 from archive.record import Proposal, Provenance, Record
 from archive.seeding import create
 from archive.store import Archive
@@ -57,10 +57,10 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_a_proposal_is_found_and_read_once(archive: Archive, reads: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(twins, "FEW", 2)
-    assert Twins(archive).find(some_print(1)) == "delta_net_4layer_x1_in_for_loop"
+    assert FingerprintIndex(archive).find(some_print(1)) == "delta_net_4layer_x1_in_for_loop"
     assert len(reads) == 3
     archive.tell(record(7), "")
-    again = Twins(Archive(archive.root))
+    again = FingerprintIndex(Archive(archive.root))
     assert again.find(some_print(7)) == "delta_net_4layer_x7_in_for_loop"
     assert again.find(some_print(1)) == "delta_net_4layer_x1_in_for_loop"
     assert again.find(some_print(8)) is None
@@ -72,20 +72,20 @@ def test_a_changed_or_damaged_proposal_is_read_again(
     archive: Archive, reads: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(twins, "FEW", 1)
-    Twins(archive)
+    FingerprintIndex(archive)
     reads.clear()
     changed = archive.ids()[1]
     (archive.root / "proposals" / changed / "note.txt").write_text("x")
-    Twins(archive)
+    FingerprintIndex(archive)
     assert reads == [changed]
     kept_at(archive).write_bytes(b"PK no archive of numpy's")
-    assert Twins(archive).find(some_print(2)) == "delta_net_4layer_x2_in_for_loop"
+    assert FingerprintIndex(archive).find(some_print(2)) == "delta_net_4layer_x2_in_for_loop"
 
 
 def test_no_twin_is_what_was_interrupted_or_seen_by_other_probes(archive: Archive) -> None:
     archive.tell(record(8, Status.INTERRUPTED), "")
     archive.tell(record(9, probes="older"), "")
-    found = Twins(archive)
+    found = FingerprintIndex(archive)
     assert found.find(some_print(8)) is None
     assert found.find(some_print(9)) is None
 
@@ -94,5 +94,5 @@ def test_the_oldest_twin_of_a_seed_is_the_baseline() -> None:
     variant = seed_variants()["delta_net_4layer_normalize_keys_in_for_loop"]
     names, prints = twins._seeds()
     own = tuple(prints[names.index(variant.name)])
-    assert Twins(None).find(own) == BASELINE
-    assert Twins(None).of_others(seed_variants()[BASELINE])(own) == variant.name
+    assert FingerprintIndex(None).find(own) == BASELINE
+    assert FingerprintIndex(None).of_others(seed_variants()[BASELINE])(own) == variant.name

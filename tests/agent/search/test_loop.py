@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from agent.analysis.snapshot import Context
+from agent.analysis.snapshot import ArchiveSnapshot
 from agent.errors import UserError
 from agent.proposers.base import Ask, AskFailed
-from agent.search.attempt import Workbench
+from agent.search.attempt import SearchResources
 from agent.search.engine import Engine
-from agent.search.loop import Plan, Search
+from agent.search.loop import Search, SearchPlan
 from agent.terminal.progress import Progress
 from archive.record import Exchange, Prediction, Proposal, Provenance, Record
 from archive.seeding import make_archive
@@ -61,12 +61,12 @@ class Scripted:
     def __init__(self, *answers: str | Exception) -> None:
         self.answers = list(answers)
         self.problems: list[str] = []
-        self.contexts: list[Context] = []
+        self.contexts: list[ArchiveSnapshot] = []
         self.lock = threading.Lock()
 
-    def ask(self, context: Context) -> Ask:
+    def ask(self, snapshot: ArchiveSnapshot) -> Ask:
         with self.lock:
-            self.contexts.append(context)
+            self.contexts.append(snapshot)
             answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -76,9 +76,9 @@ class Scripted:
 class ScriptedRepairer(Scripted):
     """The same, and repairs."""
 
-    def repair(self, context: Context, ask: Ask, problem: str) -> Ask:
+    def repair(self, snapshot: ArchiveSnapshot, ask: Ask, problem: str) -> Ask:
         self.problems.append(problem)
-        return self.ask(context)
+        return self.ask(snapshot)
 
     def cancel(self) -> None:
         self.answers.clear()
@@ -105,7 +105,10 @@ class Run:
     def __init__(self, archive: Archive, sandbox: Sandbox, proposer: Scripted, n: int, jobs: int = 1) -> None:
         with ThreadPoolExecutor(2) as trials, Progress(Console(quiet=True), n) as progress:
             self.search = Search(
-                archive, Workbench(proposer, sandbox, SMOKE, Engine(trials), repairs=2), Plan(n, jobs, 0), progress
+                archive,
+                SearchResources(proposer, sandbox, SMOKE, Engine(trials), repairs=2),
+                SearchPlan(n, jobs, 0),
+                progress,
             )
             self.records: Sequence[Record] = list(self.search.run())
 
@@ -176,7 +179,9 @@ def test_unusable_endpoint_ends_the_search_and_says_why(archive: Archive, sandbo
 def test_stop_archives_what_is_under_way_as_interrupted(archive: Archive, sandbox: Sandbox):
     proposer = Scripted(HONEST, HONEST)
     with ThreadPoolExecutor(1) as trials, Progress(Console(quiet=True), 2) as progress:
-        search = Search(archive, Workbench(proposer, sandbox, SMOKE, Engine(trials)), Plan(2, 1, 0), progress)
+        search = Search(
+            archive, SearchResources(proposer, sandbox, SMOKE, Engine(trials)), SearchPlan(2, 1, 0), progress
+        )
         threading.Timer(0.1, lambda: stop_when_training(search, progress)).start()
         (record,) = search.run()
     assert record.status is Status.INTERRUPTED

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from agent.site.board import Board
+from agent.site.board import SiteBoard
 from agent.site.facts import facts, nearest
 from agent.site.front import undominated
 from agent.site.predicted import calibration
@@ -35,7 +35,7 @@ def test_the_head_counts_what_is_beyond_noise():
         row_of(3, (6000,) * 6, versus={"reference": against(*["better"] * 6)}, cpu=200.0),
         Row(kind="proposal", name="r", number=4, status="REJECTED"),
     )
-    found = facts(Board("quick", "abc", rows))
+    found = facts(SiteBoard("quick", "abc", rows))
     assert found.statuses == {"SCORED": 3, "REJECTED": 1}
     assert (found.better, found.compared) == (7, 17), "what cannot differ is no comparison"
     assert found.by_chance == pytest.approx(0.025 * 17)
@@ -49,7 +49,7 @@ def test_the_head_counts_what_is_beyond_noise():
 
 def test_one_run_each_is_no_comparison():
     row = row_of(1, (5000,) * 6, versus={"reference": (("indistinguishable", 100, 100, 100, 1),) * 6})
-    assert facts(Board("published", "", (row,))).compared == 0
+    assert facts(SiteBoard("published", "", (row,))).compared == 0
 
 
 def test_the_front_is_who_nobody_dominates():
@@ -63,29 +63,29 @@ def test_the_front_is_who_nobody_dominates():
 
     expected = {row.name for row in rows if not dominated(row)}
     assert 0 < len(expected) < len(rows)
-    assert {row.name for row in undominated(Board("quick", "abc", tuple(rows)))} == expected
-    assert undominated(Board("quick", "abc", ())) == []
+    assert {row.name for row in undominated(SiteBoard("quick", "abc", tuple(rows)))} == expected
+    assert undominated(SiteBoard("quick", "abc", ())) == []
 
 
 def test_nearest_is_above_on_most_tasks():
     near = tuple(("indistinguishable", d, d - 1, d + 1, 3) for d in (10, 10, 10, 10, 10, -500))
     far = tuple(("indistinguishable", d, d - 1, d + 1, 3) for d in (900, -1, -1, -1, -1, -1))
     rows = tuple(row_of(n, (5000,) * 6, versus={"reference": found}) for n, found in enumerate((far, near)))
-    assert nearest(Board("quick", "abc", rows)).number == 1
-    assert nearest(Board("quick", "abc", ())) is None
+    assert nearest(SiteBoard("quick", "abc", rows)).number == 1
+    assert nearest(SiteBoard("quick", "abc", ())) is None
 
 
 def test_calibration_is_that_of_the_records():
     rows = tuple(
         proposal_row(record_of(f"delta_net_4layer_a{n}_in_for_loop", accuracy=a)) for n, a in enumerate((0.6, 0.7))
     )
-    found = calibration(Board("quick", "abc", rows))
+    found = calibration(SiteBoard("quick", "abc", rows))
     assert (found.whole.n, found.whole.inside, found.whole.intervals) == (12, 6, 12)
     assert found.whole.error == pytest.approx((0.06 + 0.16) / 2)
     assert set(found.tasks) == set(TASKS)
     assert set(found.proposers) == {"openai, some-model"}
     rejected = proposal_row(record_of("delta_net_4layer_r_in_for_loop", Status.REJECTED))
-    assert calibration(Board("quick", "abc", (rejected,))) is None
+    assert calibration(SiteBoard("quick", "abc", (rejected,))) is None
 
 
 def test_the_mean_of_six_needs_all_six():

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from agent.cli import run
 from agent.terminal.console import Fitting, Grid, SafeConsole, clean, say, sparkline, strip
-from agent.terminal.progress import Heartbeat, Line, Progress
+from agent.terminal.progress import Heartbeat, Progress, ProgressLine
 from agent.terminal.view import score_text, verdict_table
 from archive.record import Record
 from archive.store import Archive
@@ -153,7 +153,7 @@ def test_long_work_gives_a_sign_of_life_where_there_is_no_terminal():
             pass
     assert "[1/2] training: 50% Memorize, seed 1  Compress 0.25" in printed(out)
     assert "confirming y: Compress, seed 9: 40%" in printed(out)
-    assert Line().stage == "waiting"
+    assert ProgressLine().stage == "waiting"
 
 
 def test_heartbeat_is_silent_on_a_terminal_and_when_asked_to_be():

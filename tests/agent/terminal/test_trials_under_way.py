@@ -4,17 +4,17 @@ from agent.terminal.trials_under_way import UnderWay
 from evaluator.outcomes import Grade, Status, Trial
 from evaluator.protocols.built_in import MAD
 from evaluator.protocols.protocol import TrialSpec, trial_specs
-from evaluator.trials.evaluate import Step
+from evaluator.trials.evaluate import TrialProgress
 
 SPECS = tuple(spec for spec in trial_specs(MAD, ["Memorize"]) if spec.lr == 1e-3 and spec.weight_decay == 0.0)[:4]
 
 
-def ended(spec: TrialSpec) -> Step:
+def ended(spec: TrialSpec) -> TrialProgress:
     trial = Trial(
         variant="v", source_hash="", protocol="mad", protocol_hash="", **spec.model_dump(),
         status=Status.SCORED, accuracy=1.0, sandbox_grade=Grade.A,
     )  # fmt: skip
-    return Step(spec, 1.0, trial)
+    return TrialProgress(spec, 1.0, trial)
 
 
 class Clock:
@@ -28,13 +28,13 @@ class Clock:
 def test_the_time_left_is_that_of_the_work_left():
     clock = Clock()
     under_way = UnderWay(MAD, SPECS, clock)
-    under_way.told(Step(SPECS[0], 0.5))
+    under_way.told(TrialProgress(SPECS[0], 0.5))
     clock.now = 100.0
     told = under_way.told(ended(SPECS[0]))
     assert told.startswith("1 of 4 trials ended; Memorize v256-l32-n256, rate 0.001, decay 0, seed 0: 100%")
     assert told.endswith("1.7 min so far, about 5 min left")
     clock.now = 150.0
-    assert under_way.told(Step(SPECS[1], 0.5)).endswith("2.5 min so far, about 4.2 min left")
+    assert under_way.told(TrialProgress(SPECS[1], 0.5)).endswith("2.5 min so far, about 4.2 min left")
 
 
 def test_what_had_ended_before_says_nothing_of_the_time():
@@ -42,12 +42,12 @@ def test_what_had_ended_before_says_nothing_of_the_time():
     under_way = UnderWay(MAD, SPECS, clock)
     assert under_way.told(ended(SPECS[0])).endswith("0 s so far")
     clock.now = 10.0
-    assert under_way.told(Step(SPECS[1], 0.5)).endswith("10 s so far, about 50 s left")
+    assert under_way.told(TrialProgress(SPECS[1], 0.5)).endswith("10 s so far, about 50 s left")
 
 
 def test_a_spec_that_two_variants_run_counts_twice():
     clock = Clock()
     under_way = UnderWay(MAD, SPECS[:1] * 2, clock)
     clock.now = 10.0
-    under_way.told(Step(SPECS[0], 0.9))
+    under_way.told(TrialProgress(SPECS[0], 0.9))
     assert under_way.told(ended(SPECS[0])).endswith("10 s so far, about 10 s left")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from agent.search.fingerprint_index import Twins
+from agent.search.fingerprint_index import FingerprintIndex
 from agent.terminal.view import check_lines
 from evaluator.checks import check
 from evaluator.checks.fingerprint import fingerprint, same
@@ -84,7 +84,7 @@ def test_change_of_the_state_update_is_inert_in_one_chunk(sandbox: Sandbox, name
 def test_normalising_normalised_keys_is_the_baseline(sandbox: Sandbox) -> None:
     baseline = seeds()[BASELINE].variant
     twin = seeds()["delta_net_4layer_normalize_keys_in_for_loop"].variant
-    report = check(twin, sandbox, parent=baseline, shapes=SHAPES, known=Twins(None).of_others(twin))
+    report = check(twin, sandbox, parent=baseline, shapes=SHAPES, known=FingerprintIndex(None).of_others(twin))
     assert report.duplicate_of == BASELINE
     assert report.inert_tasks == tuple(SHAPES)
     assert report.no_op

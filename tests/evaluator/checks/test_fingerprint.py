@@ -17,7 +17,7 @@ from evaluator.checks.fingerprint import (
     PROJECTIONS,
     TOLERANCE,
     WIDTH,
-    Index,
+    FingerprintTable,
     fingerprint,
     same,
 )
@@ -123,7 +123,7 @@ def test_the_index_finds_what_a_comparison_with_all_finds() -> None:
     base = chance.normal(size=(300, WIDTH))
     base[:, 0] = 4
     base[100:200, 1 : KEY + PROJECTIONS] = base[0, 1 : KEY + PROJECTIONS]  # alike in the first two probes, key included
-    index = Index([f"v{i}" for i in range(300)], base)
+    index = FingerprintTable([f"v{i}" for i in range(300)], base)
     for row in range(0, 300, 3):
         for size in (0.0, 0.5, 0.99, 4.0):
             asked = base[row] * (1 + size * TOLERANCE * chance.choice([-1, 1], WIDTH))
@@ -142,7 +142,7 @@ def test_the_index_finds_what_a_comparison_with_all_finds() -> None:
 def test_the_oldest_of_several_twins_is_named() -> None:
     row = np.array([4.0, *np.random.default_rng(6).normal(size=WIDTH - 1)])
     near = np.array([4.0, *row[1:] * (1 - TOLERANCE / 9)])
-    index = Index(["first", "second"], np.stack([row, near]))
+    index = FingerprintTable(["first", "second"], np.stack([row, near]))
     assert index.find(tuple(row)) == "first"
     assert index.find(tuple(row), but="first") == "second"
-    assert Index([], np.empty((0, WIDTH))).find(tuple(row)) is None
+    assert FingerprintTable([], np.empty((0, WIDTH))).find(tuple(row)) is None

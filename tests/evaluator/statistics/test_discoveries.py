@@ -13,7 +13,7 @@ from scipy import stats
 
 from agent.search.evaluate_variant import shipped
 from evaluator.outcomes import Grade, Status, Trial
-from evaluator.statistics.false_discovery import Tried, discoveries
+from evaluator.statistics.false_discovery import TriedProposal, discoveries
 from evaluator.statistics.moderated_t_test import (
     Noise,
     common_noise,
@@ -79,7 +79,9 @@ def simulate(draw: Callable[[np.random.Generator], Array], gains: list[float]) -
         values[SEED_VARIANTS : SEED_VARIANTS + len(gains)] += np.array(gains)[:, None]
         everyone = {f"v{index}": one_task(f"v{index}", row) for index, row in enumerate(values)}
         names = [f"v{index}" for index in range(SEED_VARIANTS, len(values))]
-        family = discoveries([Tried(n, "v0", everyone[n], everyone["v0"]) for n in names], everyone, ["Memorize"])
+        family = discoveries(
+            [TriedProposal(n, "v0", everyone[n], everyone["v0"]) for n in names], everyone, ["Memorize"]
+        )
         tests = {test.name: test for test in family.means}
         found.append(([tests[name].p for name in names], [tests[name].adjusted for name in names]))
     both = np.array(found)
@@ -178,12 +180,12 @@ def test_only_what_was_trained_tells_of_a_tasks_noise():
 def test_pruned_proposals_count_as_tried_and_inert_ones_do_not():
     everyone = shipped("quick")
     parent, better = everyone[BASELINE], trials("x", [0.95, 0.95, 0.96])
-    family = [Tried("x", BASELINE, better, parent)]
+    family = [TriedProposal("x", BASELINE, better, parent)]
     alone = discoveries(family, everyone, TASKS)
     assert [test.name for test in alone.better(0.05)] == ["x"]
     assert alone.tried == 1
-    inert = Tried("y", BASELINE, trials("y", [0.7, 0.7, 0.7], BASELINE), parent)
-    pruned = [Tried(f"z{index}", BASELINE, (), parent, pruned=True) for index in range(9)]
+    inert = TriedProposal("y", BASELINE, trials("y", [0.7, 0.7, 0.7], BASELINE), parent)
+    pruned = [TriedProposal(f"z{index}", BASELINE, (), parent, pruned=True) for index in range(9)]
     among = discoveries([*family, inert, *pruned], everyone, TASKS)
     assert (among.tried, among.pruned) == (10, 9)
     assert among.means[0].adjusted == pytest.approx(10 * alone.means[0].adjusted)
@@ -191,7 +193,7 @@ def test_pruned_proposals_count_as_tried_and_inert_ones_do_not():
 
 
 def test_one_seed_each_is_not_testable():
-    family = [Tried("x", "a", trials("x", [0.9]), trials("a", [0.1]))]
+    family = [TriedProposal("x", "a", trials("x", [0.9]), trials("a", [0.1]))]
     found = discoveries(family, {"a": trials("a", [0.1])}, TASKS)
     assert (found.tried, found.untestable, found.means) == (0, 1, ())
 

@@ -12,7 +12,7 @@ from evaluator.outcomes import Status, Trial
 from evaluator.protocols.built_in import MAD, SMOKE
 from evaluator.protocols.protocol import trial_specs
 from evaluator.sandbox import Sandbox
-from evaluator.trials.evaluate import Evaluator, Step, inheritable, kernel_shapes
+from evaluator.trials.evaluate import Evaluator, TrialProgress, inheritable, kernel_shapes
 from evaluator.trials.grouped import groups
 from evaluator.trials.run_trial import run_trial, spec_of
 from variants.contract import BASELINE, REFERENCE, TASKS, Task, Variant
@@ -74,7 +74,7 @@ def test_failing_variant_is_a_value_and_cancels_what_had_not_begun(evaluator: Ev
 def test_stop_ends_what_runs_and_keeps_what_had_ended(evaluator: Evaluator):
     stop = threading.Event()
 
-    def stop_after_first(step: Step) -> None:
+    def stop_after_first(step: TrialProgress) -> None:
         if step.trial is not None:
             stop.set()
 

@@ -11,7 +11,7 @@ from evaluator.outcomes import Failure, Status
 from evaluator.protocols.built_in import SMOKE
 from evaluator.protocols.protocol import trial_specs
 from evaluator.sandbox import Sandbox
-from evaluator.trials.evaluate import Evaluator, Step
+from evaluator.trials.evaluate import Evaluator, TrialProgress
 from evaluator.trials.trial_log import TrialLog
 from variants.contract import BASELINE, Task
 from variants.seeds import seed_variants
@@ -29,7 +29,7 @@ def evaluator(tmp_path: Path) -> Iterator[Evaluator]:
 def test_a_stopped_evaluation_goes_on_and_leaves_nothing_behind(evaluator: Evaluator, tmp_path: Path):
     specs, stop = trial_specs(SMOKE, TWO), threading.Event()
 
-    def stop_after_first(step: Step) -> None:
+    def stop_after_first(step: TrialProgress) -> None:
         if step.trial is not None:
             stop.set()
 

@@ -14,7 +14,7 @@ from agent.proposers.llm.endpoint.journal import Journal
 from agent.proposers.llm.endpoint.prices import Price, PriceTable, cost_of
 from agent.proposers.llm.endpoint.scrub import Scrubber
 from agent.proposers.llm.endpoint.settings import LLMSettings
-from agent.proposers.llm.endpoint.spending import Budget
+from agent.proposers.llm.endpoint.spending import SpendingLimit
 from agent.proposers.llm.endpoint.tokens import estimate_tokens
 from agent.proposers.llm.endpoint.transport import RETRYABLE, Fault, Transport
 
@@ -39,7 +39,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Attempt:
+class HttpAttempt:
     """One HTTP request and what came of it: `text` or `error`."""
 
     payload: dict[str, Any]
@@ -58,7 +58,7 @@ class Endpoint:
         self.settings = settings
         self.scrubber = Scrubber(settings.key.get_secret_value())
         self.transport = Transport(settings, self.scrubber)
-        self.budget = Budget(settings.max_usd)
+        self.budget = SpendingLimit(settings.max_usd)
         self.journal = Journal(settings.journal)
         self.capabilities = Capabilities()
         self.model = settings.model or self._only_model()
@@ -77,7 +77,7 @@ class Endpoint:
             raise EndpointError(f"which model? name one with --model; {self.settings.public_url} offers: {offered}")
         return models[0]
 
-    def complete(self, request: Request, deadline: float, keep: Callable[[Attempt], None]) -> Attempt:
+    def complete(self, request: Request, deadline: float, keep: Callable[[HttpAttempt], None]) -> HttpAttempt:
         """The first complete reply before `deadline` (on `time.monotonic`). `keep` is given every attempt.
 
         Raises EndpointError where no reply can be had, ContextOverflowError and BudgetExceededError in particular.
@@ -103,15 +103,15 @@ class Endpoint:
             keep(attempt)
             self._wait(fault, tries, deadline)
 
-    def _recall(self, request: Request) -> Attempt | None:
+    def _recall(self, request: Request) -> HttpAttempt | None:
         entry = self.journal.recall(request.digest(self.settings.public_url, self.model))
         if entry is None:
             return None
         text, finish, refusal = self.transport.text_of(entry["reply"])
         usage = {**entry["usage"], "usd": entry["usd"], "from_journal": True}
-        return Attempt(entry["payload"], text, None, usage, entry["seconds"], finish, refusal)
+        return HttpAttempt(entry["payload"], text, None, usage, entry["seconds"], finish, refusal)
 
-    def _try(self, request: Request, deadline: float) -> tuple[Attempt, Fault | None]:
+    def _try(self, request: Request, deadline: float) -> tuple[HttpAttempt, Fault | None]:
         settings = self.settings
         body = {
             "model": self.model,
@@ -143,7 +143,7 @@ class Endpoint:
         usage: dict[str, Any],
         usd: float | None,
         seconds: float,
-    ) -> Attempt:
+    ) -> HttpAttempt:
         error = result.message if isinstance(result, Fault) else None
         entry = {
             "hash": request.digest(self.settings.public_url, self.model),
@@ -158,9 +158,9 @@ class Endpoint:
         self.journal.append(self.scrubber.value(entry))
         usage = {**usage, "usd": usd}
         if isinstance(result, Fault):
-            return Attempt(payload, None, error, usage, seconds)
+            return HttpAttempt(payload, None, error, usage, seconds)
         text, finish, refusal = self.transport.text_of(result)
-        return Attempt(payload, text, None, usage, seconds, finish, refusal)
+        return HttpAttempt(payload, text, None, usage, seconds, finish, refusal)
 
     def _wait(self, fault: Fault, tries: int, deadline: float) -> None:
         """Sleep before the next try. Raises EndpointError where there is to be none."""
@@ -181,8 +181,8 @@ class Endpoint:
             raise EndpointError("cancelled while waiting to try again")
 
 
-def _noting(attempt: Attempt, error: str) -> Attempt:
-    return Attempt(attempt.payload, None, error, attempt.usage, attempt.seconds)
+def _noting(attempt: HttpAttempt, error: str) -> HttpAttempt:
+    return HttpAttempt(attempt.payload, None, error, attempt.usage, attempt.seconds)
 
 
 def _overflows(fault: Fault) -> bool:

@@ -6,7 +6,7 @@ from agent.proposers.llm.endpoint.errors import BudgetExceededError
 from agent.proposers.llm.endpoint.prices import Price
 
 
-class Budget:
+class SpendingLimit:
     """Shared by all asks of a run, in any thread."""
 
     def __init__(self, max_usd: float | None) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from agent.proposers.llm.endpoint.settings import Form
-from agent.proposers.llm.prompt.facts import Facts
+from agent.proposers.llm.prompt.facts import PromptFacts
 from agent.proposers.llm.prompt.templates import FIRST_TURNS, Templates
 
 
@@ -27,11 +27,11 @@ class Conversation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    facts: Facts
+    facts: PromptFacts
     turns: tuple[Turn, ...]
 
     @classmethod
-    def begin(cls, facts: Facts, templates: Templates) -> "Conversation":
+    def begin(cls, facts: PromptFacts, templates: Templates) -> "Conversation":
         """The first prompt on these facts."""
         return cls(facts=facts, turns=()).rendered(templates, *((role, name, {}) for role, name in FIRST_TURNS.items()))
 
@@ -49,7 +49,7 @@ class Conversation(BaseModel):
         spoken = (*first, Turn(role="assistant", text=reply))
         return self.model_copy(update={"turns": spoken}).rendered(templates, ("user", template, values))
 
-    def refitted(self, facts: Facts, templates: Templates) -> "Conversation":
+    def refitted(self, facts: PromptFacts, templates: Templates) -> "Conversation":
         """The same turns, from other facts."""
         return self.model_copy(update={"facts": facts}).render_again(templates)
 

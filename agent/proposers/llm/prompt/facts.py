@@ -17,7 +17,7 @@ class Fact(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Kernel(Fact):
+class ShownKernel(Fact):
     """A kernel whose code is shown, or, in the structured form, its formulas."""
 
     name: str
@@ -27,7 +27,7 @@ class Kernel(Fact):
     why: str = ""
 
 
-class Row(Fact):
+class LeaderboardRow(Fact):
     """One line of a leaderboard: cells as they are printed, in the order of the tasks."""
 
     name: str
@@ -48,17 +48,17 @@ class MechanismFact(Fact):
     parameters: dict[str, tuple[float, ...]]
 
 
-class Facts(Fact):
+class PromptFacts(Fact):
     """Everything that a first prompt prints."""
 
     form: Form
     protocol: str
-    parent: Kernel
-    others: tuple[Kernel, ...]
-    base: Kernel | None
+    parent: ShownKernel
+    others: tuple[ShownKernel, ...]
+    base: ShownKernel | None
     """The baseline's kernel, where the form is code and it is not the parent."""
-    measured: tuple[Row, ...]
-    published: tuple[Row, ...]
+    measured: tuple[LeaderboardRow, ...]
+    published: tuple[LeaderboardRow, ...]
     insights: tuple[str, ...]
     """What the leaderboard says, computed: leaders, gaps to the reference, what is only noise."""
     structure: tuple[str, ...]

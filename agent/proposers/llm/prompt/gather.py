@@ -3,13 +3,13 @@
 import random
 
 from agent.analysis.board import best_board, measured_board, published_board
-from agent.analysis.leaderboard_facts import insights
-from agent.analysis.snapshot import Context
+from agent.analysis.leaderboard_facts import leaderboard_facts
+from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import CATALOGUE, Genome, Mechanism
 from agent.catalogue.render import formulas
 from agent.proposers.llm.endpoint.settings import Form
 from agent.proposers.llm.prompt.around_the_kernel import judgement_lines, model_lines, task_lines
-from agent.proposers.llm.prompt.facts import Facts, Kernel, MechanismFact
+from agent.proposers.llm.prompt.facts import MechanismFact, PromptFacts, ShownKernel
 from agent.proposers.llm.prompt.history import calibration_lines, history_lines
 from agent.proposers.llm.prompt.structural_limits import structure_lines
 from agent.proposers.llm.prompt.tables import board_rows
@@ -27,55 +27,55 @@ FOCUSES: dict[str, str] = {
 
 
 def gather(
-    context: Context, form: Form, model: str, parents: tuple[str, ...], focus: str, busy: tuple[str, ...]
-) -> Facts:
+    snapshot: ArchiveSnapshot, form: Form, model: str, parents: tuple[str, ...], focus: str, busy: tuple[str, ...]
+) -> PromptFacts:
     """All facts, uncut. `busy`: what this run has proposed that the archive does not tell of yet."""
-    parent, *others = (_kernel(context, name) for name in parents)
-    signature = context.variants[parent.name].signature
-    shows_base = form == "code" and parent.name != BASELINE and BASELINE in context.variants
-    return Facts(
+    parent, *others = (_kernel(snapshot, name) for name in parents)
+    signature = snapshot.variants[parent.name].signature
+    shows_base = form == "code" and parent.name != BASELINE and BASELINE in snapshot.variants
+    return PromptFacts(
         form=form,
-        protocol=context.protocol,
+        protocol=snapshot.protocol,
         parent=parent,
         others=tuple(kernel for kernel in others if kernel.name != BASELINE),
-        base=_kernel(context, BASELINE) if shows_base else None,
-        measured=board_rows(measured_board(context), parents),
-        published=board_rows(published_board(context), parents),
-        insights=insights(best_board(context)),
-        structure=structure_lines(context.protocol),
-        history=history_lines(context),
-        calibration=calibration_lines(context, model),
-        under_way=tuple(dict.fromkeys([*context.under_way, *busy])),
+        base=_kernel(snapshot, BASELINE) if shows_base else None,
+        measured=board_rows(measured_board(snapshot), parents),
+        published=board_rows(published_board(snapshot), parents),
+        insights=leaderboard_facts(best_board(snapshot)),
+        structure=structure_lines(snapshot.protocol),
+        history=history_lines(snapshot),
+        calibration=calibration_lines(snapshot, model),
+        under_way=tuple(dict.fromkeys([*snapshot.under_way, *busy])),
         focus=FOCUSES[focus],
-        mechanisms=mechanism_facts(context, parent.name, focus) if form == "structured" else (),
-        tasks_about=task_lines(context.protocol),
-        model_about=model_lines(context.protocol) if form == "code" else (),
-        judged_by=judgement_lines(context.protocol) if form == "code" else (),
+        mechanisms=mechanism_facts(snapshot, parent.name, focus) if form == "structured" else (),
+        tasks_about=task_lines(snapshot.protocol),
+        model_about=model_lines(snapshot.protocol) if form == "code" else (),
+        judged_by=judgement_lines(snapshot.protocol) if form == "code" else (),
         function=signature.function,
         inputs=signature.inputs,
     )
 
 
-def _kernel(context: Context, name: str) -> Kernel:
-    genome = context.genomes.get(name)
-    return Kernel(
+def _kernel(snapshot: ArchiveSnapshot, name: str) -> ShownKernel:
+    genome = snapshot.genomes.get(name)
+    return ShownKernel(
         name=name,
-        source=context.variants[name].source.strip(),
+        source=snapshot.variants[name].source.strip(),
         formulas=tuple(formulas(genome)) if genome is not None else (),
         genome=genome.to_json() if genome is not None else None,
-        why="the gated layer's own kernel" if context.variants[name].layer is Layer.GATED_DELTA_NET else "",
+        why="the gated layer's own kernel" if snapshot.variants[name].layer is Layer.GATED_DELTA_NET else "",
     )
 
 
-def mechanism_facts(context: Context, parent: str, focus: str) -> tuple[MechanismFact, ...]:
+def mechanism_facts(snapshot: ArchiveSnapshot, parent: str, focus: str) -> tuple[MechanismFact, ...]:
     """Mechanisms that make something new of the parent at some value of their parameters, the focus's slot first."""
-    genome = context.genomes[parent]
-    known = {found.canonical for found in context.genomes.values()}
+    genome = snapshot.genomes[parent]
+    known = {found.canonical for found in snapshot.genomes.values()}
     by_slot = [
         [_fact(slot, kind) for kind in CATALOGUE[slot] if _is_new(genome, slot, kind, known)]
         for slot in sorted(CATALOGUE, key=lambda slot: slot != focus)
     ]
-    chance = random.Random(context.seed)
+    chance = random.Random(snapshot.seed)
     for found in by_slot:
         chance.shuffle(found)
     # In turns through the slots, so that a cut leaves some of each; shuffled, so that each is left by some asks.

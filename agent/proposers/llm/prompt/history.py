@@ -7,7 +7,7 @@ from agent.analysis.board import Board, measured_board
 from agent.analysis.calibration import Summary, forecasts, summarise
 from agent.analysis.forecast import Forecast
 from agent.analysis.leaderboard_facts import short
-from agent.analysis.snapshot import Context
+from agent.analysis.snapshot import ArchiveSnapshot
 from archive.outline import Outline
 from archive.record import Record
 from evaluator.outcomes import Status, Verdict
@@ -17,9 +17,9 @@ LONGEST_REASON = 220
 NO_DIFFERENCE = 1e-9
 
 
-def history_lines(context: Context) -> tuple[str, ...]:
+def history_lines(snapshot: ArchiveSnapshot) -> tuple[str, ...]:
     """One line an attempt, the newest first."""
-    return tuple(_line(record) for record in sorted(context.history, key=lambda record: -record.number))
+    return tuple(_line(record) for record in sorted(snapshot.history, key=lambda record: -record.number))
 
 
 def _line(record: Record | Outline) -> str:
@@ -49,20 +49,20 @@ def _outcome(verdict: Verdict) -> str:
     return "Against its parent: " + "; ".join(said) if said else "No task was compared"
 
 
-def calibration_lines(context: Context, model: str) -> tuple[str, ...]:
+def calibration_lines(snapshot: ArchiveSnapshot, model: str) -> tuple[str, ...]:
     """How good this model's predictions were: a summary, then a line a task; empty where none was scored."""
-    own = [record for record in context.history if record.proposal.provenance.model == model]
-    found = [forecast for forecast in forecasts(own, _boards(context)) if not forecast.exact]
+    own = [record for record in snapshot.history if record.proposal.provenance.model == model]
+    found = [forecast for forecast in forecasts(own, _boards(snapshot)) if not forecast.exact]
     if not found:
         return ()
     by_task = ((task, [forecast for forecast in found if forecast.task == task]) for task in TASKS)
     return (_summary(summarise(found)), *(f"{task}: {_bias(made)}" for task, made in by_task if made))
 
 
-def _boards(context: Context) -> Callable[[str], Board]:
+def _boards(snapshot: ArchiveSnapshot) -> Callable[[str], Board]:
     """The noise of the protocol that is searched under; that of another is not at hand."""
-    measured = measured_board(context)
-    return lambda protocol: measured if protocol == context.protocol else Board(protocol, protocol, {}, {})
+    measured = measured_board(snapshot)
+    return lambda protocol: measured if protocol == snapshot.protocol else Board(protocol, protocol, {}, {})
 
 
 def _summary(known: Summary) -> str:

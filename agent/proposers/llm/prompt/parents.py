@@ -4,27 +4,27 @@ import random
 
 from agent.analysis.board import Board, best_board
 from agent.analysis.leaderboard_facts import leader
-from agent.analysis.snapshot import Context
+from agent.analysis.snapshot import ArchiveSnapshot
 from agent.errors import UserError
 from agent.proposers.evolution.selection import choose_parents
 from variants.contract import BASELINE, TASKS, Layer, Task
 
 
-def select_parents(context: Context, structured: bool) -> tuple[str, ...]:
-    """One or two names, the parent first. A function of the context alone: its seed decides.
+def select_parents(snapshot: ArchiveSnapshot, structured: bool) -> tuple[str, ...]:
+    """One or two names, the parent first. A function of the snapshot alone: its seed decides.
 
     The structured form shows one, which the catalogue must be able to express. Raises UserError for a forced parent
     that it cannot.
     """
-    board = best_board(context)
-    possible = [name for name in board.scores if _possible(context, board, name, structured)]
-    if context.forced_parent is not None:
-        parent = context.forced_parent
-        if structured and parent not in context.genomes:
+    board = best_board(snapshot)
+    possible = [name for name in board.scores if _possible(snapshot, board, name, structured)]
+    if snapshot.forced_parent is not None:
+        parent = snapshot.forced_parent
+        if structured and parent not in snapshot.genomes:
             raise UserError(f"--parent {parent}: no mechanisms of the catalogue make it; build on it with --form code")
         other = parent
     elif possible:
-        parent, other = choose_parents(board, possible, random.Random(context.seed))
+        parent, other = choose_parents(board, possible, random.Random(snapshot.seed))
     else:
         return (BASELINE,)
     if structured:
@@ -44,10 +44,10 @@ def _weakest(board: Board, parent: str) -> Task:
     return max(TASKS, key=gap)
 
 
-def _possible(context: Context, board: Board, name: str, structured: bool) -> bool:
+def _possible(snapshot: ArchiveSnapshot, board: Board, name: str, structured: bool) -> bool:
     """Whether there are all scores, and code to show, of the layer that variants belong to."""
-    if len(board.scores[name]) < len(TASKS) or name not in context.variants:
+    if len(board.scores[name]) < len(TASKS) or name not in snapshot.variants:
         return False
-    if structured and name not in context.genomes:
+    if structured and name not in snapshot.genomes:
         return False
-    return context.variants[name].layer is Layer.DELTA_NET
+    return snapshot.variants[name].layer is Layer.DELTA_NET

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from agent.analysis.leaderboard_facts import short
 from agent.proposers.llm.endpoint.errors import PromptTooLongError
 from agent.proposers.llm.endpoint.tokens import estimate_tokens
-from agent.proposers.llm.prompt.facts import Facts, Row
+from agent.proposers.llm.prompt.facts import LeaderboardRow, PromptFacts
 
-Cut = Callable[[Facts], Facts]
+Cut = Callable[[PromptFacts], PromptFacts]
 
 
-def fit(facts: Facts, budget: int, render: Callable[[Facts], str]) -> Facts:
+def fit(facts: PromptFacts, budget: int, render: Callable[[PromptFacts], str]) -> PromptFacts:
     """The facts with as few cuts as bring the rendered prompt into `budget` tokens.
 
     Raises PromptTooLongError where all cuts together are not enough. What had been left out before stays said.
@@ -29,7 +29,7 @@ def fit(facts: Facts, budget: int, render: Callable[[Facts], str]) -> Facts:
     )
 
 
-def left_out(whole: Facts, cut: Facts) -> tuple[str, ...]:
+def left_out(whole: PromptFacts, cut: PromptFacts) -> tuple[str, ...]:
     """What `cut` lacks of `whole`, in words."""
     counts = {
         "earlier attempts, the oldest": len(whole.history) - len(cut.history),
@@ -73,27 +73,27 @@ def _mechanisms(keep: int) -> Cut:
     return lambda facts: facts.model_copy(update={"mechanisms": facts.mechanisms[:keep]})
 
 
-def _best(rows: tuple[Row, ...], keep: int) -> tuple[Row, ...]:
+def _best(rows: tuple[LeaderboardRow, ...], keep: int) -> tuple[LeaderboardRow, ...]:
     """The rows that are always kept and the `keep` best others, in their order."""
     best = sorted((row for row in rows if not row.keep), key=lambda row: -row.rank)[:keep]
     return tuple(row for row in rows if row.keep or row in best)
 
 
-def _no_others(facts: Facts) -> Facts:
+def _no_others(facts: PromptFacts) -> PromptFacts:
     return facts.model_copy(update={"others": ()})
 
 
-def _no_base(facts: Facts) -> Facts:
+def _no_base(facts: PromptFacts) -> PromptFacts:
     return facts.model_copy(update={"base": None})
 
 
-def _core_measured(facts: Facts) -> Facts:
+def _core_measured(facts: PromptFacts) -> PromptFacts:
     """Baseline, reference and parents only: the rest of the table is what the insights sum up."""
     core = {short(name) for name in (facts.baseline, facts.reference, *facts.parents)}
     return facts.model_copy(update={"measured": tuple(row for row in facts.measured if row.name in core)})
 
 
-def _no_published(facts: Facts) -> Facts:
+def _no_published(facts: PromptFacts) -> PromptFacts:
     return facts.model_copy(update={"published": ()})
 
 
@@ -101,11 +101,11 @@ def _calibration(keep: int) -> Cut:
     return lambda facts: facts.model_copy(update={"calibration": facts.calibration[:keep]})
 
 
-def _no_tasks(facts: Facts) -> Facts:
+def _no_tasks(facts: PromptFacts) -> PromptFacts:
     return facts.model_copy(update={"tasks_about": ()})
 
 
-def _parent_alone(facts: Facts) -> Facts:
+def _parent_alone(facts: PromptFacts) -> PromptFacts:
     """The last resort: contract, parent, structure and the form of the reply; three mechanisms to choose from."""
     update: dict[str, tuple[object, ...]] = dict.fromkeys(("measured", "insights", "judged_by", "model_about"), ())
     update |= {"under_way": facts.under_way[-3:], "mechanisms": facts.mechanisms[:3]}

@@ -5,16 +5,16 @@ from statistics import fmean
 
 from agent.analysis.board import Board
 from agent.analysis.leaderboard_facts import leader, short
-from agent.proposers.llm.prompt.facts import Row
+from agent.proposers.llm.prompt.facts import LeaderboardRow
 from agent.reports.tables import score_cell
 from variants.contract import BASELINE, REFERENCE, TASKS
 
 
-def board_rows(board: Board, parents: Iterable[str]) -> tuple[Row, ...]:
+def board_rows(board: Board, parents: Iterable[str]) -> tuple[LeaderboardRow, ...]:
     """All rows of a board, best mean first. Baseline, reference, parents and the best of each task are never cut."""
     kept = {BASELINE, REFERENCE, *parents, *(leader(board, task) for task in TASKS)}
     rows = [
-        Row(
+        LeaderboardRow(
             name=short(name),
             cells=tuple(score_cell(board, task, scores.get(task)) for task in TASKS),
             rank=fmean(score.mean for score in scores.values()),

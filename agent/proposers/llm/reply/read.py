@@ -27,7 +27,9 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-Line = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(lambda text: " ".join(plain(text).split()))]
+OneLine = Annotated[
+    str, Field(min_length=1, max_length=200), AfterValidator(lambda text: " ".join(plain(text).split()))
+]
 Prose = Annotated[str, Field(min_length=1, max_length=6000), AfterValidator(plain)]
 Points = Annotated[tuple[Prose, ...], BeforeValidator(_as_list), Field(min_length=1, max_length=12)]
 
@@ -60,8 +62,8 @@ class CodeReply(BaseModel):
 
     insights: Points
     parent: str
-    title: Line
-    name: Line
+    title: OneLine
+    name: OneLine
     motivation: Prose
     mathematics: Prose
     code: Annotated[str, Field(min_length=1, max_length=MAX_CODE)]

@@ -5,8 +5,8 @@ import random
 import pytest
 
 from agent.analysis.board import published_board
-from agent.analysis.replicates import Spread, moderate
-from agent.analysis.snapshot import Context, Pruned
+from agent.analysis.replicates import SeedDeviation, moderate
+from agent.analysis.snapshot import ArchiveSnapshot, Pruned
 from agent.analysis.take_snapshot import pruned
 from agent.catalogue import CATALOGUE, SEED_GENOMES, Genome
 from agent.catalogue.decay import BetaDecay, ConstantDecay
@@ -36,7 +36,7 @@ def standings(**shift):
     return {name: {t: score(max(0.0, row[t] - 0.05)) for t in TASKS} for name, row in table.iterrows()}
 
 
-def context(**changes):
+def snapshot(**changes):
     known = {
         "protocol": "mad",
         "standings": standings(),
@@ -48,7 +48,7 @@ def context(**changes):
         "genomes": SEED_GENOMES,
         "seed": 0,
     }
-    return Context(**(known | changes))
+    return ArchiveSnapshot(**(known | changes))
 
 
 def recorded(proposal, status=Status.REJECTED):
@@ -59,7 +59,7 @@ def recorded(proposal, status=Status.REJECTED):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_proposes_what_is_new_with_all_its_parts(seed):
-    ask = EvolveProposer().ask(context(seed=seed))
+    ask = EvolveProposer().ask(snapshot(seed=seed))
     proposal = ask.proposal
     genome = Genome.model_validate(proposal.provenance.mechanisms)
     assert ask.exchanges == ()
@@ -74,39 +74,39 @@ def test_proposes_what_is_new_with_all_its_parts(seed):
 
 def test_same_context_same_proposal_other_seed_another():
     ask = EvolveProposer().ask
-    assert ask(context(seed=3)) == ask(context(seed=3))
-    assert len({ask(context(seed=seed)).proposal.variant.name for seed in range(6)}) > 3
+    assert ask(snapshot(seed=3)) == ask(snapshot(seed=3))
+    assert len({ask(snapshot(seed=seed)).proposal.variant.name for seed in range(6)}) > 3
 
 
 @pytest.mark.parametrize("known", ["history", "under_way", "variants"])
 def test_never_proposes_again_what_was_proposed(known):
-    first = EvolveProposer().ask(context(seed=1)).proposal
+    first = EvolveProposer().ask(snapshot(seed=1)).proposal
     changes = {
         "history": {"history": (recorded(first),)},
         "under_way": {"under_way": (first.variant.name,)},
         "variants": {"variants": seed_variants() | {first.variant.name: first.variant}},
     }[known]
-    assert EvolveProposer().ask(context(seed=1, **changes)).proposal.variant.name != first.variant.name
+    assert EvolveProposer().ask(snapshot(seed=1, **changes)).proposal.variant.name != first.variant.name
 
 
 def test_a_given_parent_is_the_parent():
-    assert EvolveProposer().ask(context(forced_parent=DECAY)).proposal.parent == DECAY
+    assert EvolveProposer().ask(snapshot(forced_parent=DECAY)).proposal.parent == DECAY
     with pytest.raises(AskFailed, match="not made of mechanisms"):
-        EvolveProposer().ask(context(forced_parent=REFERENCE))
+        EvolveProposer().ask(snapshot(forced_parent=REFERENCE))
 
 
 def test_proposes_from_an_archive_without_scores():
     """Under another protocol than the published one, nothing is known of the level."""
-    proposal = EvolveProposer().ask(context(protocol="smoke", standings={}, noise={})).proposal
+    proposal = EvolveProposer().ask(snapshot(protocol="smoke", standings={}, noise={})).proposal
     assert all(p.high - p.low > 0.1 for p in proposal.predictions.values())
 
 
 def estimator(board):
-    return Estimator(board, published_board(context()), dict(SEED_GENOMES))
+    return Estimator(board, published_board(snapshot()), dict(SEED_GENOMES))
 
 
 def test_a_change_of_the_state_alone_leaves_memorize_exactly():
-    board = published_board(context())
+    board = published_board(snapshot())
     expected = estimator(board).predict(Genome(scores=Softmax(), decay=BetaDecay()), SOFTMAX)
     memorize = expected["Memorize"].prediction()
     assert memorize.low == memorize.mean == memorize.high == round(board.scores[SOFTMAX]["Memorize"].mean, 4)
@@ -114,7 +114,7 @@ def test_a_change_of_the_state_alone_leaves_memorize_exactly():
 
 
 def test_effects_are_shrunken_and_unscored_mechanisms_are_uncertain():
-    board = published_board(context())
+    board = published_board(snapshot())
     gain = board.scores[SOFTMAX]["Memorize"].mean - board.scores[BASELINE]["Memorize"].mean
     told = estimator(board).predict(Genome(scores=Softmax(), decay=ConstantDecay()), DECAY)["Memorize"]
     predicted = told.mean - board.scores[DECAY]["Memorize"].mean
@@ -127,10 +127,10 @@ def test_effects_are_shrunken_and_unscored_mechanisms_are_uncertain():
 
 
 def test_what_was_pruned_teaches_what_harms():
-    board, harmful = published_board(context()), Genome(decay=BetaDecay(), scores=Softmax())
+    board, harmful = published_board(snapshot()), Genome(decay=BetaDecay(), scores=Softmax())
     low = {task: score(0.1, n=1) for task in TASKS}
     taught = Estimator(
-        board, published_board(context()), dict(SEED_GENOMES), {"given_up": Pruned(harmful, low)}
+        board, published_board(snapshot()), dict(SEED_GENOMES), {"given_up": Pruned(harmful, low)}
     )  # fmt: skip
     child = Genome(decay=BetaDecay())
     before, after = (known.predict(child, BASELINE)["Context Recall"] for known in (estimator(board), taught))
@@ -161,7 +161,7 @@ def test_what_an_archive_pruned_is_told_with_its_scores_and_stands_on_no_board(a
 
 def test_eighty_of_a_hundred_intervals_hold_on_left_out_rows():
     """Leave one published row out at a time; predict it from the baseline."""
-    board = published_board(context())
+    board = published_board(snapshot())
     inside = total = 0
     for name, genome in SEED_GENOMES.items():
         if name == BASELINE or name not in board.scores:
@@ -206,7 +206,7 @@ def test_variation_stays_in_bounds(seed):
 
 
 def test_noise_borrows_strength_from_other_tasks():
-    known = {"Memorize": Spread(0.02, 10), "Compress": Spread(0.1, 1)}
+    known = {"Memorize": SeedDeviation(0.02, 10), "Compress": SeedDeviation(0.1, 1)}
     found = moderate(known, {"Memorize": 0.5, "Compress": 0.5, "Fuzzy Recall": 0.5, "Context Recall": 0.999})
     assert 0.02 < found["Compress"].deviation < 0.1
     assert found["Memorize"].deviation < found["Fuzzy Recall"].deviation < found["Compress"].deviation
@@ -227,7 +227,7 @@ def search(seed, n=40):
     genomes, history, sources = dict(SEED_GENOMES), [], seed_variants()
     shortfalls = []
     for index in range(n):
-        now = context(standings=rows, genomes=genomes, history=tuple(history), variants=sources, seed=index)
+        now = snapshot(standings=rows, genomes=genomes, history=tuple(history), variants=sources, seed=index)
         proposal = EvolveProposer().ask(now).proposal
         genome = Genome.model_validate(proposal.provenance.mechanisms)
         history.append(recorded(proposal, Status.SCORED))

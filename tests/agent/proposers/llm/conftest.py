@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agent.analysis.snapshot import Context
+from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import SEED_GENOMES
 from agent.proposers.base import Ask
 from agent.proposers.llm.endpoint.settings import LLMSettings
@@ -179,8 +179,8 @@ def reply() -> Callable[[str], str]:
 
 
 @pytest.fixture
-def context() -> Callable[..., Context]:
-    """A context of the seeds and the published leaderboard; fields can be given otherwise."""
+def snapshot() -> Callable[..., ArchiveSnapshot]:
+    """A snapshot of the seeds and the published leaderboard; fields can be given otherwise."""
     seeds: dict[str, Any] = {
         "protocol": "quick",
         "standings": {},
@@ -193,7 +193,7 @@ def context() -> Callable[..., Context]:
         "seed": 0,
         "forced_parent": BASELINE,
     }
-    return lambda **fields: Context(**(seeds | fields))
+    return lambda **fields: ArchiveSnapshot(**(seeds | fields))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agent.proposers.llm.endpoint.client import Attempt, Endpoint, Request
+from agent.proposers.llm.endpoint.client import Endpoint, HttpAttempt, Request
 from agent.proposers.llm.endpoint.errors import BudgetExceededError, ContextOverflowError, EndpointError
 from agent.proposers.llm.endpoint.prices import Price
 from agent.proposers.llm.endpoint.settings import LLMSettings
@@ -21,8 +21,10 @@ BUSY = 15
 REQUEST = Request(({"role": "user", "content": "hello"},), {"type": "object"}, seed=7)
 
 
-def ask(settings: LLMSettings, endpoint: Endpoint | None = None) -> tuple[Attempt | EndpointError, list[Attempt]]:
-    kept: list[Attempt] = []
+def ask(
+    settings: LLMSettings, endpoint: Endpoint | None = None
+) -> tuple[HttpAttempt | EndpointError, list[HttpAttempt]]:
+    kept: list[HttpAttempt] = []
     endpoint = endpoint or Endpoint(settings)
     try:
         return endpoint.complete(REQUEST, time.monotonic() + settings.deadline_seconds, kept.append), kept
@@ -45,7 +47,7 @@ def ask(settings: LLMSettings, endpoint: Endpoint | None = None) -> tuple[Attemp
 def test_a_passing_fault_is_tried_again(faults: Any, settings: Settings, fault: Any, reason: str) -> None:
     faults.script = [fault(faults), faults.says("fine")]
     reply, kept = ask(settings())
-    assert isinstance(reply, Attempt)
+    assert isinstance(reply, HttpAttempt)
     assert reply.text == "fine"
     assert [attempt.text for attempt in kept] == [None, "fine"]
     assert reason in str(kept[0].error)
@@ -55,7 +57,7 @@ def test_a_passing_fault_is_tried_again(faults: Any, settings: Settings, fault: 
 def test_a_reply_without_end_is_given_up_and_asked_for_again(faults: Any, settings: Settings, fault: str) -> None:
     faults.script = [getattr(faults, fault), faults.says("fine")]
     reply, kept = ask(settings(attempt_seconds=4))
-    assert isinstance(reply, Attempt)
+    assert isinstance(reply, HttpAttempt)
     assert "no complete reply within 4 s" in str(kept[0].error)
 
 
@@ -117,7 +119,7 @@ def test_a_schema_that_is_refused_is_stepped_down_and_remembered(faults: Any, se
     endpoint = Endpoint(settings())
     for _ in range(2):
         reply, _kept = ask(settings(), endpoint)
-        assert isinstance(reply, Attempt)
+        assert isinstance(reply, HttpAttempt)
     formats = [request.get("response_format", {}).get("type") for request in faults.requests]
     assert formats == ["json_schema", "json_object", None, None]
 
@@ -130,7 +132,7 @@ def test_parameters_that_are_refused_are_changed(faults: Any, settings: Settings
         faults.says("{}"),
     ]
     reply, _ = ask(settings(temperature=0.5, reply_tokens=300))
-    assert isinstance(reply, Attempt)
+    assert isinstance(reply, HttpAttempt)
     assert faults.requests[-1]["max_completion_tokens"] == 300
     assert not {"max_tokens", "temperature", "seed"} & set(faults.requests[-1])
     assert faults.requests[-1]["response_format"]["type"] == "json_schema"
@@ -195,7 +197,7 @@ def test_an_interrupted_run_takes_up_the_replies_it_paid_for(faults: Any, settin
     with journal.open("a") as file:
         file.write('{"hash": "cut off in the mid')
     reply, _ = ask(settings(journal=journal))
-    assert isinstance(reply, Attempt)
+    assert isinstance(reply, HttpAttempt)
     assert reply.text == "paid for"
     assert reply.usage["from_journal"] is True
     assert len(faults.requests) == 1

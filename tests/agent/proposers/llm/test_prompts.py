@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from agent.analysis.snapshot import Context
+from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import Genome
 from agent.catalogue.decay import ConstantDecay
 from agent.catalogue.scores import Softmax
@@ -19,7 +19,7 @@ from agent.proposers.llm.endpoint.settings import Form
 from agent.proposers.llm.endpoint.tokens import estimate_tokens
 from agent.proposers.llm.prompt.around_the_kernel import judgement_lines, model_lines, task_lines
 from agent.proposers.llm.prompt.conversation import Conversation
-from agent.proposers.llm.prompt.facts import Facts
+from agent.proposers.llm.prompt.facts import PromptFacts
 from agent.proposers.llm.prompt.gather import gather
 from agent.proposers.llm.prompt.history import history_lines
 from agent.proposers.llm.prompt.prompt_budget import fit
@@ -86,7 +86,7 @@ def history() -> tuple[Record, ...]:
 
 
 @pytest.fixture
-def small(context: Callable[..., Context]) -> Context:
+def small(snapshot: Callable[..., ArchiveSnapshot]) -> ArchiveSnapshot:
     """Two measured variants, four published rows, three earlier attempts; stand-ins for the code."""
     published = pd.DataFrame(
         [
@@ -100,7 +100,7 @@ def small(context: Callable[..., Context]) -> Context:
     )
     names = (BASELINE, SOFTMAX)
     measured = (scores(0.41, 0.97, 0.2, 0.43, 0.95, 0.72), scores(0.4, 0.96, 0.15, 0.71, 0.94, 0.7))
-    return context(
+    return snapshot(
         standings=dict(zip(names, measured, strict=True)),
         published=published,
         noise={"Memorize": 0.021, "Fuzzy Recall": 0.008},
@@ -115,9 +115,9 @@ def small(context: Callable[..., Context]) -> Context:
     )
 
 
-def facts(context: Context, form: Form) -> Facts:
+def facts(snapshot: ArchiveSnapshot, form: Form) -> PromptFacts:
     parents = (BASELINE, SOFTMAX) if form == "code" else (BASELINE,)
-    found = gather(context, form, "m", parents, "scores", ("x: An idea",))
+    found = gather(snapshot, form, "m", parents, "scores", ("x: An idea",))
     # The catalogue grows, and its order is shuffled: three mechanisms are enough for a test of the prompt.
     chosen = {fact.mechanism: fact for fact in found.mechanisms}
     kept = [chosen[name] for name in ("constant_decay", "sigmoid_gate", "softmax") if name in chosen]
@@ -125,21 +125,21 @@ def facts(context: Context, form: Form) -> Facts:
 
 
 @pytest.mark.parametrize("form", ["code", "structured"])
-def test_the_whole_prompt(small: Context, form: Form) -> None:
+def test_the_whole_prompt(small: ArchiveSnapshot, form: Form) -> None:
     conversation = Conversation.begin(facts(small, form), Templates())
     assert agrees(conversation.text, f"{form}.txt")
 
 
-def test_the_whole_prompt_of_a_repair(small: Context) -> None:
+def test_the_whole_prompt_of_a_repair(small: ArchiveSnapshot) -> None:
     conversation = Conversation.begin(facts(small, "code"), Templates())
     repair = conversation.answered("{...}", Templates(), REPAIR, problem="causality: output at 3 changes when 7 does")
     assert agrees(repair.turns[-1].text, "repair.txt")
 
 
-def test_a_small_budget_drops_the_least_useful_first_and_says_so(small: Context) -> None:
+def test_a_small_budget_drops_the_least_useful_first_and_says_so(small: ArchiveSnapshot) -> None:
     templates = Templates()
 
-    def text(found: Facts) -> str:
+    def text(found: PromptFacts) -> str:
         return Conversation.begin(found, templates).text
 
     whole = facts(small, "code")
@@ -152,18 +152,18 @@ def test_a_small_budget_drops_the_least_useful_first_and_says_so(small: Context)
     assert lengths[0] == 0
 
 
-def test_predictions_are_judged_for_the_model_that_made_them(small: Context) -> None:
+def test_predictions_are_judged_for_the_model_that_made_them(small: ArchiveSnapshot) -> None:
     assert "2 (33%) lay inside" in gather(small, "code", "m", (BASELINE,), "scores", ()).calibration[0]
     assert gather(small, "code", "another model", (BASELINE,), "scores", ()).calibration == ()
 
 
-def test_a_recorded_prompt_is_rendered_again_from_its_facts(small: Context) -> None:
+def test_a_recorded_prompt_is_rendered_again_from_its_facts(small: ArchiveSnapshot) -> None:
     conversation = Conversation.begin(facts(small, "code"), Templates())
     recorded = Conversation.model_validate_json(conversation.model_dump_json())
     assert recorded.render_again(Templates()) == conversation
 
 
-def test_a_change_that_never_took_effect_is_told_as_such(small: Context) -> None:
+def test_a_change_that_never_took_effect_is_told_as_such(small: ArchiveSnapshot) -> None:
     same = Comparison(outcome="indistinguishable", difference=0.0, low=0, high=0, n=3)
     verdict = Verdict(against=BASELINE, tasks=dict.fromkeys(TASKS, same))
     record = attempt(4, "capped", "A cap", Status.SCORED, verdicts=(verdict,))
@@ -171,10 +171,10 @@ def test_a_change_that_never_took_effect_is_told_as_such(small: Context) -> None
 
 
 @pytest.mark.parametrize("form", ["code", "structured"])
-def test_what_is_cut_last_leaves_contract_parent_and_reply(small: Context, form: Form) -> None:
+def test_what_is_cut_last_leaves_contract_parent_and_reply(small: ArchiveSnapshot, form: Form) -> None:
     templates = Templates()
 
-    def text(found: Facts) -> str:
+    def text(found: PromptFacts) -> str:
         return Conversation.begin(found, templates).text
 
     with pytest.raises(PromptTooLongError, match=r"the shortest prompt needs about (\d+) tokens") as caught:

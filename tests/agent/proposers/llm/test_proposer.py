@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agent.analysis.snapshot import Context
+from agent.analysis.snapshot import ArchiveSnapshot
 from agent.errors import UserError
 from agent.proposers.base import Ask, AskFailed, Repairer
 from agent.proposers.llm.endpoint.errors import EndpointError, PromptTooLongError
@@ -19,13 +19,13 @@ from agent.proposers.llm.proposer import OpenAIProposer
 from variants.contract import BASELINE, TASKS
 
 Settings = Callable[..., LLMSettings]
-Contexts = Callable[..., Context]
+Contexts = Callable[..., ArchiveSnapshot]
 Reply = Callable[[str], str]
 
 
-def test_a_code_reply_becomes_a_proposal(faults: Any, settings: Settings, context: Contexts, reply: Reply) -> None:
+def test_a_code_reply_becomes_a_proposal(faults: Any, settings: Settings, snapshot: Contexts, reply: Reply) -> None:
     faults.script = [faults.says(reply("correct"))]
-    ask = OpenAIProposer(settings()).ask(context(seed=5))
+    ask = OpenAIProposer(settings()).ask(snapshot(seed=5))
     proposal, said = ask.proposal, json.loads(reply("correct"))
     assert proposal.variant.name == "delta_net_4layer_state_norm_readout_in_for_loop"
     assert proposal.variant.source == said["code"]
@@ -42,10 +42,10 @@ def test_a_code_reply_becomes_a_proposal(faults: Any, settings: Settings, contex
 
 @pytest.mark.parametrize("form", ["fenced", "code_beside"])
 def test_json_is_found_in_what_surrounds_it(
-    faults: Any, settings: Settings, context: Contexts, reply: Reply, form: str
+    faults: Any, settings: Settings, snapshot: Contexts, reply: Reply, form: str
 ) -> None:
     faults.script = [faults.says(reply(form))]
-    proposal = OpenAIProposer(settings()).ask(context()).proposal
+    proposal = OpenAIProposer(settings()).ask(snapshot()).proposal
     assert proposal.variant.source == json.loads(reply("correct"))["code"]
 
 
@@ -60,10 +60,10 @@ def test_json_is_found_in_what_surrounds_it(
     ],
 )
 def test_a_bad_reply_is_sent_back_with_what_is_wrong(
-    faults: Any, settings: Settings, context: Contexts, reply: Reply, bad: str | None, finish: str, problem: str
+    faults: Any, settings: Settings, snapshot: Contexts, reply: Reply, bad: str | None, finish: str, problem: str
 ) -> None:
     faults.script = [faults.says(reply(bad) if bad else "", finish), faults.says(reply("correct"))]
-    ask = OpenAIProposer(settings()).ask(context())
+    ask = OpenAIProposer(settings()).ask(snapshot())
     assert len(ask.exchanges) == 2
     assert problem in str(ask.exchanges[0].error)
     assert ask.exchanges[0].reply is not None
@@ -72,35 +72,35 @@ def test_a_bad_reply_is_sent_back_with_what_is_wrong(
 
 
 def test_replies_that_stay_bad_fail_the_ask_and_keep_the_exchanges(
-    faults: Any, settings: Settings, context: Contexts, reply: Reply
+    faults: Any, settings: Settings, snapshot: Contexts, reply: Reply
 ) -> None:
     faults.script = [faults.says(reply("wrong_schema"))]
     with pytest.raises(AskFailed, match="no usable reply") as failed:
-        OpenAIProposer(settings()).ask(context())
+        OpenAIProposer(settings()).ask(snapshot())
     assert not isinstance(failed.value, EndpointError)
     assert [exchange.reply for exchange in failed.value.exchanges] == [reply("wrong_schema")] * 2
 
 
 def test_an_endpoint_that_fails_ends_the_ask_with_its_exchanges(
-    faults: Any, settings: Settings, context: Contexts, reply: Reply
+    faults: Any, settings: Settings, snapshot: Contexts, reply: Reply
 ) -> None:
     faults.script = [faults.says(reply("wrong_schema")), faults.status(500)]
     with pytest.raises(EndpointError, match="gave up after 3 attempts") as failed:
-        OpenAIProposer(settings()).ask(context())
+        OpenAIProposer(settings()).ask(snapshot())
     assert isinstance(failed.value, UserError)
     assert [exchange.reply is not None for exchange in failed.value.exchanges] == [True, False, False, False]
 
 
 @pytest.mark.parametrize("kind", ["leaky", "hostile"])
 def test_a_rejected_kernel_is_repaired(
-    faults: Any, settings: Settings, context: Contexts, reply: Reply, kind: str
+    faults: Any, settings: Settings, snapshot: Contexts, reply: Reply, kind: str
 ) -> None:
     faults.script = [faults.says(reply(kind)), faults.says(reply("correct"))]
     proposer = OpenAIProposer(settings())
     assert isinstance(proposer, Repairer)
-    first = proposer.ask(context())
+    first = proposer.ask(snapshot())
     counterexample = "causality: output at position 37 changes when position 40 does (max |Δ| 0.12)"
-    second = proposer.repair(context(), first, counterexample)
+    second = proposer.repair(snapshot(), first, counterexample)
     sent = faults.requests[1]["messages"]
     assert sent[2] == {"role": "assistant", "content": reply(kind)}
     assert counterexample in sent[3]["content"]
@@ -109,10 +109,10 @@ def test_a_rejected_kernel_is_repaired(
     assert len({ask.proposal.variant.name for ask in (first, second)}) == 2
 
 
-def test_an_overlong_prompt_is_shortened(faults: Any, settings: Settings, context: Contexts, reply: Reply) -> None:
+def test_an_overlong_prompt_is_shortened(faults: Any, settings: Settings, snapshot: Contexts, reply: Reply) -> None:
     overflow = faults.status(400, "This model's maximum context length is 4096 tokens")
     faults.script = [overflow, faults.says(reply("correct"))]
-    ask = OpenAIProposer(settings(context_tokens=6000)).ask(context())
+    ask = OpenAIProposer(settings(context_tokens=6000)).ask(snapshot())
     first, second = (len(request["messages"][1]["content"]) for request in faults.requests)
     assert second < first
     assert "Left out for want of space" in faults.requests[1]["messages"][1]["content"]
@@ -120,53 +120,53 @@ def test_an_overlong_prompt_is_shortened(faults: Any, settings: Settings, contex
 
 
 def test_an_endpoint_with_little_context_gets_the_shortest_prompt_or_a_clear_error(
-    faults: Any, settings: Settings, context: Contexts, reply: Reply
+    faults: Any, settings: Settings, snapshot: Contexts, reply: Reply
 ) -> None:
     overflow = faults.status(400, "maximum context length is 4096 tokens")
     faults.script = [overflow]
     with pytest.raises(PromptTooLongError, match=r"4096 tokens.*shortest prompt.*too long as well") as caught:
-        OpenAIProposer(settings()).ask(context())
+        OpenAIProposer(settings()).ask(snapshot())
     lengths = [len(request["messages"][1]["content"]) for request in faults.requests]
     assert lengths == sorted(set(lengths), reverse=True)
     assert len(caught.value.exchanges) == len(lengths) > 2
 
 
 def test_a_correction_that_does_not_fit_ends_its_ask_and_not_the_search(
-    faults: Any, settings: Settings, context: Contexts, reply: Reply
+    faults: Any, settings: Settings, snapshot: Contexts, reply: Reply
 ) -> None:
     overflow = faults.status(400, "maximum context length is 4096 tokens")
     faults.script = [faults.says(reply("wrong_schema")), overflow]
     with pytest.raises(AskFailed, match="cannot be told what was wrong") as caught:
-        OpenAIProposer(settings()).ask(context())
+        OpenAIProposer(settings()).ask(snapshot())
     assert not isinstance(caught.value, EndpointError)
     assert caught.value.exchanges[0].reply
 
 
 def test_a_correction_leaves_out_more_of_the_first_prompt_to_stay_in_the_budget(
-    faults: Any, settings: Settings, context: Contexts, reply: Reply
+    faults: Any, settings: Settings, snapshot: Contexts, reply: Reply
 ) -> None:
     faults.script = [faults.says(reply("leaky")), faults.says(reply("correct"))]
     proposer = OpenAIProposer(settings(context_tokens=4800))
-    proposer.repair(context(), proposer.ask(context()), "causality: output at 3 changes when 7 does")
+    proposer.repair(snapshot(), proposer.ask(snapshot()), "causality: output at 3 changes when 7 does")
     texts = ["\n".join(m["content"] for m in request["messages"]) for request in faults.requests]
     assert all(estimate_tokens(text) <= 4800 for text in texts)
     assert len(faults.requests[1]["messages"][1]["content"]) < len(faults.requests[0]["messages"][1]["content"])
 
 
-def test_a_budget_that_nothing_fits_is_a_clear_error(settings: Settings, context: Contexts) -> None:
+def test_a_budget_that_nothing_fits_is_a_clear_error(settings: Settings, snapshot: Contexts) -> None:
     with pytest.raises(EndpointError, match="raise --context-tokens"):
-        OpenAIProposer(settings(context_tokens=1000)).ask(context())
+        OpenAIProposer(settings(context_tokens=1000)).ask(snapshot())
 
 
 def test_structured_replies_are_assembled_and_known_ones_sent_back(
-    faults: Any, settings: Settings, context: Contexts, reply: Reply
+    faults: Any, settings: Settings, snapshot: Contexts, reply: Reply
 ) -> None:
     known = json.loads(reply("structured")) | {"changes": [{"mechanism": "softmax", "sharpness": 1}]}
     unknown = known | {"changes": [{"mechanism": "magic"}]}
     wrong = known | {"changes": [{"mechanism": "beta_decay", "rate": 7}]}
     replies = [json.dumps(found) for found in (known, unknown, wrong)]
     faults.script = [*map(faults.says, replies), faults.says(reply("structured"))]
-    ask = OpenAIProposer(settings(form="structured")).ask(context())
+    ask = OpenAIProposer(settings(form="structured")).ask(snapshot())
     assert ask.proposal.variant.name == "delta_net_4layer_beta_decay_state_update_r0p03_in_for_loop"
     assert "forget" in ask.proposal.variant.source
     assert ask.proposal.provenance.mechanisms == {"decay": {"mechanism": "beta_decay", "rate": 0.03}}
@@ -183,13 +183,13 @@ def test_structured_replies_are_assembled_and_known_ones_sent_back(
     assert "normalize_keys" not in offered, "it does nothing to keys that arrive normalised"
 
 
-def test_asks_at_the_same_time_differ(faults: Any, settings: Settings, context: Contexts, reply: Reply) -> None:
+def test_asks_at_the_same_time_differ(faults: Any, settings: Settings, snapshot: Contexts, reply: Reply) -> None:
     """Four threads: each is pointed elsewhere, knows of what is under way, and none proposes another's code."""
     other = json.loads(reply("correct")) | {"name": "another", "code": json.loads(reply("leaky"))["code"]}
     faults.script = [faults.says(reply("correct")), faults.says(json.dumps(other)), faults.says(reply("correct"))]
     proposer = OpenAIProposer(settings())
     with ThreadPoolExecutor(4) as pool:
-        futures = [pool.submit(proposer.ask, context(seed=seed, under_way=("being_trained",))) for seed in range(4)]
+        futures = [pool.submit(proposer.ask, snapshot(seed=seed, under_way=("being_trained",))) for seed in range(4)]
         outcomes: list[Ask | BaseException] = [future.exception() or future.result() for future in futures]
     proposals = [outcome.proposal for outcome in outcomes if isinstance(outcome, Ask)]
     failures = [outcome for outcome in outcomes if isinstance(outcome, AskFailed)]
@@ -199,31 +199,31 @@ def test_asks_at_the_same_time_differ(faults: Any, settings: Settings, context: 
     assert len({prompt[prompt.index("Look first at") :].split(".")[0] for prompt in prompts}) == 4
     assert all("- being_trained" in prompt for prompt in prompts)
     faults.script = [faults.says(reply("hostile"))]
-    proposer.ask(context(seed=9))
+    proposer.ask(snapshot(seed=9))
     assert "another_in_for_loop: Read-out scaled" in faults.requests[-1]["messages"][1]["content"]
 
 
 @pytest.mark.parametrize("fault", ["hang", "trickle", "drop", "html"])
-def test_every_fault_ends_in_bounded_time(faults: Any, settings: Settings, context: Contexts, fault: str) -> None:
+def test_every_fault_ends_in_bounded_time(faults: Any, settings: Settings, snapshot: Contexts, fault: str) -> None:
     faults.script = [getattr(faults, fault)]
     began = time.monotonic()
     with pytest.raises(EndpointError) as failed:
-        OpenAIProposer(settings(attempt_seconds=0.5, attempts=2)).ask(context())
+        OpenAIProposer(settings(attempt_seconds=0.5, attempts=2)).ask(snapshot())
     assert failed.value.exchanges
     assert time.monotonic() - began < 15, "without limits, the faults last for a minute or for ever"
 
 
 def test_templates_are_overridden_by_files_of_their_names(
-    faults: Any, settings: Settings, context: Contexts, reply: Reply, tmp_path: Path
+    faults: Any, settings: Settings, snapshot: Contexts, reply: Reply, tmp_path: Path
 ) -> None:
     (tmp_path / "system.md.j2").write_text("You are terse. {{ facts.protocol }}")
     faults.script = [faults.says(reply("correct"))]
-    OpenAIProposer(settings(prompts=tmp_path)).ask(context())
+    OpenAIProposer(settings(prompts=tmp_path)).ask(snapshot())
     assert faults.requests[0]["messages"][0]["content"] == "You are terse. quick\n"
     assert "# Leaderboard" in faults.requests[0]["messages"][1]["content"]
     (tmp_path / "system.md.j2").write_text("{{ facts.protocoll }}")
     with pytest.raises(EndpointError, match=r"system\.md\.j2: .*protocoll"):
-        OpenAIProposer(settings(prompts=tmp_path)).ask(context())
+        OpenAIProposer(settings(prompts=tmp_path)).ask(snapshot())
     (tmp_path / "sytem.md.j2").write_text("")
     with pytest.raises(EndpointError, match=r"holds sytem\.md\.j2; templates are named"):
         OpenAIProposer(settings(prompts=tmp_path))
@@ -235,9 +235,9 @@ def test_the_form_follows_the_size_that_a_name_states(settings: Settings) -> Non
     assert form_for(settings(form="code"), "SmolLM2-135M") == "code"
 
 
-def test_all_tasks_are_asked_for(faults: Any, settings: Settings, context: Contexts, reply: Reply) -> None:
+def test_all_tasks_are_asked_for(faults: Any, settings: Settings, snapshot: Contexts, reply: Reply) -> None:
     faults.script = [faults.says(reply("correct"))]
-    proposal = OpenAIProposer(settings()).ask(context()).proposal
+    proposal = OpenAIProposer(settings()).ask(snapshot()).proposal
     assert set(proposal.predictions) == set(TASKS)
     schema = faults.requests[0]["response_format"]["json_schema"]
     assert schema["strict"] is True

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agent.analysis.snapshot import Context
+from agent.analysis.snapshot import ArchiveSnapshot
 from agent.errors import UserError
 from agent.proposers.base import Ask
 from agent.proposers.llm.endpoint.settings import LLMSettings
@@ -16,7 +16,7 @@ from agent.proposers.llm.proposer import OpenAIProposer
 from agent.proposers.replay import ReplayProposer, rebuild
 from agent.replaying.original import find_original
 from agent.replaying.rebuilt import rebuilt_steps
-from agent.replaying.steps import Step
+from agent.replaying.steps import ReplayStep
 from archive.naming import renamed_record
 from archive.record import Exchange, Origin, Record
 
@@ -40,12 +40,12 @@ class OneRecord:
         return self._record
 
 
-def replayed(record: Record, prompts: Path | None = None, origin: Origin | None = None) -> list[Step]:
+def replayed(record: Record, prompts: Path | None = None, origin: Origin | None = None) -> list[ReplayStep]:
     archive = OneRecord(record, origin)
     return list(rebuilt_steps(find_original(archive, "1", "smoke"), prompts))  # type: ignore[arg-type]
 
 
-def different(steps: list[Step]) -> list[Step]:
+def different(steps: list[ReplayStep]) -> list[ReplayStep]:
     return [step for step in steps if step.answer != "identical"]
 
 
@@ -63,19 +63,19 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 def ask(
     faults: Any,
     settings: Callable[..., LLMSettings],
-    context: Callable[..., Context],
+    snapshot: Callable[..., ArchiveSnapshot],
     reply: Callable[[str], str],
 ) -> Ask:
     """A proposal of a model that answered correctly at once."""
     faults.script = [faults.says(reply("correct"))]
-    return OpenAIProposer(settings()).ask(context())
+    return OpenAIProposer(settings()).ask(snapshot())
 
 
 @pytest.mark.parametrize("form", ["code", "structured"])
 def test_a_replay_rebuilds_the_proposal(
     faults: Any,
     settings: Callable[..., LLMSettings],
-    context: Callable[..., Context],
+    snapshot: Callable[..., ArchiveSnapshot],
     reply: Callable[[str], str],
     record: Make,
     no_network: Callable[[], None],
@@ -83,7 +83,7 @@ def test_a_replay_rebuilds_the_proposal(
 ) -> None:
     text = reply("correct" if form == "code" else "structured")
     faults.script = [faults.status(500), faults.says("{}"), faults.says(text)]
-    ask = OpenAIProposer(settings(form=form)).ask(context())
+    ask = OpenAIProposer(settings(form=form)).ask(snapshot())
     no_network()
     stored = Record.model_validate_json(record(ask).model_dump_json())
     again = ReplayProposer(stored).ask()
@@ -99,13 +99,13 @@ def test_a_replay_rebuilds_the_proposal(
 def test_a_repaired_proposal_is_replayed_from_its_own_exchange(
     faults: Any,
     settings: Callable[..., LLMSettings],
-    context: Callable[..., Context],
+    snapshot: Callable[..., ArchiveSnapshot],
     reply: Callable[[str], str],
     record: Make,
 ) -> None:
     faults.script = [faults.says(reply("leaky")), faults.says(reply("correct"))]
     proposer = OpenAIProposer(settings())
-    ask = proposer.repair(context(), proposer.ask(context()), "causality: output at 3 changes when 7 does")
+    ask = proposer.repair(snapshot(), proposer.ask(snapshot()), "causality: output at 3 changes when 7 does")
     assert different(replayed(record(ask))) == []
 
 
@@ -155,12 +155,12 @@ def test_a_merged_proposal_is_replayed_under_the_names_of_here(ask: Ask, record:
 def test_a_proposal_without_a_model_is_rebuilt_from_its_genome(
     faults: Any,
     settings: Callable[..., LLMSettings],
-    context: Callable[..., Context],
+    snapshot: Callable[..., ArchiveSnapshot],
     reply: Callable[[str], str],
     record: Make,
 ) -> None:
     faults.script = [faults.says(reply("structured"))]
-    ask = OpenAIProposer(settings(form="structured")).ask(context())
+    ask = OpenAIProposer(settings(form="structured")).ask(snapshot())
     (file,) = replayed(record(Ask(ask.proposal)))
     assert (file.answer, file.what.partition(" from ")[2]) == ("identical", "the genome of openai")
     bare = ask.proposal.provenance.model_copy(update={"mechanisms": {}})

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agent.analysis.snapshot import Context
+from agent.analysis.snapshot import ArchiveSnapshot
 from agent.proposers.llm.endpoint.errors import EndpointError
 from agent.proposers.llm.endpoint.scrub import Scrubber, public_url
 from agent.proposers.llm.endpoint.settings import LLMSettings, withdraw_key
@@ -24,7 +24,7 @@ KEY = "sk-test-0123456789-secret"
 def test_an_endpoint_that_echoes_the_key_leaks_it_nowhere(
     faults: Any,
     settings: Callable[..., LLMSettings],
-    context: Callable[..., Context],
+    snapshot: Callable[..., ArchiveSnapshot],
     reply: Callable[[str], str],
     record: Callable[..., Record],
     tmp_path: Path,
@@ -33,7 +33,7 @@ def test_an_endpoint_that_echoes_the_key_leaks_it_nowhere(
     echoing = reply("correct").replace("The baseline already", f"Bearer {KEY} already")
     faults.script = [faults.status(500, f"upstream rejects {KEY}"), faults.says(echoing, model_key=KEY)]
     with caplog.at_level(logging.DEBUG):
-        ask = OpenAIProposer(settings(journal=tmp_path / "journal.jsonl")).ask(context())
+        ask = OpenAIProposer(settings(journal=tmp_path / "journal.jsonl")).ask(snapshot())
     assert faults.headers[0]["authorization"] == f"Bearer {KEY}", "the endpoint does get it"
     written = record(ask).model_dump_json() + (tmp_path / "journal.jsonl").read_text() + caplog.text
     assert KEY not in written
@@ -42,11 +42,11 @@ def test_an_endpoint_that_echoes_the_key_leaks_it_nowhere(
 
 @pytest.mark.parametrize("fault", [401, 400, 500])
 def test_errors_and_their_tracebacks_do_not_quote_the_key(
-    faults: Any, settings: Callable[..., LLMSettings], context: Callable[..., Context], fault: int
+    faults: Any, settings: Callable[..., LLMSettings], snapshot: Callable[..., ArchiveSnapshot], fault: int
 ) -> None:
     faults.script = [faults.status(fault, f"wrong key: {KEY}")]
     with pytest.raises(EndpointError) as caught:
-        OpenAIProposer(settings()).ask(context())
+        OpenAIProposer(settings()).ask(snapshot())
     shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value.exchanges)
     assert KEY not in shown
     assert KEY not in repr(settings())
