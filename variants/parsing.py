@@ -6,8 +6,13 @@ import threading
 _PARSER = threading.Lock()
 """CPython counts the depth of a tree per process: two threads that parse at once can raise SystemError."""
 
+BYTE_ORDER_MARK = "\ufeff"
+
 
 def parse(source: str) -> ast.Module:
-    """The tree of a source text. Raises SyntaxError, ValueError, RecursionError or MemoryError for what is none."""
+    """The tree of a source text. Raises SyntaxError, ValueError, RecursionError or MemoryError for what is none.
+
+    A byte-order mark, which some editors put first, is no part of the source.
+    """
     with _PARSER:
-        return ast.parse(source)
+        return ast.parse(source.removeprefix(BYTE_ORDER_MARK))

@@ -4,7 +4,7 @@ import ast
 
 from evaluator.checks.findings import failed, passed
 from evaluator.outcomes import Finding
-from variants.contract import KernelSignature
+from variants.contract import SIGNATURES, KernelSignature
 
 
 def check_definition(tree: ast.Module, signature: KernelSignature) -> Finding:
@@ -12,9 +12,7 @@ def check_definition(tree: ast.Module, signature: KernelSignature) -> Finding:
     parameters = _parameters(tree, signature.function)
     wanted = [*signature.inputs, "chunk_size"]
     if parameters is None:
-        return failed(
-            "signature", f"the file defines no function {signature.function}", {"function": signature.function}
-        )
+        return _no_kernel(tree)
     names, free = parameters
     if names[: len(wanted)] == wanted and len(names) - len(wanted) <= free:
         return passed("signature", f"{signature.function}({', '.join(names)})")
@@ -22,6 +20,17 @@ def check_definition(tree: ast.Module, signature: KernelSignature) -> Finding:
         return passed("signature", f"{signature.function} is defined by assignment")
     message = f"{signature.function} takes ({', '.join(names)}), not ({', '.join(wanted)})"
     return failed("signature", message, {"function": signature.function, "parameters": names})
+
+
+def _no_kernel(tree: ast.Module) -> Finding:
+    """Names the kernels that a file may define, and the functions that this one does."""
+    wanted = [f"{one.function}({', '.join((*one.inputs, 'chunk_size'))})" for one in SIGNATURES.values()]
+    defined = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    found = f"; it defines {', '.join(defined)}" if defined else ""
+    message = f"the file defines no kernel: neither {' nor '.join(wanted)}{found}"
+    return failed(
+        "signature", message, {"functions": [one.function for one in SIGNATURES.values()], "defined": defined}
+    )
 
 
 def _parameters(tree: ast.Module, function: str) -> tuple[list[str], int] | None:

@@ -6,13 +6,25 @@ call. What it lets through is still run in the sandbox only.
 
 import ast
 
+from evaluator.fence.advice import POINTER, allowed
+from evaluator.fence.compilers import without_compilers
 from evaluator.fence.names import ALLOWED_BUILTINS, ALLOWED_MODULES
 from evaluator.fence.rules import Fence
 from evaluator.fence.top_level import drop_main_guard
 from evaluator.fence.violation import Violation
 from variants import parsing
 
-__all__ = ["ALLOWED_BUILTINS", "ALLOWED_MODULES", "SourceError", "Violation", "parse", "violations"]
+__all__ = [
+    "ALLOWED_BUILTINS",
+    "ALLOWED_MODULES",
+    "POINTER",
+    "SourceError",
+    "Violation",
+    "allowed",
+    "parse",
+    "taken_off",
+    "violations",
+]
 
 SOURCE_CAP = 200_000
 DEPTH_CAP = 200
@@ -24,7 +36,21 @@ class SourceError(Exception):
 
 
 def parse(source: str) -> ast.Module:
-    """Parse a variant's source. Raises SourceError, with the line where there is one."""
+    """Parse a variant's source, as it is judged and run: without `torch.compile`, see `taken_off`.
+
+    Raises SourceError, with the line where there is one.
+    """
+    tree = _parse(source)
+    return tree if _deeper_than(DEPTH_CAP, tree) else without_compilers(tree)[0]
+
+
+def taken_off(source: str) -> list[Violation]:
+    """Where `parse` takes `torch.compile` and its like off a source, and what stood there. Raises SourceError."""
+    tree = _parse(source)
+    return [] if _deeper_than(DEPTH_CAP, tree) else without_compilers(tree)[1]
+
+
+def _parse(source: str) -> ast.Module:
     if len(source) > SOURCE_CAP:
         raise SourceError(f"{len(source)} characters of source; at most {SOURCE_CAP} are read")
     try:

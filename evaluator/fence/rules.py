@@ -3,6 +3,7 @@
 import ast
 
 from evaluator.fence import names, uses
+from evaluator.fence.advice import advice
 from evaluator.fence.scopes import SCOPES, Function, Scope, bind, body, dotted, edges, inherits, is_own, outlives
 from evaluator.fence.top_level import Immutable, check_top_level, declared_fields, stateless_wrappers
 from evaluator.fence.violation import Violation
@@ -74,18 +75,20 @@ class Fence(ast.NodeVisitor):
         """import a, b.c as d."""
         for alias in node.names:
             if alias.name not in names.ALLOWED_MODULES:
-                self.refuse(node, f"import of {alias.name}")
+                self.refuse(node, f"import of {alias.name}: {advice(alias.name)}")
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         """from a import b."""
         module = node.module or ""
         if node.level or module not in names.ALLOWED_MODULES:
-            self.refuse(node, f"import from {'.' * node.level}{module}")
+            told = "a kernel is one file" if node.level else advice(f"{module}.{node.names[0].name}")
+            self.refuse(node, f"import from {'.' * node.level}{module}: {told}")
             return
         for alias in node.names:
-            problem = "import of *" if alias.name == "*" else names.member_problem(module, alias.name)
-            if problem:
-                self.refuse(node, problem)
+            if alias.name == "*":
+                self.refuse(node, "import of *: name what the kernel uses")
+            elif problem := names.member_problem(module, alias.name):
+                self.refuse(node, f"{problem}: {advice(f'{module}.{alias.name}')}")
 
     def visit_Name(self, node: ast.Name) -> None:
         """A name on its own: a builtin, a module used as a value, or a table."""
@@ -170,7 +173,11 @@ class Fence(ast.NodeVisitor):
                 self.refuse(node, f"the module {path} as a value")
             return
         problem = names.member_problem(module, rest[0])
-        problem = problem or next(filter(None, map(names.attribute_problem, rest[1:])), None)
+        problem = (
+            f"{problem}: {advice(path)}"
+            if problem
+            else next(filter(None, map(names.attribute_problem, rest[1:])), None)
+        )
         if len(rest) > 1 and module in ("torch.nn", "torch.autograd", "torch.autograd.function"):
             problem = problem or f"{path} without an instance: it would write to whatever it is given"
         if path in uses.DECORATORS_ONLY and not uses.decorates(node, path, self.parents):

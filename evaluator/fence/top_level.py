@@ -186,7 +186,7 @@ def _class(node: ast.ClassDef, immutable: Immutable) -> Iterator[Problem]:
 def _decorators(node: ast.FunctionDef | ast.ClassDef, immutable: Immutable) -> Iterator[Problem]:
     for decorator in node.decorator_list:
         if not immutable.decorates(decorator):
-            yield decorator, f"the decorator {ast.unparse(decorator)}: it could keep state between calls"
+            yield decorator, f"the decorator {ast.unparse(decorator)}: it could keep state between calls; take it off"
 
 
 def _branches(node: ast.If | ast.Try) -> list[ast.stmt]:

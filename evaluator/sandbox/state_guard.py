@@ -14,6 +14,8 @@ import torch.func
 from torch import nn
 from torch.autograd.function import FunctionCtx
 
+from evaluator.fence import parse
+
 OWN = "__own__"
 """What `own` is called in a variant's code, where no name of the file can begin with two underscores."""
 
@@ -23,8 +25,8 @@ class Trace(Exception):  # noqa: N818
 
 
 def guarded(source: str, filename: str) -> types.CodeType:
-    """The code of a source, in which every object is asked for leave before an attribute of it is set or deleted."""
-    tree = _Guard().visit(ast.parse(source, filename))
+    """The code of a source as the fence judged it, in which a change of an attribute asks its object for leave."""
+    tree = _Guard().visit(parse(source))
     return compile(ast.fix_missing_locations(tree), filename, "exec", dont_inherit=True)
 
 

@@ -8,6 +8,7 @@ import pytest
 from evaluator import fence
 from evaluator.checks.runner import static_findings
 from evaluator.checks.scope import check_scope
+from tests.evaluator.written import NOW_HONEST
 from variants.seeds import seeds
 
 CORPUS = Path(__file__).parents[2]
@@ -101,7 +102,7 @@ def judged(source: str) -> list[fence.Violation]:
     return fence.violations(fence.parse(source))
 
 
-@pytest.mark.parametrize("name", [name for name, layer in CHEATERS.items() if layer == "fence"])
+@pytest.mark.parametrize("name", [n for n, layer in CHEATERS.items() if layer == "fence" and n not in NOW_HONEST])
 def test_cheater_is_refused(name: str) -> None:
     assert judged((CORPUS / "cheaters" / f"{name}.py").read_text())
 
@@ -131,7 +132,7 @@ def test_change_outside_the_loop_is_a_warning() -> None:
     changed = baseline.model_copy(update={"source": baseline.source.replace("Dk**-0.5", "Dk**-0.25")})
     finding = check_scope(fence.parse(changed.source), changed, baseline)
     assert finding.status == "warn"
-    assert finding.evidence["added"] == ["q = q * Dk ** (-0.25)"]
+    assert finding.evidence["diff"].endswith("-    q = q * Dk**-0.5\n+    q = q * Dk**-0.25")
 
 
 @pytest.mark.parametrize("expression", REFUSED)
