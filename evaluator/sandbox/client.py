@@ -3,9 +3,10 @@
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from evaluator.sandbox.memory import extents, offsets
 from variants.contract import Variant
 
 SLACK = 2**20
+PLACE_CAP = 200
 PATIENCE = 4
 """How many times as long a call may take as its limit says, if other programs keep it from the processor."""
 FAILURE_KINDS = ("crash", "memory", "garbage", "diverged")
@@ -29,8 +31,9 @@ class Reply:
     """The answer to one forward call, with what only the checks ask for.
 
     inputs: where asked for, the inputs as the call left them, read from the memory that the kernel had them in.
-    random: whether the global random generator moved. work: operations and numbers computed, where asked for. The last
-    two are the candidate's word.
+    random: whether the global random generator moved. work: operations and numbers computed, where asked for. fed: the
+    length that the kernel was called with, padded, where it does not take the inputs'; else 0. These three are the
+    candidate's word.
     """
 
     call: str
@@ -39,6 +42,7 @@ class Reply:
     inputs: tuple[Tensor, ...]
     random: bool
     work: int
+    fed: int
 
 
 class KernelClient:
@@ -49,14 +53,16 @@ class KernelClient:
     works once or more, not twice differentiably. One call at a time.
     """
 
-    def __init__(self, candidate: SandboxedProcess, variant: Variant, limits: Limits) -> None:
-        self._candidate, self._limits = candidate, limits
+    def __init__(self, candidate: SandboxedProcess, variant: Variant, limits: Limits, device: str = "cpu") -> None:
+        self._candidate, self._limits, self.device = candidate, limits, device
         self._lock = threading.Lock()
         self._released: list[str] = []
+        self._chunk_sizes: dict[str, int] = {}
         self.cpu_seconds = 0.0
         """CPU time of the kernel's process, once it has ended."""
         function = variant.signature.function
-        self._request({"name": variant.name, "source": variant.source, "function": function}, {}, SLACK)
+        with _during(during="import", device=device):
+            self._request({"name": variant.name, "source": variant.source, "function": function}, {}, SLACK)
 
     def __call__(self, *inputs: Tensor, chunk_size: int = 32) -> tuple[Tensor, Tensor]:
         """Run the kernel; gradients flow back to the inputs that require them."""
@@ -90,13 +96,16 @@ class KernelClient:
         tensors = {f"in{i}": x.detach() for i, x in enumerate(inputs)}
         found = extents(inputs) if echo else []
         *places, start = offsets(found)
-        body, out = self._request(request, tensors, cap, start)
-        work = body.get("work")
-        if sorted(out) != ["S", "o"] or type(work) is not int:
-            self._garbage("an answer of another form")
+        with self._called("forward", inputs, chunk_size):
+            body, out = self._request(request, tensors, cap, start)
+            work, fed = body.get("work"), body.get("fed")
+            if sorted(out) != ["S", "o"] or type(work) is not int or type(fed) is not int:
+                self._garbage("an answer of another form")
         o, S = (out[name].to(inputs[0].device) for name in "oS")
+        if grad:
+            self._chunk_sizes[body["nonce"]] = chunk_size
         left = tuple(self._candidate.channel.inbox.take(at, x) for at, x in zip(places, found, strict=True))
-        return Reply(body["nonce"], o, S, left, bool(body.get("random")), work)
+        return Reply(body["nonce"], o, S, left, bool(body.get("random")), work, fed)
 
     def cpu_seconds_so_far(self) -> float:
         """CPU time of the kernel's process up to now, measured from outside. Raises SandboxUnavailable."""
@@ -105,7 +114,8 @@ class KernelClient:
     def backward(self, call: str, grads: Mapping[str, Tensor], inputs: tuple[Tensor, ...]) -> list[Tensor | None]:
         """Gradients of a `forward(grad=True)`: one per input, None where none reaches it. grads: of "o" and "S"."""
         cap = 8 * sum(x.numel() for x in inputs) + SLACK
-        _, out = self._request({"op": "backward", "call": call}, grads, cap)
+        with self._called("backward", inputs, self._chunk_sizes.get(call, 0)):
+            _, out = self._request({"op": "backward", "call": call}, grads, cap)
         found = [out.pop(f"in{i}", None) for i in range(len(inputs))]
         if out or any(g is not None and g.shape != x.shape for g, x in zip(found, inputs, strict=True)):
             self._garbage("gradients of other shapes than the inputs'")
@@ -114,6 +124,28 @@ class KernelClient:
     def release(self, call: str) -> None:
         """Let go of the graph of a `forward(grad=True)`."""
         self._released.append(call)
+        self._chunk_sizes.pop(call, None)
+
+    def locate(
+        self, what: Literal["change", "device"], inputs: tuple[Tensor, ...], *, chunk_size: int
+    ) -> tuple[int, str]:
+        """Where in the file an input changes first, or what only a CPU does: a line, 0 if not known, and what is there.
+
+        Empty where there is nothing of the kind. The candidate's word: for messages.
+        """
+        tensors = {f"in{i}": x.detach() for i, x in enumerate(inputs)}
+        with self._called("forward", inputs, chunk_size):
+            body, _ = self._request({"op": "locate", "what": what, "chunk_size": chunk_size}, tensors, SLACK)
+        line, found = body.get("line"), body.get("what")
+        if type(line) is not int or not isinstance(found, str):
+            self._garbage("an answer of another form")
+        return line, found[:PLACE_CAP]
+
+    def _called(self, which: str, inputs: tuple[Tensor, ...], chunk_size: int) -> AbstractContextManager[None]:
+        q, v = inputs[0], inputs[2]
+        dtype = str(q.dtype).removeprefix("torch.")
+        shape = [*q.shape, v.shape[-1]]
+        return _during(during=which, dtype=dtype, shape=shape, device=self.device, chunk_size=chunk_size)
 
     def _request(
         self, request: Mapping[str, Any], tensors: Mapping[str, Tensor], cap: int, start: int = 0
@@ -162,6 +194,16 @@ class KernelClient:
     def _garbage(self, what: str) -> NoReturn:
         self._candidate.kill("garbage")
         raise VariantFailed(Failure(kind="garbage", message=what))
+
+
+@contextmanager
+def _during(**call: object) -> Iterator[None]:
+    """Note on a variant's failure what the kernel was doing."""
+    try:
+        yield
+    except VariantFailed as error:
+        error.call = call
+        raise
 
 
 def failure_of(error: Any) -> Failure:

@@ -59,7 +59,7 @@ class Sandbox:
         """A fresh process that serves the variant's kernel. Raises VariantFailed where its source cannot be loaded."""
         limits = limits or Limits()
         with self._candidate("kernel", limits) as candidate:
-            client = KernelClient(candidate, variant, limits)
+            client = KernelClient(candidate, variant, limits, self.device)
             yield client
         with suppress(SandboxUnavailable, TimeoutError):  # a sandbox that was closed meanwhile cannot say
             client.cpu_seconds = candidate.ended.result(END_SECONDS).cpu_seconds

@@ -37,11 +37,15 @@ class Limits:
 
 
 class VariantFailed(Exception):  # noqa: N818 - it is no error of ours
-    """The variant's code gave no result. Turned into a value where a trial or a check ends."""
+    """The variant's code gave no result. Turned into a value where a trial or a check ends.
+
+    call: what the kernel was doing (`during`) and was called with: dtype, shape, device, chunk size.
+    """
 
     def __init__(self, failure: "Failure") -> None:
         super().__init__(f"{failure.kind}: {failure.message}")
         self.failure = failure
+        self.call: dict[str, object] = {}
 
 
 class TrainingStopped(Exception):  # noqa: N818 - somebody asked for it

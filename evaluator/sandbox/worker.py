@@ -18,6 +18,7 @@ from evaluator.sandbox.attacks import attempt
 from evaluator.sandbox.frames import Channel, PeerGone
 from evaluator.sandbox.loading import describe, load_kernel, plain
 from evaluator.sandbox.memory import DoesNotFit, extents, offsets
+from evaluator.sandbox.padding import AnyLength
 from evaluator.sandbox.server import KernelServer
 from evaluator.sandbox.work import WorkCounter
 
@@ -84,7 +85,7 @@ def _serve_training(channel: Channel, device: str) -> None:
         channel.send({"progress": dict(progress)}, {})
 
     try:
-        kernel = plain(load_kernel(body["name"], body["source"], body["function"]))
+        kernel = AnyLength(plain(load_kernel(body["name"], body["source"], body["function"])))
         run = ensemble.train if "members" in body["job"] else train.train
         weights = run(body["job"], data, kernel, report)
     except Exception as error:  # noqa: BLE001 - any exception in here may be the variant's doing
