@@ -9,6 +9,8 @@ from variants.contract import Task, Variant, VariantName
 
 ROUNDING = 1e-4
 """Predictions have four digits."""
+BY_HAND = "hand"
+"""Proposer of what `archer evaluate --add` adds: no search proposed it."""
 
 
 class Prediction(Value):

@@ -18,9 +18,11 @@ from agent.commands.options import (
     find_protocol,
     open_sandbox,
 )
+from agent.errors import DONE, UserError
 from agent.search.find_variant import archive_if_any, variant_from_file
 from agent.search.fingerprint_index import FingerprintIndex
-from agent.terminal.view import check_lines
+from agent.terminal.view import allowed_lines, check_lines
+from evaluator import fence
 from evaluator.checks import check as check_variant
 from evaluator.outcomes import Grade
 from evaluator.trials.evaluate import kernel_shapes
@@ -29,11 +31,13 @@ from variants.seeds import seed_variants
 
 
 def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A variant: x_in_for_loop.py.")],
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="A variant: x_in_for_loop.py.")] = None,
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
     minimum: SandboxOption = Grade.B,
     unsandboxed: UnsandboxedOption = False,
     archive: ArchiveOption = DEFAULT_ARCHIVE,
+    allowed: Annotated[bool, typer.Option("--allowed", help="List what a kernel may use, and check nothing.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="All of the evidence, and whole diffs.")] = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
@@ -41,7 +45,12 @@ def check(
 
     Example: archer check variants/delta_net_4layer_rope_qk_in_for_loop.py
     """
-    speech, settings = Speech(as_json, quiet), find_protocol(protocol)
+    speech = Speech(as_json, quiet)
+    if allowed:
+        return _tell_allowed(speech)
+    if file is None:
+        raise UserError("name the variant file to check: archer check FILE")
+    settings = find_protocol(protocol)
     variant = variant_from_file(file)
     twins = FingerprintIndex(archive_if_any(archive))
     with open_sandbox(minimum, unsandboxed, speech) as sandbox:
@@ -55,5 +64,14 @@ def check(
     if as_json:
         speech.answer(report.model_dump(mode="json", exclude={"fingerprint"}))
     else:
-        speech.out.print("\n".join(check_lines(report)))
+        speech.out.print("\n".join(check_lines(report, verbose)))
     return int(report.verdict == "fail")
+
+
+def _tell_allowed(speech: Speech) -> int:
+    found = fence.allowed()
+    if speech.as_json:
+        speech.answer(found)
+    else:
+        speech.show(*allowed_lines(found))
+    return DONE

@@ -99,7 +99,13 @@ class _Replay:
         yield (current := protocol_step(self.original, self.protocol))
         if self.original.check is not None or self.original.fingerprint:
             parent = self.archive.variants().get(self.original.parent)
-            again = check(self.original.rebuilt, self.sandbox, parent=parent, shapes=kernel_shapes(self.protocol))
+            again = check(
+                self.original.rebuilt,
+                self.sandbox,
+                parent=parent,
+                shapes=kernel_shapes(self.protocol),
+                loop_only=self.original.of_a_search,
+            )
             yield from check_steps(self.original, again)
         if self.tasks and current.answer == "identical" and not self.stop.is_set():
             yield from self._training()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from agent.errors import UserError
 from agent.proposers.replay import is_rebuildable, rebuild
 from agent.search.fingerprint_index import FingerprintIndex
-from archive.record import Record
+from archive.record import BY_HAND, Record
 from archive.store import Archive
 from evaluator.checks.fingerprint import PROBES_HASH, Fingerprint
 from evaluator.outcomes import CheckReport, Scorecard, Trial
@@ -32,6 +32,11 @@ class Original:
     record: Record | None = None
     renamed: Mapping[str, str] = field(default_factory=dict)
     """Variants that a merge gave other names here; what was sent and received has those of before."""
+
+    @property
+    def of_a_search(self) -> bool:
+        """Whether a search proposed it: it was held to change nothing outside the for-loop."""
+        return self.record is not None and self.record.proposal.provenance.proposer != BY_HAND
 
 
 def find_original(archive: Archive, reference: str, protocol: str) -> Original:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from agent.analysis.take_snapshot import take_snapshot
 from agent.reports.report import render_report
 from agent.search.evaluate_variant import Measured
-from archive.record import Cost, Proposal, Provenance, Record
+from archive.record import BY_HAND, Cost, Proposal, Provenance, Record
 from archive.store import Archive
 from evaluator.outcomes import Status
 from variants.contract import Variant
@@ -37,7 +37,7 @@ def _record(measured: Measured, variant: Variant) -> Record:
         predictions={},
         differences=(),
         next_steps=(),
-        provenance=Provenance(proposer="hand", seed=0, parents=(measured.parent,)),
+        provenance=Provenance(proposer=BY_HAND, seed=0, parents=(measured.parent,)),
     )
     return Record(
         number=0,

@@ -116,6 +116,7 @@ class Attempt:
             parent=parent,
             shapes=kernel_shapes(self._workbench.protocol),
             known=self._around.twin,
+            loop_only=True,
         )
         if report.verdict == "fail":
             return self._record(ask, proposal, began, Status.REJECTED, failures(report), check=report)

@@ -1,6 +1,8 @@
 """How values look on a terminal and in JSON answers: names, statuses, verdicts, scores."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from textwrap import shorten
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -30,6 +32,17 @@ OUTCOME_MARK = {"better": "▲", "worse": "▼", "indistinguishable": " ", "iner
 WORTHLESS = {"smoke": "smoke (20 steps) shows that things work; its scores say nothing of variants or proposers"}
 """What is to be said wherever scores of a protocol are set against each other."""
 _FINDING_STYLE = {"pass": "green", "warn": "yellow", "fail": "bold red"}
+_DIFF_STYLE = {"-": "red", "+": "green"}
+DIFF = "diff"
+"""Evidence that is a unified diff: lines of its own."""
+DIFF_LINES = 10
+MAX_EVIDENCE = 60
+"""Characters of a piece of evidence; what is longer is for `--verbose` and JSON."""
+INDENT = " " * 18
+MAX_REASON = 160
+"""Characters of the first failure's message in the last line; the whole of it stands above."""
+MAX_MEMBERS = 60
+"""Members of a module that are listed by name on a terminal."""
 
 
 def short_name(name: str) -> str:
@@ -142,31 +155,65 @@ def verdict_table(title: str, scores: dict[Any, Score], verdicts: Sequence[Verdi
     return table
 
 
-def finding_line(finding: Finding) -> str:
-    """One finding with its counterexample."""
+def finding_lines(finding: Finding, verbose: bool = False) -> list[str]:
+    """One finding with its counterexample; verbose: with all of its evidence, else with what fits into some lines."""
     style = _FINDING_STYLE[finding.status]
-    evidence = (
-        ", ".join(f"{key} {value}" for key, value in finding.evidence.items()) if finding.status != "pass" else ""
-    )
-    tail = f" [dim]({escape(evidence)})[/]" if evidence else ""
-    return f"[{style}]{finding.status:4}[/] {finding.check:12} {escape(finding.message)}{tail}"
+    lines = [f"[{style}]{finding.status:4}[/] {finding.check:12} {escape(finding.message)}"]
+    if finding.status == "pass":
+        return lines
+    evidence = {key: _plain(value) for key, value in finding.evidence.items() if key != DIFF}
+    shown = ", ".join(f"{key} {value}" for key, value in evidence.items() if verbose or len(value) <= MAX_EVIDENCE)
+    lines[0] += f" [dim]({escape(shown)})[/]" if shown else ""
+    diff = str(finding.evidence.get(DIFF, "")).splitlines()
+    kept = diff if verbose else diff[:DIFF_LINES]
+    lines += [f"{INDENT}[{_DIFF_STYLE.get(line[:1], 'dim')}]{escape(clean(line))}[/]" for line in kept]
+    if len(diff) > len(kept):
+        lines.append(f"{INDENT}[dim]{len(diff) - len(kept)} more lines: archer check --verbose, or --json[/]")
+    return lines
 
 
-def check_lines(report: CheckReport) -> list[str]:
-    """The whole report, failures last so that they stand above the prompt."""
-    order = {"pass": 0, "warn": 1, "fail": 2}
-    lines = [finding_line(f) for f in sorted(report.findings, key=lambda f: order[f.status])]
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def check_lines(report: CheckReport, verbose: bool = False) -> list[str]:
+    """The whole report: failures first, then warnings and what passed; the verdict with its reason is the last line."""
+    order = {"fail": 0, "warn": 1, "pass": 2}
+    found = sorted(report.findings, key=lambda finding: order[finding.status])
+    lines = [line for finding in found for line in finding_lines(finding, verbose)]
     if report.no_op:
         lines.append("[yellow]a no-op: computes what its parent does at every setting, so there is nothing to train[/]")
     if report.duplicate_of:
         lines.append(f"[yellow]same function as {escape(report.duplicate_of)}[/]")
     if told := inherited_text(report):
         lines.append(f"[cyan]{told}[/]")
+    return [*lines, _verdict_line(report)]
+
+
+def _verdict_line(report: CheckReport) -> str:
+    """The verdict, and why: the first failure, or that there is none."""
     style = "green" if report.verdict == "pass" else "bold red"
-    lines.append(
-        f"[{style}]{report.verdict}[/]  {report.name}  sandbox grade {report.sandbox_grade}, {report.seconds:.1f} s"
-    )
-    return lines
+    failures = [found for found in report.findings if found.status == "fail"]
+    warnings = [found.check for found in report.findings if found.status == "warn"]
+    if failures:
+        others = f", and {', '.join(found.check for found in failures[1:])}" if failures[1:] else ""
+        reason = f"{failures[0].check}: {shorten(failures[0].message, MAX_REASON, placeholder=' …')}{others}"
+    else:
+        reason = "no check failed" + (f"; warnings of {', '.join(warnings)}" if warnings else "")
+    where = f"sandbox grade {report.sandbox_grade}, {report.seconds:.1f} s"
+    return f"[{style}]{report.verdict}[/]  {report.name}: {escape(reason)} ({where})"
+
+
+def allowed_lines(allowed: Mapping[str, Mapping[str, Sequence[str]] | Sequence[str]]) -> Iterator[str]:
+    """What the fence lets a kernel use, a line a module or kind of name."""
+    for kind, names in allowed.items():
+        if isinstance(names, Mapping):
+            yield f"[bold]{kind}[/]"
+            for module, members in names.items():
+                count = f"{len(members)} names that compute; --json lists them"
+                yield f"  {module}: {', '.join(members) if len(members) <= MAX_MEMBERS else count}"
+        else:
+            yield f"[bold]{kind}[/]: {', '.join(names)}"
 
 
 def inherited_text(report: CheckReport) -> str:

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from evaluator.checks.bench import Bench, Case, beyond
-from evaluator.checks.findings import failed, passed, warned
+from evaluator.checks.findings import failed, passed, told, warned
 from evaluator.checks.inputs import Shape, TaskShape
+from evaluator.checks.precision import Precision
 from evaluator.outcomes import Finding
 from evaluator.sandbox import VariantFailed
 from variants.contract import CHUNK_SIZE
@@ -16,15 +17,47 @@ F32, F64 = torch.float32, torch.float64
 LENGTHS = (1, 2, 3, 7, 31, 32, 33, 63, 64, 65, 100, 127, 128, 256, 517)
 
 
-def check_shapes(bench: Bench) -> Finding:
-    """Shapes and dtypes of o and S as the contract has them."""
-    for shape, dtype in (((2, 2, 64, 16, 16), F32), ((1, 1, 96, 8, 8), F64), ((3, 2, 32, 32, 32), F32)):
-        case = Case(shape, dtype=dtype, seed=61)
+def check_shapes(bench: Bench, found: Precision) -> Finding:
+    """Shapes and dtypes of o and S as the contract has them, in float32; what else a kernel cannot do is a warning."""
+    shapes = ((2, 2, 64, 16, 16), (3, 2, 32, 32, 32), (1, 1, 96, 8, 8))
+    for case in map(
+        bench.suited, (Case(shapes[0], seed=61), Case(shapes[1], seed=61), Case(shapes[2], dtype=F64, seed=61))
+    ):
         reply = bench.raw(bench.draw(case))
-        if problem := misshapen(reply.o, reply.S, shape, dtype):
+        if problem := misshapen(reply.o, reply.S, case.shape, case.dtype):
             return failed("shapes", problem, case.evidence())
-    unequal = Case((2, 1, 64, 16, 24), seed=62)
-    return _optional(bench, unequal, "shapes", "Dk = Dv only") or _half_precision(bench)
+    limits = {"float64": (found.limit, found.evidence)} if found.limit else {}
+    limits |= _limit(bench, "bfloat16", Case((1, 2, 64, 16, 16), dtype=torch.bfloat16, seed=63))
+    limits |= _limit(bench, "Dv other than Dk", Case((2, 1, 64, 16, 24), seed=62))
+    limits |= _other_devices(bench)
+    if limits:
+        message = "; ".join(f"{what}: {said}" for what, (said, _) in limits.items())
+        evidence = {what: evidence for what, (_, evidence) in limits.items()}
+        return warned("shapes", f"right in float32, which is all that is needed; not fit for {message}", evidence)
+    return passed("shapes", "o and S have the right shapes and dtypes")
+
+
+Limits = dict[str, tuple[str, Mapping[str, object]]]
+"""What a kernel cannot do that no task needs: what is wrong, and evidence."""
+
+
+def _limit(bench: Bench, what: str, case: Case) -> Limits:
+    try:
+        reply = bench.raw(bench.draw(case))
+    except VariantFailed as error:
+        if error.failure.kind != "crash":
+            raise
+        return {what: (error.failure.message, told(error)[1])}
+    problem = misshapen(reply.o, reply.S, case.shape, case.dtype)
+    return {what: (problem, case.evidence())} if problem else {}
+
+
+def _other_devices(bench: Bench) -> Limits:
+    """What keeps the kernel on the CPU, seen on tensors without values, which lie on a device of their own."""
+    case = Case((1, 2, 128, 16, 16), seed=64)
+    line, problem = bench.client.locate("device", bench.draw(case), chunk_size=case.chunk_size)
+    where = f" (line {line} of the variant)" if line else ""
+    return {"other devices than the CPU": (f"{problem}{where}", {"line": line})} if problem else {}
 
 
 def misshapen(o: Tensor, S: Tensor, shape: Shape, dtype: torch.dtype) -> str:
@@ -37,25 +70,6 @@ def misshapen(o: Tensor, S: Tensor, shape: Shape, dtype: torch.dtype) -> str:
     if o.dtype != dtype:
         return f"o has dtype {o.dtype} for inputs of {dtype}"
     return "" if S.dtype.is_floating_point else f"S has dtype {S.dtype}"
-
-
-def _half_precision(bench: Bench) -> Finding:
-    case = Case((1, 2, 64, 16, 16), dtype=torch.bfloat16, seed=63)
-    return _optional(bench, case, "shapes", "float32 and float64 only") or passed(
-        "shapes", "o and S have the right shapes and dtypes"
-    )
-
-
-def _optional(bench: Bench, case: Case, check: str, limit: str) -> Finding | None:
-    """A warning where the kernel fails on something that no task needs."""
-    try:
-        reply = bench.raw(bench.draw(case))
-    except VariantFailed as error:
-        if error.failure.kind != "crash":
-            raise
-        return warned("shapes", f"works for {limit}: {error.failure.message}", case.evidence())
-    problem = misshapen(reply.o, reply.S, case.shape, case.dtype)
-    return warned("shapes", f"works for {limit}: {problem}", case.evidence()) if problem else None
 
 
 def refused_sizes(bench: Bench, sizes: Iterable[int]) -> dict[int, str]:
@@ -73,7 +87,8 @@ def refused_sizes(bench: Bench, sizes: Iterable[int]) -> dict[int, str]:
 
 
 def check_lengths(bench: Bench, refused: Mapping[int, str]) -> Finding:
-    """Any length works; other chunk sizes should."""
+    """Any length works, if need be with padding; other chunk sizes should."""
+    fed: dict[int, int] = {}
     for length in LENGTHS:
         case = Case((2, 2, length, 8, 8), seed=71)
         try:
@@ -81,12 +96,25 @@ def check_lengths(bench: Bench, refused: Mapping[int, str]) -> Finding:
         except VariantFailed as error:
             if error.failure.kind != "crash":
                 raise
-            return failed("lengths", f"fails at length {length}: {error.failure.message}", case.evidence())
+            message, evidence = told(error)
+            return failed("lengths", f"fails at length {length}: {message}", case.evidence() | evidence)
         if problem := misshapen(reply.o, reply.S, case.shape, case.dtype):
             return failed("lengths", f"at length {length}, {problem}", case.evidence())
+        if reply.fed:
+            fed[length] = reply.fed
+    limits = []
+    if fed:
+        example = f"{min(fed)} as {fed[min(fed)]}"
+        limits.append(
+            f"takes whole chunks only: called with padding (beta and g 0) and cropped at {len(fed)} of {len(LENGTHS)} "
+            f"lengths ({example}), in training and scoring too"
+        )
     if refused:
         message = "; ".join(f"chunk size {size}: {said}" for size, said in refused.items())
-        return warned("lengths", f"protocols with other chunk sizes cannot train this: {message}", {})
+        limits.append(f"protocols with other chunk sizes cannot train this: {message}")
+    if limits:
+        evidence = {"padded": {str(length): n for length, n in fed.items()}} if fed else {}
+        return warned("lengths", "; ".join(limits), evidence)
     return passed("lengths", f"works at {len(LENGTHS)} lengths from {LENGTHS[0]} to {LENGTHS[-1]}")
 
 
@@ -96,8 +124,7 @@ def check_finite(bench: Bench) -> Finding:
         case = Case((2, 2, 256, 16, 16), regime, F32, 81 + index)
         inputs = bench.draw(case)
         reply = bench.forward(inputs, grad=True)
-        grads = bench.client.backward(reply.call, {"o": torch.ones_like(reply.o)}, inputs)
-        bench.client.release(reply.call)
+        grads = bench.backward(reply, {"o": torch.ones_like(reply.o)}, inputs)
         named = zip(bench.signature.inputs, grads, strict=True)
         for name, x in (
             ("o", reply.o),
@@ -121,11 +148,19 @@ def check_mutation(bench: Bench, shapes: Iterable[TaskShape] = ()) -> Finding:
             bench.client.release(reply.call)
             for name, sent, left in zip(bench.signature.inputs, inputs, reply.inputs, strict=True):
                 if sent.shape != left.shape or not torch.equal(sent, left):
-                    return failed("mutation", f"the kernel changes its input {name}", case.evidence() | {"input": name})
+                    return failed("mutation", *_changed(bench, case, name))
             if reply.random:
                 message = "the kernel draws from the global random generator"
                 return failed("determinism", message, case.evidence())
     return passed("mutation", "inputs are left as they were")
+
+
+def _changed(bench: Bench, case: Case, name: str) -> tuple[str, dict[str, object]]:
+    """That a kernel changes an input, and where."""
+    line, operation = bench.client.locate("change", bench.draw(case), chunk_size=case.chunk_size)
+    where = f" in line {line} ({operation})" if line else ""
+    evidence = case.evidence() | {"input": name, "line": line or None, "device": bench.client.device}
+    return f"the kernel changes its input {name}{where}; work on a copy, as in {name} = {name} * 2", evidence
 
 
 def check_determinism(bench: Bench, fresh: Bench) -> Finding:
@@ -135,6 +170,7 @@ def check_determinism(bench: Bench, fresh: Bench) -> Finding:
         Case((1, 1, 64, 16, 16), "unit", F64, 102),
         Case((4, 1, 127, 8, 8), "training", F32, 103),
     ]
+    cases = [bench.suited(case) for case in cases]
     drawn = [bench.draw(case) for case in cases]
     first = [bench.forward(inputs) for inputs in drawn]
     for again, client in ((1, bench.client), (2, bench.client), (3, fresh.client), (4, bench.client)):

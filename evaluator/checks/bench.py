@@ -44,12 +44,20 @@ class Case:
 
 @dataclass
 class Bench:
-    """A running kernel and its signature, called with chunks of one size."""
+    """A running kernel and its signature, called with chunks of one size.
+
+    finest: float64 where the kernel computes in it throughout, else float32; see `precision`.
+    """
 
     client: KernelClient
     signature: KernelSignature
     seed: int = 0
     chunk_size: int = CHUNK_SIZE
+    finest: torch.dtype = torch.float64
+
+    def suited(self, case: Case) -> Case:
+        """The case in a dtype that the kernel computes in: float64 is a probe of ours, no duty of a kernel's."""
+        return case if case.dtype is not torch.float64 else replace(case, dtype=self.finest)
 
     def sized(self, case: Case) -> "Bench":
         """The same kernel, called with the chunk size of a case."""
@@ -68,6 +76,13 @@ class Bench:
     def raw(self, inputs: tuple[Tensor, ...], *, grad: bool = False, echo: bool = False, count: bool = False) -> Reply:
         """The same with whatever comes back."""
         return self.client.forward(inputs, chunk_size=self.chunk_size, grad=grad, echo=echo, count=count)
+
+    def backward(self, reply: Reply, grads: dict[str, Tensor], inputs: tuple[Tensor, ...]) -> list[Tensor | None]:
+        """Gradients of a call with `grad`, one per input; its graph is let go of."""
+        try:
+            return self.client.backward(reply.call, grads, inputs)
+        finally:
+            self.client.release(reply.call)
 
     def draw(self, case: Case, offset: int = 0) -> tuple[Tensor, ...]:
         """The inputs of a case; another offset gives others like them."""
@@ -98,7 +113,7 @@ class Bench:
         trials = [of(self.forward(perturbed(inputs, resolution, seed))) for seed in (1, 2)]
         spread = torch.stack([differences(trial, expected).amax(-1, keepdim=True) for trial in trials]).amin(0)
         scale = expected.double().abs().nan_to_num(0.0, 0.0, 0.0).amax(-1, keepdim=True)
-        loosest = LOOSEST[torch.float32 if resolution > 1e-10 else torch.float64]
+        loosest = loosest_of(resolution)
         # what is small among its like may come of larger numbers that cancelled: the median speaks for those
         return torch.minimum(SLACK * spread + 64 * resolution * scale, loosest * scale.clamp(min=float(scale.median())))
 
@@ -127,6 +142,11 @@ def resolution_of(x: Tensor) -> float:
     if x.dtype == torch.float64 and torch.equal(x, x.float().double()):
         return torch.finfo(torch.float32).eps
     return torch.finfo(x.dtype).eps
+
+
+def loosest_of(resolution: float) -> float:
+    """What no amplification of rounding excuses, relative to the output's scale, at a machine epsilon."""
+    return LOOSEST[torch.float32 if resolution > 1e-10 else torch.float64]
 
 
 def distance(one: Tensor, other: Tensor) -> float:

@@ -1,9 +1,13 @@
 """Findings, briefly."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from evaluator.outcomes import CheckName, Finding
+from evaluator.sandbox import VariantFailed
+
+LINE = re.compile(r"line (\d+) of the variant")
 
 
 def passed(check: CheckName, message: str) -> Finding:
@@ -19,3 +23,16 @@ def warned(check: CheckName, message: str, evidence: Mapping[str, Any]) -> Findi
 def failed(check: CheckName, message: str, evidence: Mapping[str, Any]) -> Finding:
     """The check found a counterexample."""
     return Finding(check=check, status="fail", message=message, evidence=dict(evidence))
+
+
+def told(error: VariantFailed) -> tuple[str, dict[str, Any]]:
+    """A failure in one line, and as evidence what the kernel was called with and the line of its file."""
+    message = " ".join(error.failure.message.split())
+    line = LINE.search(message)
+    evidence = {**error.call, "line": int(line[1]) if line else None}
+    if "dtype" not in evidence:
+        return message, evidence
+    of = (
+        f"{evidence['dtype']} of shape {evidence['shape']} on {evidence['device']}, chunk size {evidence['chunk_size']}"
+    )
+    return f"{message}, {evidence['during']} with {of}", evidence

@@ -76,18 +76,21 @@ KEY = 1 + 2 * PROJECTIONS * KEY_PROBE
 """A number that nearly all ideas move: an output at the second probe, several chunks at ordinary magnitudes."""
 
 
-def fingerprint(kernel: Kernel, signature: KernelSignature, refused: Collection[int] = ()) -> Fingerprint:
-    """Outputs on each probe in float64, and gradients as a mixer lets them through, on fixed random directions.
+def fingerprint(
+    kernel: Kernel, signature: KernelSignature, refused: Collection[int] = (), dtype: torch.dtype = torch.float64
+) -> Fingerprint:
+    """Outputs on each probe, and gradients as a mixer lets them through, on fixed random directions.
 
     `refused`: chunk sizes that the kernel does not take; it is shown those probes in chunks of the default size, and is
-    the twin of what depends on no chunk size if it does not either. Empty for a kernel that overflows: it has no print.
-    Raises VariantFailed when the kernel does.
+    the twin of what depends on no chunk size if it does not either. `dtype`: float32 where a kernel knows no other;
+    prints compare all the same. Empty for a kernel that overflows: it has no print. Raises VariantFailed when the
+    kernel does.
     """
     numbers: list[float] = [len(signature.inputs)]
     for index, probe in enumerate(PROBES):
         leaves = draw(signature, probe.shape, REGIMES[probe.regime], seed=20_000 + index, dtype=torch.float64)
         steep = probe.shape[2] <= GRADIENT_LENGTH
-        inputs = [x.requires_grad_(steep) for x in leaves]
+        inputs = [x.to(dtype).requires_grad_(steep) for x in leaves]
         o, _ = kernel(*inputs, chunk_size=CHUNK_SIZE if probe.chunk_size in refused else probe.chunk_size)
         numbers += _projected([o.detach()], index)
         numbers += _projected(_gradients(signature, inputs, o, index), index) if steep else [0.0] * PROJECTIONS
@@ -98,8 +101,8 @@ def _gradients(signature: KernelSignature, inputs: Sequence[Tensor], o: Tensor, 
     """Of the output weighted at random, as they pass through the mixer's normalisation; zero where none arrives."""
     if not o.requires_grad:
         return [torch.zeros_like(x) for x in inputs]
-    weights = torch.randn(o.shape, generator=torch.Generator().manual_seed(500 + seed), dtype=o.dtype)
-    grads = torch.autograd.grad((o * weights).sum(), list(inputs), allow_unused=True)
+    weights = torch.randn(o.shape, generator=torch.Generator().manual_seed(500 + seed), dtype=torch.float64)
+    grads = torch.autograd.grad((o * weights.to(o.dtype)).sum(), list(inputs), allow_unused=True)
     passed = felt(signature, [x.detach() for x in inputs], grads)
     return [torch.zeros_like(x) if g is None else g for x, g in zip(inputs, passed, strict=True)]
 
@@ -109,7 +112,7 @@ def _projected(tensors: Sequence[Tensor], seed: int) -> list[float]:
     generator = torch.Generator().manual_seed(seed)
     total = torch.zeros(PROJECTIONS, dtype=torch.float64)
     for x in tensors:
-        flat = x.detach().reshape(-1, x.shape[-1])
+        flat = x.detach().double().reshape(-1, x.shape[-1])
         rows, columns = (torch.randn(PROJECTIONS, n, generator=generator, dtype=flat.dtype) for n in flat.shape)
         total += ((rows @ flat) * columns).sum(1) / flat.numel() ** 0.5
     return [float(x) for x in total]

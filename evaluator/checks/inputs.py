@@ -27,7 +27,8 @@ class Regime:
     norm: L2 norm of q and k. value: scale of v. beta: centre of beta before its sigmoid. keys: how many distinct keys
     there are, 0 for all distinct. rectified: v is as after SiLU rather than symmetric. empty: share of positions at
     which v is exactly zero. alike: how much all keys, and all values, have in common, and neighbours among them more.
-    beta_spread: how widely beta varies. (The last two stay out of the text that fingerprints are dated by.)
+    beta_spread: how widely beta varies. norm_spread: how widely, in its logarithm, the norm of q and k does. (The last
+    three stay out of the text that fingerprints are dated by.)
     """
 
     name: str
@@ -39,6 +40,7 @@ class Regime:
     empty: float = 0.0
     alike: float = field(default=0.0, repr=False)
     beta_spread: float = field(default=1.0, repr=False)
+    norm_spread: float = field(default=0.0, repr=False)
 
 
 REGIMES: dict[str, Regime] = {
@@ -59,9 +61,11 @@ CHECKED = REGIMES | {
     for regime in (
         Regime("alike", value=0.3, rectified=True, alike=1.0, beta_spread=3.0),
         Regime("early", value=0.1, rectified=True, alike=0.5, beta_spread=0.3),  # what a new model's mixer delivers
+        Regime("unnormalised", norm=3.0, value=3.0, norm_spread=1.0),  # what another project's layer may pass
     )
 }
-"""`small` and `long` are not normalised. A delta rule with longer keys than `long` diverges, and honestly so."""
+"""`small` and `long` are not normalised. A delta rule with longer keys than `long` diverges, and honestly so: in
+`unnormalised` it does, in the course of a short sequence."""
 
 
 def draw(
@@ -91,6 +95,8 @@ def draw(
     drawn = {"q": q, "k": k, "v": v, "beta": beta}
     if "g" in signature.inputs:
         drawn["g"] = -F.softplus(normal(B, H, L) - 2.0)
+    if regime.norm_spread:
+        drawn |= {name: drawn[name] * (regime.norm_spread * normal(B, H, L, 1)).exp() for name in "qk"}
     return tuple(drawn[name].to(dtype) for name in signature.inputs)
 
 

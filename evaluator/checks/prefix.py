@@ -30,7 +30,7 @@ def check_prefix(bench: Bench, shapes: tuple[TaskShape, ...] = (), refused: Coll
     """
     own = [Case((1, *found.shape[1:]), "early", F32, 54, found.chunk_size) for found in shapes]
     for case in taken(refused, *CASES, *dict.fromkeys(own)):
-        if finding := _of_prefixes(bench.sized(case), case, PREFIXES if case in CASES[:-1] else FEW):
+        if finding := _of_prefixes(bench.sized(case), bench.suited(case), PREFIXES if case in CASES[:-1] else FEW):
             return finding
     return passed("prefix", "a truncated run equals the prefix of the full run")
 

@@ -2,17 +2,18 @@
 
 import ast
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Literal
 
 from evaluator import fence
 from evaluator.checks import behaviour, causality, complexity, gradients, independence, prefix, signature
 from evaluator.checks.bench import Bench
-from evaluator.checks.findings import failed, passed
+from evaluator.checks.findings import failed, passed, told, warned
 from evaluator.checks.fingerprint import PROBES, PROBES_HASH, Fingerprint, fingerprint
 from evaluator.checks.inert import inert_settings
 from evaluator.checks.inputs import TaskShape
+from evaluator.checks.precision import Precision, precision
 from evaluator.checks.scope import check_scope
 from evaluator.outcomes import CheckName, CheckReport, Finding
 from evaluator.sandbox import Limits, Sandbox, VariantFailed
@@ -32,15 +33,17 @@ def check(
     parent: Variant | None = None,
     shapes: Mapping[Task, Mapping[str, TaskShape]] | None = None,
     known: Callable[[Fingerprint], str | None] | None = None,
+    loop_only: bool = False,
     limits: Limits = LIMITS,
 ) -> CheckReport:
     """Run every check. The source is judged first, and does not reach the sandbox if that fails.
 
     parent: to find the settings at which the variant cannot differ from it, and what it changes outside the for-loop.
-    shapes: what the kernel will meet, per task and setting. known: names the variant that has a fingerprint.
+    shapes: what the kernel will meet, per task and setting. known: names the variant that has a fingerprint. loop_only:
+    whether a change outside the for-loop fails, as it does in a search; else it warns.
     """
     began = time.monotonic()
-    findings, tree = static_findings(variant, parent)
+    findings, tree = static_findings(variant, parent, loop_only=loop_only)
     inert: dict[Task, tuple[str, ...]] = {}
     print_: Fingerprint = ()
     if tree is not None:
@@ -66,7 +69,9 @@ def check(
     )
 
 
-def static_findings(variant: Variant, parent: Variant | None) -> tuple[list[Finding], ast.Module | None]:
+def static_findings(
+    variant: Variant, parent: Variant | None, *, loop_only: bool = False
+) -> tuple[list[Finding], ast.Module | None]:
     """What reading the source tells, and its syntax tree if it may be run."""
     try:
         tree = fence.parse(variant.source)
@@ -77,11 +82,20 @@ def static_findings(variant: Variant, parent: Variant | None) -> tuple[list[Find
         what = "; ".join(f"line {line}: {what}" for line, what in found[:MANY])
         more = f"; and {len(found) - MANY} more" if len(found) > MANY else ""
         evidence = {"violations": [{"line": line, "what": what} for line, what in found]}
-        return [*findings, failed("fence", what + more, evidence)], None
-    findings.append(passed("fence", "computes on its inputs only"))
+        return [*findings, failed("fence", f"{what}{more}. {fence.POINTER}", evidence)], None
+    findings.append(_taken_off(fence.taken_off(variant.source)))
     findings.append(signature.check_definition(tree, variant.signature))
-    findings.append(check_scope(tree, variant, parent))
-    return findings, None if any(finding.status == "fail" for finding in findings) else tree
+    findings.append(check_scope(tree, variant, parent, loop_only=loop_only))
+    unfit = any(finding.status == "fail" and finding.check != "scope" for finding in findings)
+    return findings, None if unfit else tree
+
+
+def _taken_off(found: Sequence[fence.Violation]) -> Finding:
+    if not found:
+        return passed("fence", "computes on its inputs only")
+    where = "; ".join(f"line {line}: {what}" for line, what in found)
+    message = f"computes on its inputs only; taken off, since archer runs kernels as plain Python: {where}"
+    return warned("fence", message, {"taken_off": [{"line": line, "what": what} for line, what in found]})
 
 
 class _Running:
@@ -107,9 +121,11 @@ class _Running:
         with ExitStack() as stack:
             try:
                 bench = self._bench(stack, self.variant)
+                found = precision(bench)
+                bench.finest = found.dtype
                 self.refused = behaviour.refused_sizes(bench, self._sizes())
                 broken = False
-                for run in self._checks(stack, bench):
+                for run in self._checks(stack, bench, found):
                     finding = run()
                     broken |= finding.status == "fail"
                     yield finding
@@ -118,12 +134,12 @@ class _Running:
                 if not broken:
                     self._facts(stack, bench)
             except VariantFailed as error:
-                yield failed(FAILURES.get(error.failure.kind, "crash"), error.failure.message, {})
+                yield failed(FAILURES.get(error.failure.kind, "crash"), *told(error))
 
-    def _checks(self, stack: ExitStack, bench: Bench) -> Iterator[Callable[[], Finding]]:
+    def _checks(self, stack: ExitStack, bench: Bench, found: Precision) -> Iterator[Callable[[], Finding]]:
         longest = (max(own.values(), key=lambda found: found.shape[2]) for own in self.shapes.values())
         usable = {found: None for found in longest if found.chunk_size not in self.refused}
-        yield lambda: behaviour.check_shapes(bench)
+        yield lambda: behaviour.check_shapes(bench, found)
         yield lambda: behaviour.check_lengths(bench, self.refused)
         yield lambda: behaviour.check_finite(bench)
         yield lambda: behaviour.check_mutation(bench, usable)
@@ -136,13 +152,15 @@ class _Running:
         yield lambda: behaviour.check_determinism(bench, self._bench(stack, self.variant))
 
     def _facts(self, stack: ExitStack, bench: Bench) -> None:
-        self.fingerprint = fingerprint(bench.client, self.variant.signature, self.refused)
+        self.fingerprint = fingerprint(bench.client, self.variant.signature, self.refused, bench.finest)
         usable = {
             task: {setting: found for setting, found in own.items() if found.chunk_size not in self.refused}
             for task, own in self.shapes.items()
         }
         if self.parent is not None and self.parent.source != self.variant.source:
-            self.inert = inert_settings(bench, self._bench(stack, self.parent), usable)
+            parent = self._bench(stack, self.parent)
+            parent.finest = precision(parent).dtype
+            self.inert = inert_settings(bench, parent, usable)
 
     def _sizes(self) -> set[int]:
         of_tasks = (found.chunk_size for own in self.shapes.values() for found in own.values())

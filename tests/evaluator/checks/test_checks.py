@@ -13,6 +13,7 @@ from evaluator.checks.fingerprint import fingerprint, same
 from evaluator.checks.inputs import REGIMES, TaskShape, draw
 from evaluator.outcomes import CheckReport
 from evaluator.sandbox import Limits, Sandbox
+from tests.evaluator.written import NOW_HONEST
 from variants.contract import BASELINE, Task, Variant
 from variants.seeds import seeds
 
@@ -38,7 +39,9 @@ def test_corpora_and_table_agree() -> None:
     assert len(HONEST) >= 20
 
 
-@pytest.mark.parametrize("name", [name for name, layer in CHEATERS.items() if layer not in BY_READING])
+@pytest.mark.parametrize(
+    "name", [name for name, layer in CHEATERS.items() if layer not in BY_READING and name not in NOW_HONEST]
+)
 def test_cheater_is_caught(sandbox: Sandbox, name: str) -> None:
     variant = Variant.from_file(CORPUS / "cheaters" / f"{name}.py")
     report = check(variant, sandbox, shapes=SHAPES if name.startswith("only_batch") else None, limits=TIGHT)
