@@ -118,12 +118,13 @@ def _forward(bench: Bench, case: Case) -> Finding | None:
     grad = bool(case.seed % 2)
     if not _moved(_output(bench, past, grad=grad), _output(bench, resampled, grad=not grad), cuts).any():
         return None
+    tolerance: Tensor | None = None
     for grad in (False, True):
         o, other = (_output(bench, inputs, grad=grad) for inputs in (past, resampled))
         moved = _moved(o, other, cuts)
         if not moved.any():
             continue
-        tolerance = rounding(bench, past, o, cuts)
+        tolerance = rounding(bench, past, o, cuts) if tolerance is None else tolerance
         if not (moved > tolerance).any():
             continue
         row, position, at, allowed = worst(moved, tolerance)

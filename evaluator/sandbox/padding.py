@@ -49,16 +49,18 @@ class AnyLength:
                 if _length(attempt) == fed and not self._takes_another_before(fed, inputs, chunk_size):
                     self.fed_lengths[length, chunk_size] = fed
                     return _cropped(attempt, length)
+                if self.fed_lengths and isinstance(attempt, Exception):  # that it needs padding is known, and not told
+                    raise attempt
         if failure is not None:
             raise failure
         return result  # type: ignore[return-value]
 
     def _at(self, inputs: tuple[Tensor, ...], chunk_size: int, length: int) -> Any:
-        """What the kernel returns at another length; None where it raises."""
+        """What the kernel returns, or raises, at another length."""
         try:
             return self.kernel(*resized(inputs, length), chunk_size=chunk_size)
-        except Exception:  # noqa: BLE001 - the failure at the length that was asked for is the one to tell
-            return None
+        except Exception as error:  # noqa: BLE001 - whatever a variant raises
+            return error
 
     @torch.no_grad()
     def _takes_another_before(self, whole: int, inputs: tuple[Tensor, ...], chunk_size: int) -> bool:

@@ -1,5 +1,6 @@
 """Answers of a replay: what counts as identical, as noise, as a difference, and the reasons given."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from agent.replaying.measured import Training, check_steps, protocol_step
 from agent.replaying.noise import ReplayNoise
 from agent.replaying.original import Original
 from agent.replaying.steps import ReplayStep, worst
+from archive.record import BY_HAND, Provenance, Record
 from archive.seeding import make_archive
 from evaluator.checks.fingerprint import WIDTH
 from evaluator.machine import versions
@@ -157,3 +159,10 @@ def test_a_seed_is_replayed_from_what_ships(tmp_path: Any, capsys: pytest.Captur
     assert "check    fingerprint: identical" in out
     assert run(["replay", seed, "--protocol", "mad", "--archive", str(root), "--quiet"]) == 2
     assert "has no trials under mad" in capsys.readouterr().err
+
+
+def test_only_what_a_search_proposed_is_held_to_the_loop(make_record: Callable[..., Record]) -> None:
+    searched = make_record()
+    proposal = searched.proposal.model_copy(update={"provenance": Provenance(proposer=BY_HAND, seed=0)})
+    added = searched.model_copy(update={"proposal": proposal})
+    assert [original(record=record).of_a_search for record in (searched, added, None)] == [True, False, False]

@@ -194,3 +194,14 @@ def stop_when_training(search: Search, progress: Progress) -> None:
     while progress.stage(0) != "training":
         threading.Event().wait(0.02)
     search.stop()
+
+
+def test_a_change_outside_the_loop_is_rejected(archive: Archive, sandbox: Sandbox):
+    outside = HONEST.replace("q = q * Dk**-0.5", "q = q * Dk**-0.25")
+    carried = HONEST.replace("    for i in", "    M = torch.zeros_like(S)\n    for i in")
+    records = Run(archive, sandbox, Scripted(outside, carried), n=2).records
+    assert [record.status for record in records] == [Status.REJECTED, Status.SCORED]
+    assert "scope: differs from delta_net_4layer outside the for-loop" in records[0].reason
+    report = records[1].check
+    assert report is not None
+    assert [finding.status for finding in report.findings if finding.check == "scope"] == ["pass"]

@@ -141,6 +141,20 @@ def test_what_padding_does_not_explain_fails_as_it_does(when: Callable[[int], bo
     assert kernel.fed_lengths == {}
 
 
+def test_a_kernel_known_to_need_padding_fails_with_what_padding_does_not_mend() -> None:
+    def picky(*given: Tensor, chunk_size: int = 32) -> tuple[Tensor, Tensor]:
+        assert given[0].shape[2] % chunk_size == 0, "whole chunks"
+        assert given[0].dtype == torch.float32, "float32"
+        return chunkwise(*given, chunk_size=chunk_size)
+
+    kernel = AnyLength(picky)
+    with pytest.raises(AssertionError, match="whole chunks"):
+        kernel(*inputs(33))
+    kernel(*inputs(33, torch.float32))
+    with pytest.raises(AssertionError, match="float32"):
+        kernel(*inputs(45))
+
+
 def test_a_kernel_that_changed_its_inputs_before_it_failed_is_not_called_again() -> None:
     calls: list[int] = []
 
