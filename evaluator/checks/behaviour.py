@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from evaluator.checks.bench import Bench, Case, beyond
-from evaluator.checks.findings import failed, passed, told, warned
+from evaluator.checks.findings import failed, message_and_evidence, one_line, passed, warned
 from evaluator.checks.inputs import Shape, TaskShape
 from evaluator.checks.precision import Precision
 from evaluator.outcomes import Finding
@@ -14,19 +14,22 @@ from evaluator.sandbox import VariantFailed
 from variants.contract import CHUNK_SIZE
 
 F32, F64 = torch.float32, torch.float64
+REQUIRED = (
+    Case((2, 2, 64, 16, 16), seed=61),
+    Case((1, 1, 96, 8, 8), dtype=F64, seed=61),
+    Case((3, 2, 32, 32, 32), seed=61),
+)
+"""What every kernel does, float64 where it computes in that."""
 LENGTHS = (1, 2, 3, 7, 31, 32, 33, 63, 64, 65, 100, 127, 128, 256, 517)
 
 
-def check_shapes(bench: Bench, found: Precision) -> Finding:
+def check_shapes(bench: Bench, measured: Precision) -> Finding:
     """Shapes and dtypes of o and S as the contract has them, in float32; what else a kernel cannot do is a warning."""
-    shapes = ((2, 2, 64, 16, 16), (3, 2, 32, 32, 32), (1, 1, 96, 8, 8))
-    for case in map(
-        bench.suited, (Case(shapes[0], seed=61), Case(shapes[1], seed=61), Case(shapes[2], dtype=F64, seed=61))
-    ):
+    for case in map(bench.suited, REQUIRED):
         reply = bench.raw(bench.draw(case))
         if problem := misshapen(reply.o, reply.S, case.shape, case.dtype):
             return failed("shapes", problem, case.evidence())
-    limits = {"float64": (found.limit, found.evidence)} if found.limit else {}
+    limits = {"float64": (measured.limit, measured.evidence)} if measured.limit else {}
     limits |= _limit(bench, "bfloat16", Case((1, 2, 64, 16, 16), dtype=torch.bfloat16, seed=63))
     limits |= _limit(bench, "Dv other than Dk", Case((2, 1, 64, 16, 24), seed=62))
     limits |= _other_devices(bench)
@@ -47,13 +50,13 @@ def _limit(bench: Bench, what: str, case: Case) -> Limits:
     except VariantFailed as error:
         if error.failure.kind != "crash":
             raise
-        return {what: (error.failure.message, told(error)[1])}
+        return {what: (one_line(error), message_and_evidence(error)[1])}
     problem = misshapen(reply.o, reply.S, case.shape, case.dtype)
     return {what: (problem, case.evidence())} if problem else {}
 
 
 def _other_devices(bench: Bench) -> Limits:
-    """What keeps the kernel on the CPU, seen on tensors without values, which lie on a device of their own."""
+    """What keeps the kernel on the CPU: a tensor that it makes there, whatever device its inputs are on."""
     case = Case((1, 2, 128, 16, 16), seed=64)
     line, problem = bench.client.locate("device", bench.draw(case), chunk_size=case.chunk_size)
     where = f" (line {line} of the variant)" if line else ""
@@ -96,7 +99,7 @@ def check_lengths(bench: Bench, refused: Mapping[int, str]) -> Finding:
         except VariantFailed as error:
             if error.failure.kind != "crash":
                 raise
-            message, evidence = told(error)
+            message, evidence = message_and_evidence(error)
             return failed("lengths", f"fails at length {length}: {message}", case.evidence() | evidence)
         if problem := misshapen(reply.o, reply.S, case.shape, case.dtype):
             return failed("lengths", f"at length {length}, {problem}", case.evidence())

@@ -1,12 +1,13 @@
 """Causality: what comes after a cut, resampled, changes nothing before it, neither forward nor through gradients."""
 
+import math
 from collections.abc import Collection
 
 import torch
 from torch import Tensor
 
 from evaluator.checks.bench import Bench, Case, differences, largest, loosest_of, resolution_of, taken, worst
-from evaluator.checks.findings import failed, passed, told, warned
+from evaluator.checks.findings import failed, message_and_evidence, passed, warned
 from evaluator.checks.inputs import CHECKED, TaskShape, before, perturbed, splice
 from evaluator.outcomes import Finding
 from evaluator.sandbox import VariantFailed
@@ -85,10 +86,12 @@ def _unnormalised(bench: Bench) -> Finding | None:
             if not bench.o(bench.draw(case)).isfinite().all():
                 continue  # what grows out of all bounds shows nothing
             finding = _forward(bench, case)
+            if finding and math.isinf(finding.evidence["max_abs"]):
+                continue  # the other future did
         except VariantFailed as error:
             if error.failure.kind not in ("crash", "diverged"):
                 raise
-            message, evidence = told(error)
+            message, evidence = message_and_evidence(error)
             return warned("causality", f"fails for keys and queries that are not of length 1: {message}", evidence)
         if finding:
             message = f"for keys and queries that are not of length 1, {finding.message}: here they always are"

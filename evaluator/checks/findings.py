@@ -25,9 +25,14 @@ def failed(check: CheckName, message: str, evidence: Mapping[str, Any]) -> Findi
     return Finding(check=check, status="fail", message=message, evidence=dict(evidence))
 
 
-def told(error: VariantFailed) -> tuple[str, dict[str, Any]]:
+def one_line(error: VariantFailed) -> str:
+    """What a failure says, without its line breaks."""
+    return " ".join(error.failure.message.split())
+
+
+def message_and_evidence(error: VariantFailed) -> tuple[str, dict[str, Any]]:
     """A failure in one line, and as evidence what the kernel was called with and the line of its file."""
-    message = " ".join(error.failure.message.split())
+    message = one_line(error)
     line = LINE.search(message)
     evidence = {**error.call, "line": int(line[1]) if line else None}
     if "dtype" not in evidence:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from evaluator.checks.bench import Bench, Case, largest
-from evaluator.checks.findings import told
+from evaluator.checks.findings import message_and_evidence, one_line
 from evaluator.checks.inputs import perturbed
 from evaluator.sandbox import VariantFailed
 
@@ -43,7 +43,7 @@ def precision(bench: Bench) -> Precision:
     except VariantFailed as error:
         if error.failure.kind != "crash":
             raise
-        return Precision(torch.float32, error.failure.message, told(error)[1])
+        return Precision(torch.float32, one_line(error), message_and_evidence(error)[1])
     if reply.o.dtype != torch.float64:
         return Precision(torch.float32, f"o has dtype {reply.o.dtype}", CASE.evidence())
     smooth = _smooth(reply.o, *(bench.raw(perturbed(inputs, factor * STEP, seed=1)).o for factor in (1, 2)))

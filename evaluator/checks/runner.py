@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Literal
 
+import torch
+
 from evaluator import fence
 from evaluator.checks import behaviour, causality, complexity, gradients, independence, prefix, signature
 from evaluator.checks.bench import Bench
-from evaluator.checks.findings import failed, passed, told, warned
+from evaluator.checks.findings import failed, message_and_evidence, passed, warned
 from evaluator.checks.fingerprint import PROBES, PROBES_HASH, Fingerprint, fingerprint
 from evaluator.checks.inert import inert_settings
 from evaluator.checks.inputs import TaskShape
@@ -78,10 +80,10 @@ def static_findings(
     except fence.SourceError as error:
         return [failed("syntax", str(error), {})], None
     findings = [passed("syntax", "the source parses")]
-    if found := fence.violations(tree):
-        what = "; ".join(f"line {line}: {what}" for line, what in found[:MANY])
-        more = f"; and {len(found) - MANY} more" if len(found) > MANY else ""
-        evidence = {"violations": [{"line": line, "what": what} for line, what in found]}
+    if violations := fence.violations(tree):
+        what = "; ".join(f"line {line}: {what}" for line, what in violations[:MANY])
+        more = f"; and {len(violations) - MANY} more" if len(violations) > MANY else ""
+        evidence = {"violations": [{"line": line, "what": what} for line, what in violations]}
         return [*findings, failed("fence", f"{what}{more}. {fence.POINTER}", evidence)], None
     findings.append(_taken_off(fence.taken_off(variant.source)))
     findings.append(signature.check_definition(tree, variant.signature))
@@ -90,12 +92,12 @@ def static_findings(
     return findings, None if unfit else tree
 
 
-def _taken_off(found: Sequence[fence.Violation]) -> Finding:
-    if not found:
+def _taken_off(compilers: Sequence[fence.Violation]) -> Finding:
+    if not compilers:
         return passed("fence", "computes on its inputs only")
-    where = "; ".join(f"line {line}: {what}" for line, what in found)
+    where = "; ".join(f"line {line}: {what}" for line, what in compilers)
     message = f"computes on its inputs only; taken off, since archer runs kernels as plain Python: {where}"
-    return warned("fence", message, {"taken_off": [{"line": line, "what": what} for line, what in found]})
+    return warned("fence", message, {"taken_off": [{"line": line, "what": what} for line, what in compilers]})
 
 
 class _Running:
@@ -121,25 +123,25 @@ class _Running:
         with ExitStack() as stack:
             try:
                 bench = self._bench(stack, self.variant)
-                found = precision(bench)
-                bench.finest = found.dtype
+                measured = precision(bench)
+                bench.finest = measured.dtype
                 self.refused = behaviour.refused_sizes(bench, self._sizes())
                 broken = False
-                for run in self._checks(stack, bench, found):
+                for run in self._checks(stack, bench, measured):
                     finding = run()
                     broken |= finding.status == "fail"
                     yield finding
                     if broken and finding.check in FORM:
                         return  # what comes next compares outputs of the right form
                 if not broken:
-                    self._facts(stack, bench)
+                    self._facts(stack, bench, torch.float32 if measured.limit else torch.float64)
             except VariantFailed as error:
-                yield failed(FAILURES.get(error.failure.kind, "crash"), *told(error))
+                yield failed(FAILURES.get(error.failure.kind, "crash"), *message_and_evidence(error))
 
-    def _checks(self, stack: ExitStack, bench: Bench, found: Precision) -> Iterator[Callable[[], Finding]]:
+    def _checks(self, stack: ExitStack, bench: Bench, measured: Precision) -> Iterator[Callable[[], Finding]]:
         longest = (max(own.values(), key=lambda found: found.shape[2]) for own in self.shapes.values())
         usable = {found: None for found in longest if found.chunk_size not in self.refused}
-        yield lambda: behaviour.check_shapes(bench, found)
+        yield lambda: behaviour.check_shapes(bench, measured)
         yield lambda: behaviour.check_lengths(bench, self.refused)
         yield lambda: behaviour.check_finite(bench)
         yield lambda: behaviour.check_mutation(bench, usable)
@@ -151,8 +153,9 @@ class _Running:
         yield lambda: complexity.check_complexity(bench)
         yield lambda: behaviour.check_determinism(bench, self._bench(stack, self.variant))
 
-    def _facts(self, stack: ExitStack, bench: Bench) -> None:
-        self.fingerprint = fingerprint(bench.client, self.variant.signature, self.refused, bench.finest)
+    def _facts(self, stack: ExitStack, bench: Bench, dtype: torch.dtype) -> None:
+        """dtype: float64 where the kernel takes it, however it computes, so that prints stay what they are."""
+        self.fingerprint = fingerprint(bench.client, self.variant.signature, self.refused, dtype)
         usable = {
             task: {setting: found for setting, found in own.items() if found.chunk_size not in self.refused}
             for task, own in self.shapes.items()

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from evaluator.kernel import Kernel
+from evaluator.sandbox.state_guard import Trace
 
 FIXED_CHUNKS = (64, 128)
 """Sizes that kernels fix for themselves, whatever `chunk_size` says."""
-ENDS_THE_CALL = (MemoryError, torch.OutOfMemoryError, FloatingPointError)
-"""What another length cannot mend."""
+ENDS_THE_CALL = (MemoryError, torch.OutOfMemoryError, FloatingPointError, Trace)
+"""What another length cannot mend, or must not."""
 
 
 class AnyLength:
@@ -36,7 +37,7 @@ class AnyLength:
         versions = [x._version for x in inputs]
         try:
             result = self.kernel(*inputs, chunk_size=chunk_size)
-            failure = None
+            failure: Exception | None = None
         except ENDS_THE_CALL:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a variant raises
@@ -49,8 +50,8 @@ class AnyLength:
                 if _length(attempt) == fed and not self._takes_another_before(fed, inputs, chunk_size):
                     self.fed_lengths[length, chunk_size] = fed
                     return _cropped(attempt, length)
-                if self.fed_lengths and isinstance(attempt, Exception):  # that it needs padding is known, and not told
-                    raise attempt
+                if self.fed_lengths and isinstance(attempt, Exception):
+                    failure = attempt  # that it needs padding is known: what padding does not mend is told
         if failure is not None:
             raise failure
         return result  # type: ignore[return-value]

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from evaluator.kernel import Kernel
 from evaluator.sandbox.padding import AnyLength, resized
+from evaluator.sandbox.state_guard import Trace
 from tests.evaluator.delta_rule import chunkwise, recurrent
 from tests.evaluator.written import ANY_LENGTH, HEADER, WHOLE_CHUNKS, changed
 
@@ -169,7 +170,7 @@ def test_a_kernel_that_changed_its_inputs_before_it_failed_is_not_called_again()
     assert calls == [33]
 
 
-@pytest.mark.parametrize("error", [MemoryError, FloatingPointError])
+@pytest.mark.parametrize("error", [MemoryError, FloatingPointError, Trace])
 def test_what_no_length_mends_ends_the_call(error: type[Exception]) -> None:
     calls: list[int] = []
 
