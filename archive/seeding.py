@@ -8,12 +8,12 @@ from archive.errors import ArchiveError
 from archive.files import read_lines, write_json, write_lines, write_text
 from archive.folders import VARIANTS
 from archive.git import GitFolder
+from archive.leaderboard_csv import PUBLISHED
 from archive.leaderboards import LEADERBOARDS, write_leaderboard
 from archive.reader import FORMAT, MARKER, TRIALS
 from archive.store import Archive
 from evaluator.outcomes import Trial
 from variants.contract import Variant
-from variants.leaderboard import PUBLISHED
 from variants.seeds import seed_variants
 
 SHIPPED = ("smoke", "quick")

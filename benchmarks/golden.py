@@ -102,7 +102,13 @@ def differences(one: Any, other: Any, at: str = "") -> Iterator[str]:
         for index, (mine, theirs) in enumerate(zip(one, other, strict=True)):
             yield from differences(mine, theirs, f"{at}/{index}")
     elif one != other:
-        yield f"{at}: {str(one)[:200]} against {str(other)[:200]}"
+        yield f"{at}: {_first_difference(str(one), str(other))}"
+
+
+def _first_difference(one: str, other: str) -> str:
+    at = next((at for at, (mine, theirs) in enumerate(zip(one, other, strict=False)) if mine != theirs), 0)
+    start = max(0, at - 40)
+    return f"{one[start : at + 120]!r} against {other[start : at + 120]!r}"
 
 
 if __name__ == "__main__":

@@ -11,12 +11,13 @@ from archive.store import Archive
 from evaluator.outcomes import Grade, Scorecard, Status, Trial
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.statistics.scorecards import scorecard
-from variants.contract import BASELINE, TASKS, Task, Variant
+from evaluator.tasks.registry import MAD_TASKS, TaskName
+from variants.contract import BASELINE, Variant
 
 SOURCE = "def delta_rule_chunkwise(q, k, v, beta, chunk_size=32):\n    return v, None\n"
 
 
-def make_trial(variant: Variant, task: Task, seed: int, accuracy: float) -> Trial:
+def make_trial(variant: Variant, task: TaskName, seed: int, accuracy: float) -> Trial:
     return Trial(
         variant=variant.name,
         source_hash=variant.source_hash,
@@ -34,7 +35,7 @@ def make_trial(variant: Variant, task: Task, seed: int, accuracy: float) -> Tria
 
 
 def make_trials(variant: Variant, accuracy: float = 0.5) -> tuple[Trial, ...]:
-    return tuple(make_trial(variant, task, seed, accuracy + seed / 100) for task in TASKS for seed in range(3))
+    return tuple(make_trial(variant, task, seed, accuracy + seed / 100) for task in MAD_TASKS for seed in range(3))
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def make_record(variant: Variant) -> Callable[..., Record]:
             insights=("a",),
             motivation="because",
             mathematics="S += 1",
-            predictions=dict.fromkeys(TASKS, Prediction(mean=0.5, low=0.4, high=0.6)),
+            predictions=dict.fromkeys(MAD_TASKS, Prediction(mean=0.5, low=0.4, high=0.6)),
             differences=("b",),
             next_steps=("c",),
             provenance=Provenance(proposer="evolve", seed=0),

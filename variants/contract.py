@@ -1,24 +1,26 @@
-"""The contract of a variant: one source file that defines one kernel, and the six tasks it is judged on."""
+"""The contract of a variant: one source file that defines one kernel."""
 
 import ast
 import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from variants.parsing import parse
-
-Task = Literal["Compress", "Context Recall", "Fuzzy Recall", "Memorize", "Noisy Recall", "Selective Copy"]
-TASKS: tuple[Task, ...] = get_args(Task)
 
 BASELINE = "delta_net_4layer"
 REFERENCE = "gated_delta_net_4layer"
 CHUNK_SIZE = 32
 
 VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,119}$")]
+
+
+def short_name(name: str) -> str:
+    """The idea in a variant's name; the baseline and the gated reference keep theirs."""
+    return name.removeprefix(f"{BASELINE}_").removesuffix("_in_for_loop")
 
 
 class Layer(StrEnum):

@@ -10,7 +10,7 @@ from agent.analysis.forecast import CONFIDENCE, Forecast, Interval, Sign, direct
 from archive.outline import Outline
 from archive.record import Prediction, Record
 from evaluator.outcomes import Comparison
-from variants.contract import Task
+from evaluator.tasks.registry import TaskName
 
 Key = tuple[str, str | None]
 """Proposer and model."""
@@ -100,7 +100,7 @@ def forecasts(records: Iterable[Record | Outline], board: Callable[[str], Board]
     return found
 
 
-def no_change(board: Board, task: Task, parent: float, n: int) -> Interval | None:
+def no_change(board: Board, task: TaskName, parent: float, n: int) -> Interval | None:
     """Where the mean of n seeds of the parent's own function lies, the parent's being one too."""
     if task not in board.spreads:
         return None
@@ -110,7 +110,7 @@ def no_change(board: Board, task: Task, parent: float, n: int) -> Interval | Non
 
 def _forecast(
     record: Record | Outline,
-    task: Task,
+    task: TaskName,
     predicted: Prediction,
     measured: float,
     against: Comparison | None,

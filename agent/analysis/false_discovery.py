@@ -7,15 +7,16 @@ from typing import Any
 from rich.markup import escape
 
 from agent.analysis.fresh_seeds import told
-from agent.terminal.view import outline_summary, short_name
+from agent.terminal.view import name_markup, outline_summary
+from agent.words import number
 from archive.confirmations import Confirmation
 from archive.index import ProposalLine
 from archive.store import Archive
 from evaluator.outcomes import Status
-from evaluator.protocols.built_in import PROTOCOLS
+from evaluator.protocols.built_in import PROTOCOLS, tasks_of
 from evaluator.statistics.false_discovery import LEVELS, Discoveries, Tested, TriedProposal, discoveries
-from evaluator.statistics.lazy_trials import of_version
-from variants.contract import BASELINE, REFERENCE, TASKS
+from evaluator.statistics.lazy_trials import comparable
+from variants.contract import BASELINE, REFERENCE
 
 PARENT = "parent"
 RIVALS = (PARENT, BASELINE, REFERENCE)
@@ -32,7 +33,7 @@ def families(archive: Archive, protocol: str, *, single: bool = True) -> dict[st
     if protocol not in PROTOCOLS:
         return {}
     current = PROTOCOLS[protocol].hash
-    trials = {name: own for name, found in archive.trials(protocol).items() if (own := of_version(found, current))}
+    trials = comparable(archive.trials(protocol), current)
     lines = [line for line in archive.lines() if line.protocol_hash == current and line.status in _TRAINED]
     found = {}
     for rival in RIVALS:
@@ -43,7 +44,7 @@ def families(archive: Archive, protocol: str, *, single: bool = True) -> dict[st
                 pruned = line.status is Status.PRUNED
                 own = () if pruned else trials[line.name]
                 tried.append(TriedProposal(line.name, against, own, trials[against], pruned))
-        found[rival] = discoveries(tried, trials, TASKS, single=single)
+        found[rival] = discoveries(tried, trials, tasks_of(protocol), single=single)
     return found
 
 
@@ -63,13 +64,14 @@ def families_json(families: Mapping[str, Discoveries]) -> dict[str, Any]:
     }
 
 
-def families_lines(families: Mapping[str, Discoveries]) -> Iterator[str]:
+def families_lines(families: Mapping[str, Discoveries], protocol: str) -> Iterator[str]:
     """A few lines for people, with Rich's markup; none where nothing was tried."""
     tested = {rival: family for rival, family in families.items() if family.tried}
     if tested:
-        yield "[bold]better in the mean of six tasks, counting all that were tried[/] (false discovery rate)"
+        every = number(len(tasks_of(protocol)))
+        yield f"[bold]better in the mean of {every} tasks, counting all that were tried[/] (false discovery rate)"
     for rival, family in tested.items():
-        whom = "its parent" if rival == PARENT else short_name(rival)
+        whom = "its parent" if rival == PARENT else name_markup(rival)
         yield f"  than {whom}: {_better(family)} {_of(family)}"
     if not tested and PARENT in families and families[PARENT].untestable:
         count = families[PARENT].untestable
@@ -95,7 +97,7 @@ def _of(family: Discoveries) -> str:
 
 def _names(tests: Sequence[Tested]) -> str:
     """The first few, which are those of the smallest p, and how many more there are; `--json` has all."""
-    named = [short_name(test.name) for test in tests[:NAMED]]
+    named = [name_markup(test.name) for test in tests[:NAMED]]
     if more := len(tests) - len(named):
         named.append(f"{more} more")
     return ", ".join(named) or "none"
@@ -106,12 +108,13 @@ def tests_of(name: str, families: Mapping[str, Discoveries]) -> dict[str, Tested
     return {rival: test for rival, family in families.items() for test in family.means if test.name == name}
 
 
-def tests_lines(name: str, families: Mapping[str, Discoveries]) -> Iterator[str]:
+def tests_lines(name: str, families: Mapping[str, Discoveries], protocol: str) -> Iterator[str]:
     """What the families say of one proposal, a line a rival."""
+    every = number(len(tasks_of(protocol)))
     for rival, test in tests_of(name, families).items():
-        whom = "parent" if rival == PARENT else short_name(test.against)
+        whom = "parent" if rival == PARENT else name_markup(test.against)
         yield (
-            f"mean of six against {whom}: {test.difference:+.3f} [{test.low:+.3f}, {test.high:+.3f}], n {test.n}; "
+            f"mean of {every} against {whom}: {test.difference:+.3f} [{test.low:+.3f}, {test.high:+.3f}], n {test.n}; "
             f"p {_p(test.p)}, {_p(test.adjusted)} counting {families[rival].tried} tried"
         )
 
@@ -143,7 +146,7 @@ def tests_json(name: str, families: Mapping[str, Discoveries]) -> dict[str, Any]
 def confirmation_lines(found: Iterable[Confirmation]) -> Iterator[str]:
     """A line for each would-be new best: what it showed when it was chosen, and what on fresh seeds."""
     for each in found:
-        line = f"{_CONFIRMED[each.outcome]}: {short_name(each.variant)} against {short_name(each.against)}, "
+        line = f"{_CONFIRMED[each.outcome]}: {name_markup(each.variant)} against {name_markup(each.against)}, "
         line += f"first {told(each.first)}"
         if each.fresh is not None:
             line += f"; on fresh seeds {told(each.fresh)}, {each.fresh.mean - each.first.mean:+.3f} to the first"
@@ -161,5 +164,5 @@ _CONFIRMED = {
 
 def archive_lines(archive: Archive, protocol: str) -> Iterator[str]:
     """What is known of all proposals of an archive together: which are better, and what fresh seeds said."""
-    yield from families_lines(families(archive, protocol, single=False))
+    yield from families_lines(families(archive, protocol, single=False), protocol)
     yield from confirmation_lines(archive.confirmations(protocol).values())

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from archive.record import ROUNDING
-from variants.contract import Task
+from evaluator.tasks.registry import TaskName
 
 CONFIDENCE = 0.8
 """Of every predicted interval (`archive.record.Prediction`); scored as this where a published report states none."""
@@ -51,7 +51,7 @@ class Forecast:
     model: str | None
     variant: str
     protocol: str
-    task: Task
+    task: TaskName
     direction: Direction | None
     """Against the parent; None where the parent's score is not known."""
     mean: float | None

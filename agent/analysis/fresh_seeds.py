@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agent.terminal.view import scores_json, short_name
+from agent.terminal.view import name_markup, scores_json
 from archive.confirmations import Difference
 from evaluator.outcomes import Score, Trial
 from evaluator.statistics.moderated_t_test import effect, mean_noise, paired
 from evaluator.statistics.scorecards import scorecard
-from variants.contract import Task
+from evaluator.tasks.registry import TaskName
 
-Scores = Mapping[Task, Score]
+Scores = Mapping[TaskName, Score]
 Trials = Mapping[str, Sequence[Trial]]
 
 
@@ -26,13 +26,13 @@ class FreshComparison:
     fresh_difference: Difference | None
 
     @classmethod
-    def of(cls, name: str, against: str, known: Trials, new: Trials, tasks: Sequence[Task]) -> "FreshComparison":
+    def of(cls, name: str, against: str, known: Trials, new: Trials, tasks: Sequence[TaskName]) -> "FreshComparison":
         """`known`: everyone's trials under the protocol, which tell the noise, too; `new`: on fresh seeds, of both."""
         known = {who: [trial for trial in own if trial.task in tasks] for who, own in known.items()}
         noise = mean_noise(known, tasks)
 
         def difference(trials: Trials) -> Difference | None:
-            pairs = paired(trials.get(name, ()), trials.get(against, ())) if name != against else []
+            pairs = paired(trials.get(name, ()), trials.get(against, ()), tasks) if name != against else []
             found = effect(pairs, noise)
             return None if found is None else Difference.of(found)
 
@@ -46,7 +46,7 @@ class FreshComparison:
             yield from task_lines(self.first, self.again)
         if self.fresh_difference is not None:
             first = f"first {told(self.first_difference)}; " if self.first_difference else ""
-            yield f"mean difference to {short_name(self.against)}: {first}fresh {told(self.fresh_difference)}"
+            yield f"mean difference to {name_markup(self.against)}: {first}fresh {told(self.fresh_difference)}"
 
     def to_json(self) -> dict[str, Any]:
         """As `archer evaluate --confirm --json` prints it."""

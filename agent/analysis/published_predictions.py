@@ -12,12 +12,12 @@ from pydantic import Field, model_validator
 from agent.analysis.board import PUBLISHED_PROTOCOL, Board
 from agent.analysis.calibration import no_change
 from agent.analysis.forecast import Forecast, Interval, Outcome
-from agent.analysis.gaps import Gap
-from agent.analysis.paired_differences import PairedDifferences
+from agent.analysis.paired_differences import Gap, PairedDifferences
 from archive.files import read_shipped
-from evaluator.outcomes import Value
-from variants.contract import BASELINE, Task, VariantName
-from variants.leaderboard import PUBLISHED
+from archive.leaderboard_csv import PUBLISHED
+from evaluator.tasks.registry import TaskName
+from evaluator.values import Value
+from variants.contract import BASELINE, VariantName
 
 PUBLISHED_PREDICTIONS = PUBLISHED.parents[1] / "ledger" / "published_reports.json"
 PROPOSER = "published reports"
@@ -26,7 +26,7 @@ PROPOSER = "published reports"
 class Expectation(Value):
     """What a report expects of one task, in archer's words; never a quotation."""
 
-    task: Task
+    task: TaskName
     change: Literal["up", "not down", "unchanged"]
     low: float | None = Field(default=None, ge=-1, le=1)
     high: float | None = Field(default=None, ge=-1, le=1)

@@ -17,7 +17,7 @@ from agent.analysis.published_predictions import published_forecasts, read_publi
 from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
 from agent.reports.calibration_plot import plot_calibration
 from agent.search.find_variant import archive_if_any
-from agent.terminal.view import short_name
+from agent.terminal.view import name_markup
 from archive.store import Archive
 
 UNSCORED_PROTOCOL = "quick"
@@ -105,7 +105,7 @@ def _table(entries: Sequence[Entry]) -> Table:
         held = f"{found.inside} of {found.intervals} ({found.coverage:.0%})" if found.coverage is not None else "–"
         numbers = (found.error, found.error_of_no_change, found.score, found.score_of_no_change)
         table.add_row(
-            short_name(entry.title),
+            name_markup(entry.title),
             f"{found.n}" + (f", {found.exact} exact" if found.exact else ""),
             held,
             *("–" if number is None else f"{number:.3f}" for number in numbers),

@@ -15,6 +15,7 @@ from agent.commands.options import (
     SandboxOption,
     Speech,
     UnsandboxedOption,
+    chosen_tasks,
     find_protocol,
     open_sandbox,
 )
@@ -32,13 +33,12 @@ from evaluator.outcomes import Grade, Status
 from evaluator.trials.evaluate import Evaluator
 from evaluator.trials.train_and_score import Isolation
 from evaluator.trials.trial_log import TrialLog
-from variants.contract import TASKS, Task
 
 
 def evaluate(
     subject: Annotated[str, typer.Argument(metavar="FILE_OR_NAME", help="A variant file, or the name of a known one.")],
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
-    tasks: Annotated[str, typer.Option(help='Only these, as in "Memorize,Compress".')] = ",".join(TASKS),
+    tasks: Annotated[str | None, typer.Option(help='Only these, as in "Memorize,Compress".')] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="How many; else as the protocol says.")] = None,
     confirm: Annotated[
         bool, typer.Option("--confirm", help="On fresh seeds, the parent, too; the kernel alone in the sandbox.")
@@ -61,7 +61,8 @@ def evaluate(
     Example: archer evaluate delta_net_4layer --protocol smoke
     """
     speech = Speech(as_json, quiet)
-    settings, chosen = find_protocol(protocol), tasks_of(tasks)
+    settings = find_protocol(protocol)
+    chosen = chosen_tasks(tasks, settings)
     if confirm and ensemble:
         raise UserError("--confirm trains each run with its kernel apart: leave out --ensemble")
     if confirm and add:
@@ -95,17 +96,6 @@ def evaluate(
     return DONE if measured.status is Status.SCORED else NO
 
 
-def tasks_of(text: str) -> tuple[Task, ...]:
-    """Tasks by name, in any case. Raises UserError naming those there are."""
-    by_name = {task.lower(): task for task in TASKS}
-    found = []
-    for name in text.split(","):
-        if (task := by_name.get(name.strip().lower())) is None:
-            raise UserError(f"--tasks: no task is called {name.strip()!r}; choose from {', '.join(TASKS)}")
-        found.append(task)
-    return tuple(dict.fromkeys(found))
-
-
 def _answer(speech: Speech, measured: Measured) -> None:
     scores = measured.card.scores if measured.card else {}
     if speech.as_json:
@@ -127,7 +117,14 @@ def _answer(speech: Speech, measured: Measured) -> None:
     elif measured.card is None:
         speech.out.print(f"{measured.status}: {measured.reason}", style="red", markup=False)
     else:
-        speech.out.print(verdict_table(f"{measured.variant.name}, {measured.protocol.name}", scores, measured.verdicts))
+        speech.out.print(
+            verdict_table(
+                f"{measured.variant.name}, {measured.protocol.name}",
+                scores,
+                measured.verdicts,
+                tuple(measured.protocol.tasks),
+            )
+        )
         if told := inherited_text(measured.report):
             speech.out.print(told, style="cyan", markup=False)
         for line in measured.fresh.lines() if measured.fresh else ():

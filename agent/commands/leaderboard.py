@@ -10,8 +10,7 @@ from rich.text import Text
 
 from agent.analysis.board import PUBLISHED_NAME
 from agent.analysis.false_discovery import archive_lines, families, families_json
-from agent.analysis.inert import measured_inert, published_inert
-from agent.analysis.published_inert import published_annotations
+from agent.analysis.inert import measured_inert, published_annotations, published_inert
 from agent.commands.front import print_front
 from agent.commands.options import (
     DEFAULT_ARCHIVE,
@@ -29,20 +28,21 @@ from agent.search.find_variant import archive_if_any, name_damage
 from agent.terminal.board import BoardRow, board_view
 from agent.terminal.view import WORTHLESS, scores_json
 from archive.files import write_text
+from archive.leaderboard_csv import PUBLISHED, format_leaderboard, read_leaderboard
 from archive.leaderboards import LEADERBOARDS, leaderboard_csv, scorecards
 from archive.store import Archive
 from evaluator.outcomes import Score, Trial, Verdict
-from evaluator.protocols.built_in import PROTOCOLS
+from evaluator.protocols.built_in import PROTOCOLS, tasks_of
 from evaluator.statistics.scorecards import verdict
-from variants.contract import REFERENCE, TASKS
-from variants.leaderboard import PUBLISHED, format_leaderboard, read_leaderboard
+from evaluator.tasks.registry import MAD_TASKS
+from variants.contract import REFERENCE
 
 OutOption = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write there instead of printing.")]
 
 
 def leaderboard(
     protocol: Annotated[str, typer.Option("--protocol", help="smoke, quick, mad, or published.")] = DEFAULT_PROTOCOL,
-    csv: Annotated[bool, typer.Option("--csv", help="The published form: name, six tasks.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="The published form: a name, then the tasks.")] = False,
     form: Annotated[BoardFormat | None, typer.Option("--format", help="Intervals and n too, for a paper.")] = None,
     out: OutOption = None,
     front: Annotated[bool, typer.Option("--front", help="Who is undominated; what is missing where.")] = False,
@@ -73,8 +73,9 @@ def leaderboard(
         rows, published, title = _published(found)
     else:
         rows, published, title = _measured(protocol, found)
+    tasks = tasks_of(protocol)
     if csv or form:
-        _write(speech, write_board(form, rows, title) if form else published, out)
+        _write(speech, write_board(form, rows, tasks, title) if form else published, out)
         name_damage(found.damage() if found else {})
         return
     if as_json:
@@ -84,7 +85,7 @@ def leaderboard(
         speech.answer({"protocol": _protocol_json(protocol), "rows": [_json(row) for row in rows]} | more)
     else:
         told = archive_lines(found, protocol) if found else ()
-        speech.show(board_view(title, rows), *map(Text.from_markup, told), pager=not no_pager)
+        speech.show(board_view(title, rows, tasks), *map(Text.from_markup, told), pager=not no_pager)
     name_damage(found.damage() if found else {})
 
 
@@ -93,12 +94,23 @@ def _measured(protocol: str, archive: Archive | None) -> tuple[list[BoardRow], s
     trials = archive.trials(protocol) if archive else shipped(protocol)
     cards = scorecards(protocol, trials)
     rows = [
-        BoardRow(name, card.scores, _against_reference(name, trials), measured_inert(name, trials[name], protocol))
+        BoardRow(
+            name,
+            tasks_of(protocol),
+            card.scores,
+            _against_reference(name, trials),
+            measured_inert(name, trials[name], protocol),
+        )
         for name, card in cards.items()
     ]
     title = f"{protocol}: accuracy with 95 % interval; against {REFERENCE}: ▲ better, ▼ worse, each for itself"
     title += f"; {WORTHLESS[protocol]}" if protocol in WORTHLESS else ""
-    return sorted(rows, key=lambda row: -row.mean), leaderboard_csv(cards), title
+    return sorted(rows, key=_best_first), leaderboard_csv(cards, tasks_of(protocol)), title
+
+
+def _best_first(row: BoardRow) -> tuple[bool, float]:
+    """Rows that lack a task have no mean, and come last."""
+    return row.mean is None, -(row.mean or 0.0)
 
 
 def _published(archive: Archive | None) -> tuple[list[BoardRow], str, str]:
@@ -107,7 +119,8 @@ def _published(archive: Archive | None) -> tuple[list[BoardRow], str, str]:
     rows = [
         BoardRow(
             str(name),
-            {task: Score(mean=row[task], low=row[task], high=row[task], n=1) for task in TASKS},
+            MAD_TASKS,
+            {task: Score(mean=row[task], low=row[task], high=row[task], n=1) for task in MAD_TASKS},
             inert=published_inert(annotations, str(name)),
         )
         for name, row in board.iterrows()

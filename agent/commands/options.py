@@ -13,8 +13,10 @@ from agent.errors import UserError
 from agent.terminal.console import SafeConsole, say
 from evaluator.device import best_device
 from evaluator.outcomes import Grade
-from evaluator.protocols.built_in import PROTOCOLS, Protocol
+from evaluator.protocols.built_in import PROTOCOLS
+from evaluator.protocols.protocol import Protocol
 from evaluator.sandbox import Sandbox
+from evaluator.tasks.registry import TaskName
 
 ArchiveOption = Annotated[
     Path, typer.Option("--archive", envvar="ARCHER_ARCHIVE", metavar="DIR", help="The archive's folder.")
@@ -75,6 +77,21 @@ def find_protocol(name: str) -> Protocol:
     if name not in PROTOCOLS:
         raise UserError(f"unknown protocol {name!r}; choose one of {', '.join(PROTOCOLS)}")
     return PROTOCOLS[name]
+
+
+def chosen_tasks(text: str | None, protocol: Protocol) -> tuple[TaskName, ...]:
+    """Tasks of a protocol by name, in any case; all of them for None. Raises UserError naming those there are."""
+    if text is None:
+        return tuple(protocol.tasks)
+    by_name = {task.lower(): task for task in protocol.tasks}
+    chosen = []
+    for name in text.split(","):
+        if (task := by_name.get(name.strip().lower())) is None:
+            raise UserError(
+                f"--tasks: {protocol.name} has no task {name.strip()!r}; choose from {', '.join(protocol.tasks)}"
+            )
+        chosen.append(task)
+    return tuple(dict.fromkeys(chosen))
 
 
 def open_sandbox(minimum: Grade, unsandboxed: bool, speech: Speech) -> Sandbox:

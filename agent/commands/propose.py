@@ -40,13 +40,14 @@ from agent.search.ensemble_size import EnsembleOption
 from agent.search.loop import Search, SearchPlan
 from agent.terminal.interrupt import interruptible
 from agent.terminal.progress import Progress
-from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, STATUS_STYLE, short_name
+from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, STATUS_STYLE, name_markup
 from archive.record import Record
 from archive.seeding import make_archive
 from archive.store import Archive
 from evaluator.outcomes import Grade, Status
+from evaluator.protocols.built_in import tasks_of
+from evaluator.tasks.registry import TASKS, TaskName
 from evaluator.trials.trial_log import TrialLog
-from variants.contract import TASKS, Task
 
 
 def propose(
@@ -137,7 +138,7 @@ def _announced(record: Record, progress: Progress) -> Record:
     style = STATUS_STYLE[record.status]
     reason = f": {escape(record.reason)}" if record.reason else ""
     progress.announce(
-        f"[{style}]{record.status:11}[/] {record.number:4} {short_name(record.proposal.variant.name)}{reason}"
+        f"[{style}]{record.status:11}[/] {record.number:4} {name_markup(record.proposal.variant.name)}{reason}"
     )
     return record
 
@@ -148,7 +149,7 @@ def _answer(speech: Speech, archive: Archive, records: Sequence[Record], protoco
         speech.answer(summaries(archive, [line for line in archive.lines() if line.id in told]))
         return
     if records:
-        for line in (*_lines(records), *archive_lines(archive, protocol)):
+        for line in (*_lines(records, tasks_of(protocol)), *archive_lines(archive, protocol)):
             speech.out.print(line)
         first = records[0].number
         where = "" if archive.root == DEFAULT_ARCHIVE else f" --archive {archive.root}"
@@ -159,21 +160,21 @@ def _answer(speech: Speech, archive: Archive, records: Sequence[Record], protoco
             speech.out.print(line)
 
 
-def _lines(records: Sequence[Record]) -> Iterator[str]:
+def _lines(records: Sequence[Record], tasks: Sequence[TaskName]) -> Iterator[str]:
     """Two lines a proposal: what it is; its scores and differences to the parent, coloured by the verdict."""
     legend = "[green]▲ better[/], [red]▼ worse[/], [cyan]= cannot differ[/], [dim]else within noise[/]"
     yield f"score and difference to the parent: {legend}"
-    yield "[bold]" + " " * 5 + "".join(f"{_ABBREVIATED[task]:13}" for task in TASKS) + "[/]"
+    yield "[bold]" + " " * 5 + "".join(f"{TASKS[task].short:13}" for task in tasks) + "[/]"
     for record in records:
         proposal = record.proposal
         status = "" if record.status is Status.SCORED else f" [{STATUS_STYLE[record.status]}]{record.status}[/]"
-        yield f"{record.number:4} [bold]{short_name(proposal.variant.name)}[/]{status}"
-        yield f"     from {short_name(proposal.parent)}"
+        yield f"{record.number:4} [bold]{name_markup(proposal.variant.name)}[/]{status}"
+        yield f"     from {name_markup(proposal.parent)}"
         if record.scorecard:
-            yield " " * 5 + "".join(_cell(record, task) for task in TASKS)
+            yield " " * 5 + "".join(_cell(record, task) for task in tasks)
 
 
-def _cell(record: Record, task: Task) -> str:
+def _cell(record: Record, task: TaskName) -> str:
     score = record.scorecard.scores.get(task) if record.scorecard else None
     against = next((verdict for verdict in record.verdicts if verdict.against == record.proposal.parent), None)
     found = against.tasks.get(task) if against else None
@@ -181,13 +182,3 @@ def _cell(record: Record, task: Task) -> str:
         return f"{score.mean if score else float('nan'):<13.3f}"
     text = f"{score.mean:.3f}{found.difference:+.3f}{OUTCOME_MARK[found.outcome]}"
     return f"[{OUTCOME_STYLE[found.outcome]}]{text:13}[/]"
-
-
-_ABBREVIATED: dict[Task, str] = {
-    "Compress": "Compress",
-    "Context Recall": "Context",
-    "Fuzzy Recall": "Fuzzy",
-    "Memorize": "Memorize",
-    "Noisy Recall": "Noisy",
-    "Selective Copy": "Sel. Copy",
-}

@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from agent.commands.evaluate import tasks_of
 from agent.commands.options import (
     DEFAULT_ARCHIVE,
     DEFAULT_PROTOCOL,
@@ -20,6 +19,7 @@ from agent.commands.options import (
     SandboxOption,
     Speech,
     UnsandboxedOption,
+    chosen_tasks,
     find_protocol,
     open_sandbox,
 )
@@ -38,9 +38,9 @@ from evaluator.checks import check
 from evaluator.outcomes import Grade
 from evaluator.protocols.protocol import Protocol
 from evaluator.sandbox import Sandbox
+from evaluator.tasks.registry import TaskName
 from evaluator.trials.evaluate import Evaluator, TrialProgress, kernel_shapes
 from evaluator.trials.train_and_score import Isolation
-from variants.contract import TASKS, Task
 
 STYLE: dict[Answer, str] = {"identical": "green", "within noise": "cyan", "differs": "bold yellow"}
 
@@ -48,7 +48,7 @@ STYLE: dict[Answer, str] = {"identical": "green", "within noise": "cyan", "diffe
 def replay(
     reference: Annotated[str, typer.Argument(metavar="ID", help="Number, folder or variant name; a seed's name.")],
     evaluate: Annotated[bool, typer.Option("--evaluate", help="Train and score again, too.")] = False,
-    tasks: Annotated[str, typer.Option(help='Train only these, as in "Memorize,Compress".')] = ",".join(TASKS),
+    tasks: Annotated[str | None, typer.Option(help='Train only these, as in "Memorize,Compress".')] = None,
     protocol: Annotated[str, typer.Option(help="Which scores of a seed; a proposal has its own.")] = DEFAULT_PROTOCOL,
     prompts: Annotated[Path | None, typer.Option(metavar="DIR", help="Templates that override archer's.")] = None,
     minimum: SandboxOption = Grade.B,
@@ -67,11 +67,11 @@ def replay(
     speech = Speech(as_json, quiet)
     found = existing_archive(archive)
     original = find_original(found, reference, protocol)
-    chosen = tasks_of(tasks) if evaluate else ()
     stop = Event()
     steps = []
     with open_sandbox(minimum, unsandboxed, speech) as sandbox:
         settings = find_protocol(original.protocol)
+        chosen = chosen_tasks(tasks, settings) if evaluate else ()
         work = _Replay(found, original, settings, sandbox, chosen, prompts, speech, stop)
         with interruptible(stop.set, speech.progress.print) as interrupted:
             for step in work.steps():
@@ -89,7 +89,7 @@ class _Replay:
     original: Original
     protocol: Protocol
     sandbox: Sandbox
-    tasks: tuple[Task, ...]
+    tasks: tuple[TaskName, ...]
     prompts: Path | None
     speech: Speech
     stop: Event

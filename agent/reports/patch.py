@@ -5,7 +5,7 @@ import difflib
 from collections.abc import Sequence
 
 from agent.errors import UserError
-from variants.contract import Layer, Variant
+from variants.contract import Layer, Variant, short_name
 from variants.parsing import parse
 
 FOLDERS = {Layer.DELTA_NET: "fla/ops/delta_rule", Layer.GATED_DELTA_NET: "fla/ops/gated_delta_rule"}
@@ -14,7 +14,7 @@ FOLDERS = {Layer.DELTA_NET: "fla/ops/delta_rule", Layer.GATED_DELTA_NET: "fla/op
 
 def new_file_patch(variant: Variant) -> tuple[str, str]:
     """Path in the checkout and a patch that adds the variant there as a file of its own, beside `naive.py`."""
-    idea = variant.name.removeprefix("delta_net_4layer_").removesuffix("_in_for_loop")
+    idea = short_name(variant.name)
     path = f"{FOLDERS[variant.layer]}/naive_{idea}.py"
     return path, _patch(path, None, variant.source)
 

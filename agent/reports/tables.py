@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from agent.analysis.board import Board
-from agent.analysis.leaderboard_facts import leader, short, signed
+from agent.analysis.leaderboard_facts import leader, signed
 from agent.terminal.view import half_width
 from archive.record import Prediction, Record
 from evaluator.outcomes import Comparison, Score, Verdict
-from variants.contract import BASELINE, REFERENCE, TASKS, Task
+from evaluator.tasks.registry import TASKS, TaskName
+from variants.contract import BASELINE, REFERENCE, short_name
 
 Row = list[str]
 NONE = "–"
@@ -15,10 +16,10 @@ NONE = "–"
 
 def code(name: str) -> str:
     """A variant's idea as inline code."""
-    return f"`{short(name)}`"
+    return f"`{short_name(name)}`"
 
 
-def score_cell(board: Board, task: Task, score: Score | None) -> str:
+def score_cell(board: Board, task: TaskName, score: Score | None) -> str:
     """`0.442 ± 0.060`: half of the 95 % interval, that of a single seed from the board's noise."""
     if score is None:
         return NONE
@@ -29,9 +30,11 @@ def score_cell(board: Board, task: Task, score: Score | None) -> str:
 
 def standing_rows(board: Board, parent: str) -> list[Row]:
     """Baseline, reference, parent and the best of each task."""
-    leaders = [name for task in TASKS if (name := leader(board, task)) is not None]
+    leaders = [name for task in board.tasks if (name := leader(board, task)) is not None]
     names = [name for name in dict.fromkeys((BASELINE, REFERENCE, parent, *leaders)) if name in board.scores]
-    return [[code(name), *(score_cell(board, task, board.scores[name].get(task)) for task in TASKS)] for name in names]
+    return [
+        [code(name), *(score_cell(board, task, board.scores[name].get(task)) for task in board.tasks)] for name in names
+    ]
 
 
 def expected_rows(record: Record, board: Board, published: Board) -> list[Row]:
@@ -104,10 +107,10 @@ def _interval(low: float, high: float) -> str:
     return f"[{low:.3f}, {high:.3f}]" if low < high else "exactly"
 
 
-def _published(published: Board, name: str, task: Task) -> str:
+def _published(published: Board, name: str, task: TaskName) -> str:
     mean = published.mean(name, task)
     return NONE if mean is None else f"{mean:.3f}"
 
 
-def _in_order(predictions: dict[Task, Prediction]) -> Sequence[tuple[Task, Prediction]]:
+def _in_order(predictions: dict[TaskName, Prediction]) -> Sequence[tuple[TaskName, Prediction]]:
     return [(task, predictions[task]) for task in TASKS if task in predictions]

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from agent.analysis.take_snapshot import take_snapshot
+from agent.analysis.snapshot import take_snapshot
 from agent.reports.report import render_report
 from agent.search.evaluate_variant import Measured
 from archive.record import Cost, Proposal, Provenance, Record

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from statistics import fmean
 from typing import Self
 
 from archive.confirmations import Confirmation, Difference
@@ -20,11 +19,12 @@ from archive.leaderboards import scorecards
 from archive.store import Archive
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.protocol import Protocol, trial_specs
-from evaluator.statistics.lazy_trials import of_version
+from evaluator.statistics.lazy_trials import comparable
 from evaluator.statistics.moderated_t_test import Effect, Noise, effect, mean_noise, paired
+from evaluator.statistics.over_tasks import mean_over_tasks
 from evaluator.trials.evaluate import Evaluator, TrialProgress
 from evaluator.trials.run_trial import spec_of
-from variants.contract import TASKS, Variant
+from variants.contract import Variant
 
 FIRST_FRESH = 1_000_000
 """Fresh seeds begin here: `--seeds` counts from 0."""
@@ -55,15 +55,11 @@ class WouldBeBest:
         """
         if len(protocol.seeds) < 2:
             return None
-        trials = {
-            name: current
-            for name, own in archive.trials(protocol.name).items()
-            if (current := of_version(own, protocol.hash))
-        }
+        trials = comparable(archive.trials(protocol.name), protocol.hash)
         means = {
-            name: fmean(score.mean for score in card.scores.values())
+            name: mean
             for name, card in scorecards(protocol.name, trials).items()
-            if len(card.scores) == len(TASKS)
+            if (mean := mean_over_tasks(card.scores, tuple(protocol.tasks))) is not None
         }
         decided = {n: c for n, c in archive.confirmations(protocol.name).items() if c.protocol_hash == protocol.hash}
         proposed = {line.name for line in archive.lines()}
@@ -74,7 +70,10 @@ class WouldBeBest:
             return None
         best, ahead = (max(names, key=lambda name: means[name]) for names in (settled, waiting))
         rival = decided[ahead].against if ahead in decided else best
-        first = effect(paired(trials[ahead], trials[rival]), noise := mean_noise(trials, TASKS))
+        first = effect(
+            paired(trials[ahead], trials[rival], tuple(protocol.tasks)),
+            noise := mean_noise(trials, tuple(protocol.tasks)),
+        )
         if means[ahead] <= means[rival] or first is None:
             return None
         known = [t for name in (ahead, rival) for t in archive.fresh_trials(protocol.name).get(name, ())]
@@ -112,7 +111,8 @@ class WouldBeBest:
                 if result.status is not Status.SCORED:
                     outcome = "unfinished" if result.status is Status.INTERRUPTED else "failed"
                     return self._decided(outcome, f"{variant.name}: {result.reason}", None), tuple(new)
-            found = effect(paired(*(trials[variant.name] for variant in self._both)), self.noise)
+            ours, theirs = (trials[variant.name] for variant in self._both)
+            found = effect(paired(ours, theirs, tuple(self.protocol.tasks)), self.noise)
             if found is not None and found.lower(1 - RISK / LOOKS) > 0:
                 return self._decided("confirmed", "", found), tuple(new)
             if found is None or found.mean <= 0:

@@ -15,9 +15,11 @@ from archive.store import Archive
 from evaluator.checks import check
 from evaluator.outcomes import CheckReport, Scorecard, Status, Trial, Verdict
 from evaluator.protocols.protocol import Protocol, TrialSpec, trial_specs
+from evaluator.statistics.lazy_trials import comparable
 from evaluator.statistics.scorecards import scorecard, verdict
+from evaluator.tasks.registry import TaskName
 from evaluator.trials.evaluate import Evaluation, Evaluator, TrialProgress, inheritable, kernel_shapes
-from variants.contract import BASELINE, REFERENCE, Task, Variant
+from variants.contract import BASELINE, REFERENCE, Variant
 from variants.seeds import seeds
 
 
@@ -53,7 +55,7 @@ class Measurement:
     variant: Variant
     parent: Variant
     protocol: Protocol
-    tasks: Sequence[Task]
+    tasks: Sequence[TaskName]
     seeds: Sequence[int]
     trials: Mapping[str, Sequence[Trial]]
     twins: FingerprintIndex
@@ -71,7 +73,7 @@ class Measurement:
         cls,
         variant: Variant,
         protocol: Protocol,
-        tasks: Sequence[Task],
+        tasks: Sequence[TaskName],
         seed_count: int | None,
         parent: str | None,
         archive: Archive | None,
@@ -137,7 +139,9 @@ class Measurement:
             parents_cpu = sum(trial.cpu_seconds for own in self.trials.values() for trial in own)
         if scored and result and self.first is not None:
             new = {**self.trials, self.variant.name: result.trials}
-            fresh = FreshComparison.of(self.variant.name, self.parent.name, self._current(self.first), new, self.tasks)
+            fresh = FreshComparison.of(
+                self.variant.name, self.parent.name, comparable(self.first, self.protocol.hash), new, self.tasks
+            )
         return Measured(
             self.variant, self.parent.name, self.protocol, status, reason, report, result,
             card=scorecard(result.trials) if scored and result else None,
@@ -148,14 +152,9 @@ class Measurement:
         )  # fmt: skip
 
     def _verdicts(self, trials: Sequence[Trial]) -> tuple[Verdict, ...]:
-        current = self._current(self.trials)
+        current = comparable(self.trials, self.protocol.hash)
         rivals = dict.fromkeys((self.parent.name, BASELINE, REFERENCE))
         return tuple(verdict(trials, current[n], n) for n in rivals if current.get(n) and n != self.variant.name)
-
-    def _current(self, trials: Mapping[str, Sequence[Trial]]) -> dict[str, list[Trial]]:
-        return {
-            name: [trial for trial in own if trial.protocol_hash == self.protocol.hash] for name, own in trials.items()
-        }
 
 
 def shipped(protocol: str) -> dict[str, list[Trial]]:

@@ -11,7 +11,7 @@ from typing import Any
 from rich.markup import escape
 
 from agent.analysis.false_discovery import confirmation_lines
-from agent.analysis.take_snapshot import take_snapshot
+from agent.analysis.snapshot import take_snapshot
 from agent.errors import UserError
 from agent.proposers.base import Repairer
 from agent.reports.report import render_report
@@ -19,12 +19,12 @@ from agent.search.attempt import Attempt, AttemptInputs, FailedAsk, SearchResour
 from agent.search.confirm import LOOKS, WouldBeBest
 from agent.search.fingerprint_index import FingerprintIndex
 from agent.terminal.progress import Progress
-from agent.terminal.view import bare_name
 from archive.confirmations import Confirmation
 from archive.record import Record
 from archive.store import Archive
 from evaluator.outcomes import Trial
 from evaluator.trials.evaluate import TrialProgress
+from variants.contract import short_name
 
 Outcome = tuple[Record | FailedAsk, ...]
 
@@ -162,7 +162,7 @@ class Search:
 
     def _show_confirming(self, name: str, step: TrialProgress) -> None:
         at = f"{step.spec.task}, seed {step.spec.seed}: {step.done:.0%}"
-        self._progress.aside(f"confirming {bare_name(name)}, or its rival: {at}")
+        self._progress.aside(f"confirming {short_name(name)}, or its rival: {at}")
 
     def _collect_confirmed(self) -> None:
         for future in [future for future in self._confirming if future.done()]:

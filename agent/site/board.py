@@ -10,14 +10,15 @@ import pandas as pd
 
 from agent.site.row import Role, Row, seed_row, verdicts_of
 from agent.site.text import visible
+from archive.leaderboard_csv import read_leaderboard
 from archive.leaderboards import LEADERBOARDS
 from archive.reader import TRIALS, Reader
 from archive.store import Archive
 from evaluator.outcomes import Comparison, Score, Trial, Verdict
-from evaluator.protocols.built_in import PROTOCOLS
+from evaluator.protocols.built_in import PROTOCOLS, tasks_of
 from evaluator.statistics.scorecards import scorecard
-from variants.contract import BASELINE, REFERENCE, TASKS
-from variants.leaderboard import read_leaderboard
+from evaluator.tasks.registry import TaskName
+from variants.contract import BASELINE, REFERENCE
 from variants.seeds import seeds
 
 Identity = tuple[str, str]
@@ -31,6 +32,11 @@ class SiteBoard:
     protocol: str
     hash: str
     rows: tuple[Row, ...]
+
+    @property
+    def tasks(self) -> tuple[TaskName, ...]:
+        """In the order of its rows' lists."""
+        return tasks_of(self.protocol)
 
     @property
     def slug(self) -> str:
@@ -67,7 +73,7 @@ def boards(archive: Archive, proposals: Mapping[Identity, Iterable[Row]]) -> lis
     for (protocol, digest), trials in found.items():
         own = list(proposals.get((protocol, digest), ()))
         taken = {row.name for row in own}
-        before = [row for name in trials if (row := _seed(name, trials)).name not in taken]
+        before = [row for name in trials if (row := _seed(name, trials, tasks_of(protocol))).name not in taken]
         made.append(SiteBoard(protocol, digest, (*before, *own)))
     made.sort(key=lambda board: (-len(board.proposals), board.protocol != "quick", board.protocol, board.hash))
     return made + _imported(archive, {board.protocol for board in made})
@@ -89,11 +95,11 @@ def _measured(archive: Archive) -> dict[Identity, dict[str, list[Trial]]]:
     return found
 
 
-def _seed(name: str, trials: Mapping[str, Sequence[Trial]]) -> Row:
+def _seed(name: str, trials: Mapping[str, Sequence[Trial]], tasks: Sequence[TaskName]) -> Row:
     known = seeds().get(name)
     parent = known.parent if known else None
     scores = scorecard(trials[name]).scores
-    return seed_row(name, parent, scores, verdicts_of(name, parent, trials), trials[name])
+    return seed_row(name, parent, scores, verdicts_of(name, parent, trials), trials[name], tasks)
 
 
 def _imported(archive: Archive, derived: Iterable[str]) -> list[SiteBoard]:
@@ -103,17 +109,18 @@ def _imported(archive: Archive, derived: Iterable[str]) -> list[SiteBoard]:
 
 def _table(protocol: str, table: pd.DataFrame) -> SiteBoard:
     """One run a row: differences, but no interval and so no verdict."""
-    scores = {str(name): {task: _single(float(row[task])) for task in TASKS} for name, row in table.iterrows()}
+    tasks = tasks_of(protocol)
+    scores = {str(name): {task: _single(float(row[task])) for task in tasks} for name, row in table.iterrows()}
     rows = []
     for name, own in scores.items():
         parent = known.parent if (known := seeds().get(name)) else None
         others: dict[Role, str | None] = {"reference": REFERENCE, "baseline": BASELINE, "parent": parent}
         verdicts = {
-            role: Verdict(against=other, tasks={t: _unproven(own[t].mean - scores[other][t].mean) for t in TASKS})
+            role: Verdict(against=other, tasks={t: _unproven(own[t].mean - scores[other][t].mean) for t in tasks})
             for role, other in others.items()
             if other is not None and other in scores and other != name
         }
-        rows.append(seed_row(name, parent, own, verdicts, ()))
+        rows.append(seed_row(name, parent, own, verdicts, (), tasks))
     return SiteBoard(protocol, "", tuple(rows))
 
 

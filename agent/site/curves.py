@@ -7,14 +7,16 @@ from typing import Any
 
 from agent.site.row import Row
 from evaluator.outcomes import Trial
-from variants.contract import TASKS
+from evaluator.tasks.registry import TaskName
 
 SHOWN_LOSSES = 5
 """Significant digits of a loss: more cannot be seen in a curve."""
 LARGEST_LOSS = 1e30
 
 
-def learning_curves(trials: Iterable[Trial], parents: Iterable[Trial]) -> list[dict[str, Any]]:
+def learning_curves(
+    trials: Iterable[Trial], parents: Iterable[Trial], tasks: Sequence[TaskName]
+) -> list[dict[str, Any]]:
     """Per task: the training loss of every run, the mean of the parent's runs, and the figure in words."""
     ours, theirs = _by_task(trials), _by_task(parents)
     return [
@@ -24,15 +26,15 @@ def learning_curves(trials: Iterable[Trial], parents: Iterable[Trial]) -> list[d
             "parent": _mean_curve(theirs.get(task, [])),
             "words": _in_words(task, ours[task]),
         }
-        for task in TASKS
+        for task in tasks
         if ours.get(task)
     ]
 
 
-def intervals(row: Row) -> list[dict[str, Any]]:
+def intervals(row: Row, tasks: Sequence[TaskName]) -> list[dict[str, Any]]:
     """Per task: predicted, measured, parent and gated reference."""
     found = []
-    for index, task in enumerate(TASKS):
+    for index, task in enumerate(tasks):
         predicted = row.predictions[index] if row.predictions else None
         measured = row.scores[index] if row.scores else None
         if predicted or measured:

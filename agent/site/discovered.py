@@ -3,12 +3,11 @@
 from dataclasses import replace
 
 from agent.analysis.false_discovery import PARENT, families
-from agent.analysis.leaderboard_facts import short
 from agent.site.board import SiteBoard
 from agent.site.row import Role
 from archive.store import Archive
 from evaluator.protocols.built_in import PROTOCOLS
-from variants.contract import BASELINE, REFERENCE
+from variants.contract import BASELINE, REFERENCE, short_name
 
 _ROLES: dict[str, Role] = {PARENT: "parent", BASELINE: "baseline", REFERENCE: "reference"}
 
@@ -21,6 +20,6 @@ def with_tests(board: SiteBoard, archive: Archive) -> SiteBoard:
     found: dict[str, dict[Role, float]] = {}
     for rival, family in families(archive, board.protocol, single=False).items():
         for test in family.means:
-            found.setdefault(short(test.name), {})[_ROLES[rival]] = test.adjusted
+            found.setdefault(short_name(test.name), {})[_ROLES[rival]] = test.adjusted
     rows = (row.model_copy(update={"discovered": found.get(row.name, {})}) if row.page else row for row in board.rows)
     return replace(board, rows=tuple(rows))

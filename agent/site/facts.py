@@ -4,12 +4,12 @@ from collections import Counter
 from dataclasses import dataclass
 from statistics import median
 
-from agent.analysis.leaderboard_facts import short
 from agent.site.board import SiteBoard
 from agent.site.row import DAMAGED, Against, Role, Row, Span
 from evaluator.outcomes import Status
 from evaluator.statistics.false_discovery import LEVELS
-from variants.contract import BASELINE, REFERENCE, TASKS, Task
+from evaluator.tasks.registry import TaskName
+from variants.contract import BASELINE, REFERENCE, short_name
 
 FALSE_BETTER = 0.025
 """Share of comparisons without an effect whose 95 % interval lies above zero."""
@@ -19,7 +19,7 @@ FALSE_BETTER = 0.025
 class TaskFacts:
     """One task: the two references, the best proposal, and how all proposals did against the gated reference."""
 
-    task: Task
+    task: TaskName
     baseline: Span | None
     reference: Span | None
     best: Row | None
@@ -47,7 +47,8 @@ class OverviewFacts:
     standouts: tuple[Row, ...]
     compared: int
     better: int
-    all_six: tuple[Row, ...]
+    all_tasks: tuple[Row, ...]
+    """Better than the reference on all of them."""
     tested: int
     """Proposals whose mean was tested against their parent's, or another's."""
     discovered: dict[Role, tuple[Row, ...]]
@@ -55,7 +56,7 @@ class OverviewFacts:
     confirmations: tuple[Row, ...]
     """Would-be new bests that were tried on fresh seeds, oldest first."""
     steps: tuple[Row, ...]
-    """Each proposal that had the best mean of six when it was scored, oldest first."""
+    """Each proposal that had the best mean of all tasks when it was scored, oldest first."""
     spent: Spent
 
     @property
@@ -72,11 +73,13 @@ def facts(board: SiteBoard) -> OverviewFacts:
     count = Counter(row.status for row in proposals)
     return OverviewFacts(
         statuses={status: count[status] for status in (*Status, DAMAGED) if count[status]},
-        tasks=tuple(_task(board, scored, index, task) for index, task in enumerate(TASKS)),
-        standouts=tuple(sorted(filter(_stands_out, scored), key=_rank)[:5]),
+        tasks=tuple(_task(board, scored, index, task) for index, task in enumerate(board.tasks)),
+        standouts=tuple(
+            sorted((row for row in scored if _stands_out(board, row)), key=lambda row: _rank(board, row))[:5]
+        ),
         compared=len(found),
         better=sum(against[0] == "better" for against in found),
-        all_six=tuple(row for row in scored if wins(row, "reference") == len(TASKS)),
+        all_tasks=tuple(row for row in scored if wins(board, row, "reference") == len(board.tasks)),
         tested=sum(bool(row.discovered) for row in proposals),
         discovered={role: _discovered(scored, role) for role in ("parent", "baseline", "reference")},
         confirmations=tuple(row for row in proposals if row.fresh),
@@ -85,29 +88,37 @@ def facts(board: SiteBoard) -> OverviewFacts:
     )
 
 
-def outcome_tasks(row: Row, role: Role, outcome: str) -> list[Task]:
+def outcome_tasks(board: SiteBoard, row: Row, role: Role, outcome: str) -> list[TaskName]:
     """Tasks on which the row came out so against the variant in that role."""
-    return [task for task, found in zip(TASKS, row.versus.get(role, ()), strict=False) if found and found[0] == outcome]
+    return [
+        task
+        for task, found in zip(board.tasks, row.versus.get(role, ()), strict=False)
+        if found and found[0] == outcome
+    ]
 
 
-def wins(row: Row, role: Role) -> int:
+def wins(board: SiteBoard, row: Row, role: Role) -> int:
     """Number of tasks better beyond noise."""
-    return len(outcome_tasks(row, role, "better"))
+    return len(outcome_tasks(board, row, role, "better"))
 
 
-def above(row: Row) -> list[Task]:
+def above(board: SiteBoard, row: Row) -> list[TaskName]:
     """Tasks on which its mean is above the gated reference's, by whatever."""
-    return [task for task, found in zip(TASKS, row.versus.get("reference", ()), strict=False) if found and found[1] > 0]
+    return [
+        task
+        for task, found in zip(board.tasks, row.versus.get("reference", ()), strict=False)
+        if found and found[1] > 0
+    ]
 
 
 def nearest(board: SiteBoard) -> Row | None:
-    """Who comes nearest to beating the gated reference on all six: most tasks above it, then least short of it."""
+    """Who comes nearest to beating the gated reference on all tasks: most tasks above it, then least short of it."""
 
     def short_by(row: Row) -> int:
         return sum(max(0, -found[1]) for found in row.versus["reference"] if found)
 
     rivals = [row for row in board.rows if row.whole and "reference" in row.versus]
-    return min(rivals, key=lambda row: (-len(above(row)), short_by(row)), default=None)
+    return min(rivals, key=lambda row: (-len(above(board, row)), short_by(row)), default=None)
 
 
 def _discovered(scored: list[Row], role: Role) -> tuple[Row, ...]:
@@ -115,7 +126,7 @@ def _discovered(scored: list[Row], role: Role) -> tuple[Row, ...]:
     return tuple(sorted(found, key=lambda row: row.discovered[role]))
 
 
-def _task(board: SiteBoard, scored: list[Row], index: int, task: Task) -> TaskFacts:
+def _task(board: SiteBoard, scored: list[Row], index: int, task: TaskName) -> TaskFacts:
     holders = [row for row in scored if row.scores[index]]
     best = max(holders, key=lambda row: (row.scores[index] or (0,))[0], default=None)
     against = best.versus.get("reference") if best else None
@@ -132,17 +143,17 @@ def _task(board: SiteBoard, scored: list[Row], index: int, task: Task) -> TaskFa
 
 
 def _score(board: SiteBoard, name: str, index: int) -> Span | None:
-    row = board.named(short(name))
+    row = board.named(short_name(name))
     return row.scores[index] if row and row.scores else None
 
 
-def _stands_out(row: Row) -> bool:
-    return wins(row, "reference") + wins(row, "baseline") > 0
+def _stands_out(board: SiteBoard, row: Row) -> bool:
+    return wins(board, row, "reference") + wins(board, row, "baseline") > 0
 
 
-def _rank(row: Row) -> tuple[int, int, int]:
+def _rank(board: SiteBoard, row: Row) -> tuple[int, int, int]:
     """Most tasks gained over the gated reference, less those lost; then over the baseline; then the mean."""
-    net = [wins(row, role) - len(outcome_tasks(row, role, "worse")) for role in ("reference", "baseline")]
+    net = [wins(board, row, role) - len(outcome_tasks(board, row, role, "worse")) for role in ("reference", "baseline")]
     return -net[0], -net[1], -(row.whole or (0,))[0]
 
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.analysis.leaderboard_facts import short
 from agent.site.row import page_of
 from archive.errors import ArchiveError
 from archive.files import read_json
 from archive.folders import PROPOSALS
+from variants.contract import short_name
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Family:
         self.sketches = sketches
         self.by_id = {sketch.id: sketch for sketch in sketches}
         self.by_name = {sketch.name: sketch for sketch in sketches}
-        self._short = {short(sketch.name): sketch for sketch in sketches}
+        self._short = {short_name(sketch.name): sketch for sketch in sketches}
         self._place = {sketch.id: place for place, sketch in enumerate(sketches)}
         self._children: dict[str, list[Sketch]] = defaultdict(list)
         for sketch in sketches:
@@ -74,7 +74,7 @@ class Family:
         return self.neighbours(sketch, None)
 
     def _link(self, name: str) -> Link:
-        return Link(short(name), _page(self.by_name.get(name)))
+        return Link(short_name(name), _page(self.by_name.get(name)))
 
 
 def read_sketch(root: Path, identity: str) -> Sketch:
@@ -104,4 +104,6 @@ def _page(sketch: Sketch | None) -> str | None:
 
 
 def _beside(sketches: Sequence[Sketch], place: int) -> Link | None:
-    return Link(short(sketches[place].name), page_of(sketches[place].number)) if 0 <= place < len(sketches) else None
+    return (
+        Link(short_name(sketches[place].name), page_of(sketches[place].number)) if 0 <= place < len(sketches) else None
+    )

@@ -15,7 +15,7 @@ from agent.site.family import Sketch
 from agent.site.row import Row
 from archive.errors import ArchiveError
 from archive.files import read_json
-from evaluator.outcomes import Value
+from evaluator.values import Value
 
 LEDGER = ".archer-report.json"
 

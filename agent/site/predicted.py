@@ -8,7 +8,6 @@ from agent.analysis.forecast import Forecast, Interval, direction
 from agent.commands.calibration import ledger_entries
 from agent.site.board import SiteBoard
 from agent.site.row import UNIT, Row
-from variants.contract import TASKS
 
 
 @dataclass(frozen=True)
@@ -22,10 +21,10 @@ class Calibration:
 
 def calibration(board: SiteBoard) -> Calibration | None:
     """None where nothing was predicted and measured."""
-    found = [forecast for row in board.proposals for forecast in _forecasts(row, board.protocol)]
+    found = [forecast for row in board.proposals for forecast in _forecasts(row, board)]
     if not found:
         return None
-    tasks = {task: [forecast for forecast in found if forecast.task == task] for task in TASKS}
+    tasks = {task: [forecast for forecast in found if forecast.task == task] for task in board.tasks}
     return Calibration(
         whole=summarise(found),
         tasks={task: summarise(own) for task, own in tasks.items() if own},
@@ -38,9 +37,9 @@ def ledger() -> dict[str, Sequence[Forecast]]:
     return {entry.title: entry.forecasts for entry in ledger_entries(None)}
 
 
-def _forecasts(row: Row, protocol: str) -> Iterator[Forecast]:
+def _forecasts(row: Row, board: SiteBoard) -> Iterator[Forecast]:
     against: Sequence[object] = row.versus.get("parent", ())
-    for index, task in enumerate(TASKS):
+    for index, task in enumerate(board.tasks):
         predicted = row.predictions[index] if row.predictions else None
         score = row.scores[index] if row.scores else None
         if predicted is None or score is None:
@@ -51,7 +50,7 @@ def _forecasts(row: Row, protocol: str) -> Iterator[Forecast]:
             proposer=row.proposer,
             model=row.model or None,
             variant=row.name,
-            protocol=protocol,
+            protocol=board.protocol,
             task=task,
             direction=None if parent is None else direction(predicted[0] / UNIT - parent),
             mean=predicted[0] / UNIT,

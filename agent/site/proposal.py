@@ -12,8 +12,9 @@ from agent.site.row import Row, Span, spans
 from agent.site.text import markdown, seen, visible
 from archive.record import Record
 from evaluator.outcomes import Finding, Trial
+from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.scorecards import scorecard
-from variants.contract import TASKS, Task
+from evaluator.tasks.registry import TaskName
 from variants.source import loop_source
 
 _ORDER = {"fail": 0, "warn": 1, "pass": 2}
@@ -37,7 +38,8 @@ def proposal_page(
         old, new = visible(parent.source), visible(source)
         loop = difference(old, new, (_loop_lines(parent.source), _loop_lines(source)))
         whole = difference(old, new)
-    curves = learning_curves(record.trials, parent.trials if parent else ())
+    tasks = tasks_of(record.protocol)
+    curves = learning_curves(record.trials, parent.trials if parent else (), tasks)
     return {
         "row": row,
         "record": record,
@@ -50,8 +52,8 @@ def proposal_page(
         "source": highlighted(visible(source)),
         "findings": _findings(record.check.findings if record.check else ()),
         "curves": curves,
-        "figures": {"curves": curves, "intervals": intervals(row)},
-        "again": _again(row, fresh),
+        "figures": {"curves": curves, "intervals": intervals(row, tasks)},
+        "again": _again(row, fresh, tasks),
         "report": markdown(report),
         "provenance": provenance(record, commit),
         "exchanges": [exchange_shown(exchange) for exchange in record.exchanges],
@@ -59,11 +61,11 @@ def proposal_page(
     }
 
 
-def _again(row: Row, fresh: Sequence[Trial]) -> list[tuple[Task, Span | None, Span]]:
+def _again(row: Row, fresh: Sequence[Trial], tasks: Sequence[TaskName]) -> list[tuple[TaskName, Span | None, Span]]:
     """Each task's score on the seeds that it was chosen by, and on fresh ones."""
-    found = spans(scorecard(fresh).scores) if fresh else ()
-    first = row.scores or (None,) * len(TASKS)
-    return [(task, before, now) for task, before, now in zip(TASKS, first, found, strict=False) if now]
+    found = spans(scorecard(fresh).scores, tasks) if fresh else ()
+    first = row.scores or (None,) * len(tasks)
+    return [(task, before, now) for task, before, now in zip(tasks, first, found, strict=False) if now]
 
 
 def _loop_lines(source: str) -> tuple[int, int]:

@@ -3,10 +3,10 @@
 import json
 from typing import Any
 
-from agent.analysis.leaderboard_facts import short
 from agent.site.text import seen, visible
 from archive.record import Exchange, Record
 from evaluator.outcomes import Trial
+from variants.contract import short_name
 
 
 def provenance(record: Record, commit: str | None) -> list[tuple[str, str]]:
@@ -19,7 +19,7 @@ def provenance(record: Record, commit: str | None) -> list[tuple[str, str]]:
         "Model": origin.model,
         "Seed of the ask": str(origin.seed),
         "Prompt (hash)": origin.prompt_hash,
-        "Parents": ", ".join(short(name) for name in origin.parents),
+        "Parents": ", ".join(short_name(name) for name in origin.parents),
         "Mechanisms": json.dumps(origin.mechanisms, ensure_ascii=False) if origin.mechanisms else None,
         "Created": record.created,
         "Commit": commit,
@@ -64,6 +64,6 @@ def trial_shown(trial: Trial) -> dict[str, Any]:
         "steps": trial.steps,
         "cpu": trial.cpu_seconds,
         "certificate": trial.certificate,
-        "inherited": visible(short(trial.inherited_from), 120) if trial.inherited_from else "",
+        "inherited": visible(short_name(trial.inherited_from), 120) if trial.inherited_from else "",
         "failure": visible(f"{trial.failure.kind}: {trial.failure.message}", 1_000) if trial.failure else "",
     }

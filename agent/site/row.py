@@ -7,13 +7,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from agent.analysis.leaderboard_facts import short
 from agent.site.text import visible
 from archive.confirmations import Confirmation, Difference
 from archive.record import Record
-from evaluator.outcomes import Comparison, Score, Status, Trial, Value, Verdict
+from evaluator.outcomes import Comparison, Score, Status, Trial, Verdict
+from evaluator.protocols.built_in import tasks_of
+from evaluator.statistics.over_tasks import mean_over_tasks
 from evaluator.statistics.scorecards import CONFIDENCE, quantile, scorecard, seed_accuracies, sum_of_squares, verdict
-from variants.contract import BASELINE, REFERENCE, TASKS, Task
+from evaluator.tasks.registry import TaskName
+from evaluator.values import Value
+from variants.contract import BASELINE, REFERENCE, short_name
 
 DAMAGED = "DAMAGED"
 """In place of the status of a record that cannot be read."""
@@ -39,7 +42,7 @@ class Fresh(Value):
 
 
 class Row(Value):
-    """One variant under one protocol. Lists have one entry for each of `TASKS`."""
+    """One variant under one protocol. Lists have one entry for each of the protocol's tasks."""
 
     kind: Literal["proposal", "seed"]
     name: str
@@ -57,7 +60,7 @@ class Row(Value):
     created: str = ""
     scores: tuple[Span | None, ...] = ()
     whole: Span | None = None
-    """Mean of the six tasks."""
+    """Mean of all tasks of the protocol."""
     versus: dict[Role, tuple[Against | None, ...]] = Field(default_factory=dict)
     predictions: tuple[tuple[int, int, int] | None, ...] = ()
     discovered: dict[Role, float] = Field(default_factory=dict)
@@ -77,13 +80,13 @@ def damaged_row(number: int, name: str, parent: str, problem: str) -> Row:
     """The row of a record that cannot be read."""
     return Row(
         kind="proposal",
-        name=short(name),
+        name=short_name(name),
         title="This record cannot be read",
         status=DAMAGED,
         reason=visible(problem, 1_000),
         number=number,
         page=page_of(number),
-        parent=short(parent) or None,
+        parent=short_name(parent) or None,
     )
 
 
@@ -95,29 +98,32 @@ def proposal_row(record: Record, further: Sequence[Trial] = (), fresh: Confirmat
     proposal, cost = record.proposal, record.cost
     trials = [*record.trials, *further] if record.scorecard else []
     scores = scorecard(trials).scores if trials else {}
-    known = {found.against: _against(found) for found in record.verdicts}
+    tasks = tasks_of(record.protocol)
+    known = {found.against: _against(found, tasks) for found in record.verdicts}
     others: dict[Role, str] = {"reference": REFERENCE, "baseline": BASELINE, "parent": proposal.parent}
     return Row(
         kind="proposal",
-        name=short(proposal.variant.name),
+        name=short_name(proposal.variant.name),
         title=visible(proposal.title, 200),
         why=visible(proposal.motivation, 400),
         status=record.status,
         reason=visible(record.reason, 300),
         number=record.number,
         page=page_of(record.number),
-        parent=short(proposal.parent),
-        parents=tuple(short(name) for name in proposal.provenance.parents),
-        twin=visible(short(record.check.duplicate_of), 200) if record.check and record.check.duplicate_of else None,
+        parent=short_name(proposal.parent),
+        parents=tuple(short_name(name) for name in proposal.provenance.parents),
+        twin=visible(short_name(record.check.duplicate_of), 200)
+        if record.check and record.check.duplicate_of
+        else None,
         proposer=visible(proposal.provenance.proposer, 80),
         model=visible(proposal.provenance.model or "", 80),
         created=visible(record.created, 40),
-        scores=spans(scores),
-        whole=whole(trials),
+        scores=spans(scores, tasks),
+        whole=whole(trials, tasks),
         versus={role: known[other] for role, other in others.items() if other in known},
         predictions=tuple(
             (_units(p.mean), _units(p.low), _units(p.high)) if (p := proposal.predictions.get(task)) else None
-            for task in TASKS
+            for task in tasks
         ),
         fresh=_fresh(fresh) if fresh is not None else None,
         cpu=round(cost.cpu_seconds, 1),
@@ -129,7 +135,7 @@ def proposal_row(record: Record, further: Sequence[Trial] = (), fresh: Confirmat
 def _fresh(found: Confirmation) -> Fresh:
     return Fresh(
         outcome=found.outcome,
-        against=visible(short(found.against), 200),
+        against=visible(short_name(found.against), 200),
         first=_difference(found.first),
         fresh=_difference(found.fresh) if found.fresh is not None else None,
         reason=visible(found.reason, 300),
@@ -140,18 +146,24 @@ def _difference(found: Difference) -> Span:
     return _units(found.mean), _units(found.low), _units(found.high), found.n
 
 
-def seed_row(name: str, parent: str | None, scores: Mapping[Task, Score], verdicts: Mapping[Role, Verdict],
-             trials: Sequence[Trial]) -> Row:  # fmt: skip
-    """The row of a variant that no proposal of this archive made."""
+def seed_row(
+    name: str,
+    parent: str | None,
+    scores: Mapping[TaskName, Score],
+    verdicts: Mapping[Role, Verdict],
+    trials: Sequence[Trial],
+    tasks: Sequence[TaskName],
+) -> Row:
+    """The row of a variant that no proposal of this archive made. `tasks`: of the board's protocol."""
     return Row(
         kind="seed",
-        name=visible(short(name), 200),
+        name=visible(short_name(name), 200),
         title="",
         status=Status.SCORED,
-        parent=short(parent) if parent else None,
-        scores=spans(scores),
-        whole=whole(trials) if trials else _mean_of(scores),
-        versus={role: _against(found) for role, found in verdicts.items()},
+        parent=short_name(parent) if parent else None,
+        scores=spans(scores, tasks),
+        whole=whole(trials, tasks) if trials else _mean_of(scores, tasks),
+        versus={role: _against(found, tasks) for role, found in verdicts.items()},
         cpu=round(sum(trial.cpu_seconds for trial in trials), 1),
     )
 
@@ -166,20 +178,20 @@ def verdicts_of(name: str, parent: str | None, trials: Mapping[str, Sequence[Tri
     }
 
 
-def spans(scores: Mapping[Task, Score]) -> tuple[Span | None, ...]:
+def spans(scores: Mapping[TaskName, Score], tasks: Sequence[TaskName]) -> tuple[Span | None, ...]:
     """Scores in the order of the tasks."""
-    return tuple(_span(scores[task]) if task in scores else None for task in TASKS)
+    return tuple(_span(scores[task]) if task in scores else None for task in tasks)
 
 
-def whole(trials: Iterable[Trial]) -> Span | None:
-    """Mean of the six tasks with Student's t interval over the seeds that have all six; None where no seed has."""
+def whole(trials: Iterable[Trial], tasks: Sequence[TaskName]) -> Span | None:
+    """Mean of all tasks with Student's t interval over the seeds that have them all; None where no seed has."""
     by_task = seed_accuracies(trials)
-    if set(by_task) != set(TASKS):
+    if set(by_task) != set(tasks):
         return None
     seeds = set.intersection(*(set(found) for found in by_task.values()))
-    values = [fmean(by_task[task][seed] for task in TASKS) for seed in sorted(seeds)]
+    values = [fmean(by_task[task][seed] for task in tasks) for seed in sorted(seeds)]
     if len(values) < 2:
-        return _mean_of({t: Score(mean=fmean(s.values()), low=0, high=0, n=1) for t, s in by_task.items()})
+        return _mean_of({t: Score(mean=fmean(s.values()), low=0, high=0, n=1) for t, s in by_task.items()}, tasks)
     half = quantile(0.5 + CONFIDENCE / 2, len(values) - 1) * math.sqrt(
         sum_of_squares(values) / (len(values) - 1) / len(values)
     )
@@ -187,15 +199,13 @@ def whole(trials: Iterable[Trial]) -> Span | None:
     return _units(mean), max(0, _units(mean - half)), min(UNIT, _units(mean + half)), len(values)
 
 
-def _mean_of(scores: Mapping[Task, Score]) -> Span | None:
-    if set(scores) != set(TASKS):
-        return None
-    mean = _units(fmean(score.mean for score in scores.values()))
-    return mean, mean, mean, 1
+def _mean_of(scores: Mapping[TaskName, Score], tasks: Sequence[TaskName]) -> Span | None:
+    mean = mean_over_tasks(scores, tasks)
+    return None if mean is None else (_units(mean), _units(mean), _units(mean), 1)
 
 
-def _against(found: Verdict) -> tuple[Against | None, ...]:
-    return tuple(_comparison(found.tasks[task]) if task in found.tasks else None for task in TASKS)
+def _against(found: Verdict, tasks: Sequence[TaskName]) -> tuple[Against | None, ...]:
+    return tuple(_comparison(found.tasks[task]) if task in found.tasks else None for task in tasks)
 
 
 def _comparison(found: Comparison) -> Against:

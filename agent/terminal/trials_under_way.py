@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from agent.terminal.durations import duration
 from evaluator.protocols.protocol import Protocol, TrialSpec
+from evaluator.tasks.registry import fed_length
 from evaluator.trials.evaluate import TrialProgress
 
 SURE = 0.01
@@ -56,4 +57,4 @@ class UnderWay:
 
 def _tokens(protocol: Protocol, spec: TrialSpec) -> int:
     plan, setting = protocol.tasks[spec.task], protocol.setting(spec)
-    return plan.steps_of(setting) * plan.batch * setting.fed_length
+    return plan.steps_of(setting) * plan.batch * fed_length(setting)

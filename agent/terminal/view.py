@@ -14,7 +14,8 @@ from archive.index import ProposalLine
 from archive.record import Record
 from evaluator.outcomes import CheckReport, Finding, Score, Status, Verdict
 from evaluator.protocols.built_in import PROTOCOLS
-from variants.contract import TASKS, Task
+from evaluator.tasks.registry import TaskName
+from variants.contract import short_name
 
 STATUS_STYLE = {
     Status.SCORED: "green",
@@ -32,14 +33,9 @@ WORTHLESS = {"smoke": "smoke (20 steps) shows that things work; its scores say n
 _FINDING_STYLE = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 
 
-def short_name(name: str) -> str:
-    """The idea in a variant's name; markup-safe."""
-    return escape(bare_name(name))
-
-
-def bare_name(name: str) -> str:
-    """The same where no markup is read."""
-    return name.removeprefix("delta_net_4layer_").removesuffix("_in_for_loop")
+def name_markup(name: str) -> str:
+    """The short name where Rich reads markup."""
+    return escape(short_name(name))
 
 
 def protocol_text(name: str, protocol_hash: str) -> str:
@@ -106,7 +102,7 @@ def outline_summary(outline: Mapping[str, Any], commit: str | None) -> dict[str,
     }
 
 
-def scores_json(scores: Mapping[Task, Score]) -> dict[str, Any]:
+def scores_json(scores: Mapping[TaskName, Score]) -> dict[str, Any]:
     """Scores by task as plain JSON."""
     return {task: score.model_dump(mode="json") for task, score in scores.items()}
 
@@ -123,12 +119,14 @@ def score_text(score: Score | None) -> str:
     return f"{score.mean:.3f}" + (f" ±{half_width(score):.3f}" if score.n > 1 else "")
 
 
-def verdict_table(title: str, scores: dict[Any, Score], verdicts: Sequence[Verdict]) -> Table:
+def verdict_table(
+    title: str, scores: Mapping[TaskName, Score], verdicts: Sequence[Verdict], tasks: Sequence[TaskName]
+) -> Table:
     """Scores per task beside the paired differences to each reference."""
     table = Table(
-        "task", "score", "n", *(f"vs {short_name(v.against)}" for v in verdicts), title=title, title_justify="left"
+        "task", "score", "n", *(f"vs {name_markup(v.against)}" for v in verdicts), title=title, title_justify="left"
     )
-    for task in TASKS:
+    for task in tasks:
         cells = []
         for verdict in verdicts:
             if (found := verdict.tasks.get(task)) is None:

@@ -19,6 +19,7 @@ from evaluator.checks.inert import felt
 from evaluator.checks.inputs import REGIMES, Shape, draw
 from evaluator.kernel import Kernel
 from evaluator.protocols.built_in import PROTOCOLS
+from evaluator.tasks.registry import fed_length
 from variants.contract import CHUNK_SIZE, KernelSignature
 
 Fingerprint = tuple[float, ...]
@@ -53,7 +54,7 @@ def probes() -> tuple[Probe, ...]:
     met: dict[int, set[tuple[int, int]]] = {}
     for protocol in PROTOCOLS.values():
         for plan in protocol.tasks.values():
-            lengths = {(setting.fed_length, protocol.width // protocol.heads) for setting in plan.settings}
+            lengths = {(fed_length(setting), protocol.width // protocol.heads) for setting in plan.settings}
             met.setdefault(plan.chunk_size, set()).update(lengths)
     found = []
     for chunk_size, lengths in sorted(met.items()):

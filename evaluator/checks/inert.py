@@ -7,14 +7,15 @@ from torch import Tensor
 
 from evaluator.checks.bench import Bench, Case, distance
 from evaluator.checks.inputs import TaskShape
-from variants.contract import KernelSignature, Task
+from evaluator.tasks.registry import TaskName
+from variants.contract import KernelSignature
 
 REGIMES = ("training", "unit", "loud", "repeats")
 
 
 def inert_settings(
-    bench: Bench, parent: Bench, shapes: Mapping[Task, Mapping[str, TaskShape]]
-) -> dict[Task, tuple[str, ...]]:
+    bench: Bench, parent: Bench, shapes: Mapping[TaskName, Mapping[str, TaskShape]]
+) -> dict[TaskName, tuple[str, ...]]:
     """Settings at whose shape outputs, and gradients through them, are the parent's for inputs of all magnitudes.
 
     A kernel that passed the check of prefixes does in a short sequence what it does at the start of a long one. So

@@ -16,7 +16,8 @@ from evaluator.checks.inputs import TaskShape
 from evaluator.checks.scope import check_scope
 from evaluator.outcomes import CheckName, CheckReport, Finding
 from evaluator.sandbox import Limits, Sandbox, VariantFailed
-from variants.contract import Task, Variant
+from evaluator.tasks.registry import TaskName
+from variants.contract import Variant
 
 LIMITS = Limits(wall_seconds=20.0, cpu_seconds=120)
 FAILURES: dict[str, CheckName] = {"timeout": "timeout", "memory": "memory", "crash": "crash", "garbage": "signature"}
@@ -30,7 +31,7 @@ def check(
     sandbox: Sandbox,
     *,
     parent: Variant | None = None,
-    shapes: Mapping[Task, Mapping[str, TaskShape]] | None = None,
+    shapes: Mapping[TaskName, Mapping[str, TaskShape]] | None = None,
     known: Callable[[Fingerprint], str | None] | None = None,
     limits: Limits = LIMITS,
 ) -> CheckReport:
@@ -41,7 +42,7 @@ def check(
     """
     began = time.monotonic()
     findings, tree = static_findings(variant, parent)
-    inert: dict[Task, tuple[str, ...]] = {}
+    inert: dict[TaskName, tuple[str, ...]] = {}
     print_: Fingerprint = ()
     if tree is not None:
         running = _Running(variant, sandbox, tree, parent, shapes or {}, limits)
@@ -93,13 +94,13 @@ class _Running:
         sandbox: Sandbox,
         tree: ast.Module,
         parent: Variant | None,
-        shapes: Mapping[Task, Mapping[str, TaskShape]],
+        shapes: Mapping[TaskName, Mapping[str, TaskShape]],
         limits: Limits,
     ) -> None:
         self.variant, self.sandbox, self.tree, self.parent, self.shapes = variant, sandbox, tree, parent, shapes
         self.limits = limits
         self.refused: dict[int, str] = {}
-        self.inert: dict[Task, tuple[str, ...]] = {}
+        self.inert: dict[TaskName, tuple[str, ...]] = {}
         self.fingerprint: Fingerprint = ()
 
     def findings(self) -> Iterator[Finding]:

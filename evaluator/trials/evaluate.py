@@ -10,11 +10,12 @@ from evaluator.checks.inputs import TaskShape
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.protocol import Protocol, TrialSpec
 from evaluator.sandbox import Sandbox
+from evaluator.tasks.registry import TaskName, fed_length
 from evaluator.trials.grouped import Group, RunGroup, groups, run_group
 from evaluator.trials.run_trial import spec_of
 from evaluator.trials.train_and_score import Isolation
 from evaluator.trials.trial_log import TrialLog
-from variants.contract import Task, Variant
+from variants.contract import Variant
 
 POLL_SECONDS = 0.2
 
@@ -132,7 +133,7 @@ def _lost(found: Mapping[TrialSpec, Trial], specs: Sequence[TrialSpec]) -> str:
 
     A grid forgives a divergence as long as another point of it may still do; nothing else is forgiven.
     """
-    cells: dict[tuple[Task, str, int], list[Trial | None]] = {}
+    cells: dict[tuple[TaskName, str, int], list[Trial | None]] = {}
     for spec in specs:
         cells.setdefault((spec.task, spec.setting, spec.seed), []).append(found.get(spec))
     for (task, _, seed), trials in cells.items():
@@ -164,7 +165,7 @@ def _outcome(trials: tuple[Trial, ...], specs: Sequence[TrialSpec], found: Mappi
 def inheritable(
     variant: Variant,
     specs: Sequence[TrialSpec],
-    inert: Mapping[Task, Collection[str]],
+    inert: Mapping[TaskName, Collection[str]],
     parent_trials: Sequence[Trial],
     protocol: Protocol,
 ) -> dict[TrialSpec, Trial]:
@@ -185,10 +186,10 @@ def inheritable(
     return found
 
 
-def kernel_shapes(protocol: Protocol) -> dict[Task, dict[str, TaskShape]]:
+def kernel_shapes(protocol: Protocol) -> dict[TaskName, dict[str, TaskShape]]:
     """What the kernel meets in each task at each setting, by the setting's id; two sequences stand for a batch."""
     head = protocol.width // protocol.heads
     return {
-        task: {s.id: TaskShape((2, protocol.heads, s.fed_length, head, head), plan.chunk_size) for s in plan.settings}
+        task: {s.id: TaskShape((2, protocol.heads, fed_length(s), head, head), plan.chunk_size) for s in plan.settings}
         for task, plan in protocol.tasks.items()
     }

@@ -12,10 +12,11 @@ from torch import Tensor
 from evaluator.outcomes import Failure, Trial
 from evaluator.protocols.protocol import Protocol, TrialSpec
 from evaluator.sandbox import Sandbox, TrainingStopped, VariantFailed
+from evaluator.tasks.registry import TaskName
 from evaluator.training.jobs import EnsembleJob, TrainingJob
 from evaluator.trials.run_trial import run_trial
 from evaluator.trials.train_and_score import Isolation, TrainingLog, TrialRequest, limits_of, train_and_score
-from variants.contract import Task, Variant
+from variants.contract import Variant
 
 Follow = Callable[[TrialSpec, Mapping[str, Any]], None]
 
@@ -24,7 +25,7 @@ def groups(specs: Sequence[TrialSpec], most: int) -> list[tuple[TrialSpec, ...]]
     """Specs that may train as one: of one task and setting, at most `most`. In the given order if `most` is 1."""
     if most == 1:
         return [(spec,) for spec in specs]
-    alike: dict[tuple[Task, str], list[TrialSpec]] = {}
+    alike: dict[tuple[TaskName, str], list[TrialSpec]] = {}
     for spec in specs:
         alike.setdefault((spec.task, spec.setting), []).append(spec)
     return [tuple(each[i : i + most]) for each in alike.values() for i in range(0, len(each), most)]

@@ -9,7 +9,8 @@ import archive as archives
 from archive.record import Prediction, Record
 from archive.store import Archive
 from evaluator.outcomes import CurvePoint, Status
-from variants.contract import BASELINE, TASKS
+from evaluator.tasks.registry import MAD_TASKS
+from variants.contract import BASELINE
 
 MakeRecord = Callable[..., Record]
 NOTEBOOKS = Path(__file__).parents[2] / "docs" / "notebooks"
@@ -46,7 +47,7 @@ def test_scores_are_those_of_the_scorecard(filled: Archive):
     card = filled.record("1").scorecard
     assert card is not None
     own = scores[scores["proposal"] == 1].set_index("task")
-    assert {task: own.loc[task, "low"] for task in TASKS} == {task: card.scores[task].low for task in TASKS}
+    assert {task: own.loc[task, "low"] for task in MAD_TASKS} == {task: card.scores[task].low for task in MAD_TASKS}
     assert set(scores["n"]) == {3}
 
 

@@ -13,7 +13,8 @@ from evaluator.outcomes import CurvePoint, Status
 from evaluator.statistics.false_discovery import TriedProposal, discoveries
 from evaluator.statistics.lazy_trials import LazyTrials
 from evaluator.statistics.scorecards import lazy_trials, scorecard, seed_accuracies, verdict
-from variants.contract import BASELINE, TASKS
+from evaluator.tasks.registry import MAD_TASKS
+from variants.contract import BASELINE
 
 MakeRecord = Callable[..., Record]
 NAMES = ("delta_net_4layer_a_in_for_loop", "delta_net_4layer_b_in_for_loop")
@@ -52,7 +53,7 @@ def test_statistics_of_the_index_are_those_of_the_trials(told: Archive):
     family = [TriedProposal(name, BASELINE, known[name], known[BASELINE]) for name in NAMES]
     slow = [TriedProposal(name, BASELINE, own[name], tuple(known[BASELINE])) for name in NAMES]
     everyone = {name: tuple(trials) for name, trials in known.items()}
-    assert discoveries(family, known, TASKS) == discoveries(slow, everyone, TASKS)
+    assert discoveries(family, known, MAD_TASKS) == discoveries(slow, everyone, MAD_TASKS)
 
 
 def test_trials_are_read_whole_when_looked_at(told: Archive):

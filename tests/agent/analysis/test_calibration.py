@@ -21,13 +21,14 @@ from agent.errors import DONE, USAGE
 from archive.record import Prediction, Proposal, Provenance, Record
 from archive.seeding import make_archive
 from evaluator.outcomes import Comparison, Score, Scorecard, Status, Verdict
-from variants.contract import BASELINE, TASKS, Variant
+from evaluator.tasks.registry import MAD_TASKS
+from variants.contract import BASELINE, Variant
 
 PLAIN = Forecast(
     proposer="evolve", model=None, variant="a", protocol="quick", task="Memorize", direction="up", mean=0.5,
     interval=Interval(0.4, 0.6), measured=0.55, parent=0.45, outcome="better", no_change=Interval(0.4, 0.5),
 )  # fmt: skip
-BOARD = Board("quick", "quick", {}, {task: SeedDeviation(0.02, 40) for task in TASKS})
+BOARD = Board("quick", "quick", {}, {task: SeedDeviation(0.02, 40) for task in MAD_TASKS})
 
 
 def record(number: int, predictions: dict[Any, Prediction], measured: float, outcome: Any = "better") -> Record:

@@ -18,7 +18,8 @@ from agent.errors import DONE, USAGE
 from agent.search.evaluate_variant import shipped
 from evaluator.outcomes import Grade, Score, Status, Trial
 from evaluator.statistics.moderated_t_test import effect, paired, task_noise
-from variants.contract import BASELINE, REFERENCE, TASKS
+from evaluator.tasks.registry import MAD_TASKS
+from variants.contract import BASELINE, REFERENCE
 
 NOISE = 0.01
 DECAY = "delta_net_4layer_decay_state_update_in_for_loop"
@@ -27,11 +28,11 @@ DECAY = "delta_net_4layer_decay_state_update_in_for_loop"
 def single(rows: Mapping[str, Sequence[float]], groups: tuple[tuple[str, ...], ...] = ()) -> PairedDifferences:
     """A board of one seed a row, not paired."""
     scores = {
-        name: {task: Score(mean=x, low=x, high=x, n=1) for task, x in zip(TASKS, row, strict=True)}
+        name: {task: Score(mean=x, low=x, high=x, n=1) for task, x in zip(MAD_TASKS, row, strict=True)}
         for name, row in rows.items()
     }
-    spreads = {task: SeedDeviation(NOISE, 1000) for task in TASKS}
-    return PairedDifferences(Board("made up", "mad", scores, spreads, dict.fromkeys(TASKS, groups)), {})
+    spreads = {task: SeedDeviation(NOISE, 1000) for task in MAD_TASKS}
+    return PairedDifferences(Board("made up", "mad", scores, spreads, dict.fromkeys(MAD_TASKS, groups)), {})
 
 
 def measured(rows: Mapping[str, Sequence[Sequence[float]]]) -> PairedDifferences:
@@ -42,7 +43,7 @@ def measured(rows: Mapping[str, Sequence[Sequence[float]]]) -> PairedDifferences
                 variant=name, task=task, seed=seed, accuracy=x, setting="only", status=Status.SCORED,
                 inherited_from=None, sandbox_grade=Grade.A, protocol="p", protocol_hash="h", lr=1.0, weight_decay=0.0,
             )
-            for task, row in zip(TASKS, table, strict=True)
+            for task, row in zip(MAD_TASKS, table, strict=True)
             for seed, x in enumerate(row)
         ]
         for name, table in rows.items()
@@ -50,12 +51,12 @@ def measured(rows: Mapping[str, Sequence[Sequence[float]]]) -> PairedDifferences
     scores = {
         name: {
             task: Score(mean=float(np.mean(row)), low=0.0, high=1.0, n=len(row))
-            for task, row in zip(TASKS, table, strict=True)
+            for task, row in zip(MAD_TASKS, table, strict=True)
         }
         for name, table in rows.items()
     }
     return PairedDifferences(
-        Board("made up", "quick", scores, {task: SeedDeviation(0.5, 10) for task in TASKS}), trials
+        Board("made up", "quick", scores, {task: SeedDeviation(0.5, 10) for task in MAD_TASKS}), trials
     )
 
 
@@ -76,7 +77,7 @@ def test_where_two_rows_are_one_function_a_difference_says_nothing() -> None:
     one = places(single(rows, (("a", "b"),)))
     assert not any(place.surely_dominated_by for place in one), "rows that are one function everywhere dominate nobody"
     free = single(rows)
-    board = replace(free.board, one={TASKS[3]: (("a", "b"),)})
+    board = replace(free.board, one={MAD_TASKS[3]: (("a", "b"),)})
     by_name = {place.name: place for place in places(PairedDifferences(board, {}))}
     assert by_name["b"].dominated_by == ()
     assert by_name["b"].standing == "surely dominated", "its lead where the two are one function is chance"
@@ -98,9 +99,12 @@ def test_distance_to_the_reference() -> None:
 def test_a_paired_gap_is_the_moderated_effect() -> None:
     trials, contrasts = shipped("quick"), open_paired_differences("quick", None)
     assert contrasts.paired
-    for task in TASKS:
+    for task in MAD_TASKS:
         own, other = ([t for t in trials[name] if t.task == task] for name in (DECAY, REFERENCE))
-        expected, gap = effect(paired(own, other), task_noise(trials, task)), contrasts.gap(DECAY, REFERENCE, task)
+        expected, gap = (
+            effect(paired(own, other, (task,)), task_noise(trials, task)),
+            contrasts.gap(DECAY, REFERENCE, task),
+        )
         assert expected is not None
         assert (gap.difference, gap.error) == pytest.approx((expected.mean, expected.error))
         assert gap.freedom == expected.freedom
@@ -114,7 +118,7 @@ def test_pairing_finds_what_the_noise_between_seeds_hides() -> None:
     rows = {REFERENCE: [seeds] * 6, "ahead": [[x + 0.05 for x in seeds]] * 6}
     rows |= {f"other{i}": [[x + 0.01 * ((i + k) % 3 - 1) for k, x in enumerate(seeds)]] * 6 for i in range(6)}
     found = {place.name: place for place in places(measured(rows))}
-    assert found["ahead"].sure == set(TASKS)
+    assert found["ahead"].sure == set(MAD_TASKS)
     assert found["ahead"].p_beats < RATE
     assert found[REFERENCE].surely_dominated_by == "ahead"
     apart = PairedDifferences(measured(rows).board, {})

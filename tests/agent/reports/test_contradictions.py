@@ -7,8 +7,8 @@ import pytest
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import SEED_GENOMES
 from agent.reports.claims.contradictions import contradictions
+from archive.leaderboard_csv import PUBLISHED, read_leaderboard
 from evaluator.outcomes import Score
-from variants.leaderboard import PUBLISHED, read_leaderboard
 from variants.seeds import seed_variants
 
 

@@ -15,9 +15,10 @@ from agent.errors import UserError
 from agent.reports.board_export import BoardFormat, write_board
 from agent.reports.patch import replacement_patch
 from agent.terminal.board import BoardRow
+from archive.leaderboard_csv import parse_leaderboard
 from evaluator.outcomes import Score
-from variants.contract import BASELINE, REFERENCE, TASKS, Variant
-from variants.leaderboard import parse_leaderboard
+from evaluator.tasks.registry import MAD_TASKS
+from variants.contract import BASELINE, REFERENCE, Variant
 from variants.seeds import seed_variants
 
 NAIVE = """import torch
@@ -95,13 +96,15 @@ def test_file_that_cannot_take_the_kernel_is_refused(target: str, says: str):
 
 
 ROWS = [
-    BoardRow("delta_net_4layer_a%b_in_for_loop", {t: Score(mean=0.5, low=0.4, high=0.6, n=3) for t in TASKS}),
-    BoardRow("z&|<x>", {"Memorize": Score(mean=0.75, low=0.75, high=0.75, n=1)}),
+    BoardRow(
+        "delta_net_4layer_a%b_in_for_loop", MAD_TASKS, {t: Score(mean=0.5, low=0.4, high=0.6, n=3) for t in MAD_TASKS}
+    ),
+    BoardRow("z&|<x>", MAD_TASKS, {"Memorize": Score(mean=0.75, low=0.75, high=0.75, n=1)}),
 ]
 
 
 def test_latex_escapes_and_marks_the_best():
-    text = write_board(BoardFormat.LATEX, ROWS, "50 %_x")
+    text = write_board(BoardFormat.LATEX, ROWS, MAD_TASKS, "50 %_x")
     assert r"\caption{50 \%\_x}" in text
     assert r"\texttt{a\%b}" in text
     assert r"\texttt{z\&\textbar{}\textless{}x\textgreater{}}" in text
@@ -111,7 +114,7 @@ def test_latex_escapes_and_marks_the_best():
 
 
 def test_markdown_is_a_table_of_nine_columns():
-    lines = write_board(BoardFormat.MARKDOWN, ROWS, "title").splitlines()
+    lines = write_board(BoardFormat.MARKDOWN, ROWS, MAD_TASKS, "title").splitlines()
     assert "**0.750**" in lines[-1]
     assert r"z&\|\<x\>" in lines[-1]
     assert {line.replace(r"\|", "").count("|") for line in lines[2:]} == {10}
@@ -119,7 +122,7 @@ def test_markdown_is_a_table_of_nine_columns():
 
 def test_csv_is_read_back_by_any_reader_and_by_archer():
     rows, published, title = _measured("quick", None)
-    text = write_board(BoardFormat.CSV, rows, title)
+    text = write_board(BoardFormat.CSV, rows, MAD_TASKS, title)
     read = list(csv.DictReader(io.StringIO(text)))
     assert read[0]["name"] == rows[0].name
     assert {row["Memorize n"] for row in read} == {"3"}

@@ -8,10 +8,11 @@ from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import SEED_GENOMES
 from agent.proposers.evolution.evolve import EvolveProposer
 from agent.reports.report import calibration, fenced, headline, render_report
+from archive.leaderboard_csv import PUBLISHED, read_leaderboard
 from archive.record import Prediction, Proposal, Provenance, Record
 from evaluator.outcomes import CheckReport, Comparison, Finding, Grade, Score, Scorecard, Status, Verdict
-from variants.contract import BASELINE, REFERENCE, TASKS
-from variants.leaderboard import PUBLISHED, read_leaderboard
+from evaluator.tasks.registry import MAD_TASKS
+from variants.contract import BASELINE, REFERENCE
 from variants.seeds import seed_variants
 
 SECTIONS = [
@@ -29,12 +30,12 @@ NAME = "delta_net_4layer_hybrid_softmax_raw_attention_in_for_loop"
 
 def snapshot(measured=True, **changes):
     table = read_leaderboard(PUBLISHED)
-    rows = {n: {t: Score(mean=r[t], low=r[t] * 0.95, high=r[t], n=3) for t in TASKS} for n, r in table.iterrows()}
+    rows = {n: {t: Score(mean=r[t], low=r[t] * 0.95, high=r[t], n=3) for t in MAD_TASKS} for n, r in table.iterrows()}
     known = {
         "protocol": "quick",
         "standings": rows if measured else {},
         "published": table,
-        "noise": dict.fromkeys(TASKS, 0.01) if measured else {},
+        "noise": dict.fromkeys(MAD_TASKS, 0.01) if measured else {},
         "history": (),
         "under_way": (),
         "variants": seed_variants(),
@@ -56,7 +57,7 @@ def scored(proposal=None):
     proposal = proposal or EvolveProposer().ask(snapshot(seed=5)).proposal
     scores = {t: Score(mean=p.mean, low=p.mean * 0.9, high=p.mean, n=3) for t, p in proposal.predictions.items()}
     card = Scorecard(variant=proposal.variant.name, protocol="quick", protocol_hash="abc", scores=scores)
-    verdict = Verdict(against=proposal.parent, tasks=dict.fromkeys(TASKS, comparison("better", 0.05)))
+    verdict = Verdict(against=proposal.parent, tasks=dict.fromkeys(MAD_TASKS, comparison("better", 0.05)))
     return record(proposal=proposal, scorecard=card, verdicts=(verdict,))
 
 
@@ -119,20 +120,20 @@ def test_a_proposal_without_predictions_or_markup_tricks():
 
 
 def test_one_seed_gives_no_verdict():
-    one = Verdict(against=REFERENCE, tasks=dict.fromkeys(TASKS, comparison("indistinguishable", 0.3, n=1)))
-    assert "one seed each" in headline(one)
+    one = Verdict(against=REFERENCE, tasks=dict.fromkeys(MAD_TASKS, comparison("indistinguishable", 0.3, n=1)))
+    assert "one seed each" in headline(one, MAD_TASKS)
 
 
 def test_headline_names_the_standing_challenge_only_when_met():
-    everywhere = dict.fromkeys(TASKS, comparison("better", 0.05))
-    assert "standing challenge" in headline(Verdict(against=REFERENCE, tasks=everywhere))
+    everywhere = dict.fromkeys(MAD_TASKS, comparison("better", 0.05))
+    assert "standing challenge" in headline(Verdict(against=REFERENCE, tasks=everywhere), MAD_TASKS)
     five = everywhere | {"Memorize": comparison("indistinguishable", 0.0)}
-    assert "standing challenge" not in headline(Verdict(against=REFERENCE, tasks=five))
-    assert "standing challenge" not in headline(Verdict(against=BASELINE, tasks=everywhere))
+    assert "standing challenge" not in headline(Verdict(against=REFERENCE, tasks=five), MAD_TASKS)
+    assert "standing challenge" not in headline(Verdict(against=BASELINE, tasks=everywhere), MAD_TASKS)
 
 
 def test_calibration_counts_intervals_and_exact_predictions_apart():
-    predictions = {task: Prediction(mean=0.5, low=0.4, high=0.6) for task in TASKS}
+    predictions = {task: Prediction(mean=0.5, low=0.4, high=0.6) for task in MAD_TASKS}
     predictions["Memorize"] = Prediction(mean=0.5, low=0.5, high=0.5)
     shown = scored(by_hand(predictions=predictions))
     told = calibration(shown, best_board(snapshot()))

@@ -24,8 +24,9 @@ from evaluator.outcomes import Status
 from evaluator.protocols.built_in import SMOKE
 from evaluator.protocols.protocol import trial_specs
 from evaluator.sandbox import Sandbox
+from evaluator.tasks.registry import MAD_TASKS
 from evaluator.trials.evaluate import Evaluator
-from variants.contract import BASELINE, TASKS, Variant
+from variants.contract import BASELINE, Variant
 from variants.seeds import seed_variants
 
 BASE = seed_variants()[BASELINE].source
@@ -46,7 +47,7 @@ def proposal(source: str, name: str = "delta_net_4layer_scripted_in_for_loop") -
         insights=(),
         motivation="m",
         mathematics="x = x",
-        predictions=dict.fromkeys(TASKS, Prediction(mean=0.1, low=0.0, high=0.2)),
+        predictions=dict.fromkeys(MAD_TASKS, Prediction(mean=0.1, low=0.0, high=0.2)),
         differences=(),
         next_steps=(),
         provenance=Provenance(proposer="scripted", seed=0),

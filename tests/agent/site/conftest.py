@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 
 from agent.site.build import Built, build
+from archive.leaderboard_csv import PUBLISHED
 from archive.record import Cost, Exchange, Prediction, Proposal, Provenance, Record
 from archive.seeding import create
 from archive.store import Archive
 from evaluator.outcomes import CheckReport, CurvePoint, Finding, Grade, Status, Trial
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.statistics.scorecards import scorecard, verdict
-from variants.contract import BASELINE, REFERENCE, TASKS, Variant
-from variants.leaderboard import PUBLISHED
+from evaluator.tasks.registry import MAD_TASKS
+from variants.contract import BASELINE, REFERENCE, Variant
 from variants.seeds import seed_variants
 
 PROTOCOL = PROTOCOLS["quick"]
@@ -39,7 +40,7 @@ def trials_of(variant: Variant, accuracy: float) -> tuple[Trial, ...]:
             steps=50,
             sandbox_grade=Grade.A,
         )
-        for task in TASKS
+        for task in MAD_TASKS
         for seed in range(3)
     )
 
@@ -63,7 +64,7 @@ def record_of(name: str, status: Status = Status.SCORED, accuracy: float = 0.6, 
         insights=("a",),
         motivation="Because `decay` helps.",
         mathematics="S ← S + k ᵀu",
-        predictions=dict.fromkeys(TASKS, Prediction(mean=0.55, low=0.4, high=0.65, why="a hunch")),
+        predictions=dict.fromkeys(MAD_TASKS, Prediction(mean=0.55, low=0.4, high=0.65, why="a hunch")),
         differences=("b",),
         next_steps=("c",),
         provenance=Provenance(proposer="openai", model="some-model", seed=3, parents=(parent,)),

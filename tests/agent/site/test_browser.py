@@ -9,13 +9,13 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from agent.site.build import build
+from archive.leaderboard_csv import PUBLISHED
 from archive.seeding import create
 from evaluator.outcomes import CheckReport, Finding, Grade, Status
 from tests.agent.site.conftest import PROTOCOL, REPORT, record_of, trials_of
 from tests.agent.site.test_hostile import REPORT as HOSTILE_REPORT
 from tests.agent.site.test_hostile import hostile
 from variants.contract import BASELINE, REFERENCE
-from variants.leaderboard import PUBLISHED
 from variants.seeds import seed_variants
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -11,8 +11,9 @@ from agent.site.text import markdown
 from archive.confirmations import Confirmation, Difference
 from archive.store import Archive
 from evaluator.outcomes import CheckReport, Finding, Grade, Status
+from evaluator.tasks.registry import MAD_TASKS
 from tests.agent.site.conftest import PROTOCOL, REPORT, board_of, record_of, trials_of, variant_of
-from variants.contract import BASELINE, REFERENCE, TASKS
+from variants.contract import BASELINE, REFERENCE
 
 FIRST, SECOND = "delta_net_4layer_first_in_for_loop", "delta_net_4layer_second_in_for_loop"
 
@@ -141,7 +142,7 @@ def test_an_archive_without_proposals(archive, make, site):
     assert "No proposals under this protocol" in page
     assert "No proposals" in (site / "overview-published.html").read_text()
     assert len(board_of(site)["rows"]) == 2
-    assert board_of(site)["tasks"] == list(TASKS)
+    assert board_of(site)["tasks"] == list(MAD_TASKS)
     assert PROTOCOL.hash[:8] in page
     assert Archive(archive.root).dirty_paths() == []
 

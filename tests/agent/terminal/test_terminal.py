@@ -15,6 +15,7 @@ from archive.record import Record
 from archive.store import Archive
 from evaluator.outcomes import CheckReport, Comparison, CurvePoint, Finding, Grade, Score, Status, Verdict
 from evaluator.statistics.scorecards import scorecard
+from evaluator.tasks.registry import MAD_TASKS
 
 MakeRecord = Callable[..., Record]
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\x9b31m[red]no[/red] [/] :bomb: \u202eabc\r"
@@ -202,7 +203,7 @@ def test_a_difference_of_one_seed_is_shown_without_an_interval():
     one, three = (Comparison(outcome="indistinguishable", difference=0.1, low=0.1, high=0.1, n=n) for n in (1, 3))
     verdict = Verdict(against="delta_net_4layer", tasks={"Memorize": one, "Compress": three})
     where = console(width=120)
-    where.print(verdict_table("a", {}, [verdict]))
+    where.print(verdict_table("a", {}, [verdict], MAD_TASKS))
     lines = printed(where).splitlines()
     assert all(("[" in line) == ("Compress" in line) for line in lines if "+0.100" in line)
     assert sum("+0.100" in line for line in lines) == 2

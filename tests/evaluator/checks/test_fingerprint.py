@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from archive.leaderboard_csv import PUBLISHED
 from evaluator.checks.fingerprint import (
     KEY,
     LONG,
@@ -22,8 +23,8 @@ from evaluator.checks.fingerprint import (
     same,
 )
 from evaluator.protocols.built_in import PROTOCOLS
+from evaluator.tasks.registry import fed_length
 from variants.contract import BASELINE
-from variants.leaderboard import PUBLISHED
 from variants.seeds import seed_variants
 
 SOURCE = seed_variants()[BASELINE].source
@@ -113,7 +114,7 @@ def test_seeds_are_distinct_but_for_the_known_twin() -> None:
 def test_probes_have_the_shapes_of_the_protocols() -> None:
     plans = [plan for protocol in PROTOCOLS.values() for plan in protocol.tasks.values()]
     for size in {plan.chunk_size for plan in plans}:
-        met = {setting.fed_length for plan in plans if plan.chunk_size == size for setting in plan.settings}
+        met = {fed_length(setting) for plan in plans if plan.chunk_size == size for setting in plan.settings}
         probed = {probe.shape[2] for probe in PROBES if probe.chunk_size == size}
         assert probed == {min(met), min(LONG, max(met)), max(met)}
 

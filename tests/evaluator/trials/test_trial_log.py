@@ -11,12 +11,13 @@ from evaluator.outcomes import Failure, Status
 from evaluator.protocols.built_in import SMOKE
 from evaluator.protocols.protocol import trial_specs
 from evaluator.sandbox import Sandbox
+from evaluator.tasks.registry import TaskName
 from evaluator.trials.evaluate import Evaluator, TrialProgress
 from evaluator.trials.trial_log import TrialLog
-from variants.contract import BASELINE, Task
+from variants.contract import BASELINE
 from variants.seeds import seed_variants
 
-TWO: tuple[Task, ...] = ("Memorize", "Compress")
+TWO: tuple[TaskName, ...] = ("Memorize", "Compress")
 VARIANT = seed_variants()[BASELINE]
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from agent.proposers.llm.endpoint.settings import Form
-from variants.contract import BASELINE, REFERENCE, SIGNATURES, TASKS, Layer, Task
+from evaluator.tasks.registry import MAD_TASKS, TaskName
+from variants.contract import BASELINE, REFERENCE, SIGNATURES, Layer
 
 
 class Fact(BaseModel):
@@ -76,7 +77,7 @@ class PromptFacts(Fact):
     dropped: tuple[str, ...] = ()
     function: str = SIGNATURES[Layer.DELTA_NET].function
     inputs: tuple[str, ...] = SIGNATURES[Layer.DELTA_NET].inputs
-    tasks: tuple[Task, ...] = TASKS
+    tasks: tuple[TaskName, ...] = MAD_TASKS
     baseline: str = BASELINE
     reference: str = REFERENCE
 

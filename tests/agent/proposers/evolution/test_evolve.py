@@ -6,8 +6,7 @@ import pytest
 
 from agent.analysis.board import published_board
 from agent.analysis.replicates import SeedDeviation, moderate
-from agent.analysis.snapshot import ArchiveSnapshot, Pruned
-from agent.analysis.take_snapshot import pruned
+from agent.analysis.snapshot import ArchiveSnapshot, Pruned, pruned
 from agent.catalogue import CATALOGUE, SEED_GENOMES, Genome
 from agent.catalogue.decay import BetaDecay, ConstantDecay
 from agent.catalogue.scores import Softmax
@@ -16,10 +15,11 @@ from agent.proposers.evolution.estimate import Estimator
 from agent.proposers.evolution.evolve import EvolveProposer
 from agent.proposers.evolution.selection import crowding, pareto_front
 from agent.proposers.evolution.variation import MAX_MECHANISMS, crossover, mutate, perturb
+from archive.leaderboard_csv import PUBLISHED, read_leaderboard
 from archive.record import Record
 from evaluator.outcomes import Score, Status
-from variants.contract import BASELINE, REFERENCE, TASKS
-from variants.leaderboard import PUBLISHED, read_leaderboard
+from evaluator.tasks.registry import MAD_TASKS
+from variants.contract import BASELINE, REFERENCE
 from variants.seeds import seed_variants
 
 SOFTMAX = "delta_net_4layer_softmax_attention_in_for_loop"
@@ -33,7 +33,7 @@ def score(mean, n=3):
 def standings(**shift):
     """The published rows as if measured: three seeds, all a little lower."""
     table = read_leaderboard(PUBLISHED)
-    return {name: {t: score(max(0.0, row[t] - 0.05)) for t in TASKS} for name, row in table.iterrows()}
+    return {name: {t: score(max(0.0, row[t] - 0.05)) for t in MAD_TASKS} for name, row in table.iterrows()}
 
 
 def snapshot(**changes):
@@ -41,7 +41,7 @@ def snapshot(**changes):
         "protocol": "mad",
         "standings": standings(),
         "published": read_leaderboard(PUBLISHED),
-        "noise": dict.fromkeys(TASKS, 0.02),
+        "noise": dict.fromkeys(MAD_TASKS, 0.02),
         "history": (),
         "under_way": (),
         "variants": seed_variants(),
@@ -66,7 +66,7 @@ def test_proposes_what_is_new_with_all_its_parts(seed):
     assert genome.canonical not in {known.canonical for known in SEED_GENOMES.values()}
     assert proposal.variant.name == genome.name
     assert proposal.parent in SEED_GENOMES
-    assert set(proposal.predictions) == set(TASKS)
+    assert set(proposal.predictions) == set(MAD_TASKS)
     assert all(p.low <= p.mean <= p.high and p.why for p in proposal.predictions.values())
     assert all((proposal.title, proposal.insights, proposal.motivation, proposal.mathematics, proposal.next_steps))
     assert proposal.differences
@@ -128,7 +128,7 @@ def test_effects_are_shrunken_and_unscored_mechanisms_are_uncertain():
 
 def test_what_was_pruned_teaches_what_harms():
     board, harmful = published_board(snapshot()), Genome(decay=BetaDecay(), scores=Softmax())
-    low = {task: score(0.1, n=1) for task in TASKS}
+    low = {task: score(0.1, n=1) for task in MAD_TASKS}
     taught = Estimator(
         board, published_board(snapshot()), dict(SEED_GENOMES), {"given_up": Pruned(harmful, low)}
     )  # fmt: skip
@@ -169,7 +169,7 @@ def test_eighty_of_a_hundred_intervals_hold_on_left_out_rows():
         kept = {other: row for other, row in board.scores.items() if other != name}
         known = type(board)(board.title, board.protocol, kept, board.spreads)
         expected = Estimator(known, known, dict(SEED_GENOMES)).predict(genome, BASELINE)
-        for task in TASKS:
+        for task in MAD_TASKS:
             prediction = expected[task].prediction()
             if prediction.low < prediction.high:
                 total += 1
@@ -179,10 +179,10 @@ def test_eighty_of_a_hundred_intervals_hold_on_left_out_rows():
 
 def test_front_and_crowding():
     rows = {
-        "a": dict.fromkeys(TASKS, 0.5),
-        "b": dict.fromkeys(TASKS, 0.5) | {"Memorize": 0.9},
-        "c": dict.fromkeys(TASKS, 0.6) | {"Memorize": 0.2},
-        "d": dict.fromkeys(TASKS, 0.55) | {"Memorize": 0.6},
+        "a": dict.fromkeys(MAD_TASKS, 0.5),
+        "b": dict.fromkeys(MAD_TASKS, 0.5) | {"Memorize": 0.9},
+        "c": dict.fromkeys(MAD_TASKS, 0.6) | {"Memorize": 0.2},
+        "d": dict.fromkeys(MAD_TASKS, 0.55) | {"Memorize": 0.6},
     }
     front = pareto_front(rows)
     assert front == ["b", "c", "d"]
@@ -216,14 +216,14 @@ def test_noise_borrows_strength_from_other_tasks():
 def search(seed, n=40):
     """Proposals on a made-up landscape of additive effects and noise; the least shortfall of the first and the last."""
     chance = random.Random(seed)
-    effect = {kind: {t: chance.gauss(-0.01, 0.04) for t in TASKS} for kinds in CATALOGUE.values() for kind in kinds}
+    effect = {kind: {t: chance.gauss(-0.01, 0.04) for t in MAD_TASKS} for kinds in CATALOGUE.values() for kind in kinds}
 
     def measure(genome):
-        true = {t: 0.5 + sum(effect[type(m)][t] for m in genome.mechanisms.values()) for t in TASKS}
+        true = {t: 0.5 + sum(effect[type(m)][t] for m in genome.mechanisms.values()) for t in MAD_TASKS}
         return {t: score(min(1.0, max(0.0, x + chance.gauss(0, 0.005)))) for t, x in true.items()}
 
     rows = {name: measure(genome) for name, genome in SEED_GENOMES.items()}
-    rows[REFERENCE] = {t: score(0.58) for t in TASKS}
+    rows[REFERENCE] = {t: score(0.58) for t in MAD_TASKS}
     genomes, history, sources = dict(SEED_GENOMES), [], seed_variants()
     shortfalls = []
     for index in range(n):

@@ -15,10 +15,10 @@ from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import SEED_GENOMES
 from agent.proposers.base import Ask
 from agent.proposers.llm.endpoint.settings import LLMSettings
+from archive.leaderboard_csv import PUBLISHED, read_leaderboard
 from archive.record import Record
 from evaluator.outcomes import Status
 from variants.contract import BASELINE
-from variants.leaderboard import PUBLISHED, read_leaderboard
 from variants.seeds import seed_variants
 
 REPLIES = Path(__file__).parent / "replies"

@@ -27,7 +27,8 @@ from agent.proposers.llm.prompt.templates import REPAIR, Templates
 from archive.record import Prediction, Proposal, Provenance, Record
 from evaluator.outcomes import Comparison, Score, Scorecard, Status, Verdict
 from evaluator.protocols.built_in import PROTOCOLS
-from variants.contract import BASELINE, REFERENCE, TASKS, Task, Variant
+from evaluator.tasks.registry import MAD_TASKS, TaskName
+from variants.contract import BASELINE, REFERENCE, Variant
 
 EXPECTED = Path(__file__).parent / "expected"
 SOFTMAX = "delta_net_4layer_softmax_attention_in_for_loop"
@@ -42,8 +43,8 @@ def agrees(text: str, name: str) -> bool:
     return text == path.read_text(encoding="utf-8")
 
 
-def scores(*means: float, half: float = 0.01, n: int = 3) -> dict[Task, Score]:
-    pairs = zip(TASKS, means, strict=True)
+def scores(*means: float, half: float = 0.01, n: int = 3) -> dict[TaskName, Score]:
+    pairs = zip(MAD_TASKS, means, strict=True)
     return {task: Score(mean=mean, low=mean - half, high=mean + half, n=n) for task, mean in pairs}
 
 
@@ -55,7 +56,7 @@ def attempt(number: int, name: str, title: str, status: Status, reason: str = ""
         insights=("-",),
         motivation="-",
         mathematics="-",
-        predictions={task: Prediction(mean=0.5, low=0.4, high=0.6) for task in TASKS},
+        predictions={task: Prediction(mean=0.5, low=0.4, high=0.6) for task in MAD_TASKS},
         differences=("-",),
         next_steps=("-",),
         provenance=Provenance(proposer="openai", seed=0, model="m"),
@@ -68,7 +69,7 @@ def history() -> tuple[Record, ...]:
     outcomes = ("better", "inert", "worse", "inert", "indistinguishable", "indistinguishable")
     compared = {
         task: Comparison(outcome=outcome, difference=difference, low=0, high=0, n=3)
-        for task, outcome, difference in zip(TASKS, outcomes, (0.05, 0.0, -0.02, 0.0, 0.001, -0.002), strict=True)
+        for task, outcome, difference in zip(MAD_TASKS, outcomes, (0.05, 0.0, -0.02, 0.0, 0.001, -0.002), strict=True)
     }
     card = Scorecard(variant="x", protocol="quick", protocol_hash="0", scores=scores(0.5, 0.9, 0.2, 0.45, 0.9, 0.7))
     return (
@@ -96,7 +97,7 @@ def small(snapshot: Callable[..., ArchiveSnapshot]) -> ArchiveSnapshot:
             [0.367, 0.999, 0.31, 0.587, 0.999, 0.997],
         ],
         index=[BASELINE, SOFTMAX, DECAY, REFERENCE],
-        columns=list(TASKS),
+        columns=list(MAD_TASKS),
     )
     names = (BASELINE, SOFTMAX)
     measured = (scores(0.41, 0.97, 0.2, 0.43, 0.95, 0.72), scores(0.4, 0.96, 0.15, 0.71, 0.94, 0.7))
@@ -165,7 +166,7 @@ def test_a_recorded_prompt_is_rendered_again_from_its_facts(small: ArchiveSnapsh
 
 def test_a_change_that_never_took_effect_is_told_as_such(small: ArchiveSnapshot) -> None:
     same = Comparison(outcome="indistinguishable", difference=0.0, low=0, high=0, n=3)
-    verdict = Verdict(against=BASELINE, tasks=dict.fromkeys(TASKS, same))
+    verdict = Verdict(against=BASELINE, tasks=dict.fromkeys(MAD_TASKS, same))
     record = attempt(4, "capped", "A cap", Status.SCORED, verdicts=(verdict,))
     assert "never took effect" in history_lines(replace(small, history=(record,)))[0]
 
@@ -192,7 +193,7 @@ def test_what_is_cut_last_leaves_contract_parent_and_reply(small: ArchiveSnapsho
 def test_the_tasks_are_described_with_the_sizes_of_the_protocol() -> None:
     for protocol in PROTOCOLS.values():
         lines = task_lines(protocol.name)
-        assert [line.partition(":")[0] for line in lines] == list(TASKS)
+        assert [line.partition(":")[0] for line in lines] == list(MAD_TASKS)
         assert model_lines(protocol.name)
         assert judgement_lines(protocol.name)
     assert "length 32: 1 chunk of 32; 120 steps" in task_lines("quick")[3]

@@ -4,23 +4,25 @@ import csv
 import io
 import math
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from variants.contract import TASKS
+import variants
+from evaluator.tasks.registry import MAD_TASKS, TaskName
 
 if TYPE_CHECKING:  # importing it takes long, and most who want a path or an error from here read no table
     import pandas as pd
 
-PUBLISHED = Path(__file__).parent / "leaderboards" / "published.csv"
+PUBLISHED = Path(variants.__path__[0]) / "leaderboards" / "published.csv"
 
 
 class LeaderboardError(ValueError):
     """A table that is no leaderboard; the message is one line that says what is wrong and how to mend it."""
 
 
-def read_leaderboard(path: Path) -> "pd.DataFrame":
-    """Accuracies in 0..1, indexed by name, with the six task columns in the order of `TASKS`.
+def read_leaderboard(path: Path, tasks: Sequence[TaskName] = MAD_TASKS) -> "pd.DataFrame":
+    """Accuracies in 0..1, indexed by name, with a column for each task, in their order.
 
     Further columns are ignored. Raises LeaderboardError for a file that cannot be read as such a table.
     """
@@ -30,10 +32,10 @@ def read_leaderboard(path: Path) -> "pd.DataFrame":
         raise LeaderboardError(f"{path}: no such file; give the path of a CSV with a row per variant") from None
     except (OSError, UnicodeDecodeError) as error:
         raise LeaderboardError(f"{path}: cannot be read as UTF-8 text ({error}); save it as CSV in UTF-8") from error
-    return parse_leaderboard(text, str(path))
+    return parse_leaderboard(text, str(path), tasks)
 
 
-def parse_leaderboard(text: str, source: str) -> "pd.DataFrame":
+def parse_leaderboard(text: str, source: str, tasks: Sequence[TaskName] = MAD_TASKS) -> "pd.DataFrame":
     """The same from text; `source` names it in errors."""
     import pandas as pd
 
@@ -41,28 +43,28 @@ def parse_leaderboard(text: str, source: str) -> "pd.DataFrame":
         header, *rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text)) if any(row)] or [[]]
     except csv.Error as error:
         raise LeaderboardError(f"{source}: not CSV ({error}); give a table of plain text cells") from None
-    _refuse_bad_header(header, source)
+    _refuse_bad_header(header, source, tasks)
     if not rows:
         raise LeaderboardError(f"{source}: no rows; add one line per variant under the header")
     names = [row[0] for row in rows]
     _refuse_bad_names(names, source)
-    columns = [header.index(task, 1) for task in TASKS]
+    columns = [header.index(task, 1) for task in tasks]
     table = [[_accuracy(row, column, header[column], source) for column in columns] for row in rows]
-    return pd.DataFrame(table, index=pd.Index(names, name="name"), columns=list(TASKS))
+    return pd.DataFrame(table, index=pd.Index(names, name="name"), columns=list(tasks))
 
 
 def format_leaderboard(table: "pd.DataFrame") -> str:
-    """`table` (index: names; columns: at least the six tasks) as CSV text in the published form."""
-    return table.loc[:, list(TASKS)].round(6).to_csv(index_label="", lineterminator="\n")
+    """`table` (index: names; columns: tasks) as CSV text in the published form."""
+    return table.round(6).to_csv(index_label="", lineterminator="\n")
 
 
-def _refuse_bad_header(header: list[str], source: str) -> None:
-    missing = [task for task in TASKS if task not in header[1:]]
+def _refuse_bad_header(header: list[str], source: str, tasks: Sequence[TaskName]) -> None:
+    missing = [task for task in tasks if task not in header[1:]]
     if missing:
         raise LeaderboardError(
-            f"{source}: no column for {', '.join(missing)}; the header must be a name column, then {', '.join(TASKS)}"
+            f"{source}: no column for {', '.join(missing)}; the header must be a name column, then {', '.join(tasks)}"
         )
-    repeated = [task for task in TASKS if header[1:].count(task) > 1]
+    repeated = [task for task in tasks if header[1:].count(task) > 1]
     if repeated:
         raise LeaderboardError(f"{source}: column {', '.join(repeated)} occurs twice; keep one")
 

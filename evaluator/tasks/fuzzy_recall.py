@@ -6,7 +6,10 @@ import numpy as np
 import torch
 
 from evaluator.tasks.examples import IGNORED, Bools, Examples, Ints, Split, first_occurrence
-from evaluator.tasks.settings import MOTIF_SIZE, Setting
+from evaluator.tasks.task import FEWER_EXAMPLES, LARGER, LONGER, Setting, Streams, Task, plan, varied
+
+MOTIF_SIZE = 3
+_PAD_TOKEN = 1
 
 _BLOCK = 512
 """Rows made at a time: few enough for the many arrays of a block to stay in the cache."""
@@ -31,7 +34,7 @@ class _Motifs:
         )
 
 
-def fuzzy_recall(setting: Setting, split: Split, count: int, rng: np.random.Generator) -> Examples:
+def draw(setting: Setting, split: Split, count: int, streams: Streams) -> Examples:
     """Pairs of a key motif and its value motif, padded on the left; the last pair repeats one shown before.
 
     A motif is an ordered draw without repeats: keys from the first half of the content tokens, values from the
@@ -39,16 +42,18 @@ def fuzzy_recall(setting: Setting, split: Split, count: int, rng: np.random.Gene
     long as one more and the largest last pair would fit in `length` + 1 tokens. Train targets: the next token,
     pads included. Test targets: the value tokens of keys that occurred before.
     """
+    rng = streams(split)
     blocks = [_block(setting, split, min(_BLOCK, count - start), rng) for start in range(0, count, _BLOCK)]
     return Examples(torch.cat([block.inputs for block in blocks]), torch.cat([block.targets for block in blocks]))
 
 
 def _block(setting: Setting, split: Split, count: int, rng: np.random.Generator) -> Examples:
-    keys_total = setting.content_tokens // 2
+    content_tokens = setting.vocabulary - _PAD_TOKEN
+    keys_total = content_tokens // 2
     smallest_key = 1 if split == "train" else MOTIF_SIZE
     slots = (setting.length + 1 - 2 * MOTIF_SIZE) // (smallest_key + 1)
     keys = _draw_motifs((count, slots), 0, keys_total, smallest_key, rng)
-    values = _draw_motifs((count, slots), keys_total, setting.content_tokens, 1, rng)
+    values = _draw_motifs((count, slots), keys_total, content_tokens, 1, rng)
 
     first = first_occurrence(_codes(keys, setting.vocabulary))
     values = values.take(first)
@@ -109,3 +114,34 @@ def _lay_out(setting: Setting, split: Split, keys: _Motifs, values: _Motifs, kep
     tokens, scored = tokens[:, :-1], scored[:, :-1]
     targets = tokens if split == "train" else np.where(scored, tokens, IGNORED)
     return Examples.of(tokens[:, :-1], targets[:, 1:])
+
+
+def problem(setting: Setting) -> str:
+    """Why a setting is not possible; empty if it is."""
+    if setting.vocabulary - _PAD_TOKEN < 2 * MOTIF_SIZE:
+        return f"it needs {2 * MOTIF_SIZE} content tokens, and a vocabulary of {setting.vocabulary} leaves fewer"
+    least = 4 * MOTIF_SIZE - 1
+    return "" if setting.length >= least else f"it needs a length of at least {least}"
+
+
+FUZZY_RECALL = Task(
+    name="Fuzzy Recall",
+    short="Fuzzy",
+    suite="mad",
+    words=r"fuzzy[- ]recall",
+    about="the same with keys and values of 1 to 3 tokens, tested on keys of 3: the key must be put together from "
+    "neighbouring positions before it is looked up",
+    counts="the value tokens of keys that occurred before",
+    draw=draw,
+    special_tokens=_PAD_TOKEN,
+    problem=problem,
+    published=varied(
+        Setting(task="Fuzzy Recall", vocabulary=16, length=128, train_examples=12_800),
+        vocabulary=LARGER,
+        length=LONGER,
+        train_examples=FEWER_EXAMPLES,
+    ),
+    plans={
+        "quick": plan(Setting(task="Fuzzy Recall", vocabulary=8, length=64, train_examples=12_800), steps=400, lr=6e-3)
+    },
+)
