@@ -32,6 +32,14 @@ def shipped_trials(protocol: str) -> tuple[Trial, ...]:
     return read_lines(PUBLISHED.with_name(f"{protocol}.trials.jsonl"), Trial)
 
 
+def shipped_by_variant(protocol: str) -> dict[str, list[Trial]]:
+    """The same by variant."""
+    trials: dict[str, list[Trial]] = {}
+    for trial in shipped_trials(protocol):
+        trials.setdefault(trial.variant, []).append(trial)
+    return trials
+
+
 def make_archive(root: Path) -> Archive:
     """Make an archive at `root`. Raises ArchiveError or OSError, leaving nothing behind."""
     trials = [trial for protocol in SHIPPED for trial in shipped_trials(protocol)]

@@ -13,8 +13,8 @@ import pandas as pd
 from scipy import stats
 
 from agent.analysis.snapshot import noise
-from agent.search.evaluate_variant import shipped
 from archive.leaderboard_csv import PUBLISHED, read_leaderboard
+from archive.seeding import shipped_by_variant
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.tasks.registry import MAD_TASKS, TaskName
 
@@ -26,7 +26,7 @@ def main() -> None:
     protocol = parser.parse_args().protocol
     measured = read_leaderboard(PUBLISHED.with_name(f"{protocol}.csv"))
     published = read_leaderboard(PUBLISHED)
-    print(table(measured.loc[published.index], published, noise(shipped(protocol))))
+    print(table(measured.loc[published.index], published, noise(shipped_by_variant(protocol))))
 
 
 def table(measured: pd.DataFrame, published: pd.DataFrame, of_a_seed: Mapping[TaskName, float]) -> str:

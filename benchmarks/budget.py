@@ -16,9 +16,9 @@ import pandas as pd
 import torch
 import typer
 
-from agent.search.evaluate_variant import shipped
 from archive.files import read_lines, write_lines
 from archive.leaderboard_csv import PUBLISHED, read_leaderboard
+from archive.seeding import shipped_by_variant
 from benchmarks.agreement import spearman
 from benchmarks.mad import run as run_trial
 from evaluator.protocols.built_in import QUICK
@@ -105,7 +105,9 @@ def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 def _shipped() -> pd.DataFrame:
     """The trials of all steps that ship with archer."""
-    trials = [trial for each in shipped(QUICK.name).values() for trial in each if trial.protocol_hash == QUICK.hash]
+    trials = [
+        trial for each in shipped_by_variant(QUICK.name).values() for trial in each if trial.protocol_hash == QUICK.hash
+    ]
     return _frame([trial.model_dump() | {"share": 1.0, "name": trial.variant} for trial in trials])
 
 

@@ -34,7 +34,7 @@ from evaluator.protocols.protocol import trial_specs
 from evaluator.sandbox import Limits, Sandbox
 from evaluator.sandbox.launch import KEEP_MEMORY
 from evaluator.training.train import train
-from evaluator.trials.train_and_score import weights_hash
+from evaluator.trials.run_trial import weights_hash
 from evaluator.values import Value
 from variants.contract import BASELINE
 from variants.seeds import seed_variants

@@ -19,8 +19,8 @@ from statistics import fmean
 
 import numpy as np
 
-from agent.search.evaluate_variant import shipped
 from agent.search.racing import Race
+from archive.seeding import shipped_by_variant
 from evaluator.outcomes import Trial
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.protocols.protocol import Protocol
@@ -52,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--protocol", choices=list(PROTOCOLS), default="quick")
     protocol = PROTOCOLS[parser.parse_args().protocol]
-    trials = shipped(protocol.name)
+    trials = shipped_by_variant(protocol.name)
     runs = list(replay(trials, protocol))
     print("| parent | proposals × orders | pruned after 1 seed | after 2 | CPU saved | mean above the parent's "
           "| a task called better | best of all |")  # fmt: skip

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from agent.analysis.board import PUBLISHED_NAME, Board, open_board
-from agent.search.evaluate_variant import shipped
+from archive.seeding import shipped_by_variant
 from archive.store import Archive
 from evaluator.outcomes import Score, Trial
 from evaluator.statistics.moderated_t_test import PRIOR_FREEDOM, task_noise
@@ -178,4 +178,4 @@ def open_paired_differences(protocol: str, archive: Archive | None) -> PairedDif
     board = open_board(protocol, archive)
     if protocol == PUBLISHED_NAME:
         return PairedDifferences(board, {})
-    return PairedDifferences(board, archive.trials(protocol) if archive is not None else shipped(protocol))
+    return PairedDifferences(board, archive.trials(protocol) if archive is not None else shipped_by_variant(protocol))

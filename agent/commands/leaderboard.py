@@ -23,13 +23,13 @@ from agent.commands.options import (
 )
 from agent.errors import UserError
 from agent.reports.board_export import BoardFormat, write_board
-from agent.search.evaluate_variant import shipped
 from agent.search.find_variant import archive_if_any, name_damage
 from agent.terminal.board import BoardRow, board_view
 from agent.terminal.view import WORTHLESS, scores_json
 from archive.files import write_text
 from archive.leaderboard_csv import PUBLISHED, format_leaderboard, read_leaderboard
 from archive.leaderboards import LEADERBOARDS, leaderboard_csv, scorecards
+from archive.seeding import shipped_by_variant
 from archive.store import Archive
 from evaluator.outcomes import Score, Trial, Verdict
 from evaluator.protocols.built_in import PROTOCOLS, tasks_of
@@ -91,7 +91,7 @@ def leaderboard(
 
 def _measured(protocol: str, archive: Archive | None) -> tuple[list[BoardRow], str, str]:
     """Rows with the best first, the published form, and a title."""
-    trials = archive.trials(protocol) if archive else shipped(protocol)
+    trials = archive.trials(protocol) if archive else shipped_by_variant(protocol)
     cards = scorecards(protocol, trials)
     rows = [
         BoardRow(

@@ -1,7 +1,8 @@
 """`archer replay`: an archived proposal made again from what was recorded, with no key and no network."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -32,15 +33,15 @@ from agent.replaying.rebuilt import rebuilt_steps
 from agent.replaying.steps import Answer, ReplayStep, worst
 from agent.search.engine import at_once_here
 from agent.search.find_variant import existing_archive
+from agent.search.pipeline import Pipeline
 from agent.terminal.interrupt import interruptible
 from archive.store import Archive
-from evaluator.checks import check
 from evaluator.outcomes import Grade
 from evaluator.protocols.protocol import Protocol
 from evaluator.sandbox import Sandbox
 from evaluator.tasks.registry import TaskName
-from evaluator.trials.evaluate import Evaluator, TrialProgress, kernel_shapes
-from evaluator.trials.train_and_score import Isolation
+from evaluator.trials.evaluate import Evaluator, TrialProgress
+from evaluator.trials.run_trial import Isolation
 
 STYLE: dict[Answer, str] = {"identical": "green", "within noise": "cyan", "differs": "bold yellow"}
 
@@ -99,7 +100,8 @@ class _Replay:
         yield (current := protocol_step(self.original, self.protocol))
         if self.original.check is not None or self.original.fingerprint:
             parent = self.archive.variants().get(self.original.parent)
-            again = check(self.original.rebuilt, self.sandbox, parent=parent, shapes=kernel_shapes(self.protocol))
+            with self._pipeline() as pipeline:
+                again = pipeline.check(self.original.rebuilt, parent)
             yield from check_steps(self.original, again)
         if self.tasks and current.answer == "identical" and not self.stop.is_set():
             yield from self._training()
@@ -117,14 +119,16 @@ class _Replay:
                 ended += 1
                 self.speech.progress.print(f"trained again: {ended} of {total}", markup=False)
 
-        with ThreadPoolExecutor(at_once_here()) as executor:
-            evaluator = Evaluator(self.protocol, self.sandbox, executor, self._isolation())
-            result = evaluator.evaluate(self.original.rebuilt, tuple(training.trained), follow=follow, stop=self.stop)
+        with self._pipeline(follow) as pipeline:
+            result = pipeline.train(self.original.rebuilt, tuple(training.trained))
         yield from training.steps(result.trials, known)
 
-    def _isolation(self) -> Isolation:
-        """As the record's was: split training must be bit-identical, but only the same way is a replay."""
-        return self.original.trials[-1].isolation
+    @contextmanager
+    def _pipeline(self, follow: Callable[[TrialProgress], None] = lambda _: None) -> Iterator[Pipeline]:
+        """Isolated as the record was: split training must be bit-identical, but only the same way is a replay."""
+        isolation: Isolation = self.original.trials[-1].isolation if self.original.trials else "sandbox"
+        with ThreadPoolExecutor(at_once_here()) as executor:
+            yield Pipeline(Evaluator(self.protocol, self.sandbox, executor, isolation), follow=follow, stop=self.stop)
 
 
 def _print(speech: Speech, step: ReplayStep) -> None:

@@ -8,12 +8,11 @@ repeated it is not worth their cost: it is named, and no new best.
 """
 
 import math
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Self
 
+from agent.search.pipeline import Pipeline
 from archive.confirmations import Confirmation, Difference
 from archive.leaderboards import scorecards
 from archive.store import Archive
@@ -22,7 +21,6 @@ from evaluator.protocols.protocol import Protocol, trial_specs
 from evaluator.statistics.lazy_trials import comparable
 from evaluator.statistics.moderated_t_test import Effect, Noise, effect, mean_noise, paired
 from evaluator.statistics.over_tasks import mean_over_tasks
-from evaluator.trials.evaluate import Evaluator, TrialProgress
 from evaluator.trials.run_trial import spec_of
 from variants.contract import Variant
 
@@ -93,18 +91,16 @@ class WouldBeBest:
         again = replace(self.first, error=self.first.error * math.sqrt(self.first.n / n), n=n)
         return again.lower(1 - RISK / LOOKS) <= 0
 
-    def run(
-        self, evaluator: Evaluator, follow: Callable[[TrialProgress], None], stop: threading.Event
-    ) -> tuple[Confirmation, tuple[Trial, ...]]:
-        """Train what is missing, look by look, until there is a decision; returns it with the new trials."""
-        evaluator = replace(evaluator, isolation="split")
+    def run(self, pipeline: Pipeline) -> tuple[Confirmation, tuple[Trial, ...]]:
+        """Train what is missing, split, look by look, until there is a decision; returns it with the new trials."""
+        pipeline = replace(pipeline, evaluator=replace(pipeline.evaluator, isolation="split"))
         trials = {variant.name: [t for t in self.known if t.variant == variant.name] for variant in self._both}
         new: list[Trial] = []
         for looks in range(1, LOOKS + 1):
             specs = trial_specs(self.protocol, seeds=fresh_seeds(self.protocol, looks))
             for variant in self._both:
                 have = {spec_of(trial): trial for trial in trials[variant.name]}
-                result = evaluator.evaluate(variant, specs, inherited=have, follow=follow, stop=stop)
+                result = pipeline.train(variant, specs, known=have)
                 made = [t for t in result.trials if t.status is Status.SCORED and spec_of(t) not in have]
                 trials[variant.name] += made
                 new += made

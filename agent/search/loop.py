@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from rich.markup import escape
@@ -18,6 +19,7 @@ from agent.reports.report import render_report
 from agent.search.attempt import Attempt, AttemptInputs, FailedAsk, SearchResources
 from agent.search.confirm import LOOKS, WouldBeBest
 from agent.search.fingerprint_index import FingerprintIndex
+from agent.search.pipeline import Pipeline
 from agent.terminal.progress import Progress
 from archive.confirmations import Confirmation
 from archive.record import Record
@@ -47,10 +49,10 @@ class SearchPlan:
 class Search:
     """Runs a plan on an archive. Results are paired with proposals by identity, in whatever order they come."""
 
-    def __init__(self, archive: Archive, workbench: SearchResources, plan: SearchPlan, progress: Progress) -> None:
-        """`workbench` holds what an attempt works with: proposer, sandbox, protocol, executor of trials."""
+    def __init__(self, archive: Archive, resources: SearchResources, plan: SearchPlan, progress: Progress) -> None:
+        """`resources` holds what an attempt works with: proposer, sandbox, protocol, executor of trials."""
         self._archive = archive
-        self._workbench = workbench
+        self._resources = resources
         self._plan = plan
         self._progress = progress
         self._stop = threading.Event()
@@ -75,7 +77,8 @@ class Search:
                 while running or self._confirming or (waiting and not self._closed()):
                     while waiting and len(running) < self._plan.jobs and not self._closed():
                         index = waiting.pop(0)
-                        running[pool.submit(self._attempt, index)] = index
+                        attempt = Attempt(self._resources, partial(self._inputs, index), self._progress, index)
+                        running[pool.submit(attempt.run)] = index
                     yield from self._collect(running)
                     self._collect_confirmed()
                     self._confirm(pool)
@@ -86,8 +89,8 @@ class Search:
     def stop(self) -> None:
         """Ask the search to end; safe in a signal handler."""
         self._stop.set()
-        if isinstance(self._workbench.proposer, Repairer):
-            self._workbench.proposer.cancel()
+        if isinstance(self._resources.proposer, Repairer):
+            self._resources.proposer.cancel()
 
     def _closed(self) -> bool:
         """No proposal is to be started any more."""
@@ -96,8 +99,8 @@ class Search:
         late = late or (self._plan.max_cpu_seconds is not None and self._spent >= self._plan.max_cpu_seconds)
         return late or self._stop.is_set() or self.error is not None
 
-    def _attempt(self, index: int) -> Outcome:
-        under_way, protocol = tuple(self._reserved.values()), self._workbench.protocol
+    def _inputs(self, index: int) -> AttemptInputs:
+        under_way, protocol = tuple(self._reserved.values()), self._resources.protocol
         snapshot = take_snapshot(
             self._archive,
             protocol.name,
@@ -105,7 +108,7 @@ class Search:
             under_way=under_way,
             forced_parent=self._plan.parent,
         )
-        surroundings = AttemptInputs(
+        return AttemptInputs(
             snapshot=snapshot,
             trials=self._archive.trials(protocol.name),
             twin=FingerprintIndex(self._archive).find,
@@ -113,7 +116,6 @@ class Search:
             stop=self._stop,
             predict=lambda proposal: self._archive.tell_predictions(proposal, protocol.name, protocol.hash),
         )
-        return Attempt(self._workbench, surroundings, self._progress, index).run()
 
     def _reserve(self, index: int, name: str) -> str:
         with self._reserving:
@@ -140,10 +142,10 @@ class Search:
         if not self._plan.confirm or not self._look or self._confirming or self._closed():
             return
         self._look = False
-        bench = self._workbench
-        if (found := WouldBeBest.of(self._archive, bench.protocol)) is None:
+        resources = self._resources
+        if (found := WouldBeBest.of(self._archive, resources.protocol)) is None:
             return
-        name, rival, seeds = found.variant.name, found.rival.name, len(bench.protocol.seeds)
+        name, rival, seeds = found.variant.name, found.rival.name, len(resources.protocol.seeds)
         if found.out_of_reach:
             if name not in self._unconfirmed:
                 self._unconfirmed.add(name)
@@ -156,8 +158,8 @@ class Search:
             f"would be the new best: {escape(name)}; training it and {escape(rival)} "
             f"on {seeds} to {LOOKS * seeds} fresh seeds"
         )
-        evaluator = bench.evaluator()
-        future = pool.submit(found.run, evaluator, lambda step: self._show_confirming(name, step), self._stop)
+        follow = partial(self._show_confirming, name)
+        future = pool.submit(found.run, Pipeline(resources.evaluator(), follow=follow, stop=self._stop))
         self._confirming[future] = name
 
     def _show_confirming(self, name: str, step: TrialProgress) -> None:

@@ -34,7 +34,7 @@ class UnderWay:
         with self._lock:
             if step.trial is None:
                 self._running[step.spec] = step.done
-            else:
+            elif step.spec in self._work:  # else it was known, and is none of those that are to be run
                 self._end(step.spec)
             spec = step.spec
             newest = f"{spec.task} {spec.setting}, rate {spec.lr:g}, decay {spec.weight_decay:g}, seed {spec.seed}"
@@ -50,7 +50,7 @@ class UnderWay:
         spent = self._spent + sum(done * self._work[spec] for spec, done in self._running.items())
         everything = self._spent + sum(count * self._work[spec] for spec, count in self._open.items())
         elapsed = self._clock() - self._began
-        if spent < SURE * everything:
+        if everything == 0 or spent < SURE * everything:  # 0: all was inherited, or had ended before
             return f"{duration(elapsed)} so far"
         return f"{duration(elapsed)} so far, about {duration(elapsed * (everything - spent) / spent)} left"
 

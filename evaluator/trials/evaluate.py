@@ -12,8 +12,7 @@ from evaluator.protocols.protocol import Protocol, TrialSpec
 from evaluator.sandbox import Sandbox
 from evaluator.tasks.registry import TaskName, fed_length
 from evaluator.trials.grouped import Group, RunGroup, groups, run_group
-from evaluator.trials.run_trial import spec_of
-from evaluator.trials.train_and_score import Isolation
+from evaluator.trials.run_trial import Isolation, spec_of
 from evaluator.trials.trial_log import TrialLog
 from variants.contract import Variant
 
@@ -72,13 +71,18 @@ class Evaluator:
         """
         cancel = threading.Event()
         pruned = ""
+
+        def report(spec: TrialSpec, progress: Mapping[str, Any]) -> None:
+            follow(TrialProgress(spec, progress["step"] / progress["steps"]))
+
         found = {spec: trial for spec, trial in (inherited or {}).items() if spec in specs}
         found |= self._resumed(variant, [spec for spec in specs if spec not in found])
         for spec, trial in found.items():
             follow(TrialProgress(spec, 1.0, trial))
         running: set[Future[tuple[Trial, ...]]] = set()
         for group in groups([spec for spec in specs if spec not in found], self.members):
-            running.add(self.executor.submit(self._run, variant, group, follow, cancel))
+            work = Group(variant, self.protocol, group, self.isolation)
+            running.add(self.executor.submit(self.run_group, work, self.sandbox, report, cancel))
         try:
             for spec, trial in _ended(running, cancel, stop):
                 found[spec] = trial
@@ -98,18 +102,6 @@ class Evaluator:
 
     def _resumed(self, variant: Variant, specs: Sequence[TrialSpec]) -> dict[TrialSpec, Trial]:
         return self.log.ended(variant, self.protocol, specs, self.isolation) if self.log is not None else {}
-
-    def _run(
-        self,
-        variant: Variant,
-        group: tuple[TrialSpec, ...],
-        follow: Callable[[TrialProgress], None],
-        cancel: threading.Event,
-    ) -> tuple[Trial, ...]:
-        def report(spec: TrialSpec, progress: Mapping[str, Any]) -> None:
-            follow(TrialProgress(spec, progress["step"] / progress["steps"]))
-
-        return self.run_group(Group(variant, self.protocol, group, self.isolation), self.sandbox, report, cancel)
 
 
 def _ended(

@@ -8,7 +8,7 @@ import pytest
 from agent.analysis.fresh_seeds import FreshComparison
 from agent.cli import run
 from agent.errors import DONE
-from agent.search.evaluate_variant import shipped
+from archive.seeding import shipped_by_variant
 from evaluator.outcomes import Trial
 from evaluator.statistics.moderated_t_test import effect, mean_noise, paired
 from evaluator.tasks.registry import MAD_TASKS
@@ -26,7 +26,7 @@ def moved(trials: list[Trial], name: str, by: float) -> list[Trial]:
 
 
 def test_what_the_first_seeds_showed_is_put_beside_the_fresh_ones() -> None:
-    known = shipped("quick")
+    known = shipped_by_variant("quick")
     first = effect(paired(known[DECAY], known[BASELINE], MAD_TASKS), mean_noise(known, MAD_TASKS))
     assert first is not None
     new = {DECAY: moved(known[DECAY], DECAY, -0.03), BASELINE: moved(known[BASELINE], BASELINE, 0.0)}
@@ -42,7 +42,7 @@ def test_what_the_first_seeds_showed_is_put_beside_the_fresh_ones() -> None:
 
 
 def test_nothing_is_put_beside_where_nothing_was_measured_before() -> None:
-    known = shipped("quick")
+    known = shipped_by_variant("quick")
     others = {name: own for name, own in known.items() if name != DECAY}
     found = FreshComparison.of(DECAY, BASELINE, others, {DECAY: known[DECAY], BASELINE: known[BASELINE]}, MAD_TASKS)
     assert (found.first, found.first_difference) == ({}, None)

@@ -15,7 +15,7 @@ from agent.analysis.paired_differences import PairedDifferences, open_paired_dif
 from agent.analysis.replicates import SeedDeviation
 from agent.cli import run
 from agent.errors import DONE, USAGE
-from agent.search.evaluate_variant import shipped
+from archive.seeding import shipped_by_variant
 from evaluator.outcomes import Grade, Score, Status, Trial
 from evaluator.statistics.moderated_t_test import effect, paired, task_noise
 from evaluator.tasks.registry import MAD_TASKS
@@ -97,7 +97,7 @@ def test_distance_to_the_reference() -> None:
 
 
 def test_a_paired_gap_is_the_moderated_effect() -> None:
-    trials, contrasts = shipped("quick"), open_paired_differences("quick", None)
+    trials, contrasts = shipped_by_variant("quick"), open_paired_differences("quick", None)
     assert contrasts.paired
     for task in MAD_TASKS:
         own, other = ([t for t in trials[name] if t.task == task] for name in (DECAY, REFERENCE))

@@ -20,9 +20,9 @@ from agent.analysis.inert import (
 )
 from agent.cli import run
 from agent.errors import DONE
-from agent.search.evaluate_variant import shipped
 from archive.errors import ArchiveError
 from archive.files import read_shipped
+from archive.seeding import shipped_by_variant
 from evaluator.protocols.built_in import MAD
 from evaluator.tasks.registry import MAD_TASKS
 from variants.contract import BASELINE, REFERENCE
@@ -68,7 +68,7 @@ def test_cells_of_the_published_table() -> None:
 
 
 def test_cells_of_a_measured_table_are_inherited_ones_and_what_a_seed_cannot_reach() -> None:
-    trials = shipped("quick")
+    trials = shipped_by_variant("quick")
     name = full("decay_state_update")
     assert measured_inert(name, trials[name], "quick") == {"Memorize": Inert(BASELINE)}
     assert measured_inert(REFERENCE, trials[REFERENCE], "quick") == {}

@@ -1,7 +1,6 @@
 """Confirmation on fresh seeds: what is confirmed, what is not, and that an interrupted one is gone on with."""
 
 import io
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -23,6 +22,7 @@ from agent.search.attempt import SearchResources
 from agent.search.confirm import FIRST_FRESH, WouldBeBest, fresh_seeds
 from agent.search.engine import Engine
 from agent.search.loop import Search, SearchPlan
+from agent.search.pipeline import Pipeline
 from agent.terminal.progress import Progress
 from archive.confirmations import Confirmation
 from archive.record import Proposal, Provenance, Record
@@ -102,7 +102,7 @@ def confirm(
     found = WouldBeBest.of(archive, QUICK)
     assert found is not None
     scripted = evaluator(found)
-    confirmation, trials = found.run(scripted, lambda _: None, threading.Event())
+    confirmation, trials = found.run(Pipeline(scripted))
     archive.tell_confirmation(confirmation, trials)
     return confirmation, scripted.ran
 

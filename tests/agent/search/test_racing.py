@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from agent.search.evaluate_variant import shipped
 from agent.search.racing import RISK, Race
+from archive.seeding import shipped_by_variant
 from evaluator.outcomes import Grade, Status, Trial
 from evaluator.protocols.built_in import QUICK, SMOKE
 from evaluator.protocols.protocol import trial_specs
@@ -24,7 +24,7 @@ ADAM = "delta_net_4layer_adam_state_update_in_for_loop"
 
 @pytest.fixture(scope="module")
 def trials() -> dict[str, list[Trial]]:
-    return shipped("quick")
+    return shipped_by_variant("quick")
 
 
 @pytest.fixture(scope="module")

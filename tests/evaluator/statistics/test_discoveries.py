@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from agent.search.evaluate_variant import shipped
+from archive.seeding import shipped_by_variant
 from evaluator.outcomes import Grade, Status, Trial
 from evaluator.statistics.false_discovery import TriedProposal, discoveries
 from evaluator.statistics.moderated_t_test import (
@@ -51,7 +51,9 @@ def trials(variant: str, means: Array | list[float], inherited_from: str | None 
 @pytest.fixture(scope="module")
 def deviations() -> Array:
     """Of one seed of the mean of six, by shipped variant."""
-    return np.array([np.std(list(seed_means(own, MAD_TASKS).values()), ddof=1) for own in shipped("quick").values()])
+    return np.array(
+        [np.std(list(seed_means(own, MAD_TASKS).values()), ddof=1) for own in shipped_by_variant("quick").values()]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +116,7 @@ def test_a_verdict_on_a_task_is_wrong_as_seldom_as_it_says_under_real_noise():
     chance = np.random.default_rng(6)
     pairs, outcomes = 300, []
     for task in MAD_TASKS:
-        rows = [[t.accuracy for t in own if t.task == task] for own in shipped("quick").values()]
+        rows = [[t.accuracy for t in own if t.task == task] for own in shipped_by_variant("quick").values()]
         residuals = (np.array(rows) - np.mean(rows, axis=1, keepdims=True)).ravel() * np.sqrt(SEEDS / (SEEDS - 1))
         for ours, theirs in chance.choice(residuals, (pairs, 2, SEEDS)):
             one = [trial("a", task, seed, 0.5 + x) for seed, x in enumerate(ours)]
@@ -179,7 +181,7 @@ def test_only_what_was_trained_tells_of_a_tasks_noise():
 
 
 def test_pruned_proposals_count_as_tried_and_inert_ones_do_not():
-    everyone = shipped("quick")
+    everyone = shipped_by_variant("quick")
     parent, better = everyone[BASELINE], trials("x", [0.95, 0.95, 0.96])
     family = [TriedProposal("x", BASELINE, better, parent)]
     alone = discoveries(family, everyone, MAD_TASKS)
