@@ -120,6 +120,11 @@ class Score(Value):
     high: float
     n: int
 
+    @property
+    def half_width(self) -> float:
+        """Half of the interval: the longer side, since the other one may have been cut off at 0 or 1."""
+        return max(self.high - self.mean, self.mean - self.low)
+
 
 class Scorecard(Value):
     """Scores per task of one variant under one protocol."""

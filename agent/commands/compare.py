@@ -24,7 +24,6 @@ from agent.commands.options import (
     ProtocolOption,
     QuietOption,
     SandboxOption,
-    Speech,
     UnsandboxedOption,
     find_protocol,
     open_sandbox,
@@ -34,7 +33,7 @@ from agent.comparing.best_so_far import curve, differences
 from agent.comparing.plot import plot_curves
 from agent.comparing.view import answer
 from agent.errors import DONE, INTERRUPTED, UserError
-from agent.proposers.base import Proposer
+from agent.proposer import Proposer
 from agent.proposers.open_proposer import Choice, open_proposer
 from agent.reports.figures import require_drawable
 from agent.search.attempt import SearchResources
@@ -42,6 +41,7 @@ from agent.search.engine import DEFAULT_SHARE, EngineName, open_engine
 from agent.search.loop import Search, SearchPlan
 from agent.terminal.interrupt import interruptible
 from agent.terminal.progress import Progress
+from agent.terminal.speech import Speech
 from archive.seeding import make_archive
 from archive.store import Archive
 from evaluator.outcomes import Grade

@@ -12,8 +12,9 @@ from typing import Literal
 import torch
 from rich.markup import escape
 
-from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption
 from agent.errors import DONE, NO
+from agent.terminal.speech import Speech
 from archive.errors import ArchiveError
 from archive.store import Archive
 from evaluator.device import best_device

@@ -10,11 +10,13 @@ from agent.commands.options import (
     DEFAULT_ARCHIVE,
     DEFAULT_PROTOCOL,
     ArchiveOption,
+    EngineOption,
+    EnsembleOption,
+    GpuShareOption,
     JsonOption,
     ProtocolOption,
     QuietOption,
     SandboxOption,
-    Speech,
     UnsandboxedOption,
     chosen_tasks,
     find_protocol,
@@ -22,15 +24,17 @@ from agent.commands.options import (
 )
 from agent.errors import DONE, INTERRUPTED, NO, UserError
 from agent.search.add_by_hand import add_by_hand
-from agent.search.engine import DEFAULT_SHARE, EngineName, EngineOption, GpuShareOption, at_once_here, open_engine
-from agent.search.ensemble_size import EnsembleOption, members_of, require_memory
+from agent.search.engine import DEFAULT_SHARE, EngineName, at_once_here, open_engine
+from agent.search.ensemble_size import members_of, require_memory
 from agent.search.evaluate_variant import VariantRequest, VariantResult
 from agent.search.find_variant import archive_if_any, existing_archive, find_variant
 from agent.search.pipeline import Pipeline
+from agent.terminal.discoveries import fresh_lines
 from agent.terminal.interrupt import interruptible
 from agent.terminal.progress import Heartbeat
+from agent.terminal.speech import Speech
 from agent.terminal.trials_under_way import UnderWay
-from agent.terminal.view import check_lines, inherited_text, scores_json, verdict_table
+from agent.terminal.view import check_lines, fresh_json, inherited_text, scores_json, verdict_table
 from evaluator.outcomes import Grade, Status
 from evaluator.trials.evaluate import Evaluator
 from evaluator.trials.run_trial import Isolation
@@ -113,7 +117,7 @@ def _answer(speech: Speech, result: VariantResult, added: str) -> None:
         speech.out.print(verdict_table(title, scores, evaluated.verdicts, tuple(request.protocol.tasks)))
         if told := inherited_text(evaluated.report):
             speech.out.print(told, style="cyan", markup=False)
-        for line in result.fresh.lines() if result.fresh else ():
+        for line in fresh_lines(result.fresh) if result.fresh else ():
             speech.out.print(line)
         kept = added or ("on fresh seeds: for no leaderboard" if result.fresh else "--add archives this")
         speech.out.print(f"{result.cpu_seconds:.0f} CPU s, {result.wall_seconds:.0f} s; {kept}", markup=False)
@@ -135,5 +139,5 @@ def _document(result: VariantResult, added: str) -> dict[str, Any]:
         "protocol": {"name": request.protocol.name, "hash": request.protocol.hash},
     }
     if result.fresh:
-        document["fresh_seeds"] = result.fresh.to_json()
+        document["fresh_seeds"] = fresh_json(result.fresh)
     return document | ({"added": added} if added else {})

@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
-from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption
 from agent.errors import UserError, readable
 from agent.reports.patch import FOLDERS, new_file_patch, replacement_patch
 from agent.search.find_variant import archive_if_any, find_variant
 from agent.terminal.console import clean
+from agent.terminal.speech import Speech
 from archive.files import write_text
 
 

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from rich.table import Table
 
 from agent.analysis.front import RATE, Place, front_json, nearest, places
+from agent.analysis.leaderboard import WORTHLESS
 from agent.analysis.leaderboard_facts import signed
 from agent.analysis.paired_differences import PairedDifferences, open_paired_differences
-from agent.commands.options import Speech
 from agent.errors import UserError
-from agent.terminal.view import WORTHLESS, name_markup
+from agent.terminal.speech import Speech
+from agent.terminal.view import name_markup
 from agent.words import number
 from archive.store import Archive
 from evaluator.tasks.registry import TaskName

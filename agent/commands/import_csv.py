@@ -6,8 +6,9 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption
 from agent.errors import UserError, readable
+from agent.terminal.speech import Speech
 from archive.leaderboard_csv import format_leaderboard, read_leaderboard
 from archive.leaderboards import LEADERBOARDS
 from archive.seeding import make_archive

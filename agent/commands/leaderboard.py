@@ -1,6 +1,5 @@
 """`archer leaderboard`: the table of a protocol."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,8 +8,8 @@ import typer
 from rich.text import Text
 
 from agent.analysis.board import PUBLISHED_NAME
-from agent.analysis.false_discovery import archive_lines, families, families_json
-from agent.analysis.inert import measured_inert, published_annotations, published_inert
+from agent.analysis.false_discovery import families, families_json
+from agent.analysis.leaderboard import BoardRow, measured_leaderboard, published_leaderboard
 from agent.commands.front import print_front
 from agent.commands.options import (
     DEFAULT_ARCHIVE,
@@ -19,23 +18,16 @@ from agent.commands.options import (
     JsonOption,
     NoPagerOption,
     QuietOption,
-    Speech,
 )
 from agent.errors import UserError
 from agent.reports.board_export import BoardFormat, write_board
 from agent.search.find_variant import archive_if_any, name_damage
-from agent.terminal.board import BoardRow, board_view
-from agent.terminal.view import WORTHLESS, scores_json
+from agent.terminal.board import board_view
+from agent.terminal.discoveries import archive_lines
+from agent.terminal.speech import Speech
+from agent.terminal.view import scores_json
 from archive.files import write_text
-from archive.leaderboard_csv import PUBLISHED, format_leaderboard, read_leaderboard
-from archive.leaderboards import LEADERBOARDS, leaderboard_csv, scorecards
-from archive.seeding import shipped_by_variant
-from archive.store import Archive
-from evaluator.outcomes import Score, Trial, Verdict
-from evaluator.protocols.built_in import PROTOCOLS, tasks_of
-from evaluator.statistics.scorecards import verdict
-from evaluator.tasks.registry import MAD_TASKS
-from variants.contract import REFERENCE
+from evaluator.protocols.built_in import PROTOCOLS
 
 OutOption = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write there instead of printing.")]
 
@@ -69,69 +61,20 @@ def leaderboard(
     if front:
         print_front(speech, protocol, found)
         return
-    if protocol == PUBLISHED_NAME:
-        rows, published, title = _published(found)
-    else:
-        rows, published, title = _measured(protocol, found)
-    tasks = tasks_of(protocol)
+    board = published_leaderboard(found) if protocol == PUBLISHED_NAME else measured_leaderboard(protocol, found)
     if csv or form:
-        _write(speech, write_board(form, rows, tasks, title) if form else published, out)
+        _write(speech, write_board(form, board.rows, board.tasks, board.title) if form else board.csv, out)
         name_damage(found.damage() if found else {})
         return
     if as_json:
         tried = families(found, protocol) if found else {}
         fresh = [each.model_dump(mode="json") for each in (found.confirmations(protocol) if found else {}).values()]
         more = {"discoveries": families_json(tried), "confirmations": fresh} if protocol in PROTOCOLS else {}
-        speech.answer({"protocol": _protocol_json(protocol), "rows": [_json(row) for row in rows]} | more)
+        speech.answer({"protocol": _protocol_json(protocol), "rows": [_json(row) for row in board.rows]} | more)
     else:
         told = archive_lines(found, protocol) if found else ()
-        speech.show(board_view(title, rows, tasks), *map(Text.from_markup, told), pager=not no_pager)
+        speech.show(board_view(board.title, board.rows, board.tasks), *map(Text.from_markup, told), pager=not no_pager)
     name_damage(found.damage() if found else {})
-
-
-def _measured(protocol: str, archive: Archive | None) -> tuple[list[BoardRow], str, str]:
-    """Rows with the best first, the published form, and a title."""
-    trials = archive.trials(protocol) if archive else shipped_by_variant(protocol)
-    cards = scorecards(protocol, trials)
-    rows = [
-        BoardRow(
-            name,
-            tasks_of(protocol),
-            card.scores,
-            _against_reference(name, trials),
-            measured_inert(name, trials[name], protocol),
-        )
-        for name, card in cards.items()
-    ]
-    title = f"{protocol}: accuracy with 95 % interval; against {REFERENCE}: ▲ better, ▼ worse, each for itself"
-    title += f"; {WORTHLESS[protocol]}" if protocol in WORTHLESS else ""
-    return sorted(rows, key=_best_first), leaderboard_csv(cards, tasks_of(protocol)), title
-
-
-def _best_first(row: BoardRow) -> tuple[bool, float]:
-    """Rows that lack a task have no mean, and come last."""
-    return row.mean is None, -(row.mean or 0.0)
-
-
-def _published(archive: Archive | None) -> tuple[list[BoardRow], str, str]:
-    board = read_leaderboard(archive.root / LEADERBOARDS / "published.csv" if archive else PUBLISHED)
-    annotations = published_annotations()
-    rows = [
-        BoardRow(
-            str(name),
-            MAD_TASKS,
-            {task: Score(mean=row[task], low=row[task], high=row[task], n=1) for task in MAD_TASKS},
-            inert=published_inert(annotations, str(name)),
-        )
-        for name, row in board.iterrows()
-    ]
-    return rows, format_leaderboard(board), "published: one seed, full MAD on GPU"
-
-
-def _against_reference(name: str, trials: Mapping[str, Sequence[Trial]]) -> Verdict | None:
-    if name == REFERENCE or REFERENCE not in trials:
-        return None
-    return verdict(trials[name], trials[REFERENCE], REFERENCE)
 
 
 def _protocol_json(protocol: str) -> dict[str, str | None]:

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 from rich.console import RenderableType
 
-from agent.analysis.false_discovery import summaries
-from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption, Speech
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption
 from agent.search.find_variant import existing_archive, name_damage
 from agent.terminal.console import Fitting, Grid
-from agent.terminal.view import STATUS_STYLE, mean_text, protocol_text, stacked
+from agent.terminal.speech import Speech
+from agent.terminal.view import STATUS_STYLE, mean_text, protocol_text, stacked, summaries
 from archive.index import ProposalLine
 from evaluator.outcomes import Status
 from variants.contract import short_name

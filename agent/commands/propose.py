@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from agent.analysis.false_discovery import archive_lines, summaries
 from agent.commands.model_options import (
     BaseUrlOption,
     ContextTokensOption,
@@ -23,11 +22,13 @@ from agent.commands.options import (
     DEFAULT_ARCHIVE,
     DEFAULT_PROTOCOL,
     ArchiveOption,
+    EngineOption,
+    EnsembleOption,
+    GpuShareOption,
     JsonOption,
     ProtocolOption,
     QuietOption,
     SandboxOption,
-    Speech,
     UnsandboxedOption,
     find_protocol,
     open_sandbox,
@@ -35,12 +36,13 @@ from agent.commands.options import (
 from agent.errors import DONE, INTERRUPTED, UserError
 from agent.proposers.open_proposer import CHOICES, Choice, open_proposer
 from agent.search.attempt import SearchResources
-from agent.search.engine import DEFAULT_SHARE, EngineName, EngineOption, GpuShareOption, open_engine
-from agent.search.ensemble_size import EnsembleOption
+from agent.search.engine import DEFAULT_SHARE, EngineName, open_engine
 from agent.search.loop import Search, SearchPlan
+from agent.terminal.discoveries import archive_lines
 from agent.terminal.interrupt import interruptible
 from agent.terminal.progress import Progress
-from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, STATUS_STYLE, name_markup
+from agent.terminal.speech import Speech
+from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, STATUS_STYLE, name_markup, summaries
 from archive.record import Record
 from archive.seeding import make_archive
 from archive.store import Archive

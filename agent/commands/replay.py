@@ -18,7 +18,6 @@ from agent.commands.options import (
     JsonOption,
     QuietOption,
     SandboxOption,
-    Speech,
     UnsandboxedOption,
     chosen_tasks,
     find_protocol,
@@ -35,6 +34,7 @@ from agent.search.engine import at_once_here
 from agent.search.find_variant import existing_archive
 from agent.search.pipeline import Pipeline
 from agent.terminal.interrupt import interruptible
+from agent.terminal.speech import Speech
 from archive.store import Archive
 from evaluator.outcomes import Grade
 from evaluator.protocols.protocol import Protocol

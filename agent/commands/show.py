@@ -8,12 +8,13 @@ from rich.console import RenderableType
 from rich.markdown import Markdown
 from rich.text import Text
 
-from agent.analysis.false_discovery import confirmation_lines, families, tests_json, tests_lines
-from agent.analysis.fresh_seeds import task_lines
-from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption, Speech
+from agent.analysis.false_discovery import families, tests_json
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption
 from agent.search.find_variant import existing_archive
 from agent.terminal.console import clean
+from agent.terminal.discoveries import confirmation_lines, task_lines, tests_lines
 from agent.terminal.measurements import measurements
+from agent.terminal.speech import Speech
 from agent.terminal.view import STATUS_STYLE, check_lines, protocol_text, record_summary
 from archive.record import Record
 from evaluator.statistics.scorecards import scorecard

@@ -5,9 +5,9 @@ from typing import Any
 
 from rich.table import Table
 
-from agent.commands.options import Speech
+from agent.analysis.leaderboard import WORTHLESS
 from agent.comparing.best_so_far import Curve, Point
-from agent.terminal.view import WORTHLESS
+from agent.terminal.speech import Speech
 from agent.words import number
 from evaluator.protocols.built_in import tasks_of
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 
 from agent.analysis.inert import inert_legend
-from agent.terminal.board import BoardRow
+from agent.analysis.leaderboard import BoardRow
 from evaluator.tasks.registry import TaskName
 from variants.contract import short_name
 

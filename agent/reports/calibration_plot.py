@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.analysis.board import PUBLISHED_PROTOCOL
-from agent.analysis.calibration import over_time
-from agent.analysis.forecast import CONFIDENCE, Forecast, Sign
+from agent.analysis.calibration import CONFIDENCE, Forecast, Sign, over_time
 from agent.reports.figures import require_drawable
 from variants.contract import short_name
 

@@ -13,7 +13,6 @@ from agent.reports.claims.contradictions import contradictions
 from agent.reports.tables import (
     code,
     expected_rows,
-    held,
     measured_rows,
     standing_rows,
     verdict_rows,
@@ -69,12 +68,12 @@ def calibration(record: Record, board: Board) -> str:
         return ""
     scores = record.scorecard.scores
     both = {task: (found, scores[task]) for task, found in record.proposal.predictions.items() if task in scores}
-    ranges = [held(predicted, score) for predicted, score in both.values() if predicted.low < predicted.high]
+    ranges = [predicted.holds(score.mean) for predicted, score in both.values() if predicted.low < predicted.high]
     told = (
         f"{sum(ranges)} of {len(ranges)} measured means lie inside their 80 % interval "
         f"(expected: {0.8 * len(ranges):.1f})."
     )
-    exact = [held(predicted, score) for predicted, score in both.values() if predicted.low == predicted.high]
+    exact = [predicted.holds(score.mean) for predicted, score in both.values() if predicted.low == predicted.high]
     if exact:
         told += f" {sum(exact)} of {len(exact)} predicted exactly came out exactly."
     signs = [

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from agent.analysis.board import Board
 from agent.analysis.leaderboard_facts import leader, signed
-from agent.terminal.view import half_width
 from archive.record import Prediction, Record
 from evaluator.outcomes import Comparison, Score, Verdict
 from evaluator.tasks.registry import TASKS, TaskName
@@ -24,7 +23,7 @@ def score_cell(board: Board, task: TaskName, score: Score | None) -> str:
     if score is None:
         return NONE
     if score.n > 1:
-        return f"{score.mean:.3f} ± {half_width(score):.3f}"
+        return f"{score.mean:.3f} ± {score.half_width:.3f}"
     return f"{score.mean:.3f} ± {board.half_width(task):.3f}" if task in board.spreads else f"{score.mean:.3f}"
 
 
@@ -72,15 +71,10 @@ def measured_rows(record: Record, board: Board) -> list[Row]:
                 f"**{score.mean:.3f}**" + (f" {_interval(score.low, score.high)}" if score.n > 1 else ""),
                 str(score.n),
                 signed(score.mean - predicted.mean) if predicted else NONE,
-                ("yes" if held(predicted, score) else "**no**") if predicted else NONE,
+                ("yes" if predicted.holds(score.mean) else "**no**") if predicted else NONE,
             ]
         )
     return rows
-
-
-def held(predicted: Prediction, score: Score) -> bool:
-    """Whether the measured mean lies in the predicted interval, to the digits a prediction has."""
-    return predicted.holds(score.mean)
 
 
 def verdict_rows(verdict: Verdict) -> list[Row]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.errors import UserError
-from agent.proposers.base import Ask, AskFailed, Proposer, Repairer
+from agent.proposer import Ask, AskFailed, Proposer, Repairer
 from agent.search.engine import Engine
 from agent.search.ensemble_size import members_of
 from agent.search.pipeline import Evaluated, Pipeline, Twin

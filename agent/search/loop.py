@@ -11,15 +11,15 @@ from typing import Any
 
 from rich.markup import escape
 
-from agent.analysis.false_discovery import confirmation_lines
 from agent.analysis.snapshot import take_snapshot
 from agent.errors import UserError
-from agent.proposers.base import Repairer
+from agent.proposer import Repairer
 from agent.reports.report import render_report
 from agent.search.attempt import Attempt, AttemptInputs, FailedAsk, SearchResources
 from agent.search.confirm import LOOKS, WouldBeBest
 from agent.search.fingerprint_index import FingerprintIndex
 from agent.search.pipeline import Pipeline
+from agent.terminal.discoveries import confirmation_lines
 from agent.terminal.progress import Progress
 from archive.confirmations import Confirmation
 from archive.record import Record

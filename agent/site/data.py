@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from agent.site.board import SiteBoard
-from agent.site.row import UNIT, Against, Row
+from agent.site.content.board import SiteBoard
+from agent.site.content.row import UNIT, Against, Row
 from variants.contract import BASELINE, REFERENCE
 
 _OUTCOMES = {"worse": -1, "indistinguishable": 0, "better": 1, "inert": 2}

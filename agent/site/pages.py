@@ -10,15 +10,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from agent.analysis.calibration import summarise
-from agent.commands.calibration import UNSCORED_PROTOCOL
-from agent.site.board import SiteBoard
+from agent.analysis.published_predictions import UNSCORED_PROTOCOL
+from agent.site.content.board import SiteBoard
+from agent.site.content.facts import above, facts, nearest, outcome_tasks
+from agent.site.content.family import Neighbours, Sketch
+from agent.site.content.front import front_rows
+from agent.site.content.predicted import calibration, ledger
+from agent.site.content.row import DAMAGED, UNIT, Row
+from agent.site.content.text import prose, visible
 from agent.site.data import board_script, script_json
-from agent.site.facts import above, facts, nearest, outcome_tasks
-from agent.site.family import Neighbours, Sketch
-from agent.site.front import front_rows
-from agent.site.predicted import calibration, ledger
-from agent.site.row import DAMAGED, UNIT, Row
-from agent.site.text import prose, visible
 from agent.words import number
 from variants.contract import BASELINE, REFERENCE, short_name
 

@@ -1,48 +1,16 @@
 """A leaderboard on a terminal: one line a variant where it is wide, a few where it is narrow."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from agent.analysis.inert import Inert, inert_legend
+from agent.analysis.inert import inert_legend
+from agent.analysis.leaderboard import BoardRow
 from agent.terminal.console import Cell, Fitting, Grid
 from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, score_text, stacked
-from evaluator.outcomes import Score, Verdict
-from evaluator.statistics.over_tasks import mean_over_tasks
 from evaluator.tasks.registry import TASKS, TaskName
 from variants.contract import short_name
-
-
-@dataclass(frozen=True)
-class BoardRow:
-    """One variant of a leaderboard. `against`: its verdict against the gated reference, if there is one.
-
-    `inert`: tasks on which it cannot differ from another row, so that chance alone lies between the two.
-    """
-
-    name: str
-    tasks: tuple[TaskName, ...]
-    """All tasks of the board's protocol, measured or not."""
-    scores: dict[TaskName, Score]
-    against: Verdict | None = None
-    inert: Mapping[TaskName, Inert] = field(default_factory=dict)
-
-    @property
-    def mean(self) -> float | None:
-        """Mean accuracy over all tasks; None where one was not measured."""
-        return mean_over_tasks(self.scores, self.tasks)
-
-    @property
-    def n(self) -> int:
-        """Seeds of the task that has fewest."""
-        return min((score.n for score in self.scores.values()), default=0)
-
-    def outcome(self, task: TaskName) -> str:
-        """better, worse, indistinguishable or inert, against the reference; empty where there is no comparison."""
-        found = self.against.tasks.get(task) if self.against else None
-        return found.outcome if found else ""
 
 
 def board_view(title: str, rows: Sequence[BoardRow], tasks: Sequence[TaskName]) -> RenderableType:

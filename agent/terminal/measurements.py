@@ -6,7 +6,6 @@ from statistics import fmean
 from rich.console import RenderableType
 from rich.text import Text
 
-from agent.reports.tables import held
 from agent.terminal.console import Cell, Fitting, Grid, sparkline, strip
 from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, stacked
 from archive.record import Prediction, Record
@@ -64,7 +63,7 @@ def _expectation(task: TaskName, predicted: Prediction | None, score: Score | No
         drawn.append((score.low, score.mean, score.high, "━", "●"))
     inside: Cell = "–"
     if predicted and score:
-        inside = ("yes", "green") if held(predicted, score) else ("no", "red")
+        inside = ("yes", "green") if predicted.holds(score.mean) else ("no", "red")
     return (
         task,
         _with_interval(predicted),

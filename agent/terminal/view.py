@@ -1,5 +1,6 @@
 """How values look on a terminal and in JSON answers: names, statuses, verdicts, scores."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -9,9 +10,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from agent.analysis.false_discovery import families
+from agent.analysis.fresh_seeds import FreshComparison
 from agent.terminal.console import Cell, clean
 from archive.index import ProposalLine
 from archive.record import Record
+from archive.store import Archive
 from evaluator.outcomes import CheckReport, Finding, Score, Status, Verdict
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.tasks.registry import TaskName
@@ -28,8 +32,6 @@ STATUS_STYLE = {
 OUTCOME_STYLE = {"better": "green", "worse": "red", "indistinguishable": "dim", "inert": "cyan"}
 OUTCOME_MARK = {"better": "▲", "worse": "▼", "indistinguishable": " ", "inert": "="}
 """The same where there are no colours."""
-WORTHLESS = {"smoke": "smoke (20 steps) shows that things work; its scores say nothing of variants or proposers"}
-"""What is to be said wherever scores of a protocol are set against each other."""
 _FINDING_STYLE = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 
 
@@ -107,16 +109,11 @@ def scores_json(scores: Mapping[TaskName, Score]) -> dict[str, Any]:
     return {task: score.model_dump(mode="json") for task, score in scores.items()}
 
 
-def half_width(score: Score) -> float:
-    """Half of a score's 95 % interval: the longer side, since the other one may have been cut off at 0 or 1."""
-    return max(score.high - score.mean, score.mean - score.low)
-
-
 def score_text(score: Score | None) -> str:
     """`0.412 ±0.012`, or a dash where there is none."""
     if score is None:
         return "–"
-    return f"{score.mean:.3f}" + (f" ±{half_width(score):.3f}" if score.n > 1 else "")
+    return f"{score.mean:.3f}" + (f" ±{score.half_width:.3f}" if score.n > 1 else "")
 
 
 def verdict_table(
@@ -177,3 +174,26 @@ def inherited_text(report: CheckReport) -> str:
     if not report.inert_tasks and not partly:
         return ""
     return f"cannot differ from its parent on {'; '.join([*report.inert_tasks, *partly])}: results are inherited"
+
+
+def summaries(archive: Archive, lines: Sequence[ProposalLine]) -> list[dict[str, Any]]:
+    """Proposals as `--json` prints them, each with its tests."""
+    tests: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
+    for protocol in {line.protocol for line in lines}:
+        for rival, family in families(archive, protocol, single=False).items():
+            for test in family.means:
+                tests[protocol, test.name][rival] = test.model_dump(mode="json")
+    commits = archive.commits()
+    return [
+        outline_summary(archive.raw_outline(line.id), commits.get(line.id))
+        | {"tests": tests.get((line.protocol, line.name), {})}
+        for line in lines
+    ]
+
+
+def fresh_json(found: FreshComparison) -> dict[str, Any]:
+    """As `archer evaluate --confirm --json` prints it."""
+    first, fresh = (
+        each.model_dump(mode="json") if each else None for each in (found.first_difference, found.fresh_difference)
+    )
+    return {"first_scores": scores_json(found.first), "difference": {"first": first, "fresh": fresh}}

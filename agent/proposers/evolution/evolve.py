@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from agent.analysis.board import Board, best_board, measured_board, published_board
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import SEED_GENOMES, Genome, render_variant
-from agent.proposers.base import Ask, AskFailed
+from agent.proposer import Ask, AskFailed
 from agent.proposers.evolution import wording
 from agent.proposers.evolution.estimate import Estimate, Estimator
 from agent.proposers.evolution.selection import choose_parents

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from agent.analysis.leaderboard import BoardRow
 from agent.cli import run
 from agent.commands.leaderboard import _measured
 from agent.errors import UserError
 from agent.reports.board_export import BoardFormat, write_board
 from agent.reports.patch import replacement_patch
-from agent.terminal.board import BoardRow
 from archive.leaderboard_csv import parse_leaderboard
 from evaluator.outcomes import Score
 from evaluator.tasks.registry import MAD_TASKS

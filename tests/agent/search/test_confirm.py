@@ -13,16 +13,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from agent.analysis.false_discovery import confirmation_lines
-from agent.analysis.fresh_seeds import task_lines
 from agent.cli import run
 from agent.errors import DONE
-from agent.proposers.base import Ask
+from agent.proposer import Ask
 from agent.search.attempt import SearchResources
 from agent.search.confirm import FIRST_FRESH, WouldBeBest, fresh_seeds
 from agent.search.engine import Engine
 from agent.search.loop import Search, SearchPlan
 from agent.search.pipeline import Pipeline
+from agent.terminal.discoveries import confirmation_lines, task_lines
 from agent.terminal.progress import Progress
 from archive.confirmations import Confirmation
 from archive.record import Proposal, Provenance, Record

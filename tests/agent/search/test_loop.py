@@ -11,7 +11,7 @@ from rich.console import Console
 
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.errors import UserError
-from agent.proposers.base import Ask, AskFailed
+from agent.proposer import Ask, AskFailed
 from agent.search.attempt import SearchResources
 from agent.search.engine import Engine
 from agent.search.loop import Search, SearchPlan

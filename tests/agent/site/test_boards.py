@@ -4,11 +4,11 @@ import itertools
 
 import pytest
 
-from agent.site.board import SiteBoard
-from agent.site.facts import facts, nearest
-from agent.site.front import front_rows
-from agent.site.predicted import calibration
-from agent.site.row import Row, proposal_row, whole
+from agent.site.content.board import SiteBoard
+from agent.site.content.facts import facts, nearest
+from agent.site.content.front import front_rows
+from agent.site.content.predicted import calibration
+from agent.site.content.row import Row, proposal_row, whole
 from evaluator.outcomes import Status
 from evaluator.tasks.registry import MAD_TASKS
 from tests.agent.site.conftest import record_of, trials_of, variant_of

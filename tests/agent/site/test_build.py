@@ -7,7 +7,7 @@ import pytest
 
 from agent.errors import UserError
 from agent.site.build import build
-from agent.site.text import markdown
+from agent.site.content.text import markdown
 from archive.confirmations import Confirmation, Difference
 from archive.store import Archive
 from evaluator.outcomes import CheckReport, Finding, Grade, Status
@@ -240,5 +240,5 @@ def test_the_published_reports_are_on_the_calibration_page(archive, make, site):
 def test_plain_text_is_rendered_as_markdown_would(text, monkeypatch):
     report = f"# {text}\n\n| a | {text} |\n| --- | ---: |\n| {text} | *b* |\n\n{text}\n"
     quick = markdown(report)
-    monkeypatch.setattr("agent.site.text._PLAIN", re.compile("(?!)"))
+    monkeypatch.setattr("agent.site.content.text._PLAIN", re.compile("(?!)"))
     assert markdown(report) == quick

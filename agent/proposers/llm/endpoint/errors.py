@@ -11,7 +11,7 @@ failed asks handles all of them; who wants to stop at once handles EndpointError
 """
 
 from agent.errors import UserError
-from agent.proposers.base import AskFailed
+from agent.proposer import AskFailed
 
 
 class EndpointError(AskFailed, UserError):

@@ -4,8 +4,7 @@ from collections.abc import Callable, Sequence
 from statistics import fmean
 
 from agent.analysis.board import Board, measured_board
-from agent.analysis.calibration import Summary, forecasts, summarise
-from agent.analysis.forecast import Forecast
+from agent.analysis.calibration import Forecast, Summary, forecasts, summarise
 from agent.analysis.snapshot import ArchiveSnapshot
 from archive.outline import Outline
 from archive.record import Record

@@ -10,7 +10,7 @@ from agent.analysis.snapshot import ArchiveSnapshot, Pruned, pruned
 from agent.catalogue import CATALOGUE, SEED_GENOMES, Genome
 from agent.catalogue.decay import BetaDecay, ConstantDecay
 from agent.catalogue.scores import Softmax
-from agent.proposers.base import AskFailed
+from agent.proposer import AskFailed
 from agent.proposers.evolution.estimate import Estimator
 from agent.proposers.evolution.evolve import EvolveProposer
 from agent.proposers.evolution.selection import crowding, pareto_front

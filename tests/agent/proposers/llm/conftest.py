@@ -13,7 +13,7 @@ import pytest
 
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import SEED_GENOMES
-from agent.proposers.base import Ask
+from agent.proposer import Ask
 from agent.proposers.llm.endpoint.settings import LLMSettings
 from archive.leaderboard_csv import PUBLISHED, read_leaderboard
 from archive.record import Record

@@ -11,7 +11,7 @@ import pytest
 
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.errors import UserError
-from agent.proposers.base import Ask, AskFailed, Repairer
+from agent.proposer import Ask, AskFailed, Repairer
 from agent.proposers.llm.endpoint.errors import EndpointError, PromptTooLongError
 from agent.proposers.llm.endpoint.settings import LLMSettings, form_for
 from agent.proposers.llm.endpoint.tokens import estimate_tokens

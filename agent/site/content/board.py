@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from agent.site.row import Role, Row, seed_row, verdicts_of
-from agent.site.text import visible
+from agent.site.content.row import Role, Row, seed_row, verdicts_of
+from agent.site.content.text import visible
 from archive.leaderboard_csv import read_leaderboard
 from archive.leaderboards import LEADERBOARDS
 from archive.reader import TRIALS, Reader

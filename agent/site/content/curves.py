@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import Any
 
-from agent.site.row import Row
+from agent.site.content.row import Row
 from evaluator.outcomes import Trial
 from evaluator.tasks.registry import TaskName
 

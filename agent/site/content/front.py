@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from agent.site.board import SiteBoard
-from agent.site.row import Row
+from agent.site.content.board import SiteBoard
+from agent.site.content.row import Row
 from evaluator.statistics.pareto import undominated
 
 

@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from agent.analysis.calibration import Summary, by_proposer, summarise
-from agent.analysis.forecast import Forecast, Interval, direction
-from agent.commands.calibration import ledger_entries
-from agent.site.board import SiteBoard
-from agent.site.row import UNIT, Row
+from agent.analysis.calibration import Forecast, Interval, Summary, by_proposer, direction, summarise
+from agent.analysis.published_predictions import ledger_entries
+from agent.site.content.board import SiteBoard
+from agent.site.content.row import UNIT, Row
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from agent.site.text import seen, visible
+from agent.site.content.text import seen, visible
 from archive.record import Exchange, Record
 from evaluator.outcomes import Trial
 from variants.contract import short_name

@@ -4,8 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 from statistics import median
 
-from agent.site.board import SiteBoard
-from agent.site.row import DAMAGED, Against, Role, Row, Span
+from agent.site.content.board import SiteBoard
+from agent.site.content.row import DAMAGED, Against, Role, Row, Span
 from evaluator.outcomes import Status
 from evaluator.statistics.false_discovery import LEVELS
 from evaluator.tasks.registry import TaskName

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from agent.analysis.false_discovery import PARENT, families
-from agent.site.board import SiteBoard
-from agent.site.row import Role
+from agent.site.content.board import SiteBoard
+from agent.site.content.row import Role
 from archive.store import Archive
 from evaluator.protocols.built_in import PROTOCOLS
 from variants.contract import BASELINE, REFERENCE, short_name

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from agent.site.text import visible
+from agent.site.content.text import visible
 from archive.confirmations import Confirmation, Difference
 from archive.record import Record
 from evaluator.outcomes import Comparison, Score, Status, Trial, Verdict

@@ -12,7 +12,7 @@ from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup, escape
 
-from agent.site.code import highlighted
+from agent.site.content.code import highlighted
 
 LONGEST = 200_000
 """Characters of one text on a page; the archive's own file has the rest."""

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agent.site.code import difference, highlighted
-from agent.site.curves import intervals, learning_curves
-from agent.site.provenance import exchange_shown, provenance, trial_shown
-from agent.site.row import Row, Span, spans
-from agent.site.text import markdown, seen, visible
+from agent.site.content.code import difference, highlighted
+from agent.site.content.curves import intervals, learning_curves
+from agent.site.content.provenance import exchange_shown, provenance, trial_shown
+from agent.site.content.row import Row, Span, spans
+from agent.site.content.text import markdown, seen, visible
 from archive.record import Record
 from evaluator.outcomes import Finding, Trial
 from evaluator.protocols.built_in import tasks_of

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.site.row import page_of
+from agent.site.content.row import page_of
 from archive.errors import ArchiveError
 from archive.files import read_json
 from archive.folders import PROPOSALS
