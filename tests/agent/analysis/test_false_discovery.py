@@ -1,7 +1,6 @@
 """What the terminal says of a whole family of tests."""
 
-from agent.analysis.false_discovery import NAMED
-from agent.terminal.discoveries import families_lines
+from agent.terminal.discoveries import NAMED, families_lines
 from evaluator.statistics import false_discovery as discoveries
 from evaluator.statistics.false_discovery import Discoveries
 from variants.contract import BASELINE

@@ -8,6 +8,7 @@ import pytest
 from agent.analysis.fresh_seeds import FreshComparison
 from agent.cli import run
 from agent.errors import DONE
+from agent.terminal.discoveries import fresh_lines
 from archive.seeding import shipped_by_variant
 from evaluator.outcomes import Trial
 from evaluator.statistics.moderated_t_test import effect, mean_noise, paired
@@ -35,7 +36,7 @@ def test_what_the_first_seeds_showed_is_put_beside_the_fresh_ones() -> None:
     assert found.fresh_difference is not None
     assert found.first_difference.mean == pytest.approx(first.mean)
     assert found.fresh_difference.mean == pytest.approx(first.mean - 0.03)
-    lines = list(found.lines())
+    lines = list(fresh_lines(found))
     assert sum("-0.030 to the first" in line for line in lines) == len(MAD_TASKS)
     assert f"first {first.mean:+.3f}" in lines[-1]
     assert f"fresh {first.mean - 0.03:+.3f}" in lines[-1]
@@ -46,7 +47,7 @@ def test_nothing_is_put_beside_where_nothing_was_measured_before() -> None:
     others = {name: own for name, own in known.items() if name != DECAY}
     found = FreshComparison.of(DECAY, BASELINE, others, {DECAY: known[DECAY], BASELINE: known[BASELINE]}, MAD_TASKS)
     assert (found.first, found.first_difference) == ({}, None)
-    (line,) = found.lines()
+    (line,) = fresh_lines(found)
     assert line.startswith("mean difference to delta_net_4layer: fresh")
     itself = FreshComparison.of(BASELINE, BASELINE, known, {BASELINE: known[BASELINE]}, MAD_TASKS)
     assert itself.fresh_difference is None

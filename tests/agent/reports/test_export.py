@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from agent.analysis.leaderboard import BoardRow
+from agent.analysis.leaderboard import BoardRow, measured_leaderboard
 from agent.cli import run
-from agent.commands.leaderboard import _measured
 from agent.errors import UserError
 from agent.reports.board_export import BoardFormat, write_board
 from agent.reports.patch import replacement_patch
@@ -121,11 +120,11 @@ def test_markdown_is_a_table_of_nine_columns():
 
 
 def test_csv_is_read_back_by_any_reader_and_by_archer():
-    rows, published, title = _measured("quick", None)
-    text = write_board(BoardFormat.CSV, rows, MAD_TASKS, title)
+    board = measured_leaderboard("quick", None)
+    text = write_board(BoardFormat.CSV, board.rows, MAD_TASKS, board.title)
     read = list(csv.DictReader(io.StringIO(text)))
-    assert read[0]["name"] == rows[0].name
+    assert read[0]["name"] == board.rows[0].name
     assert {row["Memorize n"] for row in read} == {"3"}
     assert all(row["Memorize verdict"] for row in read if row["name"] != REFERENCE)
-    both = [parse_leaderboard(form, "x").sort_index() for form in (text, published)]
+    both = [parse_leaderboard(form, "x").sort_index() for form in (text, board.csv)]
     assert both[0].equals(both[1])

@@ -59,7 +59,7 @@ def test_no_text_of_a_record_is_an_escape_or_markup(
 ):
     if columns:
         monkeypatch.setattr(
-            "agent.commands.options.SafeConsole",
+            "agent.terminal.speech.SafeConsole",
             lambda **options: SafeConsole(
                 **(options | {"width": columns, "force_terminal": True, "color_system": None})
             ),
