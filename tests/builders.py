@@ -48,7 +48,7 @@ def make_trial(
 ) -> Trial:
     """One training run; a failed one where `accuracy` is None. A variant by its name alone has no source hash."""
     own = variant if isinstance(variant, Variant) else None
-    defaults = {
+    defaults: dict[str, Any] = {
         "variant": own.name if own else variant,
         "source_hash": own.source_hash if own else "",
         "protocol": protocol.name,
@@ -106,7 +106,13 @@ def make_verdict(tasks: Mapping[str, Comparison] | Comparison, against: str = BA
 def make_check(*findings: Finding, name: str = NAME, **fields: Any) -> CheckReport:
     """A report of the checks; its verdict follows from the findings."""
     verdict = "fail" if any(finding.status == "fail" for finding in findings) else "pass"
-    defaults = {"name": name, "verdict": verdict, "sandbox_grade": Grade.A, "seconds": 1.0, "findings": findings}
+    defaults: dict[str, Any] = {
+        "name": name,
+        "verdict": verdict,
+        "sandbox_grade": Grade.A,
+        "seconds": 1.0,
+        "findings": findings,
+    }
     return CheckReport.model_validate(defaults | fields)
 
 
@@ -122,7 +128,7 @@ def make_provenance(proposer: str = "evolve", **fields: Any) -> Provenance:
 
 def make_proposal(variant: Variant | None = None, **fields: Any) -> Proposal:
     """A proposal with every text filled in."""
-    defaults = {
+    defaults: dict[str, Any] = {
         "variant": variant or make_variant(),
         "parent": BASELINE,
         "title": "An idea",
@@ -159,7 +165,7 @@ def make_record(
     trials = fields.get("trials")
     if trials is None:
         trials = make_trials(proposal.variant, accuracy, protocol=protocol) if status is Status.SCORED else ()
-    defaults = {
+    defaults: dict[str, Any] = {
         "number": 0,
         "created": "2026-01-01T00:00:00Z",
         "proposal": proposal,
@@ -174,7 +180,7 @@ def make_record(
 
 def make_snapshot(**fields: Any) -> ArchiveSnapshot:
     """What a proposer is told of an archive under `quick` without proposals: the seeds and the published table."""
-    defaults = {
+    defaults: dict[str, Any] = {
         "protocol": QUICK.name,
         "standings": {},
         "published": read_leaderboard(PUBLISHED),
@@ -200,6 +206,6 @@ def make_archive_of(
 
 def make_tiny_protocol(**fields: Any) -> Protocol:
     """`smoke` cut down to what takes no time: two steps, eight test examples, one cut."""
-    least = {"steps": 2, "test_examples": 8, "cuts": 1}
+    least: dict[str, Any] = {"steps": 2, "test_examples": 8, "cuts": 1}
     tasks = {task: plan.model_copy(update=least) for task, plan in SMOKE.tasks.items()}
     return SMOKE.model_copy(update={"tasks": tasks} | fields)

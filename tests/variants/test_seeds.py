@@ -2,7 +2,8 @@
 
 import pytest
 
-from variants.contract import BASELINE, REFERENCE, TASKS
+from tests.builders import TASKS
+from variants.contract import BASELINE, REFERENCE
 from variants.leaderboard import PUBLISHED, LeaderboardError, format_leaderboard, parse_leaderboard, read_leaderboard
 from variants.seeds import PROPOSED, seeds
 

@@ -11,7 +11,8 @@ from agent.errors import DONE
 from agent.search.evaluate_variant import shipped
 from evaluator.outcomes import Trial
 from evaluator.statistics.moderated_t_test import effect, mean_noise, paired
-from variants.contract import BASELINE, TASKS
+from tests.builders import TASKS
+from variants.contract import BASELINE
 
 DECAY = "delta_net_4layer_decay_state_update_in_for_loop"
 

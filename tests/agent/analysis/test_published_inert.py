@@ -16,7 +16,8 @@ from agent.search.evaluate_variant import shipped
 from archive.errors import ArchiveError
 from archive.files import read_shipped
 from evaluator.protocols.built_in import MAD
-from variants.contract import BASELINE, REFERENCE, TASKS
+from tests.builders import TASKS
+from variants.contract import BASELINE, REFERENCE
 
 STATE_UPDATES = ("adam", "decay", "error_gated", "layernorm", "momentum", "rmsprop", "sigmoid_error_forget_gate")
 KEYS = "delta_net_4layer_normalize_keys_in_for_loop"

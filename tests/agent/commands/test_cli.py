@@ -11,7 +11,8 @@ import pytest
 from agent.cli import COMMANDS, run
 from agent.errors import DONE, NO, USAGE
 from archive.seeding import make_archive
-from variants.contract import BASELINE, TASKS
+from tests.builders import TASKS
+from variants.contract import BASELINE
 from variants.leaderboard import PUBLISHED
 
 Run = Callable[..., tuple[int, str, str]]

@@ -15,7 +15,8 @@ from evaluator.protocols.built_in import QUICK, SMOKE
 from evaluator.protocols.protocol import trial_specs
 from evaluator.sandbox import Sandbox
 from evaluator.trials.evaluate import Evaluator
-from variants.contract import BASELINE, TASKS
+from tests.builders import TASKS
+from variants.contract import BASELINE
 from variants.seeds import seed_variants
 
 ADAM = "delta_net_4layer_adam_state_update_in_for_loop"

@@ -11,7 +11,7 @@ from agent.site.predicted import calibration
 from agent.site.row import Row, proposal_row, whole
 from evaluator.outcomes import Status
 from tests.agent.site.conftest import record_of, trials_of, variant_of
-from variants.contract import TASKS
+from tests.builders import TASKS
 
 
 def row_of(number: int, means: tuple[int, ...], **changes: object) -> Row:

@@ -13,7 +13,7 @@ from evaluator.checks.fingerprint import fingerprint, same
 from evaluator.checks.inputs import REGIMES, TaskShape, draw
 from evaluator.outcomes import CheckReport
 from evaluator.sandbox import Limits, Sandbox
-from variants.contract import BASELINE, Task, Variant
+from variants.contract import BASELINE, Variant
 from variants.seeds import seeds
 
 CORPUS = Path(__file__).parents[2]
@@ -21,7 +21,7 @@ CHEATERS: dict[str, str] = json.loads((CORPUS / "cheaters" / "expected.json").re
 BY_READING = ("syntax", "fence")
 HONEST = sorted(path.stem for path in (CORPUS / "honest").glob("*.py"))
 TIGHT = Limits(wall_seconds=10.0, memory_bytes=2**29)
-SHAPES: dict[Task, dict[str, TaskShape]] = {
+SHAPES: dict[str, dict[str, TaskShape]] = {
     "Memorize": {"only": TaskShape((2, 2, 32, 32, 32), 32)},
     "Compress": {"short": TaskShape((2, 2, 32, 32, 32), 32), "long": TaskShape((2, 2, 96, 32, 32), 32)},
     "Context Recall": {"only": TaskShape((2, 2, 127, 32, 32), 32)},

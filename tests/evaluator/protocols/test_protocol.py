@@ -11,8 +11,9 @@ from evaluator.scoring.score import ScoredTrial, score
 from evaluator.tasks.settings import PUBLISHED
 from evaluator.training.jobs import TrainingJob
 from evaluator.training.train import train
+from tests.builders import TASKS
 from tests.evaluator.delta_rule import chunkwise
-from variants.contract import TASKS, Layer
+from variants.contract import Layer
 
 
 def changed(protocol: Protocol, **changes: Any) -> Protocol:

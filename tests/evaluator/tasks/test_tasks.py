@@ -12,8 +12,8 @@ import torch
 from evaluator.tasks.examples import IGNORED, Examples, first_occurrence
 from evaluator.tasks.registry import GENERATORS, examples
 from evaluator.tasks.settings import PUBLISHED, Setting
+from tests.builders import TASKS
 from tests.evaluator.tasks.literal_tasks import fuzzy, fuzzy_pairs, fuzzy_scored, recall, recall_scored, selective_copy
-from variants.contract import TASKS
 
 ALL_SETTINGS = [setting for task in TASKS for setting in PUBLISHED[task]]
 each_setting = pytest.mark.parametrize("setting", ALL_SETTINGS, ids=lambda s: f"{s.task}-{s.id}".replace(" ", ""))
