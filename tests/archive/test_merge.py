@@ -19,7 +19,7 @@ from archive.store import Archive
 from archive.verify import problems
 from evaluator.outcomes import Status
 from tests.builders import NAME, SOURCE, TASKS, make_comparison, make_record, make_trials, make_variant, make_verdict
-from tests.git import commit_all, git
+from tests.git_command import commit_all, git
 from variants.contract import BASELINE
 
 

@@ -10,7 +10,7 @@ from archive.record import Record
 from archive.store import Archive
 from archive.verify import problems
 from tests.builders import make_predictions, make_proposal, make_record, make_trials, make_variant
-from tests.git import git
+from tests.git_command import git
 
 
 def told(archive: Archive, record: Record) -> Record:

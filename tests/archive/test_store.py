@@ -13,7 +13,7 @@ from archive.store import Archive
 from archive.verify import problems
 from evaluator.outcomes import Status
 from tests.builders import make_record
-from tests.git import git
+from tests.git_command import git
 
 
 def test_what_is_told_is_read_back_by_another_process_view(archive: Archive):

@@ -25,7 +25,7 @@ from evaluator.protocols.protocol import trial_specs
 from evaluator.sandbox import Sandbox
 from evaluator.trials.evaluate import Evaluator
 from tests.builders import make_proposal, make_variant
-from tests.git import git
+from tests.git_command import git
 from variants.contract import BASELINE
 from variants.seeds import seed_variants
 
