@@ -1,41 +1,35 @@
 """The index gives what the records give, notices every change, and names what cannot be read."""
 
 import json
-from collections.abc import Callable
 
 import pytest
 
 from archive.errors import ArchiveError
 from archive.index import ArchiveIndex
-from archive.record import Record
 from archive.store import Archive
 from evaluator.outcomes import CurvePoint, Status
 from evaluator.statistics.false_discovery import TriedProposal, discoveries
 from evaluator.statistics.lazy_trials import LazyTrials
 from evaluator.statistics.scorecards import lazy_trials, scorecard, seed_accuracies, verdict
-from evaluator.tasks.registry import MAD_TASKS
+from tests.builders import TASKS, make_record, make_trial, make_variant
 from variants.contract import BASELINE
 
-MakeRecord = Callable[..., Record]
 NAMES = ("delta_net_4layer_a_in_for_loop", "delta_net_4layer_b_in_for_loop")
 
 
 @pytest.fixture
-def told(archive: Archive, make_record: MakeRecord) -> Archive:
+def told(archive: Archive) -> Archive:
     """Two scored proposals, one of which inherits a task, and a rejected one."""
+    curve = (CurvePoint(step=1, loss=2.0),)
     for place, name in enumerate(NAMES):
-        record = make_record(name=name)
-        trials = tuple(
-            trial.model_copy(
-                update={
-                    "accuracy": (trial.accuracy or 0) + place * (trial.seed + 1) / 17,
-                    "inherited_from": BASELINE if place and trial.task == "Memorize" else None,
-                    "curve": (CurvePoint(step=1, loss=2.0),),
-                }
-            )
-            for trial in record.trials
-        )
-        archive.tell(record.model_copy(update={"trials": trials, "scorecard": scorecard(trials)}), "r")
+        own, parent = make_variant(name), BASELINE if place else None
+        trials = [
+            make_trial(own, task, seed, 0.6 + seed / 100 + place * (seed + 1) / 17, curve=curve,
+                       inherited_from=parent if task == "Memorize" else None)
+            for task in TASKS
+            for seed in range(3)
+        ]  # fmt: skip
+        archive.tell(make_record(name=name, trials=trials), "r")
     archive.tell(make_record(Status.REJECTED, name="c"), "r")
     return archive
 

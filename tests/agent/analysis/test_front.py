@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 import pytest
@@ -15,10 +16,9 @@ from agent.analysis.paired_differences import PairedDifferences, open_paired_dif
 from agent.analysis.replicates import SeedDeviation
 from agent.cli import run
 from agent.errors import DONE, USAGE
-from archive.seeding import shipped_by_variant
-from evaluator.outcomes import Grade, Score, Status, Trial
+from agent.search.evaluate_variant import shipped
 from evaluator.statistics.moderated_t_test import effect, paired, task_noise
-from evaluator.tasks.registry import MAD_TASKS
+from tests.builders import TASKS, make_scores, make_trial
 from variants.contract import BASELINE, REFERENCE
 
 NOISE = 0.01
@@ -27,34 +27,22 @@ DECAY = "delta_net_4layer_decay_state_update_in_for_loop"
 
 def single(rows: Mapping[str, Sequence[float]], groups: tuple[tuple[str, ...], ...] = ()) -> PairedDifferences:
     """A board of one seed a row, not paired."""
-    scores = {
-        name: {task: Score(mean=x, low=x, high=x, n=1) for task, x in zip(MAD_TASKS, row, strict=True)}
-        for name, row in rows.items()
-    }
-    spreads = {task: SeedDeviation(NOISE, 1000) for task in MAD_TASKS}
-    return PairedDifferences(Board("made up", "mad", scores, spreads, dict.fromkeys(MAD_TASKS, groups)), {})
+    scores = {name: make_scores(*row, n=1) for name, row in rows.items()}
+    spreads = {task: SeedDeviation(NOISE, 1000) for task in TASKS}
+    return PairedDifferences(Board("made up", "mad", scores, spreads, dict.fromkeys(TASKS, groups)), {})
 
 
 def measured(rows: Mapping[str, Sequence[Sequence[float]]]) -> PairedDifferences:
     """A board of paired seeds: by name, tasks × seeds."""
     trials = {
         name: [
-            Trial.model_construct(
-                variant=name, task=task, seed=seed, accuracy=x, setting="only", status=Status.SCORED,
-                inherited_from=None, sandbox_grade=Grade.A, protocol="p", protocol_hash="h", lr=1.0, weight_decay=0.0,
-            )
-            for task, row in zip(MAD_TASKS, table, strict=True)
+            make_trial(name, task, seed, x)
+            for task, row in zip(TASKS, table, strict=True)
             for seed, x in enumerate(row)
         ]
         for name, table in rows.items()
-    }  # fmt: skip
-    scores = {
-        name: {
-            task: Score(mean=float(np.mean(row)), low=0.0, high=1.0, n=len(row))
-            for task, row in zip(MAD_TASKS, table, strict=True)
-        }
-        for name, table in rows.items()
     }
+    scores = {name: make_scores(*map(fmean, table), half=1.0, n=len(table[0])) for name, table in rows.items()}
     return PairedDifferences(
         Board("made up", "quick", scores, {task: SeedDeviation(0.5, 10) for task in MAD_TASKS}), trials
     )

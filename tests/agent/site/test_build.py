@@ -10,9 +10,9 @@ from agent.site.build import build
 from agent.site.content.text import markdown
 from archive.confirmations import Confirmation, Difference
 from archive.store import Archive
-from evaluator.outcomes import CheckReport, Finding, Grade, Status
-from evaluator.tasks.registry import MAD_TASKS
+from evaluator.outcomes import Finding, Status
 from tests.agent.site.conftest import PROTOCOL, REPORT, board_of, record_of, trials_of, variant_of
+from tests.builders import TASKS, make_check
 from variants.contract import BASELINE, REFERENCE
 
 FIRST, SECOND = "delta_net_4layer_first_in_for_loop", "delta_net_4layer_second_in_for_loop"
@@ -39,10 +39,8 @@ def test_a_proposal_on_its_page_and_on_its_board(archive, make, site):
 
 
 def test_every_status_has_a_page(archive, make, site):
-    failed = CheckReport(
-        name=FIRST, verdict="fail", sandbox_grade=Grade.A, seconds=1.0, duplicate_of=SECOND,
-        findings=(Finding(check="causality", status="fail", message="output 37 moves", evidence={"cut": 38}),),
-    )  # fmt: skip
+    leak = Finding(check="causality", status="fail", message="output 37 moves", evidence={"cut": 38})
+    failed = make_check(leak, name=FIRST, duplicate_of=SECOND)
     for number, status in enumerate(Status):
         name = f"delta_net_4layer_s{number}_in_for_loop"
         archive.tell(record_of(name, status, reason=f"reason {number}", check=failed if number else None), REPORT)

@@ -17,7 +17,7 @@ from evaluator.trials.trial_log import TrialLog
 from variants.contract import BASELINE
 from variants.seeds import seed_variants
 
-TWO: tuple[TaskName, ...] = ("Memorize", "Compress")
+TWO: tuple[str, ...] = ("Memorize", "Compress")
 VARIANT = seed_variants()[BASELINE]
 
 
