@@ -8,7 +8,8 @@ import archive as archives
 from archive.record import Prediction
 from archive.store import Archive
 from evaluator.outcomes import CurvePoint, Status
-from tests.builders import TASKS, make_record, make_trials, make_variant
+from evaluator.tasks.registry import MAD_TASKS
+from tests.builders import make_record, make_trials, make_variant
 from variants.contract import BASELINE
 
 NOTEBOOKS = Path(__file__).parents[2] / "docs" / "notebooks"

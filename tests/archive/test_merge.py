@@ -18,7 +18,8 @@ from archive.record import Exchange
 from archive.store import Archive
 from archive.verify import problems
 from evaluator.outcomes import Status
-from tests.builders import NAME, SOURCE, TASKS, make_comparison, make_record, make_trials, make_variant, make_verdict
+from evaluator.tasks.registry import MAD_TASKS
+from tests.builders import NAME, SOURCE, make_comparison, make_record, make_trials, make_variant, make_verdict
 from tests.git_command import commit_all, git
 from variants.contract import BASELINE
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.builders import TASKS
+from archive.leaderboard_csv import PUBLISHED, LeaderboardError, format_leaderboard, parse_leaderboard, read_leaderboard
+from evaluator.tasks.registry import MAD_TASKS
 from variants.contract import BASELINE, REFERENCE
-from variants.leaderboard import PUBLISHED, LeaderboardError, format_leaderboard, parse_leaderboard, read_leaderboard
 from variants.seeds import PROPOSED, seeds
 
 HEADER = "," + ",".join(MAD_TASKS)

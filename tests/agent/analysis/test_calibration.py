@@ -19,8 +19,8 @@ from agent.cli import run
 from agent.errors import DONE, USAGE
 from archive.record import Prediction, Record
 from archive.seeding import make_archive
+from evaluator.tasks.registry import MAD_TASKS
 from tests.builders import (
-    TASKS,
     make_comparison,
     make_provenance,
     make_record,

@@ -12,7 +12,7 @@ from agent.terminal.discoveries import fresh_lines
 from archive.seeding import shipped_by_variant
 from evaluator.outcomes import Trial
 from evaluator.statistics.moderated_t_test import effect, mean_noise, paired
-from tests.builders import TASKS
+from evaluator.tasks.registry import MAD_TASKS
 from variants.contract import BASELINE
 
 DECAY = "delta_net_4layer_decay_state_update_in_for_loop"

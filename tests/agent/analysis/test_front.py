@@ -16,9 +16,10 @@ from agent.analysis.paired_differences import PairedDifferences, open_paired_dif
 from agent.analysis.replicates import SeedDeviation
 from agent.cli import run
 from agent.errors import DONE, USAGE
-from agent.search.evaluate_variant import shipped
+from archive.seeding import shipped_by_variant
 from evaluator.statistics.moderated_t_test import effect, paired, task_noise
-from tests.builders import TASKS, make_scores, make_trial
+from evaluator.tasks.registry import MAD_TASKS
+from tests.builders import make_scores, make_trial
 from variants.contract import BASELINE, REFERENCE
 
 NOISE = 0.01
@@ -28,8 +29,8 @@ DECAY = "delta_net_4layer_decay_state_update_in_for_loop"
 def single(rows: Mapping[str, Sequence[float]], groups: tuple[tuple[str, ...], ...] = ()) -> PairedDifferences:
     """A board of one seed a row, not paired."""
     scores = {name: make_scores(*row, n=1) for name, row in rows.items()}
-    spreads = {task: SeedDeviation(NOISE, 1000) for task in TASKS}
-    return PairedDifferences(Board("made up", "mad", scores, spreads, dict.fromkeys(TASKS, groups)), {})
+    spreads = {task: SeedDeviation(NOISE, 1000) for task in MAD_TASKS}
+    return PairedDifferences(Board("made up", "mad", scores, spreads, dict.fromkeys(MAD_TASKS, groups)), {})
 
 
 def measured(rows: Mapping[str, Sequence[Sequence[float]]]) -> PairedDifferences:
@@ -37,7 +38,7 @@ def measured(rows: Mapping[str, Sequence[Sequence[float]]]) -> PairedDifferences
     trials = {
         name: [
             make_trial(name, task, seed, x)
-            for task, row in zip(TASKS, table, strict=True)
+            for task, row in zip(MAD_TASKS, table, strict=True)
             for seed, x in enumerate(row)
         ]
         for name, table in rows.items()

@@ -24,7 +24,7 @@ from archive.errors import ArchiveError
 from archive.files import read_shipped
 from archive.seeding import shipped_by_variant
 from evaluator.protocols.built_in import MAD
-from tests.builders import TASKS
+from evaluator.tasks.registry import MAD_TASKS
 from variants.contract import BASELINE, REFERENCE
 
 STATE_UPDATES = ("adam", "decay", "error_gated", "layernorm", "momentum", "rmsprop", "sigmoid_error_forget_gate")

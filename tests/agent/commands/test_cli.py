@@ -12,9 +12,8 @@ from agent.cli import COMMANDS, run
 from agent.errors import DONE, NO, USAGE
 from archive.leaderboard_csv import PUBLISHED
 from archive.seeding import make_archive
-from tests.builders import TASKS
+from evaluator.tasks.registry import MAD_TASKS
 from variants.contract import BASELINE
-from variants.leaderboard import PUBLISHED
 
 Run = Callable[..., tuple[int, str, str]]
 HEADER = "name," + ",".join(MAD_TASKS)

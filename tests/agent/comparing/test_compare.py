@@ -17,7 +17,8 @@ from agent.proposers.evolution.random import RandomProposer, drawn
 from agent.proposers.evolution.variation import MAX_MECHANISMS
 from archive.seeding import make_archive
 from evaluator.protocols.built_in import PROTOCOLS
-from tests.builders import TASKS, make_tiny_protocol
+from evaluator.tasks.registry import MAD_TASKS
+from tests.builders import make_tiny_protocol
 from variants.contract import BASELINE
 
 ONE = Arm(minutes=(1.0, 2.0, 4.0), scores=((0.5, 0.7), (), (0.8, 0.9)))

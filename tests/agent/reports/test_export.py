@@ -14,10 +14,10 @@ from agent.cli import run
 from agent.errors import UserError
 from agent.reports.board_export import BoardFormat, write_board
 from agent.reports.patch import replacement_patch
-from agent.terminal.board import BoardRow
+from archive.leaderboard_csv import parse_leaderboard
+from evaluator.tasks.registry import MAD_TASKS
 from tests.builders import make_score, make_scores
 from variants.contract import BASELINE, REFERENCE, Variant
-from variants.leaderboard import parse_leaderboard
 from variants.seeds import seed_variants
 
 NAIVE = """import torch
@@ -95,8 +95,8 @@ def test_file_that_cannot_take_the_kernel_is_refused(target: str, says: str):
 
 
 ROWS = [
-    BoardRow("delta_net_4layer_a%b_in_for_loop", make_scores(0.5, half=0.1)),
-    BoardRow("z&|<x>", {"Memorize": make_score(0.75, n=1)}),
+    BoardRow("delta_net_4layer_a%b_in_for_loop", MAD_TASKS, make_scores(0.5, half=0.1)),
+    BoardRow("z&|<x>", MAD_TASKS, {"Memorize": make_score(0.75, n=1)}),
 ]
 
 

@@ -23,7 +23,6 @@ from evaluator.outcomes import Status
 from evaluator.protocols.built_in import SMOKE
 from evaluator.protocols.protocol import trial_specs
 from evaluator.sandbox import Sandbox
-from evaluator.tasks.registry import MAD_TASKS
 from evaluator.trials.evaluate import Evaluator
 from tests.builders import make_proposal, make_variant
 from tests.git_command import git

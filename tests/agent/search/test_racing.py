@@ -16,7 +16,6 @@ from evaluator.protocols.protocol import trial_specs
 from evaluator.sandbox import Sandbox
 from evaluator.tasks.registry import MAD_TASKS
 from evaluator.trials.evaluate import Evaluator
-from tests.builders import TASKS
 from variants.contract import BASELINE
 from variants.seeds import seed_variants
 

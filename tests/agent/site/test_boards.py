@@ -12,7 +12,6 @@ from agent.site.content.row import Row, proposal_row, whole
 from evaluator.outcomes import Status
 from evaluator.tasks.registry import MAD_TASKS
 from tests.agent.site.conftest import record_of, trials_of, variant_of
-from tests.builders import TASKS
 
 
 def row_of(number: int, means: tuple[int, ...], **changes: object) -> Row:

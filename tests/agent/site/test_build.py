@@ -11,8 +11,9 @@ from agent.site.content.text import markdown
 from archive.confirmations import Confirmation, Difference
 from archive.store import Archive
 from evaluator.outcomes import Finding, Status
+from evaluator.tasks.registry import MAD_TASKS
 from tests.agent.site.conftest import PROTOCOL, REPORT, board_of, record_of, trials_of, variant_of
-from tests.builders import TASKS, make_check
+from tests.builders import make_check
 from variants.contract import BASELINE, REFERENCE
 
 FIRST, SECOND = "delta_net_4layer_first_in_for_loop", "delta_net_4layer_second_in_for_loop"

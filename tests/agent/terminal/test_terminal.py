@@ -12,6 +12,7 @@ from agent.terminal.progress import Heartbeat, Progress, ProgressLine
 from agent.terminal.view import score_text, verdict_table
 from archive.store import Archive
 from evaluator.outcomes import CurvePoint, Finding, Score, Status
+from evaluator.tasks.registry import MAD_TASKS
 from tests.builders import (
     SOURCE,
     make_check,

@@ -12,6 +12,7 @@ from evaluator.checks.fingerprint import fingerprint, same
 from evaluator.checks.inputs import REGIMES, TaskShape, draw
 from evaluator.outcomes import CheckReport
 from evaluator.sandbox import Limits, Sandbox
+from tests.corpus.cases import CHEATERS, FOLDER, HONEST
 from variants.contract import BASELINE, Variant
 from variants.seeds import seeds
 

@@ -11,7 +11,6 @@ from evaluator.scoring.score import ScoredTrial, score
 from evaluator.tasks.registry import MAD_TASKS, TASKS
 from evaluator.training.jobs import TrainingJob
 from evaluator.training.train import train
-from tests.builders import TASKS
 from tests.evaluator.delta_rule import chunkwise
 from variants.contract import Layer
 

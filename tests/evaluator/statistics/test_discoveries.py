@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from agent.search.evaluate_variant import shipped
+from archive.seeding import shipped_by_variant
 from evaluator.outcomes import Trial
 from evaluator.statistics.false_discovery import TriedProposal, discoveries
 from evaluator.statistics.moderated_t_test import (
@@ -24,7 +24,8 @@ from evaluator.statistics.moderated_t_test import (
     task_noise,
 )
 from evaluator.statistics.scorecards import verdict
-from tests.builders import TASKS, make_trial, make_trials
+from evaluator.tasks.registry import MAD_TASKS
+from tests.builders import make_trial, make_trials
 from variants.contract import BASELINE
 
 ARCHIVES, PROPOSALS, SEEDS, SEED_VARIANTS = 400, 10, 3, 24
@@ -173,7 +174,7 @@ def test_only_what_was_trained_tells_of_a_tasks_noise():
 
 
 def test_pruned_proposals_count_as_tried_and_inert_ones_do_not():
-    everyone = shipped("quick")
+    everyone = shipped_by_variant("quick")
     parent, better = everyone[BASELINE], make_trials("x", [0.95, 0.95, 0.96])
     family = [TriedProposal("x", BASELINE, better, parent)]
     alone = discoveries(family, everyone, MAD_TASKS)
@@ -189,11 +190,12 @@ def test_pruned_proposals_count_as_tried_and_inert_ones_do_not():
 
 def test_one_seed_each_is_not_testable():
     family = [TriedProposal("x", "a", make_trials("x", [0.9]), make_trials("a", [0.1]))]
-    found = discoveries(family, {"a": make_trials("a", [0.1])}, TASKS)
+    found = discoveries(family, {"a": make_trials("a", [0.1])}, MAD_TASKS)
     assert (found.tried, found.untestable, found.means) == (0, 1, ())
 
 
-def test_pairs_are_of_the_same_seed_and_the_same_tasks():
+def test_pairs_are_of_the_same_seed_and_of_all_tasks_that_are_asked_for():
     ours = [t for t in make_trials("x", [0.5, 0.6, 0.9]) if t.task != "Compress"]
     theirs = make_trials("a", [0.4, 0.1])[:6] + make_trials("a", [0.0, 0.0, 0.5])[12:]
-    assert paired(ours, theirs) == pytest.approx([0.1, 0.4])
+    assert paired(ours, theirs, [task for task in MAD_TASKS if task != "Compress"]) == pytest.approx([0.1, 0.4])
+    assert paired(ours, theirs, MAD_TASKS) == [], "what lacks a task has no mean of them all"

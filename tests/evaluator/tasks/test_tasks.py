@@ -10,9 +10,8 @@ import pytest
 import torch
 
 from evaluator.tasks.examples import IGNORED, Examples, first_occurrence
-from evaluator.tasks.registry import GENERATORS, examples
-from evaluator.tasks.settings import PUBLISHED, Setting
-from tests.builders import TASKS
+from evaluator.tasks.registry import MAD_TASKS, TASKS, examples, fed_length
+from evaluator.tasks.task import Setting
 from tests.evaluator.tasks.literal_tasks import fuzzy, fuzzy_pairs, fuzzy_scored, recall, recall_scored, selective_copy
 
 ALL_SETTINGS = [setting for task in MAD_TASKS for setting in TASKS[task].published]

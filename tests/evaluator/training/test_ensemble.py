@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from evaluator.kernel import Kernel
-from evaluator.tasks.registry import TaskName, examples, fed_length
+from evaluator.tasks.registry import examples, fed_length
 from evaluator.tasks.task import Setting
 from evaluator.training import ensemble
 from evaluator.training.jobs import EnsembleJob, TrainingJob

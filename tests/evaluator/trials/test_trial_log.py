@@ -11,7 +11,6 @@ from evaluator.outcomes import Failure, Status
 from evaluator.protocols.built_in import SMOKE
 from evaluator.protocols.protocol import trial_specs
 from evaluator.sandbox import Sandbox
-from evaluator.tasks.registry import TaskName
 from evaluator.trials.evaluate import Evaluator, TrialProgress
 from evaluator.trials.trial_log import TrialLog
 from variants.contract import BASELINE

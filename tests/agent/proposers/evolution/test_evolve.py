@@ -6,8 +6,7 @@ import pytest
 
 from agent.analysis.board import published_board
 from agent.analysis.replicates import SeedDeviation, moderate
-from agent.analysis.snapshot import Pruned
-from agent.analysis.take_snapshot import pruned
+from agent.analysis.snapshot import Pruned, pruned
 from agent.catalogue import CATALOGUE, SEED_GENOMES, Genome
 from agent.catalogue.decay import BetaDecay, ConstantDecay
 from agent.catalogue.scores import Softmax
@@ -16,10 +15,11 @@ from agent.proposers.evolution.estimate import Estimator
 from agent.proposers.evolution.evolve import EvolveProposer
 from agent.proposers.evolution.selection import crowding, pareto_front
 from agent.proposers.evolution.variation import MAX_MECHANISMS, crossover, mutate, perturb
+from archive.leaderboard_csv import PUBLISHED, read_leaderboard
 from evaluator.outcomes import Status
 from evaluator.protocols.built_in import MAD
+from evaluator.tasks.registry import MAD_TASKS  # fmt: skip
 from tests.builders import (
-    TASKS,
     make_provenance,
     make_record,
     make_score,
@@ -27,9 +27,8 @@ from tests.builders import (
     make_snapshot,
     make_trials,
     make_variant,
-)  # fmt: skip
+)
 from variants.contract import BASELINE, REFERENCE
-from variants.leaderboard import PUBLISHED, read_leaderboard
 from variants.seeds import seed_variants
 
 SOFTMAX = "delta_net_4layer_softmax_attention_in_for_loop"
@@ -39,11 +38,13 @@ DECAY = "delta_net_4layer_decay_state_update_in_for_loop"
 def standings():
     """The published rows as if measured: three seeds, all a little lower."""
     table = read_leaderboard(PUBLISHED)
-    return {name: make_scores(*(max(0.0, row[t] - 0.05) for t in TASKS), half=0.02) for name, row in table.iterrows()}
+    return {
+        name: make_scores(*(max(0.0, row[t] - 0.05) for t in MAD_TASKS), half=0.02) for name, row in table.iterrows()
+    }
 
 
 def snapshot(**changes):
-    known = {"protocol": "mad", "standings": standings(), "noise": dict.fromkeys(TASKS, 0.02)}
+    known = {"protocol": "mad", "standings": standings(), "noise": dict.fromkeys(MAD_TASKS, 0.02)}
     return make_snapshot(**(known | changes))
 
 
@@ -204,7 +205,7 @@ def search(seed, n=40):
     effect = {kind: {t: chance.gauss(-0.01, 0.04) for t in MAD_TASKS} for kinds in CATALOGUE.values() for kind in kinds}
 
     def measure(genome):
-        true = {t: 0.5 + sum(effect[type(m)][t] for m in genome.mechanisms.values()) for t in TASKS}
+        true = {t: 0.5 + sum(effect[type(m)][t] for m in genome.mechanisms.values()) for t in MAD_TASKS}
         return {t: make_score(min(1.0, max(0.0, x + chance.gauss(0, 0.005))), half=0.02) for t, x in true.items()}
 
     rows = {name: measure(genome) for name, genome in SEED_GENOMES.items()}

@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from agent.analysis.snapshot import ArchiveSnapshot
-from agent.proposers.base import Ask
+from agent.proposer import Ask
 from agent.proposers.llm.endpoint.settings import LLMSettings
-from archive.leaderboard_csv import PUBLISHED, read_leaderboard
 from archive.record import Record
 from evaluator.outcomes import Status
 from tests.builders import make_record, make_snapshot

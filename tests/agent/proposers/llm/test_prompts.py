@@ -26,8 +26,8 @@ from agent.proposers.llm.prompt.templates import REPAIR, Templates
 from archive.record import Record
 from evaluator.outcomes import Status
 from evaluator.protocols.built_in import PROTOCOLS
+from evaluator.tasks.registry import MAD_TASKS  # fmt: skip
 from tests.builders import (
-    TASKS,
     make_comparison,
     make_provenance,
     make_record,
@@ -36,7 +36,7 @@ from tests.builders import (
     make_snapshot,
     make_variant,
     make_verdict,
-)  # fmt: skip
+)
 from variants.contract import BASELINE, REFERENCE
 
 EXPECTED = Path(__file__).parent / "expected"
@@ -61,7 +61,7 @@ def attempt(number: int, name: str, title: str, status: Status, reason: str = ""
 def history() -> tuple[Record, ...]:
     outcomes = ("better", "inert", "worse", "inert", "indistinguishable", "indistinguishable")
     differences = (0.05, 0.0, -0.02, 0.0, 0.001, -0.002)
-    compared = dict(zip(TASKS, map(make_comparison, outcomes, differences), strict=True))
+    compared = dict(zip(MAD_TASKS, map(make_comparison, outcomes, differences), strict=True))
     scored = {
         "scorecard": make_scorecard(make_scores(0.5, 0.9, 0.2, 0.45, 0.9, 0.7, half=0.01)),
         "verdicts": (make_verdict(compared),),

@@ -16,7 +16,7 @@ from agent.proposers.llm.endpoint.errors import EndpointError, PromptTooLongErro
 from agent.proposers.llm.endpoint.settings import LLMSettings, form_for
 from agent.proposers.llm.endpoint.tokens import estimate_tokens
 from agent.proposers.llm.proposer import OpenAIProposer
-from tests.builders import TASKS
+from evaluator.tasks.registry import MAD_TASKS
 from variants.contract import BASELINE
 
 Settings = Callable[..., LLMSettings]

@@ -10,7 +10,7 @@ from agent.proposers.llm.exchanges import last_conversation
 from agent.proposers.llm.reply.structured import structured_schema
 from archive.store import Archive
 from evaluator.outcomes import Status
-from tests.builders import TASKS
+from evaluator.tasks.registry import MAD_TASKS
 
 
 def test_a_real_model_proposes_a_variant_that_is_trained(
