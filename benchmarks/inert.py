@@ -59,10 +59,10 @@ def measure(board: Board) -> Annotations:
     limits = Limits(wall_seconds=60.0, cpu_seconds=600)
     with Sandbox() as sandbox:
         for name in board.scores:
-            if name == BASELINE or seeds[name].signature != baseline.signature:
+            if name == BASELINE or seeds[name].contract != baseline.contract:
                 continue
             with sandbox.kernel(seeds[name], limits) as own, sandbox.kernel(baseline, limits) as parent:
-                benches = (Bench(client, baseline.signature) for client in (own, parent))
+                benches = (Bench(client, baseline.contract) for client in (own, parent))
                 settings = inert_settings(*benches, shapes)
             inert[name] = {task: len(ids) for task, ids in settings.items()}
     return Annotations(

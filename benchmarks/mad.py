@@ -45,7 +45,7 @@ class Run:
 def kernel_of(name: str) -> tuple[Kernel, Layer]:
     """The kernel of a seed variant, and the mixer that it belongs to."""
     variant = seed_variants()[name]
-    kernel: Kernel = getattr(importlib.import_module(f"variants.{name}"), variant.signature.function)
+    kernel: Kernel = getattr(importlib.import_module(f"variants.{name}"), variant.contract.function)
     return kernel, variant.layer
 
 

@@ -62,7 +62,7 @@ def write_fingerprints(variants: Sequence[Variant], sandbox: Sandbox) -> None:
     found = {}
     for variant in variants:
         with sandbox.kernel(variant) as kernel:
-            found[variant.source_hash] = fingerprint(kernel, variant.signature)
+            found[variant.source_hash] = fingerprint(kernel, variant.contract)
     lines = ",\n".join(f'  "{source_hash}": {json.dumps(numbers)}' for source_hash, numbers in found.items())
     write_text(FOLDER / "fingerprints.json", f'{{"probes": "{PROBES_HASH}", "prints": {{\n{lines}\n}}}}\n')
 

@@ -114,7 +114,7 @@ def same_kernel() -> dict[str, str]:
     outputs: dict[str, Tensor] = {}
     found = {}
     for name, variant in seed_variants().items():
-        o, _ = kernel_of(name)[0](*(inputs[each] for each in variant.signature.inputs), chunk_size=CHUNK_SIZE)
+        o, _ = kernel_of(name)[0](*(inputs[each] for each in variant.contract.inputs), chunk_size=CHUNK_SIZE)
         found[name] = next((other for other, seen in outputs.items() if torch.allclose(o, seen, atol=1e-5)), name)
         outputs.setdefault(found[name], o)
     return found

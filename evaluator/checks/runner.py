@@ -80,7 +80,7 @@ def static_findings(variant: Variant, parent: Variant | None) -> tuple[list[Find
         evidence = {"violations": [{"line": line, "what": what} for line, what in found]}
         return [*findings, failed("fence", what + more, evidence)], None
     findings.append(passed("fence", "computes on its inputs only"))
-    findings.append(signature.check_definition(tree, variant.signature))
+    findings.append(signature.check_definition(tree, variant.contract))
     findings.append(check_scope(tree, variant, parent))
     return findings, None if any(finding.status == "fail" for finding in findings) else tree
 
@@ -137,7 +137,7 @@ class _Running:
         yield lambda: behaviour.check_determinism(bench, self._bench(stack, self.variant))
 
     def _facts(self, stack: ExitStack, bench: Bench) -> None:
-        self.fingerprint = fingerprint(bench.client, self.variant.signature, self.refused)
+        self.fingerprint = fingerprint(bench.client, self.variant.contract, self.refused)
         usable = {
             task: {setting: found for setting, found in own.items() if found.chunk_size not in self.refused}
             for task, own in self.shapes.items()
@@ -151,4 +151,4 @@ class _Running:
 
     def _bench(self, stack: ExitStack, variant: Variant) -> Bench:
         client = stack.enter_context(self.sandbox.kernel(variant, self.limits))
-        return Bench(client, variant.signature)
+        return Bench(client, variant.contract)

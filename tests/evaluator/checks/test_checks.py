@@ -102,7 +102,7 @@ def test_fingerprint_sees_rewritings_as_one_and_ideas_as_two(sandbox: Sandbox) -
     for name in ("recurrent", "growing_output", "dense_inverse", "norm_clip", "head_slopes"):
         variant = HONEST[name].variant
         with sandbox.kernel(variant) as kernel:
-            found[name] = fingerprint(kernel, variant.signature, {8, 16} if name == "dense_inverse" else ())
+            found[name] = fingerprint(kernel, variant.contract, {8, 16} if name == "dense_inverse" else ())
     assert same(found["recurrent"], found["growing_output"])
     assert same(found["growing_output"], found["dense_inverse"])
     assert not same(found["norm_clip"], found["recurrent"])
@@ -111,7 +111,7 @@ def test_fingerprint_sees_rewritings_as_one_and_ideas_as_two(sandbox: Sandbox) -
 
 @pytest.mark.parametrize("regime", REGIMES)
 def test_inputs_are_as_a_mixer_delivers_them(regime: str) -> None:
-    signature = seeds()["gated_delta_net_4layer"].variant.signature
+    signature = seeds()["gated_delta_net_4layer"].variant.contract
     q, k, _, beta, g = draw(signature, (2, 3, 50, 8, 4), REGIMES[regime], seed=3)
     norm = REGIMES[regime].norm
     torch.testing.assert_close(q.norm(dim=-1), torch.full((2, 3, 50), norm))

@@ -28,7 +28,7 @@ from variants.contract import BASELINE
 from variants.seeds import seed_variants
 
 SOURCE = seed_variants()[BASELINE].source
-SIGNATURE = seed_variants()[BASELINE].signature
+CONTRACT = seed_variants()[BASELINE].contract
 READ, SCORES = "o_inter = q_i @ S  # [B, H, C, Dv]", "attn = (q_i @ k_i.mT).masked_fill(future, 0)  # [B, H, C, C]"
 ERROR, OUT = "u_i = u_n[i] - w_n[i] @ S  # [B, H, C, Dv]", "o_n.append(o_inter + attn @ u_i)"
 UPDATE = "S = S + k_i.mT @ u_i"
@@ -77,7 +77,7 @@ def print_of(changes: dict[str, str]) -> tuple[float, ...]:
         source = source.replace(old, new)
     scope: dict[str, Any] = {}
     exec(source, scope)
-    return fingerprint(scope[SIGNATURE.function], SIGNATURE)
+    return fingerprint(scope[CONTRACT.function], CONTRACT)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from agent.proposers.llm.endpoint.settings import Form
 from evaluator.tasks.registry import MAD_TASKS, TaskName
-from variants.contract import BASELINE, REFERENCE, SIGNATURES, Layer
+from variants.contract import BASELINE, CONTRACTS, REFERENCE, Layer
 
 
 class Fact(BaseModel):
@@ -75,8 +75,8 @@ class PromptFacts(Fact):
     """What stands before and after the kernel, and the scales that arrive; for the code form."""
     judged_by: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
-    function: str = SIGNATURES[Layer.DELTA_NET].function
-    inputs: tuple[str, ...] = SIGNATURES[Layer.DELTA_NET].inputs
+    function: str = CONTRACTS[Layer.DELTA_NET].function
+    inputs: tuple[str, ...] = CONTRACTS[Layer.DELTA_NET].inputs
     tasks: tuple[TaskName, ...] = MAD_TASKS
     baseline: str = BASELINE
     reference: str = REFERENCE
