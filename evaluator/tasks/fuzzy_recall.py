@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from evaluator.tasks.examples import IGNORED, Bools, Examples, Ints, Split, first_occurrence
 from evaluator.tasks.task import FEWER_EXAMPLES, LARGER, LONGER, Setting, Streams, Task, plan, varied
@@ -44,7 +43,7 @@ def draw(setting: Setting, split: Split, count: int, streams: Streams) -> Exampl
     """
     rng = streams(split)
     blocks = [_block(setting, split, min(_BLOCK, count - start), rng) for start in range(0, count, _BLOCK)]
-    return Examples(torch.cat([block.inputs for block in blocks]), torch.cat([block.targets for block in blocks]))
+    return Examples.joined(blocks)
 
 
 def _block(setting: Setting, split: Split, count: int, rng: np.random.Generator) -> Examples:
