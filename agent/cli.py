@@ -14,8 +14,7 @@ from typer.exceptions import TyperException
 from agent.commands.registry import COMMANDS, find
 from agent.errors import BUG, DONE, INTERRUPTED, USAGE, UserError
 from agent.terminal.console import clean
-from archive.errors import ArchiveError
-from archive.leaderboard_csv import LeaderboardError
+from archive.errors import ArchiveError, LeaderboardError
 from evaluator.sandbox import SandboxUnavailable
 from evaluator.sandbox import prestart as early
 

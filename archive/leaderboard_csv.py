@@ -9,16 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import variants
-from evaluator.tasks.registry import MAD_TASKS, TaskName
+from archive.errors import LeaderboardError
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import MAD_TASKS
 
 if TYPE_CHECKING:  # importing it takes long, and most who want a path or an error from here read no table
     import pandas as pd
 
 PUBLISHED = Path(variants.__path__[0]) / "leaderboards" / "published.csv"
-
-
-class LeaderboardError(ValueError):
-    """A table that is no leaderboard; the message is one line that says what is wrong and how to mend it."""
 
 
 def read_leaderboard(path: Path, tasks: Sequence[TaskName] = MAD_TASKS) -> "pd.DataFrame":

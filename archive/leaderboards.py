@@ -11,7 +11,7 @@ from evaluator.outcomes import Scorecard, Trial
 from evaluator.protocols.built_in import PROTOCOLS, tasks_of
 from evaluator.statistics.lazy_trials import comparable
 from evaluator.statistics.scorecards import scorecard
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 
 LEADERBOARDS = "leaderboards"
 

@@ -12,7 +12,7 @@ from archive.record import Cost, Prediction, Provenance
 from evaluator.outcomes import Scorecard, Status, Verdict
 from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.over_tasks import mean_over_tasks
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from variants.contract import VariantName
 
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from archive.errors import ArchiveError
 from archive.git import GitFolder
 from archive.record import Origin, Prediction, Proposal, Record
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from evaluator.values import Value
 from variants.contract import VariantName
 

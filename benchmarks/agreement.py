@@ -16,7 +16,8 @@ from agent.analysis.snapshot import noise
 from archive.leaderboard_csv import PUBLISHED, read_leaderboard
 from archive.seeding import shipped_by_variant
 from evaluator.protocols.built_in import PROTOCOLS
-from evaluator.tasks.registry import MAD_TASKS, TaskName
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import MAD_TASKS
 
 
 def main() -> None:

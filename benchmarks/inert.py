@@ -28,7 +28,8 @@ from evaluator.checks.bench import Bench
 from evaluator.checks.inert import inert_settings
 from evaluator.protocols.built_in import MAD
 from evaluator.sandbox import Limits, Sandbox
-from evaluator.tasks.registry import MAD_TASKS, TaskName
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import MAD_TASKS
 from evaluator.trials.evaluate import kernel_shapes
 from variants.contract import BASELINE, short_name
 from variants.seeds import seed_variants

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from evaluator.values import Value
 from variants.contract import VariantName
 

@@ -18,7 +18,7 @@ from evaluator.outcomes import Score, Trial
 from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.over_tasks import mean_over_tasks
 from evaluator.statistics.scorecards import quantile
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 
 PUBLISHED_PROTOCOL = "mad"
 PUBLISHED_NAME = "published"

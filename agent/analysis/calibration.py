@@ -10,7 +10,7 @@ from agent.analysis.board import Board
 from archive.outline import Outline
 from archive.record import ROUNDING, Prediction, Record
 from evaluator.outcomes import Comparison
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 
 CONFIDENCE = 0.8
 """Of every predicted interval (`archive.record.Prediction`); scored as this where a published report states none."""

@@ -7,7 +7,7 @@ from archive.confirmations import Difference
 from evaluator.outcomes import Score, Trial
 from evaluator.statistics.moderated_t_test import effect, mean_noise, paired
 from evaluator.statistics.scorecards import scorecard
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 
 Scores = Mapping[TaskName, Score]
 Trials = Mapping[str, Sequence[Trial]]

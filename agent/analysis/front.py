@@ -16,7 +16,7 @@ from scipy import stats
 
 from agent.analysis.paired_differences import Array, Gap, Lead, PairedDifferences
 from evaluator.statistics.pareto import dominating
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from variants.contract import REFERENCE
 
 RATE = 0.05

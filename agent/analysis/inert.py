@@ -14,7 +14,7 @@ from archive.leaderboard_csv import PUBLISHED
 from evaluator.outcomes import Trial
 from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.lazy_trials import sources
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from evaluator.values import Value
 from variants.contract import BASELINE, VariantName
 

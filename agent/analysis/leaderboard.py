@@ -12,7 +12,8 @@ from evaluator.outcomes import Score, Trial, Verdict
 from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.over_tasks import mean_over_tasks
 from evaluator.statistics.scorecards import verdict
-from evaluator.tasks.registry import MAD_TASKS, TaskName
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import MAD_TASKS
 from variants.contract import REFERENCE
 
 WORTHLESS = {"smoke": "smoke (20 steps) shows that things work; its scores say nothing of variants or proposers"}

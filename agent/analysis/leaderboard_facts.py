@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from agent.analysis.board import Board
 from agent.words import number
 from evaluator.protocols.built_in import single_chunk_tasks
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from variants.contract import BASELINE, REFERENCE, short_name
 
 CEILING = 0.99

@@ -19,7 +19,7 @@ from archive.store import Archive
 from evaluator.outcomes import Score, Trial
 from evaluator.statistics.moderated_t_test import PRIOR_FREEDOM, task_noise
 from evaluator.statistics.scorecards import seed_accuracies
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]

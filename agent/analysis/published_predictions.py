@@ -18,7 +18,7 @@ from agent.analysis.paired_differences import Gap, PairedDifferences, open_paire
 from archive.files import read_shipped
 from archive.leaderboard_csv import PUBLISHED
 from archive.store import Archive
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from evaluator.values import Value
 from variants.contract import BASELINE, VariantName
 

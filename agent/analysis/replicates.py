@@ -8,7 +8,7 @@ from statistics import fmean
 
 from agent.catalogue import Genome
 from evaluator.protocols.built_in import single_chunk_tasks, tasks_of
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 
 PRIOR_FREEDOM = 4
 UNKNOWN_SCALE = 0.06

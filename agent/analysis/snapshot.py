@@ -15,7 +15,7 @@ from archive.store import Archive
 from evaluator.outcomes import Score, Status, Trial
 from evaluator.statistics.lazy_trials import LazyTrials
 from evaluator.statistics.scorecards import squares_between_seeds
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from variants.contract import Variant
 
 

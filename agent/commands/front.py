@@ -13,7 +13,7 @@ from agent.terminal.speech import Speech
 from agent.terminal.view import name_markup
 from agent.words import number
 from archive.store import Archive
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from variants.contract import REFERENCE
 
 _STYLE = {"surely front": "bold", "front": "default", "dominated": "default", "surely dominated": "dim"}

@@ -13,7 +13,7 @@ from evaluator.outcomes import Grade
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.protocols.protocol import Protocol
 from evaluator.sandbox import Sandbox
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 
 ArchiveOption = Annotated[
     Path, typer.Option("--archive", envvar="ARCHER_ARCHIVE", metavar="DIR", help="The archive's folder.")

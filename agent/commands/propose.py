@@ -48,7 +48,8 @@ from archive.seeding import make_archive
 from archive.store import Archive
 from evaluator.outcomes import Grade, Status
 from evaluator.protocols.built_in import tasks_of
-from evaluator.tasks.registry import TASKS, TaskName
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import TASKS
 from evaluator.trials.trial_log import TrialLog
 
 

@@ -39,7 +39,7 @@ from archive.store import Archive
 from evaluator.outcomes import Grade
 from evaluator.protocols.protocol import Protocol
 from evaluator.sandbox import Sandbox
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from evaluator.trials.evaluate import Evaluator, TrialProgress
 from evaluator.trials.run_trial import Isolation
 

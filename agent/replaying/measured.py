@@ -12,7 +12,7 @@ from evaluator.checks.fingerprint import same
 from evaluator.outcomes import CheckReport, Finding, Grade, Status, Trial
 from evaluator.protocols.protocol import Protocol, TrialSpec
 from evaluator.statistics.scorecards import seed_accuracies
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from evaluator.trials.run_trial import spec_of
 
 

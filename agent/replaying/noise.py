@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from agent.analysis.snapshot import noise
 from evaluator.outcomes import Trial
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 
 NORMAL_95 = 1.96
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from agent.analysis.inert import inert_legend
 from agent.analysis.leaderboard import BoardRow
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from variants.contract import short_name
 
 _MARKS = {"better": "▲", "worse": "▼"}

@@ -22,7 +22,7 @@ from agent.words import number
 from archive.record import Record
 from evaluator.outcomes import Finding, Status, Verdict
 from evaluator.protocols.built_in import tasks_of
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from variants.contract import BASELINE, REFERENCE
 from variants.source import loop_source
 

@@ -6,7 +6,8 @@ from agent.analysis.board import Board
 from agent.analysis.leaderboard_facts import leader, signed
 from archive.record import Prediction, Record
 from evaluator.outcomes import Comparison, Score, Verdict
-from evaluator.tasks.registry import TASKS, TaskName
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import TASKS
 from variants.contract import BASELINE, REFERENCE, short_name
 
 Row = list[str]

@@ -14,7 +14,7 @@ from archive.store import Archive
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.protocol import Protocol, TrialSpec, trial_specs
 from evaluator.statistics.lazy_trials import comparable
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from evaluator.trials.run_trial import spec_of
 from variants.contract import BASELINE, Variant
 from variants.seeds import seeds

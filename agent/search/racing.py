@@ -15,7 +15,7 @@ from evaluator.outcomes import Trial
 from evaluator.protocols.protocol import Protocol
 from evaluator.statistics.lazy_trials import comparable
 from evaluator.statistics.moderated_t_test import Effect, Noise, effect, mean_noise, paired, task_noise
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 
 RISK = 0.05
 PROMISE = 0.8

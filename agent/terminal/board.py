@@ -9,7 +9,8 @@ from agent.analysis.inert import inert_legend
 from agent.analysis.leaderboard import BoardRow
 from agent.terminal.console import Cell, Fitting, Grid
 from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, score_text, stacked
-from evaluator.tasks.registry import TASKS, TaskName
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import TASKS
 from variants.contract import short_name
 
 

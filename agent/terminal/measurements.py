@@ -11,7 +11,7 @@ from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, stacked
 from archive.record import Prediction, Record
 from evaluator.outcomes import Score, Trial, Verdict
 from evaluator.protocols.built_in import tasks_of
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from variants.contract import short_name
 
 Rows = list[tuple[Cell, ...]]

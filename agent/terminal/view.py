@@ -18,7 +18,7 @@ from archive.record import Record
 from archive.store import Archive
 from evaluator.outcomes import CheckReport, Finding, Score, Status, Verdict
 from evaluator.protocols.built_in import PROTOCOLS
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from variants.contract import short_name
 
 STATUS_STYLE = {

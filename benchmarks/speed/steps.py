@@ -15,7 +15,8 @@ from evaluator.model.backbones import LanguageModel, build
 from evaluator.model.layers import initialise
 from evaluator.protocols.built_in import MAD
 from evaluator.tasks.examples import IGNORED
-from evaluator.tasks.registry import TASKS, TaskName, examples
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import TASKS, examples
 from evaluator.training.jobs import TrainingJob
 from evaluator.training.train import training_step
 from variants.contract import Layer

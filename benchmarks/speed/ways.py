@@ -11,7 +11,7 @@ from benchmarks.speed.steps import Subject, subject
 from benchmarks.speed.timing import interleaved
 from evaluator.model.functional import causal_convolution, rms_norm, swiglu, unit_heads
 from evaluator.model.linear import linear
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from evaluator.training import jobs
 
 TASKS: tuple[TaskName, ...] = ("Context Recall", "Selective Copy", "Memorize")

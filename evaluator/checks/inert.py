@@ -7,7 +7,7 @@ from torch import Tensor
 
 from evaluator.checks.bench import Bench, Case, distance
 from evaluator.checks.inputs import TaskShape
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from variants.contract import KernelContract
 
 REGIMES = ("training", "unit", "loud", "repeats")

@@ -16,7 +16,7 @@ from evaluator.checks.inputs import TaskShape
 from evaluator.checks.scope import check_scope
 from evaluator.outcomes import CheckName, CheckReport, Finding
 from evaluator.sandbox import Limits, Sandbox, VariantFailed
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from variants.contract import Variant
 
 LIMITS = Limits(wall_seconds=20.0, cpu_seconds=120)

@@ -1,7 +1,8 @@
 """The protocols by name: `smoke` shows that all works, `quick` is for a laptop, `mad` is the published suite."""
 
 from evaluator.protocols.protocol import Protocol
-from evaluator.tasks.registry import MAD_TASKS, TASKS, TaskName, longest_fed
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import MAD_TASKS, TASKS, longest_fed
 from evaluator.tasks.task import TaskPlan
 from variants.contract import CHUNK_SIZE
 

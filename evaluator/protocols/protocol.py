@@ -9,7 +9,8 @@ from torch import Tensor
 
 from evaluator.device import DeviceName, Precision, precision_on
 from evaluator.model.backbones import ModelConfig
-from evaluator.tasks.registry import TASKS, TaskName, examples, fed_length
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import TASKS, examples, fed_length
 from evaluator.tasks.task import Setting, TaskPlan
 from evaluator.training.jobs import EpochSelection, TrainingJob
 from evaluator.values import Value

@@ -12,7 +12,7 @@ from evaluator.outcomes import Trial
 from evaluator.statistics.lazy_trials import sources, variant_of
 from evaluator.statistics.moderated_t_test import Effect, effect, mean_noise, paired
 from evaluator.statistics.scorecards import seed_accuracies
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from evaluator.values import Value
 from variants.contract import VariantName
 

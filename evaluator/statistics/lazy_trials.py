@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import overload
 
 from evaluator.outcomes import Score, Trial
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from evaluator.values import Value
 from variants.contract import VariantName
 

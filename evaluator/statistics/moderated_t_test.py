@@ -18,7 +18,7 @@ from scipy import special
 from evaluator.outcomes import Trial
 from evaluator.statistics.lazy_trials import LazyTrials
 from evaluator.statistics.scorecards import quantile, seed_accuracies, sum_of_squares
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 
 PRIOR_FREEDOM = 8
 

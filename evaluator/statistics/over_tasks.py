@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from evaluator.outcomes import Score
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 
 
 def mean_over_tasks(scores: Mapping[TaskName, Score], tasks: Sequence[TaskName]) -> float | None:

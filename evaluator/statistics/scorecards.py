@@ -10,7 +10,7 @@ from scipy import special
 
 from evaluator.outcomes import Comparison, Score, Scorecard, Status, Trial, Verdict
 from evaluator.statistics.lazy_trials import Digest, LazyTrials, sources, variant_of
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from variants.contract import VariantName
 
 CONFIDENCE = 0.95

@@ -1,16 +1,15 @@
 """All tasks by name, and the streams of random numbers that their examples come from. A new task is one line here."""
 
 import hashlib
-from typing import Annotated
 
 import numpy as np
-from pydantic import AfterValidator
 
 from evaluator.tasks.compress import COMPRESS
 from evaluator.tasks.context_recall import CONTEXT_RECALL
 from evaluator.tasks.examples import Examples, Split
 from evaluator.tasks.fuzzy_recall import FUZZY_RECALL
 from evaluator.tasks.memorize import MEMORIZE
+from evaluator.tasks.names import TaskName
 from evaluator.tasks.noisy_recall import NOISY_RECALL
 from evaluator.tasks.selective_copy import SELECTIVE_COPY
 from evaluator.tasks.task import Setting, Suite, Task
@@ -26,16 +25,6 @@ TASKS: dict[str, Task] = {
         SELECTIVE_COPY,
     )
 }
-
-
-def _known(name: str) -> str:
-    if name not in TASKS:
-        raise ValueError(f"no task is called {name!r}; there are {', '.join(TASKS)}")
-    return name
-
-
-TaskName = Annotated[str, AfterValidator(_known)]
-"""A task of the registry; in a value that is read from outside, another name is an error."""
 
 
 def tasks_of_suite(suite: Suite) -> tuple[TaskName, ...]:

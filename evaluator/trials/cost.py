@@ -8,7 +8,8 @@ from torch import Tensor
 
 from evaluator.protocols.protocol import Protocol, TrialSpec
 from evaluator.tasks.examples import IGNORED
-from evaluator.tasks.registry import TASKS, TaskName, examples, fed_length
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import TASKS, examples, fed_length
 from evaluator.tasks.task import Setting
 from evaluator.training.train import train
 from variants.contract import CHUNK_SIZE, Layer

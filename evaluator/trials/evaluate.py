@@ -10,7 +10,8 @@ from evaluator.checks.inputs import TaskShape
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.protocol import Protocol, TrialSpec
 from evaluator.sandbox import Sandbox
-from evaluator.tasks.registry import TaskName, fed_length
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import fed_length
 from evaluator.trials.grouped import Group, RunGroup, groups, run_group
 from evaluator.trials.run_trial import Isolation, spec_of
 from evaluator.trials.trial_log import TrialLog

@@ -8,7 +8,7 @@ import torch
 from evaluator.device import DeviceName
 from evaluator.model.backbones import ModelConfig, build
 from evaluator.protocols.protocol import Protocol, TrialSpec
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from evaluator.training.jobs import TrainingJob, sequences_at_once
 from variants.contract import Layer
 

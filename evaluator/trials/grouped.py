@@ -12,7 +12,7 @@ from torch import Tensor
 from evaluator.outcomes import Failure, Trial
 from evaluator.protocols.protocol import Protocol, TrialSpec
 from evaluator.sandbox import Sandbox, TrainingStopped, VariantFailed
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from evaluator.training.jobs import EnsembleJob, TrainingJob
 from evaluator.trials.run_trial import Ending, Isolation, TrainingLog, TrialRequest, ended_trial, limits_of, run_trial
 from variants.contract import Variant

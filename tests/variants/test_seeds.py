@@ -2,7 +2,8 @@
 
 import pytest
 
-from archive.leaderboard_csv import PUBLISHED, LeaderboardError, format_leaderboard, parse_leaderboard, read_leaderboard
+from archive.errors import LeaderboardError
+from archive.leaderboard_csv import PUBLISHED, format_leaderboard, parse_leaderboard, read_leaderboard
 from evaluator.tasks.registry import MAD_TASKS
 from variants.contract import BASELINE, REFERENCE
 from variants.seeds import PROPOSED, seeds

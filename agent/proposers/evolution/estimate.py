@@ -24,7 +24,7 @@ from agent.catalogue import CATALOGUE, Genome
 from archive.record import Prediction
 from evaluator.outcomes import Score
 from evaluator.protocols.built_in import single_chunk_tasks
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from variants.contract import BASELINE
 
 Vector = NDArray[np.float64]

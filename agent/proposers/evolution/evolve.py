@@ -14,7 +14,7 @@ from agent.proposers.evolution.selection import choose_parents
 from agent.proposers.evolution.variation import offspring
 from archive.record import Proposal, Provenance
 from evaluator.outcomes import Status
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from variants.contract import BASELINE, REFERENCE
 
 CANDIDATES = 24

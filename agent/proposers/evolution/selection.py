@@ -8,7 +8,7 @@ import numpy as np
 from agent.analysis.board import Board
 from agent.analysis.leaderboard_facts import shortfall
 from evaluator.statistics.pareto import undominated
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 
 Scores = Mapping[str, Mapping[TaskName, float]]
 

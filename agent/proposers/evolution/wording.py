@@ -7,7 +7,7 @@ from agent.analysis.leaderboard_facts import gaps, signed
 from agent.catalogue import Genome, Mechanism
 from agent.catalogue.render import formulas, motivation, title
 from agent.words import number
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from variants.contract import BASELINE, REFERENCE, short_name
 
 SLOT_WORDS = {

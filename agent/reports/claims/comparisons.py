@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.reports.claims.mentions import EXPECTATION, TASK_WORDS, mentions
 from evaluator.protocols.built_in import tasks_of
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from variants.contract import REFERENCE
 
 _IS = r"(?:is|are|scores|stays|sits|lies|falls|drops|remains|does)\s+(?:\w+\s+)?"

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.reports.claims.comparisons import wrong_bests, wrong_comparisons
 from agent.reports.claims.mentions import EXPECTATION, TASK_WORDS, only_variant, statements, variant_aliases
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 
 _NUMBER = r"(?<![\w.+\-−±<>≤≥~≈/^])(\d{1,3}(?:\.\d+)?\s?%|[01]?\.\d+|[01])(?![\w%]|\.\d)"
 _HEDGE = re.compile(

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from agent.analysis.snapshot import ArchiveSnapshot
-from evaluator.tasks.registry import TASKS, TaskName
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import TASKS
 from variants.contract import BASELINE, REFERENCE, short_name
 
 TASK_WORDS: dict[TaskName, str] = {name: task.words for name, task in TASKS.items()}

@@ -17,7 +17,7 @@ from archive.store import Archive
 from evaluator.outcomes import Comparison, Score, Trial, Verdict
 from evaluator.protocols.built_in import PROTOCOLS, tasks_of
 from evaluator.statistics.scorecards import scorecard
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from variants.contract import BASELINE, REFERENCE
 from variants.seeds import seeds
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from agent.site.content.row import Row
 from evaluator.outcomes import Trial
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 
 SHOWN_LOSSES = 5
 """Significant digits of a loss: more cannot be seen in a curve."""

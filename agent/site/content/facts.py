@@ -8,7 +8,7 @@ from agent.site.content.board import SiteBoard
 from agent.site.content.row import DAMAGED, Against, Role, Row, Span
 from evaluator.outcomes import Status
 from evaluator.statistics.false_discovery import LEVELS
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from variants.contract import BASELINE, REFERENCE, short_name
 
 FALSE_BETTER = 0.025

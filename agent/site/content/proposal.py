@@ -14,7 +14,7 @@ from archive.record import Record
 from evaluator.outcomes import Finding, Trial
 from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.scorecards import scorecard
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from variants.source import loop_source
 
 _ORDER = {"fail": 0, "warn": 1, "pass": 2}

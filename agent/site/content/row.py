@@ -14,7 +14,7 @@ from evaluator.outcomes import Comparison, Score, Status, Trial, Verdict
 from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.over_tasks import mean_over_tasks
 from evaluator.statistics.scorecards import CONFIDENCE, quantile, scorecard, seed_accuracies, sum_of_squares, verdict
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from evaluator.values import Value
 from variants.contract import BASELINE, REFERENCE, short_name
 

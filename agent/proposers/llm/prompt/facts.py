@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from agent.proposers.llm.endpoint.settings import Form
-from evaluator.tasks.registry import MAD_TASKS, TaskName
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import MAD_TASKS
 from variants.contract import BASELINE, CONTRACTS, REFERENCE, Layer
 
 

@@ -7,7 +7,7 @@ from agent.analysis.leaderboard_facts import leader
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.errors import UserError
 from agent.proposers.evolution.selection import choose_parents
-from evaluator.tasks.registry import TaskName
+from evaluator.tasks.names import TaskName
 from variants.contract import BASELINE, Layer
 
 

@@ -7,7 +7,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from archive.record import Prediction
-from evaluator.tasks.registry import MAD_TASKS, TaskName
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import MAD_TASKS
 
 MAX_CODE = 40_000
 CUT_OFF = "the reply was cut off at the limit on its length: be briefer"

@@ -12,7 +12,8 @@ from agent.catalogue import CATALOGUE, Genome, Mechanism
 from agent.proposers.llm.prompt.facts import MechanismFact
 from agent.proposers.llm.reply.read import BadReply, Points, plain, strict_object
 from archive.record import Prediction
-from evaluator.tasks.registry import MAD_TASKS, TaskName
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import MAD_TASKS
 
 MOST_CHANGES = 2
 LONGEST_TEXT = 240
