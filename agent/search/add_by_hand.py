@@ -1,4 +1,4 @@
-"""Archiving what `archer evaluate` found: further trials of a known variant, or a proposal made by hand."""
+"""Archives the result of `archer evaluate --add`: further trials of an archived variant, or a proposal made by hand."""
 
 from datetime import UTC, datetime
 
@@ -13,9 +13,9 @@ from variants.contract import Variant
 
 
 def add_by_hand(archive: Archive, result: VariantResult) -> str:
-    """Archive further trials of a known variant, or a new one as a proposal; one line that says which it was.
+    """Archive the trials of a variant that the archive has; archive any other variant as a new proposal.
 
-    Raises ArchiveError.
+    Returns one line that says which of the two was done. Raises ArchiveError.
     """
     request, evaluated = result.request, result.evaluated
     known = archive.variants().get(request.variant.name)

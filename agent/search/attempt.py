@@ -1,4 +1,4 @@
-"""One proposal from ask to result, in a thread of its own. It writes nothing: its records go back to the loop."""
+"""One proposal from ask to result, in its own thread. This thread writes no record: it returns records to the loop."""
 
 import threading
 import time
@@ -24,7 +24,7 @@ from evaluator.trials.trial_log import TrialLog
 
 @dataclass(frozen=True)
 class SearchResources:
-    """What every attempt of a search works with. `engine` runs the trials of all attempts."""
+    """What all attempts of a search share. `engine` runs the trials of all attempts."""
 
     proposer: Proposer
     sandbox: Sandbox
@@ -36,10 +36,10 @@ class SearchResources:
     ensemble: bool | None = None
     """Whether the trials of a setting train as one model; None: on a GPU only."""
     log: TrialLog | None = None
-    """Keeps the trials of what is stopped, or killed, for when it is asked for again."""
+    """Keeps the finished trials of a proposal that was stopped or killed. A later run of the same code reuses them."""
 
     def evaluator(self, members: int = 1) -> Evaluator:
-        """What trains and scores; `members`: how many trials of a setting as one model."""
+        """The evaluator that trains and scores. members: how many trials of a setting train as one model."""
         engine = self.engine
         return Evaluator(
             self.protocol, self.sandbox, engine.executor, members=members, log=self.log, run_group=engine.run_group
@@ -53,12 +53,12 @@ class FailedAsk:
     reason: str
     exchanges: tuple[Exchange, ...]
     error: UserError | None = None
-    """Set where no further ask can do better until the user mends it."""
+    """Set if every further ask would fail the same way until the user corrects something."""
 
 
 @dataclass(frozen=True)
 class AttemptInputs:
-    """What an attempt may ask of the search around it; safe to call from its thread."""
+    """What an attempt gets from the search. The functions are safe to call from the attempt's thread."""
 
     snapshot: ArchiveSnapshot
     trials: Mapping[str, Sequence[Trial]]
@@ -72,19 +72,19 @@ class AttemptInputs:
 
 
 class Attempt:
-    """One ask and what becomes of it, repairs included."""
+    """One ask, its proposal and the repairs of the proposal."""
 
     def __init__(
         self, resources: SearchResources, prepare: Callable[[], AttemptInputs], progress: Progress, index: int
     ) -> None:
-        """`prepare` is called once the attempt runs: what it may know is what is known then."""
+        """prepare: called when the attempt starts, so that the attempt sees the archive as it is then."""
         self._resources = resources
         self._prepare = prepare
         self._progress = progress
         self._index = index
 
     def run(self) -> tuple[Record | FailedAsk, ...]:
-        """The record of every proposal that was made, rejected ones that were repaired first; a failed ask is last."""
+        """The records of the proposal and of its repairs, in the order they were made; a failed ask is last."""
         records: list[Record | FailedAsk] = []
         self._show(stage="asking")
         inputs, proposer = self._prepare(), self._resources.proposer
@@ -171,7 +171,7 @@ class Attempt:
 
 
 def _named(proposal: Proposal, inputs: AttemptInputs) -> Proposal:
-    """The proposal under a name that is free."""
+    """The proposal under a variant name that is free."""
     name = inputs.reserve(proposal.variant.name)
     return proposal.model_copy(update={"variant": proposal.variant.model_copy(update={"name": name})})
 

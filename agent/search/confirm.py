@@ -1,10 +1,12 @@
-"""Confirmation: before a proposal is called the new best, it and the best so far are trained on fresh seeds, split.
+"""Confirmation: before a proposal is called the new best, archer trains it and the best so far on fresh seeds, split.
 
-The best of many is chosen by its luck, too, and its first score shows that luck. The fresh seeds are the same for all
-confirmations of a protocol, and no leaderboard or proposer sees their scores; the best so far, if it was confirmed on
-them itself, has the advantage of that. There are two looks, after n seeds and, where the proposal is ahead within
-noise, after 2 n; they share the risk (Bonferroni). A lead so small that 2 n seeds could not tell it from noise if they
-repeated it is not worth their cost: it is named, and no new best.
+Luck helps to choose the best of many proposals, and the first score of the best includes this luck. All confirmations
+of a protocol use the same fresh seeds. No leaderboard and no proposer sees scores on fresh seeds. If the best so far
+was confirmed on these seeds, it was lucky on them, if anything, and the next proposal has to beat that.
+
+A confirmation has at most two looks: after n seeds and, if the proposal is ahead but within noise, after 2 n seeds.
+The looks share the risk (Bonferroni). If 2 n seeds that repeat the lead could not tell it from noise, archer does not
+train them: it names the lead and calls nothing a new best.
 """
 
 import math
@@ -30,13 +32,13 @@ LOOKS, RISK = 2, 0.05
 
 
 def fresh_seeds(protocol: Protocol, looks: int = 1) -> tuple[int, ...]:
-    """As many as the protocol has, once for each look."""
+    """The fresh seeds of `looks` looks: as many for each look as the protocol has seeds."""
     return tuple(range(FIRST_FRESH, FIRST_FRESH + looks * len(protocol.seeds)))
 
 
 @dataclass(frozen=True)
 class WouldBeBest:
-    """A proposal that would be the new best, and what it must beat; `known`: trials of both on fresh seeds."""
+    """A proposal that would be the new best, and the rival that it must beat. known: trials of both on fresh seeds."""
 
     variant: Variant
     rival: Variant
@@ -47,9 +49,9 @@ class WouldBeBest:
 
     @classmethod
     def of(cls, archive: Archive, protocol: Protocol) -> Self | None:
-        """The proposal that is ahead of all that is confirmed, and has no decision yet; None where there is none.
+        """The undecided proposal that is ahead of all seed variants and of all confirmed proposals; None if none is.
 
-        A protocol of one seed tells nothing of noise: under it nothing is called a new best.
+        A protocol of one seed gives no noise between seeds, so under it there is no new best.
         """
         if len(protocol.seeds) < 2:
             return None
@@ -81,9 +83,9 @@ class WouldBeBest:
 
     @property
     def out_of_reach(self) -> bool:
-        """Whether the same lead again, on as many fresh seeds as there may be, would still be within noise.
+        """Whether the first lead, repeated on the most fresh seeds that a confirmation uses, would be within noise.
 
-        Never where it was begun: most of the cost is paid.
+        False if the confirmation has begun, because most of its cost is then paid.
         """
         if any(trial.variant == self.variant.name for trial in self.known):
             return False
@@ -92,7 +94,7 @@ class WouldBeBest:
         return again.lower(1 - RISK / LOOKS) <= 0
 
     def run(self, pipeline: Pipeline) -> tuple[Confirmation, tuple[Trial, ...]]:
-        """Train what is missing, split, look by look, until there is a decision; returns it with the new trials."""
+        """Train the missing trials, split, look by look, until a decision. Returns the decision and the new trials."""
         pipeline = replace(pipeline, evaluator=replace(pipeline.evaluator, isolation="split"))
         trials = {variant.name: [t for t in self.known if t.variant == variant.name] for variant in self._both}
         new: list[Trial] = []

@@ -22,18 +22,18 @@ from variants.seeds import seeds
 
 @dataclass(frozen=True)
 class VariantResult:
-    """What came of it. `parent_trials`: the parent's, where they were run for this."""
+    """The result of a request. parent_trials: trials of the parent that were run for this request."""
 
     request: "VariantRequest"
     evaluated: Evaluated
     wall_seconds: float
     fresh: FreshComparison | None = None
-    """The first scores beside these, where these are of fresh seeds."""
+    """The first scores beside the scores on fresh seeds; None if the request is not on fresh seeds."""
     parent_trials: tuple[Trial, ...] = ()
 
     @property
     def cpu_seconds(self) -> float:
-        """CPU time of what was trained, both sides of the sandbox."""
+        """CPU time of the new trials, of the variant and of the parent, on both sides of the sandbox."""
         known = self.request.known
         new = [trial for trial in self.evaluated.trials if spec_of(trial) not in known]
         return sum(trial.cpu_seconds for trial in (*new, *self.parent_trials))
@@ -41,10 +41,10 @@ class VariantResult:
 
 @dataclass(frozen=True)
 class VariantRequest:
-    """One variant, what it is compared with, and which part of a protocol it is evaluated on.
+    """One variant, the parent that it is compared with, and the tasks and seeds of a protocol to evaluate.
 
-    trials: of everyone under the protocol. known: the variant's own that need not be run again. on_fresh_seeds: the
-    seeds are fresh ones, on which the parent is trained, too.
+    trials: trials of all variants under the protocol, by variant. known: trials of the variant that need not be run
+    again. on_fresh_seeds: whether `seeds` are fresh seeds; the parent is then trained on these seeds too.
     """
 
     variant: Variant
@@ -67,9 +67,9 @@ class VariantRequest:
         parent: str | None,
         archive: Archive | None,
     ) -> "VariantRequest":
-        """Compared with the parent on record, if none is named. Trials come from the archive, else from what ships.
+        """A request that uses the trials of the archive; without an archive, the trials that ship with archer.
 
-        Raises UserError.
+        parent: its name; None: the recorded parent of the variant, else the baseline. Raises UserError.
         """
         other = find_variant(parent or _recorded_parent(variant, archive) or BASELINE, archive)
         chosen = protocol.seeds if seed_count is None else range(seed_count)
@@ -77,24 +77,24 @@ class VariantRequest:
         return cls(variant, other, protocol, tasks, tuple(chosen), trials, FingerprintIndex(archive), {})
 
     def fresh(self) -> "VariantRequest":
-        """The same on seeds that nothing was chosen by."""
+        """The same request on fresh seeds."""
         first = fresh_seeds(self.protocol)[0]
         return replace(self, seeds=range(first, first + len(self.seeds)), on_fresh_seeds=True)
 
     def using_archived(self) -> "VariantRequest":
-        """The same with the variant's own archived trials of the same code, which need not be run again."""
+        """The same request with the archived trials of the same variant and code, which need not be run again."""
         own = comparable(self.trials, self.protocol.hash).get(self.variant.name, ())
         same = {spec_of(trial): trial for trial in own if trial.source_hash == self.variant.source_hash}
         return replace(self, known={spec: same[spec] for spec in self.specs if spec in same})
 
     @property
     def specs(self) -> tuple[TrialSpec, ...]:
-        """The trials of the variant."""
+        """The specs of all trials of the variant, known ones included."""
         return trial_specs(self.protocol, self.tasks, self.seeds)
 
     @property
     def training(self) -> tuple[TrialSpec, ...]:
-        """The trials that are trained for it, at most: on fresh seeds the parent's, too."""
+        """The specs of all trials that may be trained: those not known and, on fresh seeds, those of the parent."""
         own = tuple(spec for spec in self.specs if spec not in self.known)
         return own + (self.specs if self._parent_too else ())
 
@@ -103,7 +103,7 @@ class VariantRequest:
         return self.on_fresh_seeds and self.parent.name != self.variant.name
 
     def run(self, pipeline: Pipeline) -> VariantResult:
-        """Evaluate. A duplicate is trained all the same: it was asked for. `pipeline`: without trials of anyone."""
+        """Evaluate the variant, even if it is a duplicate. The request's trials replace those of `pipeline`."""
         began = time.monotonic()
         trials = self.trials
         of_parent: tuple[Trial, ...] = ()
@@ -136,7 +136,7 @@ class VariantRequest:
 
 
 def _recorded_parent(variant: Variant, archive: Archive | None) -> str | None:
-    """The parent of a seed, or of the proposal of the archive that has this very code."""
+    """The parent of a seed variant, or of the archived proposal with the same name and code; else None."""
     if (seed := seeds().get(variant.name)) is not None:
         return seed.parent
     if archive is None or variant.name not in {line.name for line in archive.lines()}:

@@ -1,4 +1,4 @@
-"""The search loop: ask, check, train, score, tell. One thread a proposal; only the main thread writes the archive."""
+"""The search loop: ask, check, train, score, tell. Each proposal has a thread; the main thread writes the archive."""
 
 import threading
 import time
@@ -33,7 +33,7 @@ Outcome = tuple[Record | FailedAsk, ...]
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """What one `archer propose` is to do. `max_minutes`: no proposal is started after that."""
+    """The limits and choices of one `archer propose`. max_minutes: after this time no proposal is started."""
 
     n: int
     jobs: int
@@ -41,16 +41,16 @@ class SearchPlan:
     parent: str | None = None
     max_minutes: float | None = None
     max_cpu_seconds: float | None = None
-    """No proposal is started once those that ended have taken so much."""
+    """No proposal is started after the finished proposals have used this much CPU time."""
     confirm: bool = True
     """Whether a would-be new best is trained on fresh seeds."""
 
 
 class Search:
-    """Runs a plan on an archive. Results are paired with proposals by identity, in whatever order they come."""
+    """Runs a plan on an archive. Pairs results with proposals by identity, so their order does not matter."""
 
     def __init__(self, archive: Archive, resources: SearchResources, plan: SearchPlan, progress: Progress) -> None:
-        """`resources` holds what an attempt works with: proposer, sandbox, protocol, executor of trials."""
+        """resources: what all attempts share, e.g. proposer, sandbox, protocol and engine."""
         self._archive = archive
         self._resources = resources
         self._plan = plan
@@ -64,10 +64,10 @@ class Search:
         self._unconfirmed: set[str] = set()
         self._began = time.monotonic()
         self.error: UserError | None = None
-        """Why no further proposal was asked for, where that is for the user to mend."""
+        """Why the search stopped asking, if the user has to correct something; else None."""
 
     def run(self) -> Iterator[Record]:
-        """Yield each record once it is archived. After `stop`, what is under way is archived as INTERRUPTED."""
+        """Yield each record after it is archived. After `stop`, running proposals are archived as INTERRUPTED."""
         self._archive.recover()
         running: dict[Future[Outcome], int] = {}
         waiting = list(range(self._plan.n))
@@ -93,7 +93,7 @@ class Search:
             self._resources.proposer.cancel()
 
     def _closed(self) -> bool:
-        """No proposal is to be started any more."""
+        """Whether no further proposal may start."""
         limit = self._plan.max_minutes
         late = limit is not None and time.monotonic() - self._began > 60 * limit
         late = late or (self._plan.max_cpu_seconds is not None and self._spent >= self._plan.max_cpu_seconds)
@@ -123,7 +123,7 @@ class Search:
             return self._reserved[index]
 
     def _collect(self, running: dict[Future[Outcome], int]) -> Iterator[Record]:
-        """Archive what has ended. Short waits keep Ctrl-C responsive."""
+        """Archive the proposals that have ended. Short waits keep Ctrl-C responsive."""
         under_way: list[Future[Any]] = [*running, *self._confirming]
         done, _ = wait(under_way, timeout=0.2, return_when=FIRST_COMPLETED)
         for future in [future for future in running if future in done]:
@@ -138,7 +138,7 @@ class Search:
             self._look = True
 
     def _confirm(self, pool: ThreadPoolExecutor) -> None:
-        """Start to confirm a would-be new best: one that was just told, or that an earlier search left unconfirmed."""
+        """Start the confirmation of a would-be new best, from this search or from an earlier one."""
         if not self._plan.confirm or not self._look or self._confirming or self._closed():
             return
         self._look = False

@@ -1,4 +1,4 @@
-"""What is done to every variant, whoever asks for it: check, train, score, compare.
+"""The evaluation of one variant: check, train, score, compare.
 
 `archer propose`, `archer evaluate`, confirmations and replays all evaluate by this pipeline.
 """
@@ -22,7 +22,7 @@ Twin = Callable[[Fingerprint], str | None]
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What became of a variant. `card` is there if and only if `status` is SCORED."""
+    """The result for one variant. `card` is present if and only if `status` is SCORED."""
 
     status: Status
     reason: str
@@ -36,8 +36,8 @@ class Evaluated:
 class Pipeline:
     """Evaluates variants under the evaluator's protocol.
 
-    trials: of all known variants under the protocol: the parent's are inherited, and compared with. follow: is told of
-    each step, from several threads. stop: ends what runs.
+    trials: trials of all known variants under the protocol, to compare with and to inherit from (the parent's only).
+    follow: called at each step, from several threads. stop: ends running trainings when it is set.
     """
 
     evaluator: Evaluator
@@ -57,10 +57,11 @@ class Pipeline:
         before_training: Callable[[], None] = lambda: None,
         hopeless: Callable[[Sequence[Trial]], str] = lambda _: "",
     ) -> Evaluated:
-        """Check, and if that passes train, score and compare.
+        """Check the variant; if it passes, train, score and compare it.
 
-        known: trials of the variant itself that need not be run. train_duplicates: train what computes the same as a
-        known variant, too. before_training: is called once all checks have passed. hopeless: see Evaluator.evaluate.
+        known: trials of the variant itself that need not be run. train_duplicates: also train a variant that computes
+        the same as a known variant. before_training: called after all checks have passed. hopeless: see
+        Evaluator.evaluate.
         """
         report = self.check(variant, parent, twin)
         if report.verdict == "fail":
@@ -79,7 +80,7 @@ class Pipeline:
         return Evaluated(ended.status, ended.reason, report, ended.trials, scorecard(ended.trials), verdicts)
 
     def check(self, variant: Variant, parent: Variant | None, twin: Twin | None = None) -> CheckReport:
-        """All checks, at the shapes of the protocol."""
+        """Run all checks at the shapes of the protocol."""
         shapes = kernel_shapes(self.evaluator.protocol)
         return check(variant, self.evaluator.sandbox, parent=parent, shapes=shapes, known=twin)
 
@@ -91,13 +92,13 @@ class Pipeline:
         known: Mapping[TrialSpec, Trial] | None = None,
         hopeless: Callable[[Sequence[Trial]], str] = lambda _: "",
     ) -> Evaluation:
-        """Train and score what is not `known`."""
+        """Train and score the specs that `known` lacks."""
         return self.evaluator.evaluate(
             variant, specs, inherited=known, follow=self.follow, hopeless=hopeless, stop=self.stop
         )
 
     def verdicts(self, variant: Variant, parent: Variant | None, trials: Sequence[Trial]) -> tuple[Verdict, ...]:
-        """Against the parent, the baseline and the gated reference, as far as they were trained."""
+        """Verdicts against the parent, the baseline and the gated reference, for those that have trials."""
         current = comparable(self.trials, self.evaluator.protocol.hash)
         rivals = dict.fromkeys((*([parent.name] if parent else []), BASELINE, REFERENCE))
         return tuple(

@@ -1,10 +1,10 @@
 """Racing: a proposal that is clearly worse than its parent is not trained on further seeds.
 
-After each seed that is complete on all tasks, but the last, the proposal is looked at. It is pruned where a one-sided
-test of the mean over tasks says that it is worse, and no task looks better. The looks share the stated risk
-(Bonferroni), so a proposal that is as good as its parent is pruned with at most that probability; the test is that of
-`evaluator.statistics.moderated_t_test`, which can judge a single seed by the noise that all variants of the protocol
-show.
+Racing looks at the proposal after each seed that is complete on all tasks, except the last seed. It prunes the
+proposal if a one-sided test of the mean over tasks says that the proposal is worse, and if no task looks better. The
+looks share the stated risk (Bonferroni): a proposal as good as its parent is pruned with at most this probability. The
+test is that of `evaluator.statistics.moderated_t_test`. It can judge a single seed, because it uses the noise of all
+variants of the protocol.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,12 +19,12 @@ from evaluator.tasks.names import TaskName
 
 RISK = 0.05
 PROMISE = 0.8
-"""Confidence that one task is better at which a proposal goes on, whatever the mean."""
+"""A proposal goes on, whatever its mean, if some task is better with this one-sided confidence."""
 
 
 @dataclass(frozen=True)
 class Race:
-    """What a proposal runs against: its parent's trials, and the noise of a seed in the mean and per task."""
+    """What a proposal races against: the parent's trials, and the noise of one seed in the mean and per task."""
 
     parent: Sequence[Trial]
     seeds: Sequence[int]
@@ -35,7 +35,7 @@ class Race:
 
     @classmethod
     def against(cls, parent: str, trials: Mapping[str, Sequence[Trial]], protocol: Protocol) -> Self | None:
-        """The race against a parent that has trials under this very protocol; None where there can be none."""
+        """The race against `parent`; None if it has no trials under this protocol, or the protocol has one seed."""
         known = comparable(trials, protocol.hash)
         tasks = list(protocol.tasks)
         if parent not in known or len(protocol.seeds) < 2:
@@ -44,7 +44,7 @@ class Race:
         return cls(known[parent], protocol.seeds, tasks, mean_noise(known, tasks), per_task)
 
     def lost(self, trials: Sequence[Trial]) -> str:
-        """Why the proposal is to be pruned, with figures; empty while it is to go on."""
+        """Why to prune the proposal, with numbers; empty if it goes on. trials: those of the proposal so far."""
         for looks in range(1, len(self.seeds)):
             seen = self.seeds[:looks]
             ours = [trial for trial in trials if trial.seed in seen]
