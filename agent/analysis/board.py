@@ -1,4 +1,4 @@
-"""A leaderboard as proposers and report read it: scores, and how large a difference must be to mean something."""
+"""A leaderboard as values: the scores, and how large a difference between two scores must be to exceed noise."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from evaluator.tasks.names import TaskName
 
 PUBLISHED_PROTOCOL = "mad"
 PUBLISHED_NAME = "published"
-"""What the published leaderboard is called where a protocol is asked for."""
+"""The name of the published leaderboard where a function or an option takes a protocol's name."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Board:
     protocol: str
     scores: Mapping[str, Mapping[TaskName, Score]]
     spreads: Mapping[TaskName, SeedDeviation]
-    """Noise of one seed, of every task that anybody has a score of."""
+    """Noise of one seed, for every task on which some variant has a score."""
     one: Mapping[TaskName, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
-    """Groups of rows that are known to be one function on a task."""
+    """Per task, groups of rows that are known to compute the same function there."""
 
     @property
     def tasks(self) -> tuple[TaskName, ...]:
@@ -52,41 +52,41 @@ class Board:
         return mean_over_tasks(self.scores.get(name, {}), self.tasks)
 
     def half_width(self, task: TaskName, n: int = 1, confidence: float = 0.95) -> float:
-        """Half of the interval of a mean of n seeds, by Student's t on the pooled spread."""
+        """Half of the width of the interval of a mean of n seeds, by Student's t on the pooled standard deviation."""
         known = self.spreads[task]
         return quantile((1 + confidence) / 2, known.freedom) * known.deviation / math.sqrt(n)
 
     def least_difference(self, task: TaskName, n: int = 1, m: int = 1) -> float:
-        """Difference between means of n and m seeds that noise alone exceeds in 5 of 100 cases."""
+        """The difference between means of n and m seeds that noise alone exceeds in 5 of 100 cases."""
         return self.half_width(task) * math.sqrt(1 / n + 1 / m)
 
     def mean(self, name: str, task: TaskName) -> float | None:
-        """The score of a variant, if there is one."""
+        """Mean accuracy of a variant on a task; None without a score."""
         score = self.scores.get(name, {}).get(task)
         return None if score is None else score.mean
 
     def one_function(self, name: str, other: str, task: TaskName) -> bool:
-        """Whether two rows are known to compute the same on a task, so that a difference of theirs is noise."""
+        """Whether two rows are known to compute the same function on a task, so that their difference is noise."""
         return name == other or any(name in group and other in group for group in self.one.get(task, ()))
 
 
 def published_board(snapshot: ArchiveSnapshot) -> Board:
-    """The published leaderboard: one seed a row; its noise is known from rows that are the same function."""
+    """The published leaderboard, one seed a row. Rows that compute the same function give the noise of one seed."""
     return _board_of_table(snapshot.published, _genomes(snapshot))
 
 
 def measured_board(snapshot: ArchiveSnapshot) -> Board:
-    """What was measured under the protocol, with the noise between seeds of one variant.
+    """The scores that were measured under the snapshot's protocol, with the noise between seeds of one variant.
 
-    Rows that are one function are no replicates here: a task on which a variant cannot differ inherits its score.
+    Rows that compute the same function are no replicates here, because one row inherits the score of the other.
     """
     return _board_of_scores(snapshot.protocol, snapshot.standings, snapshot.noise, _genomes(snapshot))
 
 
 def open_board(protocol: str, archive: Archive | None) -> Board:
-    """The board of a protocol, or of `published`: from an archive, or from what ships with archer.
+    """The board of a protocol or of `published`, from an archive or, without an archive, from the files of archer.
 
-    Raises ArchiveError and LeaderboardError for what cannot be read.
+    Raises ArchiveError and LeaderboardError for files that cannot be read.
     """
     known = genomes(archive.outlines() if archive is not None else ())
     if protocol == PUBLISHED_NAME:
@@ -102,7 +102,7 @@ def open_board(protocol: str, archive: Archive | None) -> Board:
 
 
 def best_board(snapshot: ArchiveSnapshot) -> Board:
-    """The measured board once two variants were measured on all tasks, else the published one. The two never mix."""
+    """The measured board if two or more variants were measured on all tasks, else the published board."""
     measured = measured_board(snapshot)
     return measured if len(measured.whole) > 1 else published_board(snapshot)
 

@@ -13,7 +13,7 @@ from evaluator.outcomes import Comparison
 from evaluator.tasks.names import TaskName
 
 CONFIDENCE = 0.8
-"""Of every predicted interval (`archive.record.Prediction`); scored as this where a published report states none."""
+"""Confidence of every predicted interval (`archive.record.Prediction`), also of published reports that state none."""
 NEGLIGIBLE = 0.005
 """A predicted change smaller than this predicts that nothing changes."""
 
@@ -30,28 +30,28 @@ SIGNS: dict[Sign, str] = {
 
 @dataclass(frozen=True)
 class Interval:
-    """Where a score is expected with some confidence."""
+    """The interval in which a score is expected with some confidence."""
 
     low: float
     high: float
     confidence: float = CONFIDENCE
 
     def holds(self, x: float) -> bool:
-        """Whether x lies inside, to the digits that predictions have."""
+        """Whether x lies in the interval, to the digits that predictions have."""
         return self.low - ROUNDING <= x <= self.high + ROUNDING
 
     def score(self, x: float) -> float:
-        """Interval score, in accuracy; 0 is perfect, smaller is better. A width that is paid always, and misses dearly.
+        """Interval score, in accuracy; 0 is perfect, smaller is better: the width, plus a penalty if x lies outside.
 
         S = (u - l) + 2/α (l - x)⁺ + 2/α (x - u)⁺ with α = 1 - confidence: Gneiting & Raftery 2007, eq. 43. It is
-        proper: whoever states the quantiles that they believe in gets the best score that they can expect.
+        proper: the quantiles that a forecaster believes in give the best expected score.
         """
         return self.high - self.low + 2 / (1 - self.confidence) * max(self.low - x, x - self.high, 0.0)
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """One prediction for one task beside what was measured."""
+    """One prediction for one task, and the measured score."""
 
     proposer: str
     model: str | None
@@ -59,21 +59,21 @@ class Forecast:
     protocol: str
     task: TaskName
     direction: Direction | None
-    """Against the parent; None where the parent's score is not known."""
+    """Direction of the predicted change to the parent; None if the parent's score is not known."""
     mean: float | None
     interval: Interval | None
-    """None where only a direction was predicted."""
+    """None if only a direction was predicted."""
     measured: float
     parent: float | None
     outcome: Outcome | None
-    """Of the measured score against the parent's."""
+    """The verdict on the measured score against the parent's score."""
     no_change: Interval | None
-    """Where a replicate of the parent would lie: the forecast of whoever expects no effect at all."""
+    """The interval of a replicate of the parent: the forecast that nothing changes."""
     note: str = ""
 
     @property
     def sign(self) -> Sign | None:
-        """Whether the direction was right, where noise and structure let that be seen."""
+        """Whether the direction was right, wrong, open or ruled out, given noise and structure."""
         if self.direction is None or self.outcome is None:
             return None
         if self.outcome in ("inert", "indistinguishable"):
@@ -85,17 +85,17 @@ class Forecast:
 
     @property
     def claims_change(self) -> bool:
-        """Whether more was predicted than that nothing gets worse."""
+        """Whether a change was predicted, not only that nothing gets worse."""
         return self.direction in ("up", "down")
 
     @property
     def exact(self) -> bool:
-        """Whether one value was predicted: right by structure, and no test of judgement."""
+        """Whether a single value was predicted: it is right by structure, so it does not test the proposer."""
         return self.interval is not None and self.interval.low == self.interval.high
 
 
 def direction(change: float) -> Direction:
-    """What a predicted change says."""
+    """The direction of a predicted change of accuracy."""
     if abs(change) < NEGLIGIBLE:
         return "unchanged"
     return "up" if change > 0 else "down"
@@ -107,7 +107,7 @@ Key = tuple[str, str | None]
 
 @dataclass(frozen=True)
 class Summary:
-    """Many forecasts together. Means are None where there was nothing to take them of; exact ones are left out."""
+    """Summary of many forecasts. Exact forecasts are left out. A mean over no forecasts is None."""
 
     n: int
     exact: int
@@ -116,31 +116,31 @@ class Summary:
     error: float | None
     """Mean absolute error of the predicted means, in accuracy."""
     error_of_no_change: float | None
-    """The same for the parent's score as the prediction, over the same forecasts."""
+    """The same error of the forecast that nothing changes (the parent's score), over the same forecasts."""
     score: float | None
     """Mean interval score."""
     score_of_no_change: float | None
     signs: Mapping[Sign, int]
-    """Of the changes that were predicted."""
+    """How often each sign occurred among the predicted changes."""
     steady: int
     """How often no change, or no loss, was predicted."""
     steady_right: int
 
     @property
     def coverage(self) -> float | None:
-        """Share of the intervals that held; `CONFIDENCE` of them should."""
+        """Share of the intervals that held the measured score; `CONFIDENCE` of the intervals should."""
         return self.inside / self.intervals if self.intervals else None
 
     @property
     def skill(self) -> float | None:
-        """1 - score / score of predicting no change: above 0 it beats that, 1 is perfect (Gneiting & Raftery 2007)."""
+        """1 - score / score of the forecast of no change. Above 0: better; 1: perfect (Gneiting & Raftery 2007)."""
         if self.score is None or not self.score_of_no_change:
             return None
         return 1 - self.score / self.score_of_no_change
 
 
 def summarise(forecasts: Iterable[Forecast]) -> Summary:
-    """Coverage, error, score and signs of some forecasts."""
+    """Coverage, error, interval score and signs of some forecasts."""
     found = list(forecasts)
     judged = [f for f in found if not f.exact]
     ranged = [(f, f.interval) for f in judged if f.interval is not None]
@@ -162,7 +162,7 @@ def summarise(forecasts: Iterable[Forecast]) -> Summary:
 
 
 def by_proposer(forecasts: Iterable[Forecast]) -> dict[Key, list[Forecast]]:
-    """Forecasts of each proposer and model, in their order."""
+    """The forecasts of each proposer and model, in the order of `forecasts`."""
     found: dict[Key, list[Forecast]] = {}
     for forecast in forecasts:
         found.setdefault((forecast.proposer, forecast.model), []).append(forecast)
@@ -170,14 +170,14 @@ def by_proposer(forecasts: Iterable[Forecast]) -> dict[Key, list[Forecast]]:
 
 
 def over_time(forecasts: Sequence[Forecast]) -> list[tuple[str, Summary]]:
-    """After each proposal, the summary of all forecasts so far; forecasts come in the order they were made."""
+    """Per variant, the summary of all forecasts up to that variant. forecasts: in the order they were made."""
     names = list(dict.fromkeys(forecast.variant for forecast in forecasts))
     ends = {name: max(i for i, f in enumerate(forecasts) if f.variant == name) + 1 for name in names}
     return [(name, summarise(forecasts[: ends[name]])) for name in names]
 
 
 def forecasts(records: Iterable[Record | Outline], board: Callable[[str], Board]) -> list[Forecast]:
-    """The predictions of scored records, oldest first. `board`: of a protocol, for the noise of one seed."""
+    """The predictions of scored records, oldest first. board: from a protocol to its board, for the noise of a seed."""
     found = []
     for record in sorted(records, key=lambda record: record.number):
         scores = record.scorecard.scores if record.scorecard else {}
@@ -190,7 +190,10 @@ def forecasts(records: Iterable[Record | Outline], board: Callable[[str], Board]
 
 
 def no_change(board: Board, task: TaskName, parent: float, n: int) -> Interval | None:
-    """Where the mean of n seeds of the parent's own function lies, the parent's being one too."""
+    """The interval for a mean of n seeds if the variant computes what its parent does.
+
+    parent: the parent's mean, which is itself a mean of n seeds with noise. None if the noise is not known.
+    """
     if task not in board.spreads:
         return None
     half = board.half_width(task, confidence=CONFIDENCE) * (2 / n) ** 0.5

@@ -1,4 +1,4 @@
-"""All proposals of an archive as one family: which are better than their parent, or a reference, after correction."""
+"""Which proposals of an archive are better than their parent or a reference, corrected for all proposals tried."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,9 +16,9 @@ _TRAINED = (Status.SCORED, Status.PRUNED)
 
 
 def families(archive: Archive, protocol: str, *, single: bool = True) -> dict[str, Discoveries]:
-    """By what the proposals are compared with. Only what was measured under today's version of the protocol counts.
+    """Discoveries by the variant that proposals are compared with. Only trials of the current protocol version count.
 
-    `single`: the single tasks, too.
+    single: whether to test the single tasks too.
     """
     if protocol not in PROTOCOLS:
         return {}
@@ -39,7 +39,7 @@ def families(archive: Archive, protocol: str, *, single: bool = True) -> dict[st
 
 
 def families_json(families: Mapping[str, Discoveries]) -> dict[str, Any]:
-    """As `--json` prints them: by rival; names called better at each rate, and every test."""
+    """The document of `--json`: per rival, the names called better at each rate, and every test."""
     return {
         rival: {
             "tried": family.tried,

@@ -1,4 +1,4 @@
-"""What a variant showed on the seeds by which it may have been chosen, beside fresh ones: regression to the mean."""
+"""Scores of a variant on its first seeds, by which it may have been chosen, and on fresh seeds, side by side."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Trials = Mapping[str, Sequence[Trial]]
 
 @dataclass(frozen=True)
 class FreshComparison:
-    """Scores and the mean difference to the parent, twice. Empty and None where nothing was measured before."""
+    """Scores and the mean difference to the parent, on first and on fresh seeds. Without first trials: empty, None."""
 
     against: str
     first: Scores
@@ -25,7 +25,11 @@ class FreshComparison:
 
     @classmethod
     def of(cls, name: str, against: str, known: Trials, new: Trials, tasks: Sequence[TaskName]) -> "FreshComparison":
-        """`known`: everyone's trials under the protocol, which tell the noise, too; `new`: on fresh seeds, of both."""
+        """Compare `name` with `against` (its parent).
+
+        known: first trials of all variants under the protocol, which also give the noise. new: trials of the two
+        variants on fresh seeds.
+        """
         known = {who: [trial for trial in own if trial.task in tasks] for who, own in known.items()}
         noise = mean_noise(known, tasks)
 

@@ -1,10 +1,15 @@
-"""The Pareto front of a leaderboard over its tasks, and who comes nearest to beating the reference on all of them.
+"""The Pareto front of a leaderboard over its tasks, and the row that is nearest to beating the reference on all tasks.
 
-What is called sure is tested, and corrected for how much was looked at. A row is surely dominated if some other is
-above it on every task on which the two can differ (the largest of the tasks' p-values, times the number of rivals);
-it is surely on the front if it is above each other row on some task (the smallest, times the number of tasks); it
-surely beats the reference if it is above it on all of them. Over the rows of the board, each of the three is adjusted
-by Benjamini and Hochberg's procedure, as are the marks of single cells over the cells of the table.
+Statements with "surely" are tested, and corrected for the number of comparisons:
+
+* A row is surely dominated if another row is above it on every task on which the two can differ (p: the largest
+  p-value of the tasks, times the number of rivals).
+* A row is surely on the front if it is above every other row on some task (p: the smallest p-value of the tasks, times
+  the number of tasks).
+* A row surely beats the reference if it is above the reference on all tasks.
+
+Benjamini and Hochberg's procedure adjusts each of the three p-values over the rows of the board. It also adjusts the
+p-values of single cells over the cells of the table.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,33 +25,33 @@ from evaluator.tasks.names import TaskName
 from variants.contract import REFERENCE
 
 RATE = 0.05
-"""False discovery rate of everything that is called sure."""
+"""False discovery rate of all statements with "surely"."""
 Standing = Literal["surely front", "front", "dominated", "surely dominated"]
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where one variant stands: on the front or below whom, and its distance to the reference on each task."""
+    """The place of one variant: on the front or dominated by which rows, and its gap to the reference on each task."""
 
     name: str
     mean: float
-    """Of all tasks."""
+    """Mean over all tasks."""
     scores: Mapping[TaskName, float]
     dominated_by: tuple[str, ...]
-    """Rows that are at least as good on all means, and better on one."""
+    """Rows whose means are at least as good on all tasks, and better on one."""
     surely_dominated_by: str | None
-    """The row that is most surely above it; None where none is, for all that noise leaves open."""
+    """The row that most surely dominates this one; None if no row surely does."""
     surely_front: bool
     gaps: Mapping[TaskName, Gap]
-    """To the reference; empty where the board has none."""
+    """Gaps to the reference; empty if the board lacks the reference."""
     sure: frozenset[TaskName] = frozenset()
-    """Tasks on which that gap is more than chance, counting all cells of the table."""
+    """Tasks on which the gap exceeds chance, corrected for all cells of the table."""
     p_beats: float = 1.0
-    """Of being above the reference on all tasks, adjusted for all rows."""
+    """p-value of being above the reference on all tasks, adjusted for all rows."""
 
     @property
     def standing(self) -> Standing:
-        """`front`: undominated on the means, `dominated`: dominated on the means; noise may have made either."""
+        """Whether the variant is dominated or on the front by its means (noise may decide this), or surely so."""
         if self.surely_dominated_by:
             return "surely dominated"
         if self.dominated_by:
@@ -60,7 +65,7 @@ class Place:
 
     @property
     def missing(self) -> dict[TaskName, Gap]:
-        """Tasks on which it is not."""
+        """Gaps of the tasks on which the mean is not above the reference's."""
         return {task: gap for task, gap in self.gaps.items() if gap.difference <= 0}
 
     @property
@@ -70,7 +75,10 @@ class Place:
 
 
 def places(contrasts: PairedDifferences, reference: str = REFERENCE) -> tuple[Place, ...]:
-    """Every row with all tasks, the nearest to beating the reference first: most tasks above, then least short."""
+    """The places of all rows that have every task, nearest to beating the reference first.
+
+    Nearest: above the reference on the most tasks, then the smallest shortfall.
+    """
     names = contrasts.names
     looked = [look(contrasts, own, reference) for own in range(len(names))]
     surely_below, surely_front = (
@@ -100,7 +108,7 @@ def places(contrasts: PairedDifferences, reference: str = REFERENCE) -> tuple[Pl
 
 
 def nearest(found: tuple[Place, ...]) -> Place | None:
-    """Who comes nearest to beating the reference on all tasks; None without a reference or a rival."""
+    """The variant nearest to beating the reference on all tasks; None without a reference or a rival."""
     return next((place for place in found if place.gaps), None)
 
 
@@ -144,18 +152,18 @@ def _sure_cells(gaps: Mapping[str, Mapping[TaskName, Gap]]) -> set[tuple[str, Ta
 
 @dataclass(frozen=True)
 class Look:
-    """One row against all others: by which it is dominated on the means, and what is likely of that."""
+    """One row compared with all others: the rows that dominate it on the means, and the p-values."""
 
     dominating: Sequence[int]
     p_dominated: float
     above: int
-    """The row that dominates it most surely."""
+    """The row that most surely dominates this one."""
     p_front: float
     gaps: Mapping[TaskName, Gap]
 
 
 def look(contrasts: PairedDifferences, own: int, reference: str) -> Look:
-    """One row of a board against all others, and its gaps to the reference."""
+    """Compare one row of a board with all other rows and with the reference. own: the number of the row."""
     name, names = contrasts.names[own], contrasts.names
     lead = contrasts.lead(name)
     p_dominated, above = _p_dominated(lead, own)
@@ -166,10 +174,10 @@ def look(contrasts: PairedDifferences, own: int, reference: str) -> Look:
 
 
 def _p_dominated(lead: Lead, own: int) -> tuple[float, int]:
-    """Of being dominated by some row, and by which most likely.
+    """p-value of being dominated by some row, and the row that most likely dominates.
 
-    Tasks on which the two tie to the last digit are no obstacle: paired seeds tie where a result was inherited, or
-    where a change never took effect.
+    A tie to the last digit does not prevent domination: paired seeds tie if a result was inherited, or if a change
+    never took effect.
     """
     tie = lead.same | (lead.difference == 0)
     p = np.where(tie, 0.0, lead.p_below()).max(axis=1)
@@ -180,13 +188,13 @@ def _p_dominated(lead: Lead, own: int) -> tuple[float, int]:
 
 
 def _p_front(lead: Lead, own: int) -> float:
-    """Of being above each other row on some task, whichever."""
+    """p-value of being above each other row on some task; the task may differ from row to row."""
     p = np.minimum(1.0, lead.difference.shape[1] * lead.p_above().min(axis=1))
     return float(np.delete(p, own).max()) if len(p) > 1 else 1.0
 
 
 def p_beats(gaps: Mapping[TaskName, Gap]) -> float:
-    """p of being above on all tasks: the largest of the single one-sided ones."""
+    """p-value of being above on all tasks: the largest of the one-sided p-values of the tasks."""
     return max(gap.p / 2 if gap.difference > 0 else 1 - gap.p / 2 for gap in gaps.values())
 
 

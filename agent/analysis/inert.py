@@ -1,4 +1,4 @@
-"""Cells of a leaderboard that cannot differ from another row's: what lies between the two is chance, or nothing."""
+"""Cells of a leaderboard that cannot differ from the same cell of another row, so a difference is chance."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,17 +22,17 @@ ANNOTATIONS = PUBLISHED.with_name("published.inert.json")
 
 
 class Annotations(Value):
-    """Per row and task, how many settings of the published suite are inert: output and gradients are the baseline's."""
+    """Per published row and task, how many settings are inert: outputs and gradients there equal the baseline's."""
 
     protocol: str
     baseline: VariantName
     settings: dict[TaskName, int]
-    """How many there are."""
+    """Number of settings of each task."""
     inert: dict[VariantName, dict[TaskName, int]]
-    """A row that is not in here has another layer, and was not compared."""
+    """Number of inert settings, by row and task. A row that is missing here has another layer and was not compared."""
 
     def cannot_differ(self, task: TaskName) -> tuple[str, ...]:
-        """Rows that are the baseline at every setting of a task, itself among them."""
+        """Rows that equal the baseline at every setting of a task, and the baseline itself."""
         rows = (name for name, found in self.inert.items() if found.get(task, 0) == self.settings[task])
         return tuple(sorted({self.baseline, *rows}))
 
@@ -44,12 +44,12 @@ class Annotations(Value):
 
 
 def published_annotations(path: Path = ANNOTATIONS) -> Annotations:
-    """Read them. Raises ArchiveError for a file that is missing or damaged."""
+    """Read the annotations that ship with archer. Raises ArchiveError for a file that is missing or damaged."""
     return read_shipped(path, Annotations, "make it again: python -m benchmarks.inert")
 
 
 def inert_deviations(board: Board, found: Annotations) -> dict[TaskName, SeedDeviation]:
-    """Standard deviation of one run, from the rows of a board that cannot differ; a task without two is absent."""
+    """Standard deviation of one run per task, from rows that cannot differ. A task without two such rows is absent."""
     known = {}
     for task in found.settings:
         names = tuple(name for name in found.cannot_differ(task) if board.mean(name, task) is not None)
@@ -74,12 +74,12 @@ def differences(board: Board, task: TaskName) -> Mapping[str, float]:
 
 @dataclass(frozen=True)
 class Inert:
-    """A score whose variant computes what `of` does, outputs and gradients, at this share of a task's settings."""
+    """Marks a score: at the share `share` of the task's settings, the variant computes the same as the variant `of`."""
 
     of: str
     share: float = 1.0
     inherited: bool = False
-    """Whether it is the score of `of`, and was not trained."""
+    """Whether the score was inherited from `of` and not trained."""
 
     @property
     def mark(self) -> str:
@@ -88,7 +88,7 @@ class Inert:
 
 
 def inert_legend(found: Iterable[Inert]) -> str:
-    """What the marks mean that occur; empty where none does."""
+    """The legend of the marks that occur in `found`; empty without marks."""
     known = list(found)
     ways = [
         f"{BASELINE} (a difference is chance)" if any(each.share == 1 and not each.inherited for each in known) else "",
@@ -100,7 +100,7 @@ def inert_legend(found: Iterable[Inert]) -> str:
 
 
 def published_inert(annotations: Annotations, name: str) -> dict[TaskName, Inert]:
-    """Of a published row, as measured at the shapes of the published settings; its own for the baseline is none."""
+    """Marks of a published row, measured at the shapes of the published settings. The baseline has no marks."""
     if name == annotations.baseline:
         return {}
     shares = {task: annotations.share(name, task) for task in annotations.settings}
@@ -108,7 +108,7 @@ def published_inert(annotations: Annotations, name: str) -> dict[TaskName, Inert
 
 
 def measured_inert(name: str, trials: Sequence[Trial], protocol: str) -> dict[TaskName, Inert]:
-    """Of a measured row: what was inherited, and for a seed variant what its mechanisms cannot reach."""
+    """Marks of a measured row: inherited scores and, for a seed variant, tasks that its mechanisms cannot reach."""
     found: dict[TaskName, Inert] = {}
     whose = sources(trials)
     for task in tasks_of(protocol):

@@ -1,4 +1,4 @@
-"""A leaderboard as people read it: a row a variant, with its verdict against the gated reference."""
+"""A leaderboard for readers: one row for each variant, with its verdict against the gated reference."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,14 +17,14 @@ from evaluator.tasks.registry import MAD_TASKS
 from variants.contract import REFERENCE
 
 WORTHLESS = {"smoke": "smoke (20 steps) shows that things work; its scores say nothing of variants or proposers"}
-"""What is to be said wherever scores of a protocol are set against each other."""
+"""The warning to print wherever scores of such a protocol are compared."""
 
 
 @dataclass(frozen=True)
 class BoardRow:
-    """One variant of a leaderboard. `against`: its verdict against the gated reference, if there is one.
+    """One variant of a leaderboard. against: its verdict against the gated reference, if there is one.
 
-    `inert`: tasks on which it cannot differ from another row, so that chance alone lies between the two.
+    inert: tasks on which the variant cannot differ from another row, so that only chance separates the two.
     """
 
     name: str
@@ -41,18 +41,18 @@ class BoardRow:
 
     @property
     def n(self) -> int:
-        """Seeds of the task that has fewest."""
+        """Number of seeds of the task that has the fewest seeds."""
         return min((score.n for score in self.scores.values()), default=0)
 
     def outcome(self, task: TaskName) -> str:
-        """better, worse, indistinguishable or inert, against the reference; empty where there is no comparison."""
+        """better, worse, indistinguishable or inert, against the reference; empty if there is no comparison."""
         found = self.against.tasks.get(task) if self.against else None
         return found.outcome if found else ""
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """The rows of a protocol, best first, or of the published table in its order; `csv`: in the published form."""
+    """The rows of a protocol (best first) or of the published table (in its order). csv: the table as CSV text."""
 
     title: str
     tasks: tuple[TaskName, ...]
@@ -61,7 +61,7 @@ class Leaderboard:
 
 
 def measured_leaderboard(protocol: str, archive: Archive | None) -> Leaderboard:
-    """Of a protocol, from an archive or from what ships with archer."""
+    """The leaderboard of a protocol, from an archive or, without an archive, from the files of archer."""
     trials = archive.trials(protocol) if archive else shipped_by_variant(protocol)
     cards, tasks = scorecards(protocol, trials), tasks_of(protocol)
     rows = [
@@ -74,7 +74,7 @@ def measured_leaderboard(protocol: str, archive: Archive | None) -> Leaderboard:
 
 
 def published_leaderboard(archive: Archive | None) -> Leaderboard:
-    """The published table, as the archive has it."""
+    """The published table, from the archive or, without an archive, from the files of archer."""
     table = read_leaderboard(archive.root / LEADERBOARDS / "published.csv" if archive else PUBLISHED)
     annotations = published_annotations()
     rows = []
@@ -85,7 +85,7 @@ def published_leaderboard(archive: Archive | None) -> Leaderboard:
 
 
 def _best_first(row: BoardRow) -> tuple[bool, float]:
-    """Rows that lack a task have no mean, and come last."""
+    """Sorting key: best mean first. Rows that lack a task have no mean and come last."""
     return row.mean is None, -(row.mean or 0.0)
 
 

@@ -1,4 +1,4 @@
-"""What a leaderboard says, computed: the best of each task, the distance to the reference, what is only noise."""
+"""Sentences about a leaderboard: the best of each task, the distance to the reference, the size of the noise."""
 
 from collections.abc import Iterable, Mapping
 
@@ -12,7 +12,7 @@ CEILING = 0.99
 
 
 def leaderboard_facts(board: Board) -> tuple[str, ...]:
-    """Sentences for a researcher; each is left out where the board cannot support it."""
+    """Sentences for a researcher. A sentence is left out if the board does not have the scores for it."""
     found = (best_of_each_task(board), challenge(board), open_tasks(board), noise(board), twins(board), ceilings(board))
     return tuple(text for text in (*found, *one_chunk(board)) if text)
 
@@ -25,18 +25,18 @@ def signed(difference: float) -> str:
 
 
 def leader(board: Board, task: TaskName) -> str | None:
-    """The best of a task, of equals the one with the shortest name; None where nobody has a score."""
+    """The best variant of a task; among equals, the variant with the shortest name. None without any score."""
     scored = sorted((name for name in board.scores if task in board.scores[name]), key=lambda name: (len(name), name))
     return max(scored, key=lambda name: board.scores[name][task].mean, default=None)
 
 
 def shortfall(board: Board, name: str) -> float:
-    """Sum over tasks of how far a variant is below the reference; a task without both scores counts nothing."""
+    """Sum over tasks of how far a variant is below the reference. A task without both scores is left out."""
     return sum(max(0.0, -gap) for gap in gaps(board, name, REFERENCE).values())
 
 
 def gaps(board: Board, name: str, other: str) -> dict[TaskName, float]:
-    """Score of one variant less that of another, on the tasks both have."""
+    """Score of variant `name` less that of `other`, for each task that both have."""
     ours, theirs = board.scores.get(name, {}), board.scores.get(other, {})
     return {task: ours[task].mean - theirs[task].mean for task in board.tasks if task in ours and task in theirs}
 
@@ -49,7 +49,7 @@ def best_of_each_task(board: Board) -> str:
 
 
 def challenge(board: Board) -> str:
-    """Who comes closest to beating the reference on all six tasks."""
+    """The variant that is nearest to beating the reference on all tasks."""
     leads = {name: gaps(board, name, REFERENCE) for name in sorted(board.scores, key=len) if name != REFERENCE}
     leads = {name: own for name, own in leads.items() if len(own) == len(board.tasks)}
     if not leads:
@@ -66,7 +66,7 @@ def challenge(board: Board) -> str:
 
 
 def open_tasks(board: Board) -> str:
-    """On which tasks the reference leads the baseline, and on which that may be noise."""
+    """The tasks on which the reference leads the baseline, and those where this lead may be noise."""
     leads = gaps(board, REFERENCE, BASELINE)
     if not leads:
         return ""
@@ -76,13 +76,13 @@ def open_tasks(board: Board) -> str:
 
 
 def noise(board: Board) -> str:
-    """How large a difference between single runs must be."""
+    """How large a difference between single runs must be to exceed noise."""
     parts = [f"{task} {board.least_difference(task):.3f}" for task in board.spreads]
     return f"Noise alone moves the difference of two single runs by up to (95 %): {', '.join(parts)}." if parts else ""
 
 
 def twins(board: Board) -> str:
-    """Pairs of rows that compute one function, and differ."""
+    """Pairs of rows that compute the same function and still have different scores."""
     whole = [task for task in board.spreads if task not in single_chunk_tasks(board.protocol)]
     pairs = {group for task in whole for group in board.spreads[task].groups if len(group) == 2}
     told = [(b, a, gaps(board, b, a)) for a, b in sorted(pairs)]
@@ -99,7 +99,7 @@ def ceilings(board: Board) -> str:
 
 
 def one_chunk(board: Board) -> list[str]:
-    """For each task of one chunk: which rows cannot differ on it, and how far apart they are all the same."""
+    """For each task of one chunk: the rows that cannot differ on it, and how far apart their scores still are."""
     sentences = []
     for task in single_chunk_tasks(board.protocol):
         groups = board.spreads[task].groups if task in board.spreads else ()

@@ -1,4 +1,4 @@
-"""What an archive knows when a proposer asks: standings under the protocol, noise of one seed, code and genomes."""
+"""The archive snapshot that a proposer gets: scores under the protocol, noise of one seed, code and genomes."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ from variants.contract import Variant
 
 @dataclass(frozen=True)
 class Pruned:
-    """Mechanisms of a proposal that was given up as worse, and its scores on the seeds that it was trained on."""
+    """Mechanisms of a pruned proposal, and its scores on the seeds that it was trained on."""
 
     genome: Genome
     scores: Mapping[TaskName, Score]
@@ -29,7 +29,7 @@ class Pruned:
 
 @dataclass(frozen=True)
 class ArchiveSnapshot:
-    """A snapshot of the archive, under one protocol. An ask is a function of it alone."""
+    """The archive at one moment, under one protocol. An ask depends on the snapshot alone."""
 
     protocol: str
     standings: Mapping[str, Mapping[TaskName, Score]]
@@ -43,16 +43,16 @@ class ArchiveSnapshot:
     variants: Mapping[str, Variant]
     genomes: Mapping[str, Genome]
     seed: int
-    """Seeds every random choice of this ask."""
+    """Random seed of every random choice in this ask."""
     forced_parent: str | None = None
     pruned: Mapping[str, Pruned] = field(default_factory=dict)
-    """Proposals that racing gave up, by name: they stand on no board, but their mechanisms are known to do harm."""
+    """Pruned proposals, by name. They are on no board, but show which mechanisms do harm."""
 
 
 def take_snapshot(
     archive: Archive, protocol: str, *, seed: int, under_way: Sequence[str] = (), forced_parent: str | None = None
 ) -> ArchiveSnapshot:
-    """Everything a proposer may know, read from the archive as it stands now."""
+    """Read everything that a proposer may know from the archive as it is now."""
     archive.require_sound()
     records = tuple(archive.outlines())
     trials = archive.trials(protocol)
@@ -77,14 +77,14 @@ def published(archive: Archive) -> pd.DataFrame:
 
 
 def genomes(records: Iterable[Record | Outline]) -> dict[str, Genome]:
-    """Genomes by variant name: of the seeds, and of the scored proposals that have one."""
+    """Genomes by variant name, of the seed variants and of the scored proposals that have a genome."""
     scored = [record for record in records if record.status is Status.SCORED]
     own = {r.proposal.variant.name: r.proposal.provenance.mechanisms for r in scored}
     return SEED_GENOMES | {name: Genome.model_validate(found) for name, found in own.items() if found}
 
 
 def pruned(archive: Archive, records: Iterable[Record | Outline], protocol: str) -> dict[str, Pruned]:
-    """What racing gave up under today's version of the protocol, of proposals made of the catalogue's mechanisms."""
+    """Pruned proposals under the current protocol version, if they are made of the catalogue's mechanisms."""
     cards, found = scorecards(protocol, archive.pruned_trials(protocol)), {}
     for record in records:
         name, mechanisms = record.proposal.variant.name, record.proposal.provenance.mechanisms
@@ -94,7 +94,7 @@ def pruned(archive: Archive, records: Iterable[Record | Outline], protocol: str)
 
 
 def noise(trials: Mapping[str, Sequence[Trial]]) -> dict[TaskName, float]:
-    """Standard deviation of one seed's accuracy per task, pooled within variants; NaN-free: absent where unknown."""
+    """Standard deviation of one seed's accuracy per task, pooled within variants. A task without it is absent."""
     squares: dict[TaskName, float] = defaultdict(float)
     freedom: dict[TaskName, int] = defaultdict(int)
     for own in trials.values():

@@ -171,7 +171,7 @@ class Attempt:
 
 
 def _named(proposal: Proposal, inputs: AttemptInputs) -> Proposal:
-    """The proposal under a variant name that is free."""
+    """The proposal under a name that is free."""
     name = inputs.reserve(proposal.variant.name)
     return proposal.model_copy(update={"variant": proposal.variant.model_copy(update={"name": name})})
 

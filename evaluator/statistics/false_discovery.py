@@ -1,8 +1,8 @@
-"""Which of all proposals tried are better, once it is counted how many were tried: the false discovery rate.
+"""Which proposals are better, corrected for the number of proposals tried: the false discovery rate.
 
-Benjamini and Hochberg's procedure over the proposals of an archive, by scipy: of those called better at a rate of 0.10,
-at most a tenth are expected not to be. Two families: the mean over tasks, one hypothesis a proposal, by the moderated
-test of `effects`; and the single tasks, each by a paired t-test. Both one-sided.
+Benjamini and Hochberg's procedure over the proposals of an archive, by scipy. At a rate of 0.10, at most a tenth of the
+proposals that are called better are expected not to be better. There are two families, both one-sided: the mean over
+tasks, one hypothesis for each proposal, by `moderated_t_test`; and the single tasks, each by a paired t-test.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ LEVELS = (0.05, 0.10)
 
 @dataclass(frozen=True)
 class TriedProposal:
-    """A proposal that was trained, with what it is compared with. `pruned`: it was given up as worse."""
+    """A trained proposal and the rival that it is compared with. pruned: whether racing stopped it as worse."""
 
     name: VariantName
     against: VariantName
@@ -31,7 +31,7 @@ class TriedProposal:
 
 
 class Tested(Value):
-    """One hypothesis: mean difference with its 95 % interval, one-sided p, and p adjusted for all that were tried."""
+    """One hypothesis: mean difference, 95 % interval, one-sided p, and p adjusted for all proposals tried."""
 
     name: VariantName
     against: VariantName
@@ -51,7 +51,7 @@ class Discoveries(Value):
     tried: int
     pruned: int
     untestable: int
-    """Proposals with one seed where nothing tells of noise, or that lack a task; not counted as tried."""
+    """Number of proposals without a test: they lack a task, or their noise is not known. They do not count as tried."""
     means: tuple[Tested, ...]
     tasks: tuple[Tested, ...]
 
@@ -67,9 +67,10 @@ def discoveries(
     *,
     single: bool = True,
 ) -> Discoveries:
-    """Test every proposal. `everyone`: trials of all variants under the protocol, which tell of the noise of a seed.
+    """Test every proposal.
 
-    `single`: the single tasks, too; they take most of the time.
+    everyone: trials of all variants under the protocol, which give the noise of one seed. single: whether to test the
+    single tasks too, which takes most of the time.
     """
     noise = mean_noise(everyone, tasks)
     live = [each for each in tried if not each.pruned and not _inert(each.trials)]

@@ -1,4 +1,4 @@
-"""The mean over the tasks of a protocol: of all of them, or there is none."""
+"""The mean over all tasks of a protocol. It does not exist if a task was not measured."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,7 +7,7 @@ from evaluator.tasks.names import TaskName
 
 
 def mean_over_tasks(scores: Mapping[TaskName, Score], tasks: Sequence[TaskName]) -> float | None:
-    """Mean accuracy over all of `tasks`, 0 to 1; None where one of them was not measured, or there are none."""
+    """Mean accuracy over all of `tasks`, 0 to 1; None if a task was not measured, or without tasks."""
     if not tasks or any(task not in scores for task in tasks):
         return None
     return sum(scores[task].mean for task in tasks) / len(tasks)

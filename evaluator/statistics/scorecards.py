@@ -35,11 +35,11 @@ def scorecard(trials: Sequence[Trial], confidence: float = CONFIDENCE) -> Scorec
 def verdict(
     trials_a: Sequence[Trial], trials_b: Sequence[Trial], against: VariantName, confidence: float = CONFIDENCE
 ) -> Verdict:
-    """Compare a with b (`against`) on each task both have, by differences a - b paired by seed.
+    """Compare a with b (`against`) on each task that both have, by differences a - b paired by seed.
 
-    better, worse: the interval of the mean difference excludes 0. One seed has no interval: indistinguishable. inert:
-    the scores of both come from the same runs, since a cannot differ from b. For several proposals tried at once, raise
-    the confidence (Bonferroni: 1 - 0.05 / proposals).
+    better, worse: the interval of the mean difference excludes 0. With one seed there is no interval, and the outcome
+    is indistinguishable. inert: both scores come from the same runs, because a cannot differ from b. To compare several
+    proposals at once, raise the confidence (Bonferroni: 1 - 0.05 / proposals).
     """
     ours, theirs = seed_accuracies(trials_a), seed_accuracies(trials_b)
     runs_a, runs_b = sources(trials_a), sources(trials_b)
@@ -72,7 +72,7 @@ def seed_accuracies(trials: Iterable[Trial]) -> Mapping[TaskName, Mapping[int, f
 
 
 def lazy_trials(trials: Sequence[Trial]) -> LazyTrials:
-    """The same trials with what statistics need of them, worked out once. Raises ValueError as `scorecard` does."""
+    """The same trials with a digest for statistics, computed once. Raises ValueError as `scorecard` does."""
     if isinstance(trials, LazyTrials):
         return trials
     card = scorecard(trials)
@@ -89,7 +89,7 @@ def lazy_trials(trials: Sequence[Trial]) -> LazyTrials:
 
 
 def squares_between_seeds(trials: Iterable[Trial]) -> dict[TaskName, tuple[float, int]]:
-    """Per task, sum of squares between seeds within each setting, and its degrees of freedom; inherited runs aside."""
+    """Per task, sum of squares between seeds within each setting, and its freedom, without inherited runs."""
     groups: dict[TaskName, dict[tuple[str, float, float], list[float]]] = defaultdict(lambda: defaultdict(list))
     for trial in trials:
         if trial.accuracy is not None and trial.inherited_from is None:
@@ -106,7 +106,7 @@ def squares_between_seeds(trials: Iterable[Trial]) -> dict[TaskName, tuple[float
 def _inherited(
     trials_a: Sequence[Trial], runs_a: Sequence[VariantName], trials_b: Sequence[Trial], runs_b: Sequence[VariantName]
 ) -> bool:
-    """Whether both have the same runs, as one of them inherited the other's."""
+    """Whether both variants have the same runs, because one inherited the runs of the other."""
     return set(runs_a) == set(runs_b) and not {*runs_a} == {variant_of(trials_a)} == {variant_of(trials_b)}
 
 
@@ -123,7 +123,7 @@ def _comparison(differences: list[float], inert: bool, confidence: float) -> Com
 
 
 def _interval(values: list[float], confidence: float) -> tuple[float, float, float]:
-    """Mean and Student's t interval; of one value, the value thrice."""
+    """Mean, low and high of Student's t interval. For one value, all three are this value."""
     mean = fmean(values)
     if len(values) == 1:
         return mean, mean, mean
@@ -134,14 +134,14 @@ def _interval(values: list[float], confidence: float) -> tuple[float, float, flo
 
 
 def sum_of_squares(values: Sequence[float]) -> float:
-    """Sum of squared differences to the mean."""
+    """Sum of squared deviations from the mean."""
     mean = fmean(values)
     return math.fsum((value - mean) ** 2 for value in values)
 
 
 @lru_cache(maxsize=4096)
 def quantile(probability: float, freedom: float) -> float:
-    """Of Student's t distribution, by scipy."""
+    """Quantile of Student's t distribution, by scipy."""
     return float(special.stdtrit(freedom, probability))
 
 

@@ -19,13 +19,13 @@ PROBE_TOKENS = 4_096
 """Tokens of a timed step: enough that arithmetic, and not Python, takes the time."""
 _TIMED_STEPS = 3
 _FORWARD_SHARE = 1 / 3
-"""Of a training step's arithmetic; the backward pass does twice the forward's."""
+"""The forward pass's share of a training step; the backward pass does twice as much arithmetic."""
 _FLOPS_PER_WEIGHT = 6
 
 
 @dataclass(frozen=True)
 class SettingCost:
-    """One setting of a protocol. `trials`: of one variant, all seeds; `seconds`: CPU-seconds of one of them."""
+    """Cost of one setting. trials: number of trials of one variant, all seeds. seconds: CPU-seconds of one trial."""
 
     task: TaskName
     setting: Setting
@@ -37,8 +37,8 @@ class SettingCost:
 def estimate(protocol: Protocol) -> tuple[SettingCost, ...]:
     """Cost of every setting for the baseline, on one CPU thread, if no trial ends early. Trains for some seconds.
 
-    A step is taken to cost as much for each token as one of the task's first setting, plus its read-out, which grows
-    with the vocabulary. Held-out looks and scoring are forward passes.
+    The estimate assumes that a token costs as much as in the task's first setting, plus the read-out, which grows with
+    the vocabulary. Evaluations on the held-out set and scoring are forward passes.
     """
     torch.set_num_threads(1)
     rate = _products_per_second()
@@ -85,7 +85,7 @@ def _baseline(*inputs: Tensor, chunk_size: int = CHUNK_SIZE) -> tuple[Tensor, Te
 
 
 def _read_out_seconds(protocol: Protocol, setting: Setting, rate: float) -> float:
-    """Of one sequence in one training step."""
+    """CPU-seconds of the read-out of one sequence in one training step."""
     scored = examples(setting, "train", 8, 0).targets != IGNORED
     return float(scored.sum()) / 8 * setting.vocabulary * protocol.width * _FLOPS_PER_WEIGHT / rate
 

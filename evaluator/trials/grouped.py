@@ -1,4 +1,4 @@
-"""Several trials of one setting, trained as one model in one sandboxed child, scored one by one outside of it."""
+"""Several trials of one setting: trained as one model in one sandboxed child, scored one by one outside the child."""
 
 import threading
 import time
@@ -21,7 +21,7 @@ Follow = Callable[[TrialSpec, Mapping[str, Any]], None]
 
 
 def groups(specs: Sequence[TrialSpec], most: int) -> list[tuple[TrialSpec, ...]]:
-    """Specs that may train as one: of one task and setting, at most `most`. In the given order if `most` is 1."""
+    """Split specs into groups of one task and setting, with at most `most` specs. With 1, the order stays."""
     if most == 1:
         return [(spec,) for spec in specs]
     alike: dict[tuple[TaskName, str], list[TrialSpec]] = {}
@@ -32,7 +32,7 @@ def groups(specs: Sequence[TrialSpec], most: int) -> list[tuple[TrialSpec, ...]]
 
 @dataclass(frozen=True)
 class Group:
-    """Specs of one task and setting, of one variant, that are run at one place: as one model if there are several."""
+    """Specs of one variant, task and setting that run in one place, as one model if there are several."""
 
     variant: Variant
     protocol: Protocol
@@ -41,7 +41,7 @@ class Group:
 
 
 RunGroup = Callable[[Group, Sandbox, Follow, threading.Event], tuple[Trial, ...]]
-"""What runs a group, here or elsewhere: its trials in the order of its specs."""
+"""Runs a group, in this process or on a cluster, and returns its trials in the order of its specs."""
 
 
 def run_group(group: Group, sandbox: Sandbox, follow: Follow, stop: threading.Event) -> tuple[Trial, ...]:
@@ -63,11 +63,11 @@ def run_grouped(
     follow: Follow = lambda _, __: None,
     stop: threading.Event | None = None,
 ) -> tuple[Trial, ...]:
-    """Train one variant at specs of one task and setting as one model, and score each: trials in the order of `specs`.
+    """Train one variant at specs of one task and setting as one model, and score each. Returns trials as in `specs`.
 
-    Equal to `run_trial` up to rounding. A member that diverges fails alone. Where the child fails as a whole (a crash,
-    a time-out, memory), the specs are run one by one, up to the first that fails so by itself. A trial's CPU time of
-    training is its share of the child's.
+    Equal to `run_trial` up to rounding. A member that diverges fails alone. If the child fails as a whole (a crash, a
+    time-out, memory), the specs run one by one, up to the first that fails in the same way alone. The training's CPU
+    time of a trial is its share of the child's CPU time.
     """
     requests = [TrialRequest(variant, protocol, spec, sandbox) for spec in specs]
     jobs = [request.job for request in requests]
@@ -97,7 +97,7 @@ def run_grouped(
 
 
 def _one_by_one(requests: Sequence[TrialRequest], follow: Follow, stop: threading.Event | None) -> Iterator[Trial]:
-    """The trials apart; none after one that leaves nothing to score."""
+    """Run the trials one by one. Stop after a trial that leaves nothing to score."""
     for request in requests:
         variant, protocol, spec = request.variant, request.protocol, request.spec
         trial = run_trial(variant, protocol, spec, request.sandbox, follow=partial(follow, spec), stop=stop)
@@ -107,7 +107,7 @@ def _one_by_one(requests: Sequence[TrialRequest], follow: Follow, stop: threadin
 
 
 def _ending(weights: Mapping[str, Tensor] | None, number: int, heard: "_Heard") -> Ending:
-    """A member's part of the weights; its failure if it diverged; None if the training was stopped."""
+    """The weights of one member; a failure if the member diverged; None if the training was stopped."""
     if weights is None:
         return None
     own = {name.partition("/")[2]: tensor for name, tensor in weights.items() if name.startswith(f"{number}/")}
@@ -122,14 +122,14 @@ def _job(jobs: Sequence[TrainingJob]) -> EnsembleJob:
 
 
 def _data(protocol: Protocol, specs: Sequence[TrialSpec]) -> dict[str, Tensor]:
-    """Each seed's training data once, led by the seed's place among the seeds."""
+    """The training data of each seed, once. Names begin with the index of the seed."""
     by_seed = {spec.seed: spec for spec in specs}
     sets = [protocol.training_data(by_seed[seed]) for seed in sorted(by_seed)]
     return {f"{number}/{name}": tensor for number, each in enumerate(sets) for name, tensor in each.items()}
 
 
 class _Heard:
-    """What the child said on the way, which counts for nothing: each member's training log, and who diverged."""
+    """Untrusted progress messages of the child: each member's training log, and the members that diverged."""
 
     def __init__(self, requests: Sequence[TrialRequest], follow: Follow, stop: threading.Event | None) -> None:
         self._requests, self._follow, self._stop = requests, follow, stop

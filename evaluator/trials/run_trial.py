@@ -1,4 +1,4 @@
-"""One trial: train in the sandbox, score outside of it, and say how it ended."""
+"""One trial: train in the sandbox, score outside the sandbox, and record how the trial ended."""
 
 import hashlib
 import math
@@ -26,18 +26,18 @@ from variants.contract import Variant
 Isolation = Literal["sandbox", "split"]
 Progress = Callable[[Mapping[str, Any]], None]
 Ending = Mapping[str, Tensor] | Failure | None
-"""How a training ended: with weights, untrusted; with a failure of the variant's; None if it was stopped."""
+"""How a training ended: untrusted weights, a failure of the variant, or None if the training was stopped."""
 
 _START_SECONDS, _SECONDS_A_STEP = 120.0, 3.0
-"""Wall-clock limit of a trial: several times what the slowest honest seed takes on one slow core."""
+"""Wall-clock limit of a trial: several times the time of the slowest seed variant on one slow core."""
 
 _MEMORY_SLACK = 4
-"""A variant may keep more than the baseline does: this many times the estimate for the baseline."""
+"""A variant may keep more tensors than the baseline: its limit is this factor times the baseline's estimate."""
 
 
 @dataclass(frozen=True)
 class TrialRequest:
-    """One trial that is to be run: which variant at which spec of which protocol, and in which sandbox."""
+    """One trial to run: variant, protocol, spec and sandbox."""
 
     variant: Variant
     protocol: Protocol
@@ -52,7 +52,7 @@ class TrialRequest:
 
 @dataclass
 class TrainingLog:
-    """What training said on the way, which counts for nothing, and the CPU-seconds that it took until it ended."""
+    """Untrusted progress messages of a training, and the CPU-seconds that the training took."""
 
     job: TrainingJob
     curve: list[CurvePoint] = field(default_factory=list)
@@ -61,7 +61,7 @@ class TrainingLog:
     began: float = field(default_factory=time.monotonic)
 
     def hear(self, step: int, loss: float) -> None:
-        """Note a step, and its loss where the learning curve has a point."""
+        """Store the step, and its loss if the learning curve has a point at this step."""
         self.steps = step
         # JSON has no infinity: a record that held one could not be read again
         if step % curve_interval(self.job.steps) == 0 and math.isfinite(loss):
@@ -80,8 +80,8 @@ def run_trial(
 ) -> Trial:
     """Train and score one variant at one setting. `follow` gets {"step", "steps", "loss"} as training goes.
 
-    `isolation`: with "split", only the kernel runs in the sandbox while this process trains. Whatever the variant does
-    wrong ends as a FAILED trial; `stop` ends it as INTERRUPTED. Raises only for failures of archer's own.
+    isolation: with "split", this process trains and only the kernel runs in the sandbox. A variant's failure gives a
+    FAILED trial, and `stop` an INTERRUPTED trial. Raises only for failures of archer itself.
     """
     request = TrialRequest(variant, protocol, spec, sandbox)
     log = TrainingLog(request.job)
@@ -111,7 +111,7 @@ def run_trial(
 
 
 def _train_split(request: TrialRequest, log: TrainingLog, report: Progress) -> Ending:
-    """The trainer in this process, the kernel alone in the sandbox."""
+    """Train in this process, with only the kernel in the sandbox."""
     data = request.protocol.training_data(request.spec)
     with request.sandbox.kernel(request.variant, limits_of(request.job)) as kernel:
         try:
@@ -125,9 +125,9 @@ def _train_split(request: TrialRequest, log: TrainingLog, report: Progress) -> E
 def ended_trial(
     request: TrialRequest, log: TrainingLog, ending: Ending, *, isolation: Isolation = "sandbox", members: int = 1
 ) -> Trial:
-    """The trial that a training ends as: its weights scored by two fresh kernels, or how it failed or was stopped.
+    """Make the trial of an ended training: score its weights with two fresh kernels, or record the failure or the stop.
 
-    What scoring takes of this thread's CPU time is added to the log's.
+    The CPU time of scoring in this thread is added to the CPU time of the log.
     """
     torch.set_num_threads(request.job.threads)
     cpu_began = time.thread_time()
@@ -163,7 +163,7 @@ def ended_trial(
 
 
 def _scored(request: TrialRequest, weights: Mapping[str, Tensor]) -> tuple[ScoredTrial | Failure, float]:
-    """What scoring says, or how the kernel failed in it, and the CPU-seconds of the kernels' processes."""
+    """The score, or the kernel's failure during scoring, and the CPU-seconds of the kernels' processes."""
     try:
         with request.sandbox.kernel(request.variant) as kernel, request.sandbox.kernel(request.variant) as witness:
             scored = score(weights, request.job, request.protocol, request.spec, kernel, witness)
@@ -173,7 +173,7 @@ def _scored(request: TrialRequest, weights: Mapping[str, Tensor]) -> tuple[Score
 
 
 def limits_of(job: TrainingJob, members: int = 1) -> Limits:
-    """Bounds on the training of one job, or of several like it as one."""
+    """Resource limits for the training of one job, or of several equal jobs as one model."""
     seconds = _START_SECONDS + _SECONDS_A_STEP * job.steps * members
     memory = max(Limits().memory_bytes, _MEMORY_SLACK * footprint(job, members))
     return Limits(wall_seconds=seconds, cpu_seconds=round(seconds * job.threads), memory_bytes=memory)
