@@ -1,4 +1,4 @@
-"""What can go wrong with an archive that its user can mend."""
+"""Errors of an archive that its user can correct."""
 
 
 class ArchiveError(Exception):
@@ -6,4 +6,4 @@ class ArchiveError(Exception):
 
 
 class LeaderboardError(ValueError):
-    """A table that is no leaderboard; the message is one line that says what is wrong and how to mend it."""
+    """A table that is not a leaderboard. The message is one line: what is wrong, and how to correct it."""

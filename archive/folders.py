@@ -1,4 +1,4 @@
-"""One proposal as a folder of files: who reads only git and a text editor can read all of it."""
+"""One proposal as a folder of text files, so that git and a text editor are enough to read everything."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Leaderboards in the published CSV form: a first column of names, whatever its header, and one column per task."""
+"""Leaderboards as CSV in the published form: a first column of names, with any header, and one column per task."""
 
 import csv
 import io
@@ -34,7 +34,7 @@ def read_leaderboard(path: Path, tasks: Sequence[TaskName] = MAD_TASKS) -> "pd.D
 
 
 def parse_leaderboard(text: str, source: str, tasks: Sequence[TaskName] = MAD_TASKS) -> "pd.DataFrame":
-    """The same from text; `source` names it in errors."""
+    """Read a leaderboard from CSV text. source: the name that errors give. Raises LeaderboardError."""
     import pandas as pd
 
     try:

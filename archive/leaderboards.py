@@ -17,7 +17,7 @@ LEADERBOARDS = "leaderboards"
 
 
 def scorecards(protocol: str, trials: Mapping[str, Sequence[Trial]]) -> dict[str, Scorecard]:
-    """Scorecard of every variant that this version of the protocol has trials of, by name.
+    """Scorecards of all variants that have trials under the current version of the protocol, by name.
 
     Trials of an older version (another hash) are left out: protocols never mix.
     """
@@ -26,7 +26,7 @@ def scorecards(protocol: str, trials: Mapping[str, Sequence[Trial]]) -> dict[str
 
 
 def leaderboard_csv(cards: Mapping[str, Scorecard], tasks: Sequence[TaskName]) -> str:
-    """The published form: name and means; only variants that have all tasks, by name."""
+    """The CSV text in the published form: names and means of the variants that have all tasks, sorted by name."""
     whole = {name: cards[name].scores for name in sorted(cards) if set(cards[name].scores) == set(tasks)}
     rows = [[scores[task].mean for task in tasks] for scores in whole.values()]
     return format_leaderboard(pd.DataFrame(rows, index=pd.Index(list(whole)), columns=list(tasks)))

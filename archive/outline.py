@@ -17,20 +17,20 @@ from variants.contract import VariantName
 
 
 class _Part(BaseModel):
-    """A part of what is on disk: what it does not name is left out."""
+    """A part of a document on disk. Fields that the class does not name are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class NamedCode(_Part):
-    """A variant by name and SHA-256 of its source."""
+    """Name of a variant and SHA-256 of its source."""
 
     name: VariantName
     source_hash: str
 
 
 class OutlinedProposal(_Part):
-    """What was proposed, texts left out."""
+    """The proposal without its texts."""
 
     variant: NamedCode
     parent: VariantName
@@ -40,7 +40,7 @@ class OutlinedProposal(_Part):
 
 
 class Outline(_Part):
-    """The fields of a Record that fit on a line, under the same names."""
+    """The short fields of a Record, under the same names."""
 
     number: int
     created: str
@@ -82,7 +82,7 @@ class _ResultFile(_Part):
 
 
 def read_outline(root: Path, identity: str) -> Outline:
-    """Read two files of a proposal's folder. Raises ArchiveError that names the one at fault."""
+    """Read the outline from two files of a proposal's folder. Raises ArchiveError that names the wrong file."""
     folder = root / PROPOSALS / identity
     fields: dict[str, Any] = {}
     parts: tuple[tuple[str, type[_Part]], ...] = (("proposal.json", _ProposalFile), ("scorecard.json", _ResultFile))
