@@ -82,6 +82,13 @@ class Progress:
         if self._console.is_terminal:
             self._live.stop()
 
+    def extend(self, count: int) -> int:
+        """Follow so many more; returns the index of the first of them."""
+        with self._lock:
+            first = len(self._lines)
+            self._lines += [ProgressLine() for _ in range(count)]
+            return first
+
     def update(self, index: int, **changes: object) -> None:
         """Change fields of the line of proposal `index`."""
         with self._lock:
