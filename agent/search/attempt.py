@@ -14,6 +14,7 @@ from agent.search.ensemble_size import members_of
 from agent.search.pipeline import Evaluated, Pipeline, Twin
 from agent.search.racing import Race
 from agent.terminal.progress import Progress
+from agent.terminal.time_left import weights
 from archive.record import Cost, Exchange, Proposal, Record
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.protocol import Protocol, TrialSpec, trial_specs
@@ -128,12 +129,15 @@ class Attempt:
         return self._record(ask, began, evaluated, predicted[0] if predicted else None)
 
     def _following(self, specs: Sequence[TrialSpec]) -> Callable[[TrialProgress], None]:
-        shares = dict.fromkeys(specs, 0.0)
+        work = weights(self._resources.protocol, specs)
+        ended = dict.fromkeys(specs, 0.0)
 
         def follow(step: TrialProgress) -> None:
-            shares[step.spec] = step.done
-            done = sum(shares.values()) / len(shares)
-            self._show(detail=f"{step.spec.task}, seed {step.spec.seed}", done=0.05 + 0.9 * done)
+            if step.trial is not None and not ended[step.spec]:  # inherited, or ended before: no work of this run
+                work[step.spec] = 0.0
+            ended[step.spec] = step.done * work[step.spec]
+            done = sum(ended.values()) / (sum(work.values()) or 1.0)
+            self._show(detail=f"{step.spec.task}, seed {step.spec.seed}", done=0.05 + 0.9 * done, worked=done)
             if step.trial is not None and step.trial.accuracy is not None:
                 self._progress.score(self.index, step.spec.task, step.trial.accuracy)
 
