@@ -84,7 +84,8 @@ def calibration(record: Record, board: Board) -> str:
         and abs(predicted.mean - parent) >= NEGLIGIBLE
     ]
     if signs:
-        told += f" A change of at least {NEGLIGIBLE} was predicted on {len(signs)}; its direction was right on {sum(signs)}."
+        told += f" A change of at least {NEGLIGIBLE} was predicted on {len(signs)}; "
+        told += f"its direction was right on {sum(signs)}."
     return told
 
 
