@@ -1,7 +1,6 @@
 """The kernel's source in a reply: the field `code`, unwrapped where it is no code as it stands, else a fence."""
 
 import ast
-import json
 import re
 import textwrap
 from collections.abc import Iterator
@@ -17,6 +16,8 @@ CLOSINGS_TRIED = 8
 
 _OPENING = re.compile(r"(?<![`~])(`{3,}+|~{3,}+)([^\n`]*+)\n")
 _LABEL = re.compile(r"\{?\.?(?:i?py(?:thon)?[\d.]*|pytorch|torch|code|text|txt|plaintext)?(?![\w+-])", re.IGNORECASE)
+_ESCAPES = {"n": "\n", "t": "\t", '"': '"', "'": "'", "\\": "\\"}
+_ESCAPED = re.compile(r"\\([nt\"'\\])")
 _CODE_LINE = re.compile(
     r"^[ \t]*+(?:import[ ]+[\w.]+(?:[ ]+as[ ]+\w+)?[ \t]*(?:[,#].*)?$|from[ ]+[\w.]+[ ]+import\b|"
     r"(?:async[ ]+)?def[ ]+\w+[ ]*\(|class[ ]+\w+[ ]*[:(]|@\w+)",
@@ -40,15 +41,15 @@ def source_in(field: str) -> str:
     What parses is taken as it is. Else the whole field may be one fence, indented, or escaped twice. Code that parses
     in no way is kept, for the checks to name its fault.
     """
-    ways = (reading for reading in _readings(field) if is_code(reading))
-    source = next(ways, None)
+    if _parses(field):
+        return field if is_code(field) else ""
+    wrapped = [reading for reading in (_whole_fence(field), _unescaped(field)) if reading is not None]
+    source = next((reading for reading in (textwrap.dedent(field), *wrapped) if is_code(reading)), None)
     if source is not None:
         return source
-    whole = _whole_fence(field)
-    if whole is not None and _CODE_LINE.search(whole):
-        return whole
     outside = "".join(field[end:start] for end, start in _between(list(fences(field)), len(field)))
-    return field if _CODE_LINE.search(outside) else ""
+    broken = [*wrapped, *([field] if _CODE_LINE.search(outside) else [])]
+    return next((reading for reading in broken if _CODE_LINE.search(reading)), "")
 
 
 def fence_in(text: str) -> Fence | None:
@@ -73,9 +74,8 @@ def fences(text: str) -> Iterator[Fence]:
 
 
 def is_code(source: str) -> bool:
-    """Whether it parses and says more than an expression, as `see below` may by chance."""
-    body = _body(source)
-    return any(not isinstance(node, ast.Expr | ast.Pass) for node in body)
+    """Whether it parses and does something: `see below` may parse by chance, and a stub says nothing."""
+    return any(not _says_nothing(node) for node in _body(source))
 
 
 def defines_kernel(source: str) -> bool:
@@ -96,17 +96,20 @@ def _body(source: str) -> list[ast.stmt]:
         return []
 
 
-def _readings(field: str) -> Iterator[str]:
-    yield field
-    yield textwrap.dedent(field)
-    whole = _whole_fence(field)
-    if whole is not None:
-        yield whole
-    if "\n" not in field.strip() and "\\n" in field:
-        try:
-            yield str(json.loads(f'"{field.strip()}"'))
-        except ValueError:
-            return
+def _parses(source: str) -> bool:
+    return bool(_body(source))
+
+
+def _says_nothing(node: ast.stmt) -> bool:
+    """An expression, an import, or a function of such."""
+    if isinstance(node, ast.FunctionDef):
+        return all(isinstance(inner, ast.Expr | ast.Pass) for inner in node.body)
+    return isinstance(node, ast.Expr | ast.Pass | ast.Import | ast.ImportFrom)
+
+
+def _unescaped(field: str) -> str | None:
+    """What a field of one line says that was escaped twice."""
+    return None if "\n" in field.strip() else _ESCAPED.sub(lambda escaped: _ESCAPES[escaped[1]], field)
 
 
 def _whole_fence(field: str) -> str | None:

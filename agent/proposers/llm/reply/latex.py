@@ -37,9 +37,9 @@ _N = """
     nsubseteq nsucc nsupseteq ntriangleleft nu num nvdash nwarrow
 """
 _COMMANDS = frozenset(f"{_B} {_F} {_R} {_T} {_N}".split())
-_OWN_WORDS = "ne neg nexists ni nmid nparallel nsim nu num tag tan text to top tr"
+_OWN_WORDS = "ne neg nexists ni nless nmid nparallel nsim nu num tag tan text to top tr"
 _AMBIGUOUS = frozenset(_OWN_WORDS.split())
-"""Those whose rest may be a word or a name at the beginning of a line: u, e, i, exists, o, op, ext."""
+"""Those whose rest may be a word or a name at the beginning of a line: u, e, i, exists, less, o, op, ext."""
 _IN_CODE = frozenset(f"{_B} {_F} {_R} nabla notin nonumber theta thetasym tau times tilde tfrac triangleq".split()) | {
     name for name in _T.split() if name.startswith("text") and name != "text"
 }
@@ -51,10 +51,11 @@ _DEFINITION = re.compile(
 )
 LONGEST_LINE = 1000
 """Signs before a command that are looked at."""
-_OPENING = tuple("$([{_^&|~\\")
+_OPENING = tuple("$([{_^&|~")
 _OPERATORS = tuple("=+-*/<>,:;")
 _SINGLE_WORD = re.compile(r"\\[A-Za-z]{2,}")
 _COMMAND_BEFORE = re.compile(r"[\\\b\f\r][A-Za-z]{2,40}\Z")
+_ESCAPED_NAME = re.compile(r"[\w\\]+")
 _LOST_LINE_END = re.compile(r"(?<!\\)\\(?=\s|\Z)")
 
 
@@ -67,6 +68,8 @@ def with_mathematics(value: dict[str, Any], is_json: bool, single_backslashes: b
 
     def mended(value: Any, name: str, levels: int) -> Any:
         if isinstance(value, str):
+            if not is_json and (name == "code" or _ESCAPED_NAME.fullmatch(value)):
+                value = value.replace(r"\_", "_")  # as Markdown has it
             return _in_code(value) if name == "code" else _in_prose(value, single, is_json)
         if levels and isinstance(value, dict):
             return {key: mended(item, key, levels - 1) for key, item in value.items()}

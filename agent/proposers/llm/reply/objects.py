@@ -1,6 +1,7 @@
 """The JSON objects of a reply: which are complete, which one is the answer, and what is wrong with one that is not."""
 
 import json
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from agent.proposers.llm.reply.thinking import Span, blanked, thinking, within
 from agent.proposers.llm.reply.tolerant_json import TYPOGRAPHIC_QUOTES, JsonObject, TolerantReader
 
 DEEPEST_WRAPPING = 4
-_QUOTES = ('"', "'", "`", *TYPOGRAPHIC_QUOTES)
+_QUOTED_NAME = re.compile(rf"\{{\s*+[\"'`{''.join(TYPOGRAPHIC_QUOTES)}]")
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,6 @@ class Answer:
     text: str
     complete: tuple[Found, ...]
     broken: tuple[JsonObject, ...]
-    has_thinking: bool
 
     @classmethod
     def of(cls, text: str) -> "Answer":
@@ -41,7 +41,6 @@ class Answer:
             blanked(text, spans),
             tuple(found for found in complete if not within(found.span[0], spans)),
             tuple(other for other in broken if not within(other.start, spans)),
-            bool(spans),
         )
 
     def last_of_form(self, fields: Collection[str]) -> Found | None:
@@ -68,8 +67,7 @@ class Answer:
         if broken is not None and _likeness(broken, fields):
             return broken
         complete = max(self.complete[::-1], key=lambda other: len(other.value.keys() & set(fields)), default=None)
-        quoted = (other for other in self.broken if self.text[other.start + 1 :].lstrip()[:1] in _QUOTES)
-        first = next(quoted, None)
+        first = next((other for other in self.broken if _QUOTED_NAME.match(self.text, other.start)), None)
         if first is not None and (complete is None or first.start < self.complete[0].span[0]):
             return first
         return complete

@@ -152,7 +152,7 @@ class TolerantReader:
     def _name(self, path: tuple[str | int, ...]) -> str:
         quote = _QUOTE.match(self._text, self._at)
         if quote:
-            return self._string(path, quote, in_list=False)
+            return self._string(path, quote, in_list=False).replace(r"\_", "_")  # as Markdown has it
         word = _WORD.match(self._text, self._at)
         if word is None:
             raise self._fault(path, f'a name in "quotation marks" should stand here{self._typographic()}')

@@ -37,7 +37,7 @@ PROPOSAL: dict[str, Any] = {
     "mathematics": "o_i = sigmoid(q_i) S\nu_i = u - w S",
     "code": CODE,
     "predictions": {task: {"mean": 0.5, "low": 0.4, "high": 0.6, "why": "a guess"} for task in TASKS},
-    "differences": ["No earlier variant gates the read."],
+    "differences": ["Wang's gate is on the write; none is on the read."],
     "next_steps": ["Gate the write."],
 }
 FINAL = json.dumps(PROPOSAL, indent=1)
@@ -187,7 +187,9 @@ FIELDS_OF_CODE = {
     "one fence around code with a mistake": ("```python\ndef f(:\n    pass\n```", "def f(:\n    pass\n"),
     "words and a fence": (f"The kernel:\n\n```python\n{OTHER_CODE}```\n", OTHER_CODE),
     "code with a mistake and a fence in its docstring": (f"{CODE}\nx = (", f"{CODE}\nx = (\n"),
-    "escaped twice": (OTHER_CODE.replace("\n", "\\n"), OTHER_CODE),
+    "escaped twice, with a mistake": ("import torch\\ndef f(:\\n    pass", "import torch\ndef f(:\n    pass\n"),
+    "escaped twice": (json.dumps(CODE)[1:-1], CODE),
+    "escaped twice, but for its quotes": (CODE.replace("\n", "\\n"), CODE),
     "indented": ("".join(f"    {line}" for line in OTHER_CODE.splitlines(True)), OTHER_CODE),
     "lines": (OTHER_CODE.splitlines(), OTHER_CODE),
     "Windows": (OTHER_CODE.replace("\n", "\r\n"), OTHER_CODE),
@@ -251,6 +253,7 @@ def edited(*changes: tuple[str, str]) -> str:
 
 
 QUOTED_CODE = json.dumps(CODE)
+NAMES = ("delta_net_4layer", "gated_read", "chunk_size", "next_steps")
 JSON_AS_MODELS_WRITE_IT = {
     "a comma before a bracket": edited(('Recall is at 0.217."', 'Recall is at 0.217.",'), ("\n ]\n}", "\n ],\n}")),
     "comments": edited(('"parent":', '// of\n /* what,\n "x" */ "parent":'), ('"title"', '# in words\n "title"')),
@@ -266,7 +269,8 @@ JSON_AS_MODELS_WRITE_IT = {
     "Python": repr(PROPOSAL),
     "Python with tuples": repr(PROPOSAL | {"insights": tuple(PROPOSAL["insights"]), "extra": None}),
     "numbers": edited(('"low": 0.4', '"low": .4'), ('"high": 0.6', '"high": +0.6')),
-    "apostrophes escaped": edited(("whatever the", "whatever\\' the")).replace("whatever\\'", "whatever"),
+    "apostrophes escaped": edited(("Wang's gate", "Wang\\'s gate")),
+    "underscores as in Markdown": edited(*((name, name.replace("_", "\\_")) for name in NAMES)),
     "signs of JavaScript": edited(('"why": "a guess"', '"why": "a guess", "more": undefined')),
 }  # fmt: skip
 
@@ -291,7 +295,7 @@ LATEX = {
     r"o = q S\nu_i = u - w S\ne_i = v - k S\ni = 3": "o = q S\nu_i = u - w S\ne_i = v - k S\ni = 3",
     r"\beta = \sigma(x)\nu_i = u - w S": "\\beta = \\sigma(x)\nu_i = u - w S",
     r"o_i:\n\to_i = q_i S\n\tS = 0": "o_i:\n\to_i = q_i S\n\tS = 0",
-    r"See\neq. 3 and\nnext": "See\neq. 3 and\nnext",
+    r"See\neq. 3, with\nless noise,\nmid-way": "See\neq. 3, with\nless noise,\nmid-way",
     r"\\alpha = 1 \nu_i = 2": "\\alpha = 1 \nu_i = 2",
     r"decay \u03b1 and \"gate\" and \\n": r'decay α and "gate" and \n',
 }
