@@ -10,6 +10,8 @@ from agent.proposers.llm.reply.thinking import Span, blanked, thinking, within
 from agent.proposers.llm.reply.tolerant_json import TYPOGRAPHIC_QUOTES, JsonObject, TolerantReader
 
 DEEPEST_WRAPPING = 4
+_OPENING = re.compile(rf"\{{(?=\s*+[}}\w$\"'`/#{''.join(TYPOGRAPHIC_QUOTES)}])")
+"""A brace that an object can begin with: sets and braces of LaTeX are many."""
 _QUOTED_NAME = re.compile(rf"\{{\s*+[\"'`{''.join(TYPOGRAPHIC_QUOTES)}]")
 
 
@@ -78,9 +80,9 @@ def scan(text: str) -> tuple[list[Found], list[JsonObject]]:
     complete: list[Found] = []
     broken: list[JsonObject] = []
     reader = TolerantReader(text)
-    at = text.find("{")
-    while at >= 0:
-        read = reader.read(at)
+    opening = _OPENING.search(text)
+    while opening:
+        read = reader.read(opening.start())
         if read.value is None:
             broken.append(read)
             complete += [_found(text, inner, read.single_backslashes) for inner in read.inner]
@@ -88,7 +90,7 @@ def scan(text: str) -> tuple[list[Found], list[JsonObject]]:
         else:
             complete.append(_found(text, read, read.single_backslashes))
             at = read.end
-        at = text.find("{", at)
+        opening = _OPENING.search(text, at)
     return complete, broken
 
 

@@ -29,53 +29,70 @@ def call(arguments: Any) -> dict[str, Any]:
     return {"id": "1", "type": "function", "function": {"name": "proposal", "arguments": arguments}}
 
 
-PLACES = {
-    "content": body({"content": ANSWER}),
-    "content beside reasoning": body({"content": ANSWER, "reasoning_content": THOUGHTS}),
-    "reasoning_content, content null": body({"content": None, "reasoning_content": ANSWER}),
-    "reasoning_content, content blank": body({"content": "\n\n", "reasoning_content": ANSWER}),
-    "reasoning, content missing": body({"role": "assistant", "reasoning": ANSWER}),
-    "thinking": body({"content": "", "thinking": ANSWER}),
-    "reasoning_details": body({"content": "", "reasoning_details": [{"type": "reasoning.text", "text": ANSWER}]}),
-    "parts of type text": body(
-        {"content": [{"type": "text", "text": ANSWER[:9]}, {"type": "text", "text": ANSWER[9:]}]}
-    ),
-    "a part of type output_text": body({"content": [{"type": "output_text", "text": ANSWER, "annotations": []}]}),
-    "parts as strings": body({"content": [ANSWER]}),
-    "a part without a type": body({"content": [{"text": ANSWER}]}),
-    "a part with a value": body({"content": [{"type": "text", "text": {"value": ANSWER, "annotations": []}}]}),
-    "one part in place of a list": body({"content": {"type": "text", "text": ANSWER}}),
-    "parts, the first of them thinking": body(
-        {
-            "content": [
-                {"type": "thinking", "thinking": [{"type": "text", "text": THOUGHTS}]},
-                {"type": "text", "text": ANSWER},
-            ]
-        }
-    ),
-    "a part of thinking alone": body(
-        {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": ANSWER}]}]}
-    ),
-    "the object itself as content": body({"content": json.loads(ANSWER)}),
-    "a part with JSON": body({"content": [{"type": "json", "json": json.loads(ANSWER)}]}),
-    "a call of a tool": body({"content": None, "tool_calls": [call(ANSWER)]}, "tool_calls"),
-    "a call of a tool, arguments as an object": body({"content": "", "tool_calls": [call(json.loads(ANSWER))]}),
-    "a call of a tool without the inner object": body({"tool_calls": [{"name": "proposal", "arguments": ANSWER}]}),
-    "a custom tool": body({"tool_calls": [{"type": "custom", "custom": {"name": "proposal", "input": ANSWER}}]}),
-    "a call of a function": body({"content": None, "function_call": {"name": "p", "arguments": ANSWER}}),
-    "a part that is a call": body({"content": [{"type": "tool_use", "name": "p", "input": json.loads(ANSWER)}]}),
-    "a call before reasoning": body({"content": None, "reasoning": DRAFT, "tool_calls": [call(ANSWER)]}),
-    "the older completions": {"choices": [{"index": 0, "text": ANSWER, "finish_reason": "stop"}]},
-    "a delta": {"choices": [{"index": 0, "delta": {"content": ANSWER}, "finish_reason": "stop"}]},
-    "the second choice": {"choices": [{"message": {"content": ""}}, {"message": {"tool_calls": [call(ANSWER)]}}]},
-}
+def places(answer: str) -> dict[str, dict[str, Any]]:
+    """Completions with the answer where one endpoint or another puts it."""
+    as_object = json.loads(answer)
+    return {
+        "content": body({"content": answer}),
+        "content beside reasoning": body({"content": answer, "reasoning_content": THOUGHTS}),
+        "reasoning_content, content null": body({"content": None, "reasoning_content": answer}),
+        "reasoning_content, content blank": body({"content": "\n\n", "reasoning_content": answer}),
+        "reasoning, content missing": body({"role": "assistant", "reasoning": answer}),
+        "thinking": body({"content": "", "thinking": answer}),
+        "reasoning_details": body({"content": "", "reasoning_details": [{"type": "reasoning.text", "text": answer}]}),
+        "parts of type text": body(
+            {"content": [{"type": "text", "text": answer[:9]}, {"type": "text", "text": answer[9:]}]}
+        ),
+        "a part of type output_text": body({"content": [{"type": "output_text", "text": answer, "annotations": []}]}),
+        "parts as strings": body({"content": [answer]}),
+        "a part without a type": body({"content": [{"text": answer}]}),
+        "a part with a value": body({"content": [{"type": "text", "text": {"value": answer, "annotations": []}}]}),
+        "one part in place of a list": body({"content": {"type": "text", "text": answer}}),
+        "parts, the first of them thinking": body(
+            {
+                "content": [
+                    {"type": "thinking", "thinking": [{"type": "text", "text": THOUGHTS}]},
+                    {"type": "text", "text": answer},
+                ]
+            }
+        ),
+        "a part of thinking alone": body(
+            {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": answer}]}]}
+        ),
+        "the object itself as content": body({"content": as_object}),
+        "a part with JSON": body({"content": [{"type": "json", "json": as_object}]}),
+        "a call of a tool": body({"content": None, "tool_calls": [call(answer)]}, "tool_calls"),
+        "a call of a tool, arguments as an object": body({"content": "", "tool_calls": [call(as_object)]}),
+        "a call of a tool without the inner object": body({"tool_calls": [{"name": "proposal", "arguments": answer}]}),
+        "a custom tool": body({"tool_calls": [{"type": "custom", "custom": {"name": "proposal", "input": answer}}]}),
+        "a call of a function": body({"content": None, "function_call": {"name": "p", "arguments": answer}}),
+        "a part that is a call": body({"content": [{"type": "tool_use", "name": "p", "input": as_object}]}),
+        "a call before reasoning": body({"content": None, "reasoning": DRAFT, "tool_calls": [call(answer)]}),
+        "the older completions": {"choices": [{"index": 0, "text": answer, "finish_reason": "stop"}]},
+        "a delta": {"choices": [{"index": 0, "delta": {"content": answer}, "finish_reason": "stop"}]},
+        "the second choice": {"choices": [{"message": {"content": ""}}, {"message": {"tool_calls": [call(answer)]}}]},
+    }
+
+
+PLACES = tuple(places("{}"))
 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_an_answer_is_found_wherever_it_stands(place: str) -> None:
-    assert completion_of(PLACES[place]).text == ANSWER
-    assert has_answer(PLACES[place])
-    assert error_in(PLACES[place]) is None
+    said = places(ANSWER)[place]
+    assert completion_of(said).text == ANSWER
+    assert has_answer(said)
+    assert error_in(said) is None
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_proposal_is_made_of_an_answer_wherever_it_stands(
+    faults: Any, settings: Settings, snapshot: Contexts, reply: Reply, place: str
+) -> None:
+    faults.script = [lambda handler: handler.send(200, json.dumps(places(reply("correct"))[place]))]
+    ask = OpenAIProposer(settings()).ask(snapshot())
+    assert ask.proposal.variant.source == json.loads(reply("correct"))["code"]
+    assert len(ask.exchanges) == 1
 
 
 def test_what_is_said_beside_a_call_is_kept_before_it() -> None:

@@ -366,6 +366,7 @@ JSON_VALUES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(), JSON_VALUES, max_size=4), st.booleans(), st.sampled_from([None, 1]))
 def test_tolerance_reads_valid_json_as_python_does(value: dict[str, Any], ascii_only: bool, indent: int | None) -> None:
     text = json.dumps(value, ensure_ascii=ascii_only, indent=indent)
@@ -378,6 +379,7 @@ def test_tolerance_reads_valid_json_as_python_does(value: dict[str, Any], ascii_
 PROSE = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=80).filter(str.strip)
 
 
+@settings(deadline=None)
 @given(PROSE, PROSE)
 def test_a_valid_reply_says_what_it_said(motivation: str, title: str) -> None:
     found = read(f"I propose:\n{json.dumps(PROPOSAL | {'motivation': motivation, 'title': title})}")
@@ -401,7 +403,7 @@ def read_or_refused(text: str, finish: str, form: type[CodeReply] | type[Structu
     return None
 
 
-@settings(deadline=2000)
+@settings(deadline=None)
 @given(
     st.text() | st.lists(PIECES, max_size=30).map("".join), st.sampled_from(["stop", "length", "content_filter", ""])
 )
@@ -445,7 +447,7 @@ HOSTILE += [
 @pytest.mark.parametrize("unit", HOSTILE)
 @pytest.mark.parametrize("before", ["", '{"insights": "', "```python\n"])
 def test_time_is_in_proportion_to_length(unit: str, before: str) -> None:
-    """Squared, the time of these 60,000 signs would be minutes; 10 s leave room for a busy machine."""
-    began = time.monotonic()
+    """Squared, the processor time of these 60,000 signs would be minutes."""
+    began = time.process_time()
     complaint(before + unit * (60_000 // len(unit)))
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 5
