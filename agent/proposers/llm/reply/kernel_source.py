@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from variants.contract import SIGNATURES
+from variants.contract import CONTRACTS
 from variants.parsing import parse
 
-KERNELS = frozenset(signature.function for signature in SIGNATURES.values())
+KERNELS = frozenset(contract.function for contract in CONTRACTS.values())
 CLOSINGS_TRIED = 8
 """Fences that a docstring may hold before the one that ends the code."""
 
