@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from agent.proposers.base import AskFailed
 
 from agent.analysis.snapshot import ArchiveSnapshot
+from agent.proposer import AskFailed
 from agent.proposers.llm.endpoint.completion import completion_of, error_in, has_answer
 from agent.proposers.llm.endpoint.settings import LLMSettings
 from agent.proposers.llm.proposer import OpenAIProposer
