@@ -10,7 +10,8 @@ from agent.catalogue import Genome
 from evaluator.protocols.built_in import single_chunk_tasks, tasks_of
 from evaluator.tasks.names import TaskName
 
-PRIOR_FREEDOM = 4
+SHARED_FREEDOM = 4
+"""Degrees of freedom that the deviation shared by all tasks counts as, for the noise of a single run of one task."""
 UNKNOWN_SCALE = 0.06
 """Deviation of one run over √(p (1-p)) for a board without replicates: a little above that of the published rows."""
 
@@ -52,7 +53,7 @@ def moderate(
     """The deviation of every task, drawn towards the common deviation of all tasks, as a moderated t-test does.
 
     Accuracies p are noisier in the middle than at the ceiling, so the common value is the deviation over √(p (1-p)).
-    It counts as `PRIOR_FREEDOM` degrees of freedom: a task with one pair of replicates uses the other tasks too.
+    It counts as `SHARED_FREEDOM` degrees of freedom: a task with one pair of replicates uses the other tasks too.
     levels: a typical accuracy p of each task.
     """
     squares = sum(s.freedom * s.deviation**2 / _binomial(levels[task]) for task, s in known.items() if task in levels)
@@ -61,8 +62,8 @@ def moderate(
     found: dict[TaskName, SeedDeviation] = {}
     for task, level in levels.items():
         own = known.get(task, SeedDeviation(0.0, 0))
-        total = PRIOR_FREEDOM + own.freedom
-        variance = (PRIOR_FREEDOM * shared * _binomial(level) + own.freedom * own.deviation**2) / total
+        total = SHARED_FREEDOM + own.freedom
+        variance = (SHARED_FREEDOM * shared * _binomial(level) + own.freedom * own.deviation**2) / total
         found[task] = SeedDeviation(math.sqrt(variance), total, own.groups)
     return found
 

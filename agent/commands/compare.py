@@ -156,6 +156,7 @@ def _run(
         jobs=min(jobs, left),
         seed=seed + made,
         confirm=False,
+        resume=False,
         max_cpu_seconds=None if minutes is None else 60 * minutes,
     )
     with Progress(speech.progress, left) as progress:

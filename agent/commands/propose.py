@@ -37,17 +37,19 @@ from agent.errors import DONE, INTERRUPTED, UserError
 from agent.proposers.open_proposer import CHOICES, Choice, open_proposer
 from agent.search.attempt import SearchResources
 from agent.search.engine import DEFAULT_SHARE, EngineName, open_engine
-from agent.search.loop import Search, SearchPlan
+from agent.search.loop import Search, SearchPlan, interrupted_proposals
 from agent.terminal.discoveries import archive_lines
 from agent.terminal.interrupt import interruptible
 from agent.terminal.progress import Progress
 from agent.terminal.speech import Speech
 from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, STATUS_STYLE, name_markup, summaries
+from agent.words import counted
 from archive.record import Record
 from archive.seeding import make_archive
 from archive.store import Archive
 from evaluator.outcomes import Grade, Status
 from evaluator.protocols.built_in import tasks_of
+from evaluator.protocols.protocol import Protocol
 from evaluator.tasks.names import TaskName
 from evaluator.tasks.registry import TASKS
 from evaluator.trials.trial_log import TrialLog
@@ -124,10 +126,21 @@ def propose(
             records = [_announced(record, progress) for record in search.run()]
     _answer(speech, found, records, protocol)
     if interrupted.is_set():
+        _say_how_to_go_on(speech, found, settings)
         return INTERRUPTED
     if search.error is not None:
         raise search.error
     return DONE
+
+
+def _say_how_to_go_on(speech: Speech, archive: Archive, protocol: Protocol) -> None:
+    if left := len(interrupted_proposals(archive, protocol)):
+        whom = "it" if left == 1 else "them"
+        speech.progress.print(
+            f"{counted(left, 'proposal')} INTERRUPTED: the next `archer propose` starts by finishing {whom}; "
+            f"`archer propose --n 0` finishes {whom} and proposes nothing new",
+            markup=False,
+        )
 
 
 def _open_or_make(root: Path, speech: Speech) -> Archive:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from agent.analysis.board import Board, measured_board, published_board
+from agent.analysis.calibration import CONFIDENCE, NEGLIGIBLE
 from agent.analysis.leaderboard_facts import leaderboard_facts
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.reports.claims.contradictions import contradictions
@@ -70,8 +71,8 @@ def calibration(record: Record, board: Board) -> str:
     both = {task: (found, scores[task]) for task, found in record.proposal.predictions.items() if task in scores}
     ranges = [predicted.holds(score.mean) for predicted, score in both.values() if predicted.low < predicted.high]
     told = (
-        f"{sum(ranges)} of {len(ranges)} measured means lie inside their 80 % interval "
-        f"(expected: {0.8 * len(ranges):.1f})."
+        f"{sum(ranges)} of {len(ranges)} measured means lie inside their {100 * CONFIDENCE:.0f} % interval "
+        f"(expected: {CONFIDENCE * len(ranges):.1f})."
     )
     exact = [predicted.holds(score.mean) for predicted, score in both.values() if predicted.low == predicted.high]
     if exact:
@@ -79,10 +80,12 @@ def calibration(record: Record, board: Board) -> str:
     signs = [
         (predicted.mean - parent) * (score.mean - parent) > 0
         for task, (predicted, score) in both.items()
-        if (parent := board.mean(record.proposal.parent, task)) is not None and abs(predicted.mean - parent) >= 0.005
+        if (parent := board.mean(record.proposal.parent, task)) is not None
+        and abs(predicted.mean - parent) >= NEGLIGIBLE
     ]
     if signs:
-        told += f" A change of at least 0.005 was predicted on {len(signs)}; its direction was right on {sum(signs)}."
+        told += f" A change of at least {NEGLIGIBLE} was predicted on {len(signs)}; "
+        told += f"its direction was right on {sum(signs)}."
     return told
 
 

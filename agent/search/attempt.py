@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from agent.analysis.snapshot import ArchiveSnapshot
@@ -14,6 +14,7 @@ from agent.search.ensemble_size import members_of
 from agent.search.pipeline import Evaluated, Pipeline, Twin
 from agent.search.racing import Race
 from agent.terminal.progress import Progress
+from agent.terminal.time_left import weights
 from archive.record import Cost, Exchange, Proposal, Record
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.protocol import Protocol, TrialSpec, trial_specs
@@ -81,7 +82,7 @@ class Attempt:
         self._resources = resources
         self._prepare = prepare
         self._progress = progress
-        self._index = index
+        self.index = index
 
     def run(self) -> tuple[Record | FailedAsk, ...]:
         """The records of the proposal and of its repairs, in the order they were made; a failed ask is last."""
@@ -90,12 +91,12 @@ class Attempt:
         inputs, proposer = self._prepare(), self._resources.proposer
         try:
             ask = proposer.ask(inputs.snapshot)
-            record = self._evaluated(ask, inputs)
+            record = self._evaluated(_named(ask, inputs), inputs)
             records.append(record)
             while isinstance(proposer, Repairer) and len(records) <= self._resources.repairs and _mendable(record):
                 self._show(stage="repairing")
                 ask = proposer.repair(inputs.snapshot, ask, record.reason)
-                record = self._evaluated(ask, inputs)
+                record = self._evaluated(_named(ask, inputs), inputs)
                 records.append(record)
         except AskFailed as failed:
             error = failed if isinstance(failed, UserError) else None
@@ -105,7 +106,7 @@ class Attempt:
     def _evaluated(self, ask: Ask, inputs: AttemptInputs) -> Record:
         """Check, train and score one proposal."""
         began = time.monotonic()
-        proposal, protocol = _named(ask.proposal, inputs), self._resources.protocol
+        proposal, protocol = ask.proposal, self._resources.protocol
         variant, specs = proposal.variant, trial_specs(protocol)
         self._show(stage="checking", name=variant.name)
         members = members_of(self._resources.ensemble, protocol, variant.layer, specs)
@@ -125,23 +126,24 @@ class Attempt:
             before_training=before_training,
             hopeless=race.lost if race is not None else lambda _: "",
         )
-        return self._record(ask, proposal, began, evaluated, predicted[0] if predicted else None)
+        return self._record(ask, began, evaluated, predicted[0] if predicted else None)
 
     def _following(self, specs: Sequence[TrialSpec]) -> Callable[[TrialProgress], None]:
-        shares = dict.fromkeys(specs, 0.0)
+        work = weights(self._resources.protocol, specs)
+        ended = dict.fromkeys(specs, 0.0)
 
         def follow(step: TrialProgress) -> None:
-            shares[step.spec] = step.done
-            done = sum(shares.values()) / len(shares)
-            self._show(detail=f"{step.spec.task}, seed {step.spec.seed}", done=0.05 + 0.9 * done)
+            if step.trial is not None and not ended[step.spec]:  # inherited, or ended before: no work of this run
+                work[step.spec] = 0.0
+            ended[step.spec] = step.done * work[step.spec]
+            done = sum(ended.values()) / (sum(work.values()) or 1.0)
+            self._show(detail=f"{step.spec.task}, seed {step.spec.seed}", done=0.05 + 0.9 * done, worked=done)
             if step.trial is not None and step.trial.accuracy is not None:
-                self._progress.score(self._index, step.spec.task, step.trial.accuracy)
+                self._progress.score(self.index, step.spec.task, step.trial.accuracy)
 
         return follow
 
-    def _record(
-        self, ask: Ask, proposal: Proposal, began: float, evaluated: Evaluated, predicted: str | None
-    ) -> Record:
+    def _record(self, ask: Ask, began: float, evaluated: Evaluated, predicted: str | None) -> Record:
         cost = Cost(
             cpu_seconds=sum(trial.cpu_seconds for trial in evaluated.trials),
             wall_seconds=time.monotonic() - began + sum(exchange.seconds for exchange in ask.exchanges),
@@ -152,7 +154,7 @@ class Attempt:
         return Record(
             number=0,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            proposal=proposal,
+            proposal=ask.proposal,
             status=evaluated.status,
             reason=evaluated.reason,
             protocol=self._resources.protocol.name,
@@ -167,13 +169,38 @@ class Attempt:
         )
 
     def _show(self, **changes: object) -> None:
-        self._progress.update(self._index, **changes)
+        self._progress.update(self.index, **changes)
 
 
-def _named(proposal: Proposal, inputs: AttemptInputs) -> Proposal:
-    """The proposal under a name that is free."""
-    name = inputs.reserve(proposal.variant.name)
-    return proposal.model_copy(update={"variant": proposal.variant.model_copy(update={"name": name})})
+class Resumption(Attempt):
+    """A proposal that was interrupted, evaluated to its end under its own number. What had ended is not run again."""
+
+    def __init__(
+        self,
+        resources: SearchResources,
+        prepare: Callable[[], AttemptInputs],
+        progress: Progress,
+        index: int,
+        interrupted: Record,
+    ) -> None:
+        """`interrupted`: its record."""
+        super().__init__(resources, prepare, progress, index)
+        self._interrupted = interrupted
+
+    def run(self) -> tuple[Record | FailedAsk, ...]:
+        """The record, with what became of it."""
+        before, inputs = self._interrupted, self._prepare()
+        if before.predicted is not None:
+            inputs = replace(inputs, predict=lambda _: before.predicted)
+        record = self._evaluated(Ask(before.proposal, before.exchanges, before.cost.usd), inputs)
+        return (record.model_copy(update={"number": before.number}),)
+
+
+def _named(ask: Ask, inputs: AttemptInputs) -> Ask:
+    """The ask with its proposal under a name that is free."""
+    proposal = ask.proposal
+    variant = proposal.variant.model_copy(update={"name": inputs.reserve(proposal.variant.name)})
+    return replace(ask, proposal=proposal.model_copy(update={"variant": variant}))
 
 
 def _mendable(record: Record) -> bool:

@@ -15,7 +15,7 @@ from agent.analysis.snapshot import take_snapshot
 from agent.errors import UserError
 from agent.proposer import Repairer
 from agent.reports.report import render_report
-from agent.search.attempt import Attempt, AttemptInputs, FailedAsk, SearchResources
+from agent.search.attempt import Attempt, AttemptInputs, FailedAsk, Resumption, SearchResources
 from agent.search.confirm import LOOKS, WouldBeBest
 from agent.search.fingerprint_index import FingerprintIndex
 from agent.search.pipeline import Pipeline
@@ -24,7 +24,8 @@ from agent.terminal.progress import Progress
 from archive.confirmations import Confirmation
 from archive.record import Record
 from archive.store import Archive
-from evaluator.outcomes import Trial
+from evaluator.outcomes import Status, Trial
+from evaluator.protocols.protocol import Protocol
 from evaluator.trials.evaluate import TrialProgress
 from variants.contract import short_name
 
@@ -44,6 +45,8 @@ class SearchPlan:
     """No proposal is started after the finished proposals have used this much CPU time."""
     confirm: bool = True
     """Whether a would-be new best is trained on fresh seeds."""
+    resume: bool = True
+    """Whether what an earlier search left INTERRUPTED is evaluated to its end first."""
 
 
 class Search:
@@ -70,15 +73,14 @@ class Search:
         """Yield each record after it is archived. After `stop`, running proposals are archived as INTERRUPTED."""
         self._archive.recover()
         running: dict[Future[Outcome], int] = {}
-        waiting = list(range(self._plan.n))
+        waiting = [*self._resumptions(), *self._attempts()]
         with ThreadPoolExecutor(self._plan.jobs, thread_name_prefix="proposal") as pool:
             try:
                 self._confirm(pool)
                 while running or self._confirming or (waiting and not self._closed()):
                     while waiting and len(running) < self._plan.jobs and not self._closed():
-                        index = waiting.pop(0)
-                        attempt = Attempt(self._resources, partial(self._inputs, index), self._progress, index)
-                        running[pool.submit(attempt.run)] = index
+                        attempt = waiting.pop(0)
+                        running[pool.submit(attempt.run)] = attempt.index
                     yield from self._collect(running)
                     self._collect_confirmed()
                     self._confirm(pool)
@@ -98,6 +100,21 @@ class Search:
         late = limit is not None and time.monotonic() - self._began > 60 * limit
         late = late or (self._plan.max_cpu_seconds is not None and self._spent >= self._plan.max_cpu_seconds)
         return late or self._stop.is_set() or self.error is not None
+
+    def _attempts(self) -> list[Attempt]:
+        first = range(self._plan.n)
+        return [Attempt(self._resources, partial(self._inputs, index), self._progress, index) for index in first]
+
+    def _resumptions(self) -> list[Attempt]:
+        """What was interrupted under this very protocol, oldest first."""
+        if not self._plan.resume:
+            return []
+        found = interrupted_proposals(self._archive, self._resources.protocol)
+        first = self._progress.extend(len(found))
+        return [
+            Resumption(self._resources, partial(self._inputs, index), self._progress, index, self._archive.record(name))
+            for index, name in enumerate(found, first)
+        ]
 
     def _inputs(self, index: int) -> AttemptInputs:
         under_way, protocol = tuple(self._reserved.values()), self._resources.protocol
@@ -187,4 +204,12 @@ class Search:
     def _tell(self, record: Record) -> Record:
         self._spent += record.cost.cpu_seconds
         snapshot = take_snapshot(self._archive, record.protocol, seed=record.proposal.provenance.seed)
-        return self._archive.tell(record, render_report(record, snapshot))
+        tell = self._archive.retell if record.number else self._archive.tell
+        return tell(record, render_report(record, snapshot))
+
+
+def interrupted_proposals(archive: Archive, protocol: Protocol) -> list[str]:
+    """Folder names of proposals that were interrupted under this version of a protocol, oldest first."""
+    return [
+        line.id for line in archive.lines() if line.status is Status.INTERRUPTED and line.protocol_hash == protocol.hash
+    ]

@@ -6,25 +6,22 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from agent.terminal.durations import duration
+from agent.terminal.time_left import seconds_left, weights
 from evaluator.protocols.protocol import Protocol, TrialSpec
-from evaluator.tasks.registry import fed_length
 from evaluator.trials.evaluate import TrialProgress
-
-SURE = 0.01
-"""Share of the work after which the time left is told."""
 
 
 class UnderWay:
-    """Counts trials by the tokens that they train on. `specs`: all that will be run; one twice if for two variants."""
+    """Counts trials and weighs their work. `specs`: all that will be run; one twice if for two variants."""
 
     def __init__(
         self, protocol: Protocol, specs: Sequence[TrialSpec], clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Begin now."""
-        self._work = {spec: _tokens(protocol, spec) for spec in specs}
+        self._work = weights(protocol, specs)
         self._open = Counter(specs)
         self._total = len(specs)
-        self._spent = 0
+        self._spent = 0.0
         self._running: dict[TrialSpec, float] = {}
         self._clock, self._began = clock, clock()
         self._lock = threading.Lock()
@@ -50,11 +47,5 @@ class UnderWay:
         spent = self._spent + sum(done * self._work[spec] for spec, done in self._running.items())
         everything = self._spent + sum(count * self._work[spec] for spec, count in self._open.items())
         elapsed = self._clock() - self._began
-        if everything == 0 or spent < SURE * everything:  # 0: all was inherited, or had ended before
-            return f"{duration(elapsed)} so far"
-        return f"{duration(elapsed)} so far, about {duration(elapsed * (everything - spent) / spent)} left"
-
-
-def _tokens(protocol: Protocol, spec: TrialSpec) -> int:
-    plan, setting = protocol.tasks[spec.task], protocol.setting(spec)
-    return plan.steps_of(setting) * plan.batch * fed_length(setting)
+        left = seconds_left(spent, everything, elapsed)
+        return f"{duration(elapsed)} so far" + ("" if left is None else f", about {duration(left)} left")

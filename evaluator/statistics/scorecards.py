@@ -27,7 +27,7 @@ def scorecard(trials: Sequence[Trial], confidence: float = CONFIDENCE) -> Scorec
         return Scorecard(variant=variant, protocol=protocol, protocol_hash=protocol_hash, scores=trials.digest.scores)
     scores = {}
     for task, seeds in seed_accuracies(trials).items():
-        mean, low, high = _interval(list(seeds.values()), confidence)
+        mean, low, high = student_interval(list(seeds.values()), confidence)
         scores[task] = Score(mean=mean, low=max(0.0, low), high=min(1.0, high), n=len(seeds))
     return Scorecard(variant=variant, protocol=protocol, protocol_hash=protocol_hash, scores=scores)
 
@@ -111,7 +111,7 @@ def _inherited(
 
 
 def _comparison(differences: list[float], inert: bool, confidence: float) -> Comparison:
-    mean, low, high = _interval(differences, confidence)
+    mean, low, high = student_interval(differences, confidence)
     n = len(differences)
     if inert:
         return Comparison(outcome="inert", difference=mean, low=low, high=high, n=n)
@@ -122,7 +122,7 @@ def _comparison(differences: list[float], inert: bool, confidence: float) -> Com
     return Comparison(outcome="indistinguishable", difference=mean, low=low, high=high, n=n)
 
 
-def _interval(values: list[float], confidence: float) -> tuple[float, float, float]:
+def student_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float, float]:
     """Mean, low and high of Student's t interval. For one value, all three are this value."""
     mean = fmean(values)
     if len(values) == 1:

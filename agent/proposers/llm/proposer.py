@@ -145,8 +145,8 @@ class OpenAIProposer:
 
     def _proposal(self, snapshot: ArchiveSnapshot, conversation: Conversation, reply: HttpAttempt) -> Proposal:
         """The reply as a proposal that nobody made before. Raises BadReply."""
-        if reply.refusal and not reply.text:
-            raise BadReply(f"the model refuses: {' '.join(reply.refusal.split())[:200]}")
+        if reply.refusal and "{" not in (reply.text or ""):
+            raise BadReply(f"the reply cannot be used: {reply.refusal}")
         provenance = Provenance(proposer=self.name, seed=snapshot.seed, model=self.model)
         proposal = build_proposal(reply.text or "", reply.finish, conversation, provenance)
         twin = self._twin(snapshot, proposal) or self._claims.claim(proposal, snapshot.variants.values())

@@ -1,6 +1,5 @@
 """What the tables and figures of the site know of one variant: small, plain and safe to show."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Literal
@@ -13,7 +12,7 @@ from archive.record import Record
 from evaluator.outcomes import Comparison, Score, Status, Trial, Verdict
 from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.over_tasks import mean_over_tasks
-from evaluator.statistics.scorecards import CONFIDENCE, quantile, scorecard, seed_accuracies, sum_of_squares, verdict
+from evaluator.statistics.scorecards import scorecard, seed_accuracies, student_interval, verdict
 from evaluator.tasks.names import TaskName
 from evaluator.values import Value
 from variants.contract import BASELINE, REFERENCE, short_name
@@ -192,11 +191,8 @@ def whole(trials: Iterable[Trial], tasks: Sequence[TaskName]) -> Span | None:
     values = [fmean(by_task[task][seed] for task in tasks) for seed in sorted(seeds)]
     if len(values) < 2:
         return _mean_of({t: Score(mean=fmean(s.values()), low=0, high=0, n=1) for t, s in by_task.items()}, tasks)
-    half = quantile(0.5 + CONFIDENCE / 2, len(values) - 1) * math.sqrt(
-        sum_of_squares(values) / (len(values) - 1) / len(values)
-    )
-    mean = fmean(values)
-    return _units(mean), max(0, _units(mean - half)), min(UNIT, _units(mean + half)), len(values)
+    mean, low, high = student_interval(values)
+    return _units(mean), max(0, _units(low)), min(UNIT, _units(high)), len(values)
 
 
 def _mean_of(scores: Mapping[TaskName, Score], tasks: Sequence[TaskName]) -> Span | None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import openai
 
+from agent.proposers.llm.endpoint.completion import completion_of, error_in, has_answer
 from agent.proposers.llm.endpoint.errors import EndpointError
 from agent.proposers.llm.endpoint.scrub import Scrubber
 from agent.proposers.llm.endpoint.settings import KEY_VARIABLE, LLMSettings
@@ -103,10 +104,9 @@ class Transport:
 
     @staticmethod
     def text_of(body: dict[str, Any]) -> tuple[str, str, str]:
-        """Text, finish reason and refusal of a completion that `post` returned."""
-        message, finish = _message(body) or {}, body["choices"][0].get("finish_reason")
-        text, refusal = message.get("content"), message.get("refusal")
-        return _whole(text if isinstance(text, str) else ""), str(finish or ""), _whole(str(refusal or ""))
+        """Text, finish reason and what withheld the text, of a completion that `post` returned."""
+        said = completion_of(body)
+        return said.text, said.finish, said.withheld
 
     def _completion(self, text: str) -> dict[str, Any] | Fault:
         text = self._scrub.text(text)
@@ -119,9 +119,10 @@ class Transport:
             return Fault("garbled", f"the reply is not JSON, or is cut off after {len(text)} characters")
         if not isinstance(body, dict):
             return Fault("garbled", f"the reply is a JSON {type(body).__name__}, not a chat completion")
-        if body.get("error"):  # gateways wrap an upstream's failure into a 200
-            return Fault("server", f"the endpoint reports: {_summary(body['error'])}")
-        if not _message(body):
+        error = error_in(body)
+        if error is not None:
+            return Fault("server", f"the endpoint reports: {_summary(error)}")
+        if not has_answer(body):
             return Fault("garbled", "the reply holds no message")
         return body
 
@@ -155,18 +156,6 @@ class Transport:
         if status >= 500:
             return Fault("server", f"{url} failed ({status}: {said})", status, after)
         return Fault("request", f"{url} refuses the request ({status}: {said})", status)
-
-
-def _whole(text: str) -> str:
-    """Without lone surrogates, which JSON can carry and no file can."""
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _message(body: dict[str, Any]) -> dict[str, Any] | None:
-    choices = body.get("choices")
-    first = choices[0] if isinstance(choices, list) and choices else None
-    message = first.get("message") if isinstance(first, dict) else None
-    return message if isinstance(message, dict) else None
 
 
 def _summary(body: object) -> str:

@@ -77,7 +77,7 @@ def _mechanism(change: dict[str, Any]) -> tuple[str, Mechanism]:
     """The slot and the mechanism of one change. Raises BadReply."""
     name = str(change.get("mechanism"))
     if name not in _KINDS:
-        raise BadReply(f"the catalogue has no mechanism {name!r}")
+        raise BadReply(f"the catalogue has no mechanism {name[:80]!r}")
     slot, kind = _KINDS[name]
     try:
         return slot, kind.model_validate(change)
