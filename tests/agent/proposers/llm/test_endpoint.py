@@ -64,14 +64,14 @@ def test_a_reply_without_end_is_given_up_and_asked_for_again(faults: Any, settin
 @pytest.mark.parametrize(
     ("fault", "reason", "requests"),
     [
-        (lambda s: s.status(503, "overloaded"), "overloaded); gave up after 3 attempts", 3),
+        (lambda s: s.status(500, "broken"), "broken); gave up after 3 attempts", 3),
         (lambda s: s.status(429, Retry_After="3600"), "asks to wait 3600 s; the deadline of 90 s", 1),
         (lambda s: s.html, "answers with a web page; is the base URL right", 1),
         (lambda s: s.status(401, "bad key"), "refuses the key (401: bad key); set OPENAI_API_KEY", 1),
         (lambda s: s.status(404, "no model"), "check --model and --base-url", 1),
         (lambda s: s.status(418, "teapot"), "refuses the request (418: teapot)", 1),
     ],
-    ids=["503", "long Retry-After", "html", "401", "404", "418"],
+    ids=["500", "long Retry-After", "html", "401", "404", "418"],
 )
 def test_a_lasting_fault_is_a_clear_error(
     faults: Any, settings: Settings, fault: Any, reason: str, requests: int
