@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from rich.markup import escape
+
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.errors import UserError
 from agent.proposers.base import Ask, AskFailed, Proposer, Repairer
+from agent.proposers.listener import Listener, heard_by
 from agent.search.engine import Engine
 from agent.search.ensemble_size import members_of
 from agent.search.racing import Race
@@ -56,7 +59,9 @@ class FailedAsk:
     reason: str
     exchanges: tuple[Exchange, ...]
     error: UserError | None = None
-    """Set where no further ask can do better until the user mends it."""
+    """Set where it is for the user to mend."""
+    passing: bool = False
+    """Whether a later ask may do without; else none can."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,10 @@ class Attempt:
 
     def run(self) -> tuple[Record | FailedAsk, ...]:
         """The record of every proposal that was made, rejected ones that were repaired first; a failed ask is last."""
+        with heard_by(Listener(self._hear, lambda said: self._progress.announce(escape(said)))):
+            return self._run()
+
+    def _run(self) -> tuple[Record | FailedAsk, ...]:
         records: list[Record | FailedAsk] = []
         self._show(stage="asking")
         try:
@@ -94,13 +103,13 @@ class Attempt:
             records.append(record)
             proposer = self._workbench.proposer
             while isinstance(proposer, Repairer) and len(records) <= self._workbench.repairs and _mendable(record):
-                self._show(stage="repairing")
+                self._show(stage="repairing", detail="")
                 ask = proposer.repair(self._around.snapshot, ask, record.reason)
                 record = self._judge(ask)
                 records.append(record)
         except AskFailed as failed:
             error = failed if isinstance(failed, UserError) else None
-            records.append(FailedAsk(str(failed), failed.exchanges, error))
+            records.append(FailedAsk(str(failed), failed.exchanges, error, failed.passing))
         return tuple(records)
 
     def _judge(self, ask: Ask) -> Record:
@@ -108,7 +117,7 @@ class Attempt:
         began = time.monotonic()
         proposal = self._named(ask.proposal)
         variant = proposal.variant
-        self._show(stage="checking", name=variant.name)
+        self._show(stage="checking", name=variant.name, detail="")
         parent = self._around.snapshot.variants.get(proposal.parent)
         report = check(
             variant,
@@ -189,6 +198,9 @@ class Attempt:
             cost=cost,
             **found,
         )
+
+    def _hear(self, said: str) -> None:
+        self._show(detail=said)
 
     def _show(self, **changes: object) -> None:
         self._progress.update(self._index, **changes)

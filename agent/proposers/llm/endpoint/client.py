@@ -13,7 +13,13 @@ from typing import Any, Protocol
 from agent.proposers.listener import tell
 from agent.proposers.llm.endpoint.capabilities import TOKEN_NAMES, Capabilities
 from agent.proposers.llm.endpoint.command import CommandTransport
-from agent.proposers.llm.endpoint.errors import BusyError, ContextOverflowError, EndpointError, PassingError
+from agent.proposers.llm.endpoint.errors import (
+    BusyError,
+    ContextOverflowError,
+    EndpointError,
+    PassingError,
+    UnnamedModelError,
+)
 from agent.proposers.llm.endpoint.faults import RETRYABLE, Fault
 from agent.proposers.llm.endpoint.gate import LONGEST_WAIT, Gate, StillShutError
 from agent.proposers.llm.endpoint.journal import Journal
@@ -30,6 +36,8 @@ Message = dict[str, str]
 FIRST_WAIT = 0.5
 STEP_DOWNS = 12
 NO_CREDIT = 402
+NO_LIST = frozenset({400, 404, 405, 501})
+"""Of an endpoint that does not list its models, and may answer all the same."""
 CARD_SECONDS, CARD_TRIES = 10.0, 2
 """How long, and how often, the endpoint is asked what it tells of its model; it need not tell anything."""
 
@@ -152,14 +160,17 @@ class Endpoint:
             tried.requests += 1
             self.gate.shut(ticket, FIRST_WAIT, cards.retry_after, _asking(cards))
         if isinstance(cards, Fault):
-            raise EndpointError(f"which model? {cards.message}; name one with --model")
-        if not cards:
-            reason = f"{self.settings.public_url} does not list its models"
-            raise EndpointError(f"which model? {reason}; name one with --model")
-        if len(cards) > 1:
-            offered = ", ".join(str(card["id"]) for card in cards[:8]) + (", ..." if len(cards) > 8 else "")
-            raise EndpointError(f"which model? name one with --model; {self.settings.public_url} offers: {offered}")
-        return str(cards[0]["id"])
+            listless = cards.status in NO_LIST or cards.kind == "garbled"
+            raise (UnnamedModelError if listless else EndpointError)(
+                f"which model? {cards.message}; name one with --model"
+            )
+        names = tuple(str(card["id"]) for card in cards)
+        if len(names) == 1:
+            return names[0]
+        url = self.settings.public_url
+        offered = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+        told = f"{url} offers: {offered}" if names else f"{url} does not list its models"
+        raise UnnamedModelError(f"which model? name one with --model; {told}", names)
 
     def complete(
         self,

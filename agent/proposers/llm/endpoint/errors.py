@@ -4,6 +4,7 @@
     └── EndpointError            the endpoint or its configuration: nothing more can be asked until it is mended
         ├── PassingError            it did not answer this ask: it may answer a later one, or another model may
         │   └── BusyError               it is busy for longer than the ask may take
+        ├── UnnamedModelError       it offers several models, or lists none: one has to be named
         ├── ContextOverflowError    the prompt is longer than the model can read: a shorter one may do
         ├── PromptTooLongError      no shorter prompt can be made: the budget is too small for any
         └── BudgetExceededError     the next call could cost more than --max-usd leaves
@@ -34,6 +35,14 @@ class PassingError(EndpointError):
 
 class BusyError(PassingError):
     """The endpoint is busy, or loads its model, for longer than the ask may take."""
+
+
+class UnnamedModelError(EndpointError):
+    """The endpoint answers, and does not say which model is to be asked: it offers several, or lists none."""
+
+    def __init__(self, message: str, offered: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.offered = offered
 
 
 class ContextOverflowError(EndpointError):

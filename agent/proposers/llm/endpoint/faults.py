@@ -91,7 +91,7 @@ def fault_of(url: str, status: int, body: object, headers: Mapping[str, str]) ->
 
     `body`: the parsed JSON, or the text where it is none; free of keys. `url`: as it may be printed.
     """
-    said, line = full_text(body), summary(body)
+    said, line = full_text(body), "a web page" if _is_page(body) else summary(body)
     after = pause_asked(headers, said)
 
     def fault(kind: FaultKind, message: str) -> Fault:
@@ -179,6 +179,10 @@ def _pause_in_words(said: str) -> float | None:
         return sum(float(number) * _UNITS[unit.lower()] for number, unit in _DURATION.findall(found[1]))
     stated = _DELAY.search(said)
     return float(stated[1]) if stated else None
+
+
+def _is_page(body: object) -> bool:
+    return isinstance(body, str) and body.lstrip()[:1] == "<"
 
 
 def _is_larger_than_the_limit(said: str) -> bool:

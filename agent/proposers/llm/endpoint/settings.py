@@ -24,6 +24,9 @@ mechanisms at best, and never to write a correct kernel."""
 
 _SIZE = re.compile(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)(b|m)(?![a-z0-9])", re.IGNORECASE)
 
+_DURATION = re.compile(r"(?<!\S)\d+m(?!\S)")
+"""A word of a command line, as in `timeout 5m`, that is no size."""
+
 
 class LLMSettings(BaseModel):
     """All options of the language-model proposer. Unknown ones are refused."""
@@ -143,7 +146,7 @@ def form_for(settings: LLMSettings, model: str) -> Form:
     """The form of reply to ask `model` for: as set, or by the size that its name states, code where it states none."""
     if settings.form != "auto":
         return settings.form
-    size = _SIZE.search(model)
+    size = _SIZE.search(model if settings.command is None else _DURATION.sub("", model))
     if size is None:
         return "code"
     billions = float(size[1]) / (1000 if size[2].lower() == "m" else 1)
