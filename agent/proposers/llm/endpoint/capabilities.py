@@ -33,7 +33,7 @@ class Form:
 
     response_format: int = 0
     tokens: int = 0
-    """Index of the name that limits the reply."""
+    """Index of the name that limits the reply; beyond the last one, nothing limits it."""
     system: bool = True
     stream: bool = True
     stream_refused: bool = False
@@ -43,7 +43,9 @@ class Form:
 class Capabilities:
     """Builds request bodies in the fullest form not yet refused; shared by all threads that use one endpoint."""
 
-    def __init__(self) -> None:
+    def __init__(self, limited: bool = True) -> None:
+        """`limited`: a reply must have a limit, as what it can cost is kept to one."""
+        self._limited = limited
         self._lock = threading.Lock()
         self._form = Form()
         self._broken = 0
@@ -64,7 +66,8 @@ class Capabilities:
         payload = {name: value for name, value in body.items() if name not in form.left_out and value is not None}
         if not form.system:
             payload["messages"] = folded(payload["messages"])
-        payload[TOKEN_NAMES[form.tokens]] = reply_tokens
+        if form.tokens < len(TOKEN_NAMES):
+            payload[TOKEN_NAMES[form.tokens]] = reply_tokens
         kind = RESPONSE_FORMATS[form.response_format]
         if schema and kind == "json_schema":
             payload["response_format"] = {
@@ -138,10 +141,13 @@ class Capabilities:
         return f"asking for {RESPONSE_FORMATS[self._form.response_format]} in place of {sent}"
 
     def _other_token_name(self, payload: dict[str, Any]) -> str | None:
-        if TOKEN_NAMES[0] not in payload:
+        sent = next((place for place, name in enumerate(TOKEN_NAMES) if name in payload), len(TOKEN_NAMES))
+        if sent + self._limited >= len(TOKEN_NAMES):
             return None
-        self._form = replace(self._form, tokens=1)
-        return f"limiting the reply by {TOKEN_NAMES[1]}"
+        self._form = replace(self._form, tokens=max(self._form.tokens, sent + 1))
+        if self._form.tokens == len(TOKEN_NAMES):
+            return "leaving out the limit on the reply"
+        return f"limiting the reply by {TOKEN_NAMES[self._form.tokens]}"
 
 
 def folded(messages: Sequence[dict[str, str]]) -> list[dict[str, str]]:

@@ -120,7 +120,7 @@ class Endpoint:
         self.scrubber, self.transport = _carrier(settings)
         self.budget = budget or SpendingLimit(settings.max_usd)
         self.journal = Journal(settings.journal)
-        self.capabilities = Capabilities()
+        self.capabilities = Capabilities(limited=self.budget.max_usd is not None)
         self.gate = Gate(self.transport.cancelled)
         self._answered = False
         self._card_tries = CARD_TRIES
@@ -241,11 +241,11 @@ class Endpoint:
 
     def _less(self, payload: dict[str, Any], fault: Fault, tried: _Tried) -> str | None:
         """What will be left out of the next request, so that it is not refused again; None if nothing can be."""
-        if len(tried.changes) >= STEP_DOWNS:
+        if len(tried.changes) >= STEP_DOWNS or self.settings.command is not None:
             return None
         if fault.status in (400, 422) and fault.kind == "request":
             return self.capabilities.adapt(payload, fault.said)
-        if fault.status in (404, 405, 415, 500, 501):
+        if fault.status in (None, 404, 405, 415, 500, 501):
             return self.capabilities.adapt(payload, fault.said, named_only=True)
         return None
 

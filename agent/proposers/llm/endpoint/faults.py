@@ -99,13 +99,14 @@ def fault_of(url: str, status: int, body: object, headers: Mapping[str, str]) ->
 
     if _FILTERED.search(said) and 400 <= status < 500:
         return fault("filtered", f"a content filter of {url} stopped the prompt ({status}: {line})")
-    if status in (401, 403):
+    if status in (401, 403) and not (status == 403 and _OVERLOADED.search(said)):
         return fault("refused", f"{url} refuses the key ({status}: {line}); set {KEY_VARIABLE} to one that it accepts")
     if status == 402 or (status == 429 and _QUOTA.search(said)):
         return fault("refused", f"the quota at {url} is used up ({line}); top it up or use another endpoint")
     if status == 413 or (status == 429 and _is_larger_than_the_limit(said)):
         return fault("request", f"the request is too large for {url} ({status}: {line})")
-    if status in _BUSY_STATUS or _LOADING.search(said) or (status >= 500 and _OVERLOADED.search(said)):
+    overloaded = (status == 403 or status >= 500) and _OVERLOADED.search(said)
+    if status in _BUSY_STATUS or overloaded or _LOADING.search(said):
         return fault("busy", f"{url} is busy, loads a model or limits the rate ({status}: {line})")
     if status == 404:
         return fault("refused", f"{url} knows no such model or address (404: {line}); check --model and --base-url")

@@ -37,8 +37,6 @@ class LLMSettings(BaseModel):
     """With a query, as Azure's `?api-version=...`, that is sent with every request."""
     model: str | None = None
     """None: the one model that the endpoint offers."""
-    command: str | None = Field(default=None, min_length=1)
-    """A program that is asked in place of an endpoint, as the shell takes it."""
     key: SecretStr = SecretStr("")
     form: Literal["auto", "code", "structured"] = "auto"
     context_tokens: int = Field(default=32_000, ge=1_000)
@@ -58,6 +56,8 @@ class LLMSettings(BaseModel):
     journal: Path | None = None
     temperature: float | None = Field(default=None, ge=0, le=2)
     """None: the endpoint's own."""
+    command: str | None = Field(default=None, min_length=1)
+    """A program that is asked in place of an endpoint, as the shell takes it."""
     free: bool = False
     """True of a server on this machine: its calls cost no money, which is knowledge, not a default."""
 

@@ -221,3 +221,26 @@ def test_the_only_model_is_found_and_several_are_listed(faults: Any, settings: S
     faults.models = ["b", "a"]
     with pytest.raises(EndpointError, match="offers: a, b"):
         Endpoint(settings(model=None))
+
+
+def test_a_limit_on_the_reply_that_has_no_name_is_left_out_unless_money_is_limited(
+    faults: Any, settings: Settings, tmp_path: Path
+) -> None:
+    def knows_none(handler: Any) -> None:
+        name = next((name for name in handler.asked if name.startswith("max_")), None)
+        (faults.status(400, f"Unknown parameter: '{name}'") if name else faults.says("fine"))(handler)
+
+    faults.script = [knows_none]
+    reply, _ = ask(settings())
+    assert isinstance(reply, HttpAttempt)
+    (tmp_path / "prices.toml").write_text("[models.scripted]\ninput = 2.0\noutput = 10.0\n")
+    error, _ = ask(settings(max_usd=5.0, prices=tmp_path / "prices.toml"))
+    assert isinstance(error, EndpointError)
+    assert "tried limiting the reply by max_completion_tokens" in error.message
+
+
+def test_a_feature_that_is_refused_in_a_200_is_left_out(faults: Any, settings: Settings) -> None:
+    faults.script = [faults.status(200, "streaming is not supported for this model"), faults.says("fine")]
+    reply, _ = ask(settings())
+    assert isinstance(reply, HttpAttempt)
+    assert ["stream" in request for request in faults.requests] == [True, False]

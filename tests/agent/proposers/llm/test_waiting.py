@@ -85,6 +85,8 @@ def test_a_date_counts_from_now_where_the_endpoint_has_no_clock_of_its_own() -> 
         (404, {"message": "the model is still loading"}, "busy"),
         (500, {"message": "error loading model: out of memory"}, "server"),
         (502, {"message": "bad gateway"}, "server"),
+        (403, {"message": "You have exceeded a secondary rate limit"}, "busy"),
+        (403, {"message": "not allowed"}, "refused"),
         (429, {"message": "You exceeded your current quota", "code": "insufficient_quota"}, "refused"),
         (402, {"message": "Insufficient Balance"}, "refused"),
         (429, {"message": "Request too large on tokens per min (TPM): Limit 6000, Requested 20000."}, "request"),
