@@ -8,8 +8,9 @@ from pydantic import ValidationError
 
 from archive.errors import ArchiveError
 from archive.files import first_problem, read_json, read_lines, write_json, write_lines
-from evaluator.outcomes import Trial, Value
+from evaluator.outcomes import Trial
 from evaluator.statistics.moderated_t_test import Effect
+from evaluator.values import Value
 from variants.contract import VariantName
 
 CONFIRMATIONS = "confirmations"

@@ -10,8 +10,10 @@ import pandas as pd
 from archive.reader import TRIALS, Reader
 from archive.record import Record
 from evaluator.outcomes import Status, Trial
+from evaluator.protocols.built_in import tasks_of
+from evaluator.statistics.over_tasks import mean_over_tasks
 from evaluator.statistics.scorecards import scorecard
-from variants.contract import TASKS
+from evaluator.tasks.registry import TASKS
 
 _WHO = ["proposal", "name", "status", "parent", "proposer", "model", "protocol", "protocol_hash"]
 _TRIAL = [
@@ -35,8 +37,8 @@ class Frames:
         """One row a proposal, those without a score too.
 
         Beside the columns of all frames: `title`, `reason` (of a status that is no score), `created` (UTC), `mean`
-        (accuracy over the scored tasks, 0 to 1), `cpu_seconds`, `wall_seconds`, `prompt_tokens`, `completion_tokens`,
-        `usd` (missing where the price is unknown), `source_hash` (SHA-256).
+        (accuracy over all tasks, 0 to 1; missing where one was not measured), `cpu_seconds`, `wall_seconds`,
+        `prompt_tokens`, `completion_tokens`, `usd` (missing where the price is unknown), `source_hash` (SHA-256).
         """
         rows = [_proposal(record) for record in Reader(self._path).records()]
         columns = ["title", "reason", "created", "mean", "cpu_seconds", "wall_seconds"]
@@ -117,7 +119,7 @@ def _who(record: Record) -> dict[str, Any]:
 
 def _proposal(record: Record) -> dict[str, Any]:
     scores = record.scorecard.scores if record.scorecard else {}
-    mean = sum(score.mean for score in scores.values()) / len(scores) if scores else None
+    mean = mean_over_tasks(scores, tasks_of(record.protocol))
     texts = {"title": record.proposal.title, "reason": record.reason, "created": record.created, "mean": mean}
     return _who(record) | texts | record.cost.model_dump() | {"source_hash": record.proposal.variant.source_hash}
 

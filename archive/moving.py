@@ -8,6 +8,7 @@ from archive.confirmations import CONFIRMATIONS, Confirmation
 from archive.fetch import Fetched
 from archive.files import as_json, read_json, read_lines, read_text
 from archive.folders import VARIANTS
+from archive.leaderboard_csv import format_leaderboard, parse_leaderboard
 from archive.leaderboards import LEADERBOARDS
 from archive.matching import spec
 from archive.merged import Merged
@@ -15,7 +16,6 @@ from archive.reader import ASKS, TRIALS, Reader
 from archive.store import Archive
 from evaluator.outcomes import Trial
 from evaluator.protocols.built_in import PROTOCOLS
-from variants.leaderboard import format_leaderboard, parse_leaderboard
 
 
 def bring_variants(

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from archive.record import Proposal, Record
+from variants.contract import short_name
 
 _LINKS = ("name", "parent", "against", "variant", "inherited_from", "duplicate_of", "parents")
 _TEXTS = ("title", "insights", "motivation", "mathematics", "differences", "next_steps", "why", "reason", "message")
@@ -26,7 +27,7 @@ def renamed_text(text: str, names: Mapping[str, str]) -> str:
     """Text with full names, and ideas between backticks, under their new names."""
     if not names:
         return text
-    ideas = {f"`{_idea(old)}`": f"`{_idea(new)}`" for old, new in names.items()}
+    ideas = {f"`{short_name(old)}`": f"`{short_name(new)}`" for old, new in names.items()}
     full = {old: new for old, new in names.items() if "_" in old}
     words = "|".join(re.escape(old) for old in sorted(full, key=len, reverse=True))
     pattern = "|".join([*map(re.escape, ideas), *([rf"(?<![A-Za-z0-9_])(?:{words})(?![A-Za-z0-9_])"] if words else [])])
@@ -44,7 +45,3 @@ def _renamed(value: Any, key: str, names: Mapping[str, str]) -> Any:
     if key in _LINKS:
         return names.get(value, value)
     return renamed_text(value, names) if key in _TEXTS else value
-
-
-def _idea(name: str) -> str:
-    return name.removeprefix("delta_net_4layer_").removesuffix("_in_for_loop")

@@ -10,7 +10,10 @@ from archive.files import first_problem, read_bytes
 from archive.folders import PROPOSALS
 from archive.record import Cost, Prediction, Provenance
 from evaluator.outcomes import Scorecard, Status, Verdict
-from variants.contract import Task, VariantName
+from evaluator.protocols.built_in import tasks_of
+from evaluator.statistics.over_tasks import mean_over_tasks
+from evaluator.tasks.names import TaskName
+from variants.contract import VariantName
 
 
 class _Part(BaseModel):
@@ -32,7 +35,7 @@ class OutlinedProposal(_Part):
     variant: NamedCode
     parent: VariantName
     title: str
-    predictions: dict[Task, Prediction]
+    predictions: dict[TaskName, Prediction]
     provenance: Provenance
 
 
@@ -57,9 +60,9 @@ class Outline(_Part):
 
     @property
     def mean(self) -> float | None:
-        """Mean accuracy over the scored tasks."""
+        """Mean accuracy over all tasks of the protocol; None where one was not measured."""
         scores = self.scorecard.scores if self.scorecard else {}
-        return sum(score.mean for score in scores.values()) / len(scores) if scores else None
+        return mean_over_tasks(scores, tasks_of(self.protocol))
 
 
 class _ProposalFile(_Part):

@@ -8,8 +8,9 @@ from pydantic import ValidationError
 from archive.errors import ArchiveError
 from archive.git import GitFolder
 from archive.record import Origin, Prediction, Proposal, Record
-from evaluator.outcomes import Value
-from variants.contract import Task, VariantName
+from evaluator.tasks.names import TaskName
+from evaluator.values import Value
+from variants.contract import VariantName
 
 BRANCH = "predictions"
 CLOCK_SECONDS = 2
@@ -26,7 +27,7 @@ class Committed(Value):
     protocol_hash: str
     proposer: str
     model: str | None
-    predictions: dict[Task, Prediction]
+    predictions: dict[TaskName, Prediction]
 
     @classmethod
     def of(cls, proposal: Proposal, protocol: str, protocol_hash: str) -> "Committed":

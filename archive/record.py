@@ -4,8 +4,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from evaluator.outcomes import CheckReport, Scorecard, Status, Trial, Value, Verdict
-from variants.contract import Task, Variant, VariantName
+from evaluator.outcomes import CheckReport, Scorecard, Status, Trial, Verdict
+from evaluator.tasks.names import TaskName
+from evaluator.values import Value
+from variants.contract import Variant, VariantName
 
 ROUNDING = 1e-4
 """Predictions have four digits."""
@@ -45,7 +47,7 @@ class Proposal(Value):
     insights: tuple[str, ...]
     motivation: str
     mathematics: str
-    predictions: dict[Task, Prediction]
+    predictions: dict[TaskName, Prediction]
     differences: tuple[str, ...]
     next_steps: tuple[str, ...]
     provenance: Provenance

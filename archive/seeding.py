@@ -8,12 +8,12 @@ from archive.errors import ArchiveError
 from archive.files import read_lines, write_json, write_lines, write_text
 from archive.folders import VARIANTS
 from archive.git import GitFolder
+from archive.leaderboard_csv import PUBLISHED
 from archive.leaderboards import LEADERBOARDS, write_leaderboard
 from archive.reader import FORMAT, MARKER, TRIALS
 from archive.store import Archive
 from evaluator.outcomes import Trial
 from variants.contract import Variant
-from variants.leaderboard import PUBLISHED
 from variants.seeds import seed_variants
 
 SHIPPED = ("smoke", "quick")
@@ -30,6 +30,14 @@ would-be new best; the branch `predictions` dates what was predicted. `git log` 
 def shipped_trials(protocol: str) -> tuple[Trial, ...]:
     """Trials of the seeds that ship with archer, for one protocol. Raises ArchiveError for a damaged file."""
     return read_lines(PUBLISHED.with_name(f"{protocol}.trials.jsonl"), Trial)
+
+
+def shipped_by_variant(protocol: str) -> dict[str, list[Trial]]:
+    """The same by variant."""
+    trials: dict[str, list[Trial]] = {}
+    for trial in shipped_trials(protocol):
+        trials.setdefault(trial.variant, []).append(trial)
+    return trials
 
 
 def make_archive(root: Path) -> Archive:

@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 from archive.confirmations import Confirmation, read_confirmations, read_fresh_trials, write_confirmation
 from archive.errors import ArchiveError
 from archive.files import read_lines, write_lines, write_text
-from archive.folders import PROPOSALS, VARIANTS, read_record, write_record
+from archive.folders import PROPOSALS, VARIANTS, read_record, rewrite_record, write_record
 from archive.git import GitFolder
 from archive.index import ArchiveIndex
 from archive.leaderboards import LEADERBOARDS, write_leaderboard
@@ -73,6 +73,21 @@ class Archive(Reader):
         """Archive a record under the next free number: one folder, one commit. Nothing is left behind on failure."""
         with self.writing():
             return self._tell(record, report, None)
+
+    def retell(self, record: Record, report: str) -> Record:
+        """Archive how a proposal that was interrupted has ended, under its number, in a further commit."""
+        with self.writing():
+            paths = rewrite_record(self.root, record, report)
+            try:
+                self._records.pop(record.id, None)
+                if record.status is Status.SCORED:
+                    paths.append(self._derive(record.protocol))
+                self._git.commit(message(record), paths)
+            except BaseException:
+                self._git.discard(paths)
+                raise
+            self._records[record.id] = record
+            return record
 
     def adopt(self, record: Record, report: str, origin: Origin) -> Record:
         """Archive a proposal of another archive. Leaderboards are left to `rebuild_leaderboards`, once for many."""

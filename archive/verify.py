@@ -13,6 +13,7 @@ from archive.reader import TRIALS, Reader
 from archive.record import Record
 from archive.store import Archive
 from evaluator.outcomes import Score, Scorecard, Status, Trial
+from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.scorecards import scorecard
 from variants.contract import Variant
 
@@ -125,6 +126,6 @@ def _trial_problems(
 def _leaderboard_problems(archive: Archive) -> Iterator[str]:
     for protocol in archive.protocols():
         path = archive.root / LEADERBOARDS / f"{protocol}.csv"
-        expected = leaderboard_csv(scorecards(protocol, archive.trials(protocol)))
+        expected = leaderboard_csv(scorecards(protocol, archive.trials(protocol)), tasks_of(protocol))
         if not path.exists() or read_text(path) != expected:
             yield f"{LEADERBOARDS}/{protocol}.csv is not what its trials give; run `archer verify --rebuild`"

@@ -5,25 +5,79 @@ published row has one seed, and nobody knows which): difference of the means, wi
 knows.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
 
 from agent.analysis.board import PUBLISHED_NAME, Board, open_board
-from agent.analysis.gaps import Array, Flags, Gap, Lead
-from agent.search.evaluate_variant import shipped
+from archive.seeding import shipped_by_variant
 from archive.store import Archive
-from evaluator.outcomes import Trial
+from evaluator.outcomes import Score, Trial
 from evaluator.statistics.moderated_t_test import PRIOR_FREEDOM, task_noise
 from evaluator.statistics.scorecards import seed_accuracies
-from variants.contract import TASKS, Task
+from evaluator.tasks.names import TaskName
+
+Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Score of one row less that of another on one task, its standard error, and the freedom of that."""
+
+    difference: float
+    error: float
+    freedom: float
+    cannot_differ: bool = False
+    """Both rows compute the same function there: whatever lies between them is chance."""
+
+    @property
+    def noise(self) -> float:
+        """What chance alone exceeds in 5 of 100 cases."""
+        return float(stats.t.ppf(0.975, self.freedom)) * self.error
+
+    @property
+    def beyond_noise(self) -> bool:
+        """Whether the difference says anything, taken for itself."""
+        return abs(self.difference) > self.noise and not self.cannot_differ
+
+    @property
+    def p(self) -> float:
+        """Two-sided; 1 where the two cannot differ."""
+        return 1.0 if self.cannot_differ else 2 * float(stats.t.sf(abs(self.difference) / self.error, self.freedom))
+
+
+@dataclass(frozen=True)
+class Lead:
+    """One row less every row, in the order of `Contrasts.names`: rows × tasks each. `same`: they cannot differ."""
+
+    difference: Array
+    error: Array
+    freedom: Array
+    same: Flags
+    tasks: tuple[TaskName, ...]
+
+    def gap(self, row: int, task: TaskName) -> Gap:
+        """To one of the rows on one task."""
+        at = (row, self.tasks.index(task))
+        return Gap(float(self.difference[at]), float(self.error[at]), float(self.freedom[at]), bool(self.same[at]))
+
+    def p_above(self) -> Array:
+        """One-sided: chance of so large a lead where there is none; 1 where there can be none."""
+        return np.where(self.same, 1.0, stats.t.sf(self.difference / self.error, self.freedom))
+
+    def p_below(self) -> Array:
+        """The same for being behind."""
+        return np.where(self.same, 1.0, stats.t.sf(-self.difference / self.error, self.freedom))
 
 
 @dataclass(frozen=True)
 class PairedDifferences:
-    """All rows of a board that have all six tasks, and the trials that tell which seeds are paired."""
+    """All rows of a board that have every task, and the trials that tell which seeds are paired."""
 
     board: Board
     trials: Mapping[str, Sequence[Trial]]
@@ -31,7 +85,7 @@ class PairedDifferences:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """In alphabetical order."""
-        return tuple(sorted(name for name, row in self.board.scores.items() if all(task in row for task in TASKS)))
+        return self.board.whole
 
     @cached_property
     def paired(self) -> bool:
@@ -47,9 +101,9 @@ class PairedDifferences:
         freedom = np.broadcast_to(self._freedom, difference.shape)
         if self.paired:
             difference, error, freedom = self._paired(own, difference, error, freedom)
-        return Lead(difference, error, freedom, self._same(name))
+        return Lead(difference, error, freedom, self._same(name), self.board.tasks)
 
-    def gap(self, name: str, other: str, task: Task) -> Gap:
+    def gap(self, name: str, other: str, task: TaskName) -> Gap:
         """One row less another on one task."""
         return self.lead(name).gap(self._index[other], task)
 
@@ -70,8 +124,8 @@ class PairedDifferences:
 
     def _same(self, name: str) -> Flags:
         """Rows × tasks: whether `name` and the row are one function there."""
-        same: Flags = np.zeros((len(self.names), len(TASKS)), dtype=np.bool_)
-        for column, task in enumerate(TASKS):
+        same: Flags = np.zeros((len(self.names), len(self.board.tasks)), dtype=np.bool_)
+        for column, task in enumerate(self.board.tasks):
             for group in self.board.one.get(task, ()):
                 if name in group:
                     same[[self._index[other] for other in group if other in self._index], column] = True
@@ -82,26 +136,31 @@ class PairedDifferences:
     def _index(self) -> dict[str, int]:
         return {name: index for index, name in enumerate(self.names)}
 
+    def _of_all(self, value: Callable[[Score], float]) -> Array:
+        """Rows × tasks: a number of each score."""
+        scores = [[value(self.board.scores[name][task]) for task in self.board.tasks] for name in self.names]
+        return np.array(scores, dtype=np.float64).reshape(len(self.names), len(self.board.tasks))
+
     @cached_property
     def _means(self) -> Array:
-        return np.array([[self.board.scores[name][task].mean for task in TASKS] for name in self.names]).reshape(-1, 6)
+        return self._of_all(lambda score: score.mean)
 
     @cached_property
     def _counts(self) -> Array:
-        return np.array([[self.board.scores[name][task].n for task in TASKS] for name in self.names]).reshape(-1, 6)
+        return self._of_all(lambda score: score.n)
 
     @cached_property
     def _deviation(self) -> Array:
-        return np.array([self.board.spreads[task].deviation for task in TASKS])
+        return np.array([self.board.spreads[task].deviation for task in self.board.tasks])
 
     @cached_property
     def _freedom(self) -> Array:
-        return np.array([float(self.board.spreads[task].freedom) for task in TASKS])
+        return np.array([float(self.board.spreads[task].freedom) for task in self.board.tasks])
 
     @cached_property
     def _noise(self) -> Array:
         """Variance of a paired difference of single seeds, per task; NaN where nothing tells of it."""
-        known = [task_noise(self.trials, task) for task in TASKS]
+        known = [task_noise(self.trials, task) for task in self.board.tasks]
         return np.array([found.variance if found is not None else np.nan for found in known])
 
     @cached_property
@@ -109,7 +168,9 @@ class PairedDifferences:
         """Rows × tasks × seeds; NaN where a row has no such seed."""
         found = [seed_accuracies(self.trials.get(name, ())) for name in self.names]
         seeds = sorted({seed for own in found for row in own.values() for seed in row})
-        return np.array([[[own.get(task, {}).get(seed, np.nan) for seed in seeds] for task in TASKS] for own in found])
+        return np.array(
+            [[[own.get(task, {}).get(seed, np.nan) for seed in seeds] for task in self.board.tasks] for own in found]
+        )
 
 
 def open_paired_differences(protocol: str, archive: Archive | None) -> PairedDifferences:
@@ -117,4 +178,4 @@ def open_paired_differences(protocol: str, archive: Archive | None) -> PairedDif
     board = open_board(protocol, archive)
     if protocol == PUBLISHED_NAME:
         return PairedDifferences(board, {})
-    return PairedDifferences(board, archive.trials(protocol) if archive is not None else shipped(protocol))
+    return PairedDifferences(board, archive.trials(protocol) if archive is not None else shipped_by_variant(protocol))

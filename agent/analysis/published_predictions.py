@@ -4,20 +4,23 @@ A word ("higher", "at least", "preserved") becomes a direction and no more. A nu
 open ends being 1, which no accuracy exceeds; no report states a confidence, so they are scored as the 80 % of others.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from agent.analysis.board import PUBLISHED_PROTOCOL, Board
-from agent.analysis.calibration import no_change
-from agent.analysis.forecast import Forecast, Interval, Outcome
-from agent.analysis.gaps import Gap
-from agent.analysis.paired_differences import PairedDifferences
+from agent.analysis.board import PUBLISHED_NAME, PUBLISHED_PROTOCOL, Board, open_board
+from agent.analysis.calibration import Forecast, Interval, Outcome, by_proposer, forecasts, no_change
+from agent.analysis.paired_differences import Gap, PairedDifferences, open_paired_differences
 from archive.files import read_shipped
-from evaluator.outcomes import Value
-from variants.contract import BASELINE, Task, VariantName
-from variants.leaderboard import PUBLISHED
+from archive.leaderboard_csv import PUBLISHED
+from archive.store import Archive
+from evaluator.tasks.names import TaskName
+from evaluator.values import Value
+from variants.contract import BASELINE, VariantName
 
 PUBLISHED_PREDICTIONS = PUBLISHED.parents[1] / "ledger" / "published_reports.json"
 PROPOSER = "published reports"
@@ -26,7 +29,7 @@ PROPOSER = "published reports"
 class Expectation(Value):
     """What a report expects of one task, in archer's words; never a quotation."""
 
-    task: Task
+    task: TaskName
     change: Literal["up", "not down", "unchanged"]
     low: float | None = Field(default=None, ge=-1, le=1)
     high: float | None = Field(default=None, ge=-1, le=1)
@@ -121,3 +124,36 @@ def _outcome(gap: Gap) -> Outcome:
     if not gap.beyond_noise:
         return "indistinguishable"
     return "better" if gap.difference > 0 else "worse"
+
+
+UNSCORED_PROTOCOL = "quick"
+"""Where the two variants were measured that were proposed in a published report and never scored there."""
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """One line of the ledger: whose predictions, and what became of them, oldest first."""
+
+    title: str
+    forecasts: Sequence[Forecast]
+
+
+def ledger_entries(archive: Archive | None) -> list[LedgerEntry]:
+    """The published reports, scored and unscored ones apart, then each proposer of an archive.
+
+    Raises ArchiveError and LeaderboardError for what cannot be read.
+    """
+    board = cache(lambda protocol: open_board(protocol, archive))
+    ledger = read_published_predictions()
+    unscored = {report.variant for report in ledger.reports if not report.scored}
+    published = published_forecasts(open_paired_differences(PUBLISHED_NAME, None), ledger)
+    measured = published_forecasts(open_paired_differences(UNSCORED_PROTOCOL, None), ledger)
+    own = forecasts(archive.outlines(), board) if archive is not None else []
+    return [
+        LedgerEntry("published reports, against the published scores", published),
+        LedgerEntry(
+            f"published reports never scored there, direction alone under {UNSCORED_PROTOCOL}",
+            [forecast for forecast in measured if forecast.variant in unscored],
+        ),
+        *(LedgerEntry(f"{who} ({model})" if model else who, made) for (who, model), made in by_proposer(own).items()),
+    ]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from agent.catalogue import Genome
-from evaluator.protocols.built_in import single_chunk_tasks
-from variants.contract import TASKS, Task
+from evaluator.protocols.built_in import single_chunk_tasks, tasks_of
+from evaluator.tasks.names import TaskName
 
 PRIOR_FREEDOM = 4
 UNKNOWN_SCALE = 0.06
@@ -46,7 +46,9 @@ def pooled_deviation(scores: Mapping[str, float], groups: Iterable[tuple[str, ..
     return SeedDeviation(math.sqrt(squares / freedom), freedom, found)
 
 
-def moderate(known: Mapping[Task, SeedDeviation], levels: Mapping[Task, float]) -> dict[Task, SeedDeviation]:
+def moderate(
+    known: Mapping[TaskName, SeedDeviation], levels: Mapping[TaskName, float]
+) -> dict[TaskName, SeedDeviation]:
     """Every task's spread, drawn towards what all tasks have in common, as a moderated t-test does.
 
     Accuracies p are noisier in the middle than at the ceiling: what is shared is the deviation over √(p (1-p)). It
@@ -55,7 +57,7 @@ def moderate(known: Mapping[Task, SeedDeviation], levels: Mapping[Task, float]) 
     squares = sum(s.freedom * s.deviation**2 / _binomial(levels[task]) for task, s in known.items() if task in levels)
     freedom = sum(s.freedom for task, s in known.items() if task in levels)
     shared = squares / freedom if freedom else UNKNOWN_SCALE**2
-    found: dict[Task, SeedDeviation] = {}
+    found: dict[TaskName, SeedDeviation] = {}
     for task, level in levels.items():
         own = known.get(task, SeedDeviation(0.0, 0))
         total = PRIOR_FREEDOM + own.freedom
@@ -70,18 +72,18 @@ def _binomial(level: float) -> float:
 
 def function_groups(
     names: Iterable[str], genomes: Mapping[str, Genome], protocol: str
-) -> dict[Task, tuple[tuple[str, ...], ...]]:
+) -> dict[TaskName, tuple[tuple[str, ...], ...]]:
     """Rows that are one function, per task of a protocol: on tasks of one chunk, those alike in their first chunk."""
     one_chunk = single_chunk_tasks(protocol)
     known = tuple(names)
-    return {task: replicates(known, genomes, task in one_chunk) for task in TASKS}
+    return {task: replicates(known, genomes, task in one_chunk) for task in tasks_of(protocol)}
 
 
 def deviations_of_replicates(
-    table: Mapping[str, Mapping[Task, float]], genomes: Mapping[str, Genome], protocol: str
-) -> dict[Task, SeedDeviation]:
+    table: Mapping[str, Mapping[TaskName, float]], genomes: Mapping[str, Genome], protocol: str
+) -> dict[TaskName, SeedDeviation]:
     """The spread of each task of a table of single runs under a protocol; a task without replicates is absent."""
-    found: dict[Task, SeedDeviation] = {}
+    found: dict[TaskName, SeedDeviation] = {}
     for task, groups in function_groups(table, genomes, protocol).items():
         scores = {name: row[task] for name, row in table.items() if task in row}
         inside = (tuple(name for name in group if name in scores) for group in groups)

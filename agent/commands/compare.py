@@ -26,7 +26,6 @@ from agent.commands.options import (
     ProtocolOption,
     QuietOption,
     SandboxOption,
-    Speech,
     UnsandboxedOption,
     find_protocol,
     open_sandbox,
@@ -36,7 +35,7 @@ from agent.comparing.best_so_far import curve, differences
 from agent.comparing.plot import plot_curves
 from agent.comparing.view import answer
 from agent.errors import DONE, INTERRUPTED, UserError
-from agent.proposers.base import Proposer
+from agent.proposer import Proposer
 from agent.proposers.open_proposer import Choice, open_proposer
 from agent.reports.figures import require_drawable
 from agent.search.attempt import SearchResources
@@ -44,6 +43,7 @@ from agent.search.engine import DEFAULT_SHARE, EngineName, open_engine
 from agent.search.loop import Search, SearchPlan
 from agent.terminal.interrupt import interruptible
 from agent.terminal.progress import Progress
+from agent.terminal.speech import Speech
 from archive.seeding import make_archive
 from archive.store import Archive
 from evaluator.outcomes import Grade
@@ -161,6 +161,7 @@ def _run(
         jobs=min(jobs, left),
         seed=seed + made,
         confirm=False,
+        resume=False,
         max_cpu_seconds=None if minutes is None else 60 * minutes,
     )
     with Progress(speech.progress, left) as progress:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.errors import UserError
-from agent.proposers.base import Proposer
+from agent.proposer import Proposer
 from agent.proposers.evolution.evolve import EvolveProposer
 from agent.proposers.evolution.random import RandomProposer
 from agent.proposers.llm.deduplication import Claims

@@ -3,29 +3,26 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 from rich.markup import escape
 
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.errors import UserError
-from agent.proposers.base import Ask, AskFailed, Proposer, Repairer
-from agent.proposers.listener import Listener, heard_by
+from agent.listener import Listener, heard_by
+from agent.proposer import Ask, AskFailed, Proposer, Repairer
 from agent.search.engine import Engine
 from agent.search.ensemble_size import members_of
+from agent.search.pipeline import Evaluated, Pipeline, Twin
 from agent.search.racing import Race
 from agent.terminal.progress import Progress
 from archive.record import Cost, Exchange, Proposal, Record
-from evaluator.checks import check
-from evaluator.outcomes import CheckReport, Status, Trial
-from evaluator.protocols.protocol import Protocol, trial_specs
+from evaluator.outcomes import Status, Trial
+from evaluator.protocols.protocol import Protocol, TrialSpec, trial_specs
 from evaluator.sandbox import Sandbox
-from evaluator.statistics.scorecards import scorecard, verdict
-from evaluator.trials.evaluate import Evaluation, Evaluator, TrialProgress, inheritable, kernel_shapes
+from evaluator.trials.evaluate import Evaluator, TrialProgress
 from evaluator.trials.trial_log import TrialLog
-from variants.contract import BASELINE, REFERENCE, Variant
 
 
 @dataclass(frozen=True)
@@ -71,8 +68,7 @@ class AttemptInputs:
     snapshot: ArchiveSnapshot
     trials: Mapping[str, Sequence[Trial]]
     """By variant, under the search's protocol."""
-    twin: Callable[[tuple[float, ...]], str | None]
-    """Name of the variant with this fingerprint, if one is known."""
+    twin: Twin
     reserve: Callable[[str], str]
     """Claims a free variant name."""
     stop: threading.Event
@@ -83,11 +79,14 @@ class AttemptInputs:
 class Attempt:
     """One ask and what becomes of it, repairs included."""
 
-    def __init__(self, workbench: SearchResources, surroundings: AttemptInputs, progress: Progress, index: int) -> None:
-        self._workbench = workbench
-        self._around = surroundings
+    def __init__(
+        self, resources: SearchResources, prepare: Callable[[], AttemptInputs], progress: Progress, index: int
+    ) -> None:
+        """`prepare` is called once the attempt runs: what it may know is what is known then."""
+        self._resources = resources
+        self._prepare = prepare
         self._progress = progress
-        self._index = index
+        self.index = index
 
     def run(self) -> tuple[Record | FailedAsk, ...]:
         """The record of every proposal that was made, rejected ones that were repaired first; a failed ask is last."""
@@ -97,57 +96,47 @@ class Attempt:
     def _run(self) -> tuple[Record | FailedAsk, ...]:
         records: list[Record | FailedAsk] = []
         self._show(stage="asking")
+        inputs, proposer = self._prepare(), self._resources.proposer
         try:
-            ask = self._workbench.proposer.ask(self._around.snapshot)
-            record = self._judge(ask)
+            ask = proposer.ask(inputs.snapshot)
+            record = self._evaluated(_named(ask, inputs), inputs)
             records.append(record)
-            proposer = self._workbench.proposer
-            while isinstance(proposer, Repairer) and len(records) <= self._workbench.repairs and _mendable(record):
+            while isinstance(proposer, Repairer) and len(records) <= self._resources.repairs and _mendable(record):
                 self._show(stage="repairing", detail="")
-                ask = proposer.repair(self._around.snapshot, ask, record.reason)
-                record = self._judge(ask)
+                ask = proposer.repair(inputs.snapshot, ask, record.reason)
+                record = self._evaluated(_named(ask, inputs), inputs)
                 records.append(record)
         except AskFailed as failed:
             error = failed if isinstance(failed, UserError) else None
             records.append(FailedAsk(str(failed), failed.exchanges, error, failed.passing))
         return tuple(records)
 
-    def _judge(self, ask: Ask) -> Record:
+    def _evaluated(self, ask: Ask, inputs: AttemptInputs) -> Record:
         """Check, train and score one proposal."""
         began = time.monotonic()
-        proposal = self._named(ask.proposal)
-        variant = proposal.variant
+        proposal, protocol = ask.proposal, self._resources.protocol
+        variant, specs = proposal.variant, trial_specs(protocol)
         self._show(stage="checking", name=variant.name, detail="")
-        parent = self._around.snapshot.variants.get(proposal.parent)
-        report = check(
+        members = members_of(self._resources.ensemble, protocol, variant.layer, specs)
+        pipeline = Pipeline(self._resources.evaluator(members), inputs.trials, self._following(specs), inputs.stop)
+        race = Race.against(proposal.parent, inputs.trials, protocol) if self._resources.race else None
+        predicted: list[str | None] = []
+
+        def before_training() -> None:
+            predicted.append(inputs.predict(proposal))
+            self._show(stage="training", detail="", done=0.05)
+
+        evaluated = pipeline.evaluate(
             variant,
-            self._workbench.sandbox,
-            parent=parent,
-            shapes=kernel_shapes(self._workbench.protocol),
-            known=self._around.twin,
+            inputs.snapshot.variants.get(proposal.parent),
+            specs,
+            inputs.twin,
+            before_training=before_training,
+            hopeless=race.lost if race is not None else lambda _: "",
         )
-        if report.verdict == "fail":
-            return self._record(ask, proposal, began, Status.REJECTED, failures(report), check=report)
-        if report.duplicate_of is not None:
-            told = f"; a no-op: its parent {proposal.parent} is the same at every setting" if report.no_op else ""
-            reason = f"computes the same as {report.duplicate_of}{told}"
-            return self._record(ask, proposal, began, Status.DUPLICATE, reason, check=report)
-        predicted = self._around.predict(proposal)
-        result = self._train(variant, proposal.parent, report)
-        found = self._results(proposal, result) | {"predicted": predicted}
-        return self._record(ask, proposal, began, result.status, result.reason, check=report, **found)
+        return self._record(ask, began, evaluated, predicted[0] if predicted else None)
 
-    def _named(self, proposal: Proposal) -> Proposal:
-        name = self._around.reserve(proposal.variant.name)
-        variant = proposal.variant.model_copy(update={"name": name})
-        return proposal.model_copy(update={"variant": variant})
-
-    def _train(self, variant: Variant, parent: str, report: CheckReport) -> Evaluation:
-        bench = self._workbench
-        specs = trial_specs(bench.protocol)
-        parent_trials = self._around.trials.get(parent, ())
-        inherited = inheritable(variant, specs, report.inert_settings, parent_trials, bench.protocol)
-        self._show(stage="training", detail="", done=0.05)
+    def _following(self, specs: Sequence[TrialSpec]) -> Callable[[TrialProgress], None]:
         shares = dict.fromkeys(specs, 0.0)
 
         def follow(step: TrialProgress) -> None:
@@ -155,32 +144,13 @@ class Attempt:
             done = sum(shares.values()) / len(shares)
             self._show(detail=f"{step.spec.task}, seed {step.spec.seed}", done=0.05 + 0.9 * done)
             if step.trial is not None and step.trial.accuracy is not None:
-                self._progress.score(self._index, step.spec.task, step.trial.accuracy)
+                self._progress.score(self.index, step.spec.task, step.trial.accuracy)
 
-        members = members_of(bench.ensemble, bench.protocol, variant.layer, specs)
-        race = Race.against(parent, self._around.trials, bench.protocol) if bench.race else None
-        hopeless = race.lost if race is not None else lambda _: ""
-        return bench.evaluator(members).evaluate(
-            variant, specs, inherited=inherited, follow=follow, hopeless=hopeless, stop=self._around.stop
-        )
+        return follow
 
-    def _results(self, proposal: Proposal, result: Evaluation) -> dict[str, Any]:
-        if result.status is not Status.SCORED:
-            return {"trials": result.trials}
-        known = self._around.trials
-        rivals = dict.fromkeys((proposal.parent, BASELINE, REFERENCE))
-        return {
-            "trials": result.trials,
-            "scorecard": scorecard(result.trials),
-            "verdicts": tuple(verdict(result.trials, known[name], name) for name in rivals if name in known),
-        }
-
-    def _record(
-        self, ask: Ask, proposal: Proposal, began: float, status: Status, reason: str = "", **found: Any
-    ) -> Record:
-        trials: Sequence[Trial] = found.get("trials", ())
+    def _record(self, ask: Ask, began: float, evaluated: Evaluated, predicted: str | None) -> Record:
         cost = Cost(
-            cpu_seconds=sum(trial.cpu_seconds for trial in trials),
+            cpu_seconds=sum(trial.cpu_seconds for trial in evaluated.trials),
             wall_seconds=time.monotonic() - began + sum(exchange.seconds for exchange in ask.exchanges),
             prompt_tokens=sum(int(exchange.usage.get("prompt_tokens", 0)) for exchange in ask.exchanges),
             completion_tokens=sum(int(exchange.usage.get("completion_tokens", 0)) for exchange in ask.exchanges),
@@ -189,26 +159,56 @@ class Attempt:
         return Record(
             number=0,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            proposal=proposal,
-            status=status,
-            reason=reason,
-            protocol=self._workbench.protocol.name,
-            protocol_hash=self._workbench.protocol.hash,
+            proposal=ask.proposal,
+            status=evaluated.status,
+            reason=evaluated.reason,
+            protocol=self._resources.protocol.name,
+            protocol_hash=self._resources.protocol.hash,
+            check=evaluated.report,
+            trials=evaluated.trials,
+            scorecard=evaluated.card,
+            verdicts=evaluated.verdicts,
             exchanges=ask.exchanges,
             cost=cost,
-            **found,
+            predicted=predicted,
         )
 
     def _hear(self, said: str) -> None:
         self._show(detail=said)
 
     def _show(self, **changes: object) -> None:
-        self._progress.update(self._index, **changes)
+        self._progress.update(self.index, **changes)
 
 
-def failures(report: CheckReport) -> str:
-    """Every failed check with its counterexample, as one line."""
-    return "; ".join(f"{found.check}: {found.message}" for found in report.findings if found.status == "fail")
+class Resumption(Attempt):
+    """A proposal that was interrupted, evaluated to its end under its own number. What had ended is not run again."""
+
+    def __init__(
+        self,
+        resources: SearchResources,
+        prepare: Callable[[], AttemptInputs],
+        progress: Progress,
+        index: int,
+        interrupted: Record,
+    ) -> None:
+        """`interrupted`: its record."""
+        super().__init__(resources, prepare, progress, index)
+        self._interrupted = interrupted
+
+    def run(self) -> tuple[Record | FailedAsk, ...]:
+        """The record, with what became of it."""
+        before, inputs = self._interrupted, self._prepare()
+        if before.predicted is not None:
+            inputs = replace(inputs, predict=lambda _: before.predicted)
+        record = self._evaluated(Ask(before.proposal, before.exchanges, before.cost.usd), inputs)
+        return (record.model_copy(update={"number": before.number}),)
+
+
+def _named(ask: Ask, inputs: AttemptInputs) -> Ask:
+    """The ask with its proposal under a name that is free."""
+    proposal = ask.proposal
+    variant = proposal.variant.model_copy(update={"name": inputs.reserve(proposal.variant.name)})
+    return replace(ask, proposal=proposal.model_copy(update={"variant": variant}))
 
 
 def _mendable(record: Record) -> bool:

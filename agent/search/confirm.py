@@ -8,23 +8,21 @@ repeated it is not worth their cost: it is named, and no new best.
 """
 
 import math
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from statistics import fmean
 from typing import Self
 
+from agent.search.pipeline import Pipeline
 from archive.confirmations import Confirmation, Difference
 from archive.leaderboards import scorecards
 from archive.store import Archive
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.protocol import Protocol, trial_specs
-from evaluator.statistics.lazy_trials import of_version
+from evaluator.statistics.lazy_trials import comparable
 from evaluator.statistics.moderated_t_test import Effect, Noise, effect, mean_noise, paired
-from evaluator.trials.evaluate import Evaluator, TrialProgress
+from evaluator.statistics.over_tasks import mean_over_tasks
 from evaluator.trials.run_trial import spec_of
-from variants.contract import TASKS, Variant
+from variants.contract import Variant
 
 FIRST_FRESH = 1_000_000
 """Fresh seeds begin here: `--seeds` counts from 0."""
@@ -55,15 +53,11 @@ class WouldBeBest:
         """
         if len(protocol.seeds) < 2:
             return None
-        trials = {
-            name: current
-            for name, own in archive.trials(protocol.name).items()
-            if (current := of_version(own, protocol.hash))
-        }
+        trials = comparable(archive.trials(protocol.name), protocol.hash)
         means = {
-            name: fmean(score.mean for score in card.scores.values())
+            name: mean
             for name, card in scorecards(protocol.name, trials).items()
-            if len(card.scores) == len(TASKS)
+            if (mean := mean_over_tasks(card.scores, tuple(protocol.tasks))) is not None
         }
         decided = {n: c for n, c in archive.confirmations(protocol.name).items() if c.protocol_hash == protocol.hash}
         proposed = {line.name for line in archive.lines()}
@@ -74,7 +68,10 @@ class WouldBeBest:
             return None
         best, ahead = (max(names, key=lambda name: means[name]) for names in (settled, waiting))
         rival = decided[ahead].against if ahead in decided else best
-        first = effect(paired(trials[ahead], trials[rival]), noise := mean_noise(trials, TASKS))
+        first = effect(
+            paired(trials[ahead], trials[rival], tuple(protocol.tasks)),
+            noise := mean_noise(trials, tuple(protocol.tasks)),
+        )
         if means[ahead] <= means[rival] or first is None:
             return None
         known = [t for name in (ahead, rival) for t in archive.fresh_trials(protocol.name).get(name, ())]
@@ -94,25 +91,24 @@ class WouldBeBest:
         again = replace(self.first, error=self.first.error * math.sqrt(self.first.n / n), n=n)
         return again.lower(1 - RISK / LOOKS) <= 0
 
-    def run(
-        self, evaluator: Evaluator, follow: Callable[[TrialProgress], None], stop: threading.Event
-    ) -> tuple[Confirmation, tuple[Trial, ...]]:
-        """Train what is missing, look by look, until there is a decision; returns it with the new trials."""
-        evaluator = replace(evaluator, isolation="split")
+    def run(self, pipeline: Pipeline) -> tuple[Confirmation, tuple[Trial, ...]]:
+        """Train what is missing, split, look by look, until there is a decision; returns it with the new trials."""
+        pipeline = replace(pipeline, evaluator=replace(pipeline.evaluator, isolation="split"))
         trials = {variant.name: [t for t in self.known if t.variant == variant.name] for variant in self._both}
         new: list[Trial] = []
         for looks in range(1, LOOKS + 1):
             specs = trial_specs(self.protocol, seeds=fresh_seeds(self.protocol, looks))
             for variant in self._both:
                 have = {spec_of(trial): trial for trial in trials[variant.name]}
-                result = evaluator.evaluate(variant, specs, inherited=have, follow=follow, stop=stop)
+                result = pipeline.train(variant, specs, known=have)
                 made = [t for t in result.trials if t.status is Status.SCORED and spec_of(t) not in have]
                 trials[variant.name] += made
                 new += made
                 if result.status is not Status.SCORED:
                     outcome = "unfinished" if result.status is Status.INTERRUPTED else "failed"
                     return self._decided(outcome, f"{variant.name}: {result.reason}", None), tuple(new)
-            found = effect(paired(*(trials[variant.name] for variant in self._both)), self.noise)
+            ours, theirs = (trials[variant.name] for variant in self._both)
+            found = effect(paired(ours, theirs, tuple(self.protocol.tasks)), self.noise)
             if found is not None and found.lower(1 - RISK / LOOKS) > 0:
                 return self._decided("confirmed", "", found), tuple(new)
             if found is None or found.mean <= 0:

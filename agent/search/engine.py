@@ -6,12 +6,9 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
 
-import typer
-
-from agent.commands.options import Speech
 from agent.errors import UserError
+from agent.terminal.speech import Speech
 from evaluator.device import best_device
 from evaluator.outcomes import Grade
 from evaluator.trials.grouped import RunGroup, run_group
@@ -24,12 +21,6 @@ class EngineName(StrEnum):
     RAY = "ray"
 
 
-EngineOption = Annotated[
-    EngineName, typer.Option("--engine", help="Where trials run: here, or on the Ray cluster of RAY_ADDRESS.")
-]
-GpuShareOption = Annotated[
-    float, typer.Option(min=0.01, max=1.0, help="Part of a GPU that one training run takes, where there is a GPU.")
-]
 DEFAULT_SHARE = 0.25
 
 

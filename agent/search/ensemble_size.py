@@ -1,22 +1,15 @@
 """What this machine can take: how many trials train as one, and whether their memory is there."""
 
 from collections.abc import Sequence
-from typing import Annotated
 
-import typer
-
-from agent.commands.options import Speech
 from agent.errors import UserError
+from agent.terminal.speech import Speech
 from evaluator.device import best_device
 from evaluator.protocols.protocol import Protocol, TrialSpec
 from evaluator.trials.footprint import available, largest
 from evaluator.trials.grouped import groups
 from variants.contract import Layer
 
-EnsembleOption = Annotated[
-    bool | None,
-    typer.Option("--ensemble/--no-ensemble", help="Train the runs of a setting as one model; else on a GPU only."),
-]
 MEMBERS = 12
 """Most runs that train as one: mad's grid of 6, for two seeds."""
 GIB = 2**30

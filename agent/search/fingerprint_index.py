@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from archive.folders import PROPOSALS
+from archive.leaderboard_csv import PUBLISHED
 from evaluator.checks.fingerprint import PROBES_HASH, WIDTH, Fingerprint, FingerprintTable, Prints
 from evaluator.outcomes import Status
 from variants.contract import Variant
-from variants.leaderboard import PUBLISHED
 from variants.seeds import seed_variants
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ from typing import Self
 
 from evaluator.outcomes import Trial
 from evaluator.protocols.protocol import Protocol
+from evaluator.statistics.lazy_trials import comparable
 from evaluator.statistics.moderated_t_test import Effect, Noise, effect, mean_noise, paired, task_noise
-from variants.contract import TASKS, Task
+from evaluator.tasks.names import TaskName
 
 RISK = 0.05
 PROMISE = 0.8
@@ -27,20 +28,16 @@ class Race:
 
     parent: Sequence[Trial]
     seeds: Sequence[int]
-    tasks: Sequence[Task]
+    tasks: Sequence[TaskName]
     noise: Noise | None
-    task_noise: Mapping[Task, Noise | None]
+    task_noise: Mapping[TaskName, Noise | None]
     risk: float = RISK
 
     @classmethod
     def against(cls, parent: str, trials: Mapping[str, Sequence[Trial]], protocol: Protocol) -> Self | None:
         """The race against a parent that has trials under this very protocol; None where there can be none."""
-        known = {
-            name: own
-            for name, found in trials.items()
-            if (own := [trial for trial in found if trial.protocol_hash == protocol.hash])
-        }
-        tasks = [task for task in TASKS if task in protocol.tasks]
+        known = comparable(trials, protocol.hash)
+        tasks = list(protocol.tasks)
         if parent not in known or len(protocol.seeds) < 2:
             return None
         per_task = {task: task_noise(known, task) for task in tasks}
@@ -63,7 +60,7 @@ class Race:
         return all((task, seed) in there for task in self.tasks for seed in seeds)
 
     def _worse(self, ours: Sequence[Trial], theirs: Sequence[Trial], looks: int) -> str:
-        found = effect(paired(ours, theirs), self.noise)
+        found = effect(paired(ours, theirs, self.tasks), self.noise)
         if found is None or found.n < looks:
             return ""
         confidence = 1 - self.risk / (len(self.seeds) - 1)
@@ -76,12 +73,12 @@ class Race:
             f"surely below {bound:+.3f} ({confidence:.1%})"
         )
 
-    def _promising(self, task: Task, ours: Sequence[Trial], theirs: Sequence[Trial]) -> bool:
+    def _promising(self, task: TaskName, ours: Sequence[Trial], theirs: Sequence[Trial]) -> bool:
         found = self._on(task, ours, theirs)
         return found is not None and found.lower(PROMISE) > 0
 
-    def _on(self, task: Task, ours: Sequence[Trial], theirs: Sequence[Trial]) -> Effect | None:
+    def _on(self, task: TaskName, ours: Sequence[Trial], theirs: Sequence[Trial]) -> Effect | None:
         own, other = ([trial for trial in trials if trial.task == task] for trials in (ours, theirs))
         if all(trial.inherited_from for trial in own):
             return None
-        return effect(paired(own, other), self.task_noise.get(task))
+        return effect(paired(own, other, (task,)), self.task_noise.get(task))

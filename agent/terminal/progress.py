@@ -10,6 +10,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from variants.contract import short_name
+
 PLAIN_SECONDS = 20.0
 """Where the output is no terminal, a sign of life comes at least this often."""
 
@@ -80,6 +82,13 @@ class Progress:
         if self._console.is_terminal:
             self._live.stop()
 
+    def extend(self, count: int) -> int:
+        """Follow so many more; returns the index of the first of them."""
+        with self._lock:
+            first = len(self._lines)
+            self._lines += [ProgressLine() for _ in range(count)]
+            return first
+
     def update(self, index: int, **changes: object) -> None:
         """Change fields of the line of proposal `index`."""
         with self._lock:
@@ -126,7 +135,12 @@ class Progress:
         for index, line in enumerate(lines, 1):
             if line.stage not in ("waiting", "archived"):
                 table.add_row(
-                    f"{index}/{len(lines)}", _bar(line.done), line.stage, _short(line.name), line.detail, _scores(line)
+                    f"{index}/{len(lines)}",
+                    _bar(line.done),
+                    line.stage,
+                    short_name(line.name),
+                    line.detail,
+                    _scores(line),
                 )
         return Group(table, *([Text(aside)] if aside else []), Text(self._time_left(lines), style="dim"))
 
@@ -144,10 +158,6 @@ def _bar(done: float, width: int = 12) -> str:
 
 def _scores(line: ProgressLine) -> str:
     return " ".join(f"{task.split()[0]} {accuracy:.2f}" for task, accuracy in line.scores.items())
-
-
-def _short(name: str) -> str:
-    return name.removeprefix("delta_net_4layer_").removesuffix("_in_for_loop")
 
 
 def _minutes(seconds: float) -> str:

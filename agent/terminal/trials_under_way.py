@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from agent.terminal.durations import duration
 from evaluator.protocols.protocol import Protocol, TrialSpec
+from evaluator.tasks.registry import fed_length
 from evaluator.trials.evaluate import TrialProgress
 
 SURE = 0.01
@@ -33,7 +34,7 @@ class UnderWay:
         with self._lock:
             if step.trial is None:
                 self._running[step.spec] = step.done
-            else:
+            elif step.spec in self._work:  # else it was known, and is none of those that are to be run
                 self._end(step.spec)
             spec = step.spec
             newest = f"{spec.task} {spec.setting}, rate {spec.lr:g}, decay {spec.weight_decay:g}, seed {spec.seed}"
@@ -49,11 +50,11 @@ class UnderWay:
         spent = self._spent + sum(done * self._work[spec] for spec, done in self._running.items())
         everything = self._spent + sum(count * self._work[spec] for spec, count in self._open.items())
         elapsed = self._clock() - self._began
-        if spent < SURE * everything:
+        if everything == 0 or spent < SURE * everything:  # 0: all was inherited, or had ended before
             return f"{duration(elapsed)} so far"
         return f"{duration(elapsed)} so far, about {duration(elapsed * (everything - spent) / spent)} left"
 
 
 def _tokens(protocol: Protocol, spec: TrialSpec) -> int:
     plan, setting = protocol.tasks[spec.task], protocol.setting(spec)
-    return plan.steps_of(setting) * plan.batch * setting.fed_length
+    return plan.steps_of(setting) * plan.batch * fed_length(setting)

@@ -8,11 +8,13 @@ test of `effects`; and the single tasks, each by a paired t-test. Both one-sided
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from evaluator.outcomes import Trial, Value
+from evaluator.outcomes import Trial
 from evaluator.statistics.lazy_trials import sources, variant_of
 from evaluator.statistics.moderated_t_test import Effect, effect, mean_noise, paired
 from evaluator.statistics.scorecards import seed_accuracies
-from variants.contract import Task, VariantName
+from evaluator.tasks.names import TaskName
+from evaluator.values import Value
+from variants.contract import VariantName
 
 LEVELS = (0.05, 0.10)
 
@@ -33,8 +35,8 @@ class Tested(Value):
 
     name: VariantName
     against: VariantName
-    task: Task | None = None
-    """None: the mean over all tasks that both have."""
+    task: TaskName | None = None
+    """None: the mean over all tasks."""
     difference: float
     low: float
     high: float
@@ -49,7 +51,7 @@ class Discoveries(Value):
     tried: int
     pruned: int
     untestable: int
-    """Proposals with one seed where nothing tells of noise; not counted as tried."""
+    """Proposals with one seed where nothing tells of noise, or that lack a task; not counted as tried."""
     means: tuple[Tested, ...]
     tasks: tuple[Tested, ...]
 
@@ -61,7 +63,7 @@ class Discoveries(Value):
 def discoveries(
     tried: Sequence[TriedProposal],
     everyone: Mapping[str, Sequence[Trial]],
-    tasks: Sequence[Task],
+    tasks: Sequence[TaskName],
     *,
     single: bool = True,
 ) -> Discoveries:
@@ -72,7 +74,7 @@ def discoveries(
     noise = mean_noise(everyone, tasks)
     live = [each for each in tried if not each.pruned and not _inert(each.trials)]
     pruned = sum(each.pruned for each in tried)
-    found = [(each, effect(paired(each.trials, each.rival), noise)) for each in live]
+    found = [(each, effect(paired(each.trials, each.rival, tasks), noise)) for each in live]
     means = [(each, None, known) for each, known in found if known is not None]
     apart = live if single else []
     alone = [(each, task, known) for each in apart for task, known in _per_task(each) if known is not None]
@@ -85,7 +87,7 @@ def discoveries(
     )
 
 
-def _per_task(each: TriedProposal) -> list[tuple[Task, Effect | None]]:
+def _per_task(each: TriedProposal) -> list[tuple[TaskName, Effect | None]]:
     ours, theirs = seed_accuracies(each.trials), seed_accuracies(each.rival)
     found = []
     for task in sorted(ours.keys() & theirs.keys()):
@@ -95,7 +97,7 @@ def _per_task(each: TriedProposal) -> list[tuple[Task, Effect | None]]:
     return found
 
 
-def _adjusted(hypotheses: Sequence[tuple[TriedProposal, Task | None, Effect]], hopeless: int) -> tuple[Tested, ...]:
+def _adjusted(hypotheses: Sequence[tuple[TriedProposal, TaskName | None, Effect]], hopeless: int) -> tuple[Tested, ...]:
     """Adjusted p-values of a family that has `hopeless` further members with p = 1."""
     if not hypotheses:
         return ()

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import overload
 
-from evaluator.outcomes import Score, Trial, Value
-from variants.contract import Task, VariantName
+from evaluator.outcomes import Score, Trial
+from evaluator.tasks.names import TaskName
+from evaluator.values import Value
+from variants.contract import VariantName
 
 
 class Digest(Value):
@@ -13,13 +15,13 @@ class Digest(Value):
     variant: VariantName
     protocol: str
     protocol_hash: str
-    accuracies: dict[Task, dict[int, float]]
+    accuracies: dict[TaskName, dict[int, float]]
     """Accuracy of each task for each complete seed."""
-    sources: dict[Task, tuple[VariantName, ...]]
+    sources: dict[TaskName, tuple[VariantName, ...]]
     """Whose runs they are: the variant's own, or those that it inherited."""
-    spreads: dict[Task, tuple[float, int]]
+    spreads: dict[TaskName, tuple[float, int]]
     """Sum of squares between seeds within its own settings, and its degrees of freedom."""
-    scores: dict[Task, Score]
+    scores: dict[TaskName, Score]
     """Of its scorecard."""
 
 
@@ -30,7 +32,7 @@ class LazyTrials(Sequence[Trial]):
         """`read` gives the trials."""
         self.digest = digest
         self._read = read
-        self.means: dict[tuple[Task, ...], dict[int, float]] = {}
+        self.means: dict[tuple[TaskName, ...], dict[int, float]] = {}
         """Of each seed over some tasks, as far as somebody has asked."""
         self._trials: Sequence[Trial] | None = None
 
@@ -69,11 +71,16 @@ def of_version(trials: Sequence[Trial], protocol_hash: str | None) -> Sequence[T
     return [trial for trial in trials if trial.protocol_hash == protocol_hash]
 
 
-def sources(trials: Sequence[Trial]) -> Mapping[Task, tuple[VariantName, ...]]:
+def comparable(trials: Mapping[str, Sequence[Trial]], protocol_hash: str | None) -> dict[str, Sequence[Trial]]:
+    """Of every variant those under this version of their protocol; a variant without any is left out."""
+    return {name: own for name, every in trials.items() if (own := of_version(every, protocol_hash))}
+
+
+def sources(trials: Sequence[Trial]) -> Mapping[TaskName, tuple[VariantName, ...]]:
     """Per task, whose runs these are: the variant's own, or those that it inherited."""
     if isinstance(trials, LazyTrials):
         return trials.digest.sources
-    found: dict[Task, dict[VariantName, None]] = {}
+    found: dict[TaskName, dict[VariantName, None]] = {}
     for trial in trials:
         found.setdefault(trial.task, {})[trial.inherited_from or trial.variant] = None
     return {task: tuple(names) for task, names in found.items()}

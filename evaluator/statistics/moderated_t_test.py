@@ -18,7 +18,7 @@ from scipy import special
 from evaluator.outcomes import Trial
 from evaluator.statistics.lazy_trials import LazyTrials
 from evaluator.statistics.scorecards import quantile, seed_accuracies, sum_of_squares
-from variants.contract import Task
+from evaluator.tasks.names import TaskName
 
 PRIOR_FREEDOM = 8
 
@@ -90,26 +90,26 @@ def common_noise(rows: Mapping[str, Mapping[int, float]]) -> Noise | None:
     return Noise(2 * float((residual**2).sum()) / freedom, freedom)
 
 
-def mean_noise(trials: Mapping[str, Sequence[Trial]], tasks: Sequence[Task]) -> Noise | None:
+def mean_noise(trials: Mapping[str, Sequence[Trial]], tasks: Sequence[TaskName]) -> Noise | None:
     """Noise of the mean over `tasks`, from all variants that have all of them."""
     rows = {name: seed_means(own, tasks) for name, own in trials.items()}
     return common_noise({name: row for name, row in rows.items() if row})
 
 
-def task_noise(trials: Mapping[str, Sequence[Trial]], task: Task) -> Noise | None:
+def task_noise(trials: Mapping[str, Sequence[Trial]], task: TaskName) -> Noise | None:
     """Noise of one task, from the variants that were trained on it: an inherited score is no further draw."""
     own = {name: _trained(found, task) for name, found in trials.items()}
     return common_noise({name: found for name, found in own.items() if found})
 
 
-def _trained(trials: Sequence[Trial], task: Task) -> Mapping[int, float]:
+def _trained(trials: Sequence[Trial], task: TaskName) -> Mapping[int, float]:
     if isinstance(trials, LazyTrials) and set(trials.digest.sources.get(task, ())) <= {trials.digest.variant}:
         return trials.digest.accuracies.get(task, {})
     own = [trial for trial in trials if trial.task == task and trial.inherited_from is None]
     return seed_accuracies(own).get(task, {})
 
 
-def seed_means(trials: Sequence[Trial], tasks: Sequence[Task]) -> dict[int, float]:
+def seed_means(trials: Sequence[Trial], tasks: Sequence[TaskName]) -> dict[int, float]:
     """Mean accuracy over `tasks` of each seed that has them all."""
     asked = tuple(tasks)
     if isinstance(trials, LazyTrials) and asked in trials.means:
@@ -122,8 +122,7 @@ def seed_means(trials: Sequence[Trial], tasks: Sequence[Task]) -> dict[int, floa
     return means
 
 
-def paired(ours: Sequence[Trial], theirs: Sequence[Trial]) -> list[float]:
-    """Differences of the mean over the tasks that both have, for each seed that both have, in order of seeds."""
-    tasks = sorted(seed_accuracies(ours).keys() & seed_accuracies(theirs).keys())
+def paired(ours: Sequence[Trial], theirs: Sequence[Trial], tasks: Sequence[TaskName]) -> list[float]:
+    """Differences of the mean over `tasks`, for each seed in which both have them all, in order of seeds."""
     one, other = seed_means(ours, tasks), seed_means(theirs, tasks)
     return [one[seed] - other[seed] for seed in sorted(one.keys() & other.keys())]

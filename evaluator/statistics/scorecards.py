@@ -10,7 +10,8 @@ from scipy import special
 
 from evaluator.outcomes import Comparison, Score, Scorecard, Status, Trial, Verdict
 from evaluator.statistics.lazy_trials import Digest, LazyTrials, sources, variant_of
-from variants.contract import Task, VariantName
+from evaluator.tasks.names import TaskName
+from variants.contract import VariantName
 
 CONFIDENCE = 0.95
 
@@ -52,12 +53,12 @@ def verdict(
     return Verdict(against=against, tasks=tasks)
 
 
-def seed_accuracies(trials: Iterable[Trial]) -> Mapping[Task, Mapping[int, float]]:
+def seed_accuracies(trials: Iterable[Trial]) -> Mapping[TaskName, Mapping[int, float]]:
     """Accuracy of each task for each complete seed."""
     if isinstance(trials, LazyTrials):
         return trials.digest.accuracies
-    best: dict[Task, dict[int, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
-    settings: dict[Task, set[str]] = defaultdict(set)
+    best: dict[TaskName, dict[int, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
+    settings: dict[TaskName, set[str]] = defaultdict(set)
     for trial in trials:
         settings[trial.task].add(trial.setting)
         if trial.status is Status.SCORED and trial.accuracy is not None:
@@ -87,9 +88,9 @@ def lazy_trials(trials: Sequence[Trial]) -> LazyTrials:
     return LazyTrials(digest, lambda: trials)
 
 
-def squares_between_seeds(trials: Iterable[Trial]) -> dict[Task, tuple[float, int]]:
+def squares_between_seeds(trials: Iterable[Trial]) -> dict[TaskName, tuple[float, int]]:
     """Per task, sum of squares between seeds within each setting, and its degrees of freedom; inherited runs aside."""
-    groups: dict[Task, dict[tuple[str, float, float], list[float]]] = defaultdict(lambda: defaultdict(list))
+    groups: dict[TaskName, dict[tuple[str, float, float], list[float]]] = defaultdict(lambda: defaultdict(list))
     for trial in trials:
         if trial.accuracy is not None and trial.inherited_from is None:
             groups[trial.task][trial.setting, trial.lr, trial.weight_decay].append(trial.accuracy)

@@ -8,10 +8,11 @@ from torch import Tensor
 
 from evaluator.protocols.protocol import Protocol, TrialSpec
 from evaluator.tasks.examples import IGNORED
-from evaluator.tasks.registry import examples
-from evaluator.tasks.settings import Setting
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import TASKS, examples, fed_length
+from evaluator.tasks.task import Setting
 from evaluator.training.train import train
-from variants.contract import CHUNK_SIZE, TASKS, Layer, Task
+from variants.contract import CHUNK_SIZE, Layer
 from variants.delta_net_4layer import delta_rule_chunkwise
 
 PROBE_TOKENS = 4_096
@@ -26,7 +27,7 @@ _FLOPS_PER_WEIGHT = 6
 class SettingCost:
     """One setting of a protocol. `trials`: of one variant, all seeds; `seconds`: CPU-seconds of one of them."""
 
-    task: Task
+    task: TaskName
     setting: Setting
     steps: int
     trials: int
@@ -41,20 +42,20 @@ def estimate(protocol: Protocol) -> tuple[SettingCost, ...]:
     """
     torch.set_num_threads(1)
     rate = _products_per_second()
-    return tuple(cost for task in TASKS if task in protocol.tasks for cost in _task(protocol, task, rate))
+    return tuple(cost for task in protocol.tasks for cost in _task(protocol, task, rate))
 
 
-def _task(protocol: Protocol, task: Task, rate: float) -> list[SettingCost]:
+def _task(protocol: Protocol, task: TaskName, rate: float) -> list[SettingCost]:
     plan = protocol.tasks[task]
     first = plan.settings[0]
-    batch = max(1, min(plan.batch, PROBE_TOKENS // first.fed_length))
+    batch = max(1, min(plan.batch, PROBE_TOKENS // fed_length(first)))
     read_out = {setting: _read_out_seconds(protocol, setting, rate) for setting in plan.settings}
-    a_token = max(0.0, _step_seconds(protocol, task, batch) / batch - read_out[first]) / first.fed_length
+    a_token = max(0.0, _step_seconds(protocol, task, batch) / batch - read_out[first]) / fed_length(first)
     found = []
     for setting in plan.settings:
-        a_sequence = setting.fed_length * a_token + read_out[setting]
+        a_sequence = fed_length(setting) * a_token + read_out[setting]
         steps = plan.steps_of(setting)
-        forward = plan.test_examples * (1 if task == "Compress" else plan.cuts)
+        forward = plan.test_examples * (1 if TASKS[task].backbone == "autoencoder" else plan.cuts)
         if protocol.held_examples:
             forward += protocol.held_examples * (steps // plan.epoch_of(setting))
         sequences = steps * min(plan.batch, setting.train_examples) + _FORWARD_SHARE * forward
@@ -63,7 +64,7 @@ def _task(protocol: Protocol, task: Task, rate: float) -> list[SettingCost]:
     return found
 
 
-def _step_seconds(protocol: Protocol, task: Task, batch: int) -> float:
+def _step_seconds(protocol: Protocol, task: TaskName, batch: int) -> float:
     plan = protocol.tasks[task]
     setting = plan.settings[0]
     spec = TrialSpec(task=task, setting=setting.id, lr=plan.lr[0], weight_decay=0.0, seed=0)

@@ -10,11 +10,12 @@ from evaluator.checks.inputs import TaskShape
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.protocol import Protocol, TrialSpec
 from evaluator.sandbox import Sandbox
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import fed_length
 from evaluator.trials.grouped import Group, RunGroup, groups, run_group
-from evaluator.trials.run_trial import spec_of
-from evaluator.trials.train_and_score import Isolation
+from evaluator.trials.run_trial import Isolation, spec_of
 from evaluator.trials.trial_log import TrialLog
-from variants.contract import Task, Variant
+from variants.contract import Variant
 
 POLL_SECONDS = 0.2
 
@@ -71,13 +72,18 @@ class Evaluator:
         """
         cancel = threading.Event()
         pruned = ""
+
+        def report(spec: TrialSpec, progress: Mapping[str, Any]) -> None:
+            follow(TrialProgress(spec, progress["step"] / progress["steps"]))
+
         found = {spec: trial for spec, trial in (inherited or {}).items() if spec in specs}
         found |= self._resumed(variant, [spec for spec in specs if spec not in found])
         for spec, trial in found.items():
             follow(TrialProgress(spec, 1.0, trial))
         running: set[Future[tuple[Trial, ...]]] = set()
         for group in groups([spec for spec in specs if spec not in found], self.members):
-            running.add(self.executor.submit(self._run, variant, group, follow, cancel))
+            work = Group(variant, self.protocol, group, self.isolation)
+            running.add(self.executor.submit(self.run_group, work, self.sandbox, report, cancel))
         try:
             for spec, trial in _ended(running, cancel, stop):
                 found[spec] = trial
@@ -97,18 +103,6 @@ class Evaluator:
 
     def _resumed(self, variant: Variant, specs: Sequence[TrialSpec]) -> dict[TrialSpec, Trial]:
         return self.log.ended(variant, self.protocol, specs, self.isolation) if self.log is not None else {}
-
-    def _run(
-        self,
-        variant: Variant,
-        group: tuple[TrialSpec, ...],
-        follow: Callable[[TrialProgress], None],
-        cancel: threading.Event,
-    ) -> tuple[Trial, ...]:
-        def report(spec: TrialSpec, progress: Mapping[str, Any]) -> None:
-            follow(TrialProgress(spec, progress["step"] / progress["steps"]))
-
-        return self.run_group(Group(variant, self.protocol, group, self.isolation), self.sandbox, report, cancel)
 
 
 def _ended(
@@ -132,7 +126,7 @@ def _lost(found: Mapping[TrialSpec, Trial], specs: Sequence[TrialSpec]) -> str:
 
     A grid forgives a divergence as long as another point of it may still do; nothing else is forgiven.
     """
-    cells: dict[tuple[Task, str, int], list[Trial | None]] = {}
+    cells: dict[tuple[TaskName, str, int], list[Trial | None]] = {}
     for spec in specs:
         cells.setdefault((spec.task, spec.setting, spec.seed), []).append(found.get(spec))
     for (task, _, seed), trials in cells.items():
@@ -164,7 +158,7 @@ def _outcome(trials: tuple[Trial, ...], specs: Sequence[TrialSpec], found: Mappi
 def inheritable(
     variant: Variant,
     specs: Sequence[TrialSpec],
-    inert: Mapping[Task, Collection[str]],
+    inert: Mapping[TaskName, Collection[str]],
     parent_trials: Sequence[Trial],
     protocol: Protocol,
 ) -> dict[TrialSpec, Trial]:
@@ -185,10 +179,10 @@ def inheritable(
     return found
 
 
-def kernel_shapes(protocol: Protocol) -> dict[Task, dict[str, TaskShape]]:
+def kernel_shapes(protocol: Protocol) -> dict[TaskName, dict[str, TaskShape]]:
     """What the kernel meets in each task at each setting, by the setting's id; two sequences stand for a batch."""
     head = protocol.width // protocol.heads
     return {
-        task: {s.id: TaskShape((2, protocol.heads, s.fed_length, head, head), plan.chunk_size) for s in plan.settings}
+        task: {s.id: TaskShape((2, protocol.heads, fed_length(s), head, head), plan.chunk_size) for s in plan.settings}
         for task, plan in protocol.tasks.items()
     }

@@ -8,8 +8,9 @@ import torch
 from evaluator.device import DeviceName
 from evaluator.model.backbones import ModelConfig, build
 from evaluator.protocols.protocol import Protocol, TrialSpec
+from evaluator.tasks.names import TaskName
 from evaluator.training.jobs import TrainingJob, sequences_at_once
-from variants.contract import Layer, Task
+from variants.contract import Layer
 
 FLOAT = 4
 WITHIN = 2.0
@@ -44,7 +45,7 @@ def _kernel(config: ModelConfig) -> int:
 
 def largest(
     protocol: Protocol, layer: Layer, specs: tuple[TrialSpec, ...], members: int = 1, device: DeviceName = "cpu"
-) -> tuple[int, Task, str]:
+) -> tuple[int, TaskName, str]:
     """The largest footprint of these trials on a device, and the task and setting that it belongs to."""
     settings = {(spec.task, spec.setting): spec for spec in specs}
     return max((footprint(protocol.job(spec, layer, device), members), *key) for key, spec in settings.items())

@@ -9,8 +9,7 @@ from pydantic import ValidationError
 from evaluator.machine import versions
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.protocol import Protocol, TrialSpec
-from evaluator.trials.run_trial import spec_of
-from evaluator.trials.train_and_score import Isolation
+from evaluator.trials.run_trial import Isolation, spec_of
 from variants.contract import Variant
 
 

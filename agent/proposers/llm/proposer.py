@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import Genome
-from agent.proposers.base import Ask, AskFailed
+from agent.proposer import Ask, AskFailed
 from agent.proposers.llm.deduplication import Claims
 from agent.proposers.llm.endpoint.client import Endpoint, HttpAttempt, Request
 from agent.proposers.llm.endpoint.errors import ContextOverflowError, EndpointError, PromptTooLongError

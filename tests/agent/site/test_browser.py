@@ -9,14 +9,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from agent.site.build import build
-from archive.seeding import create
-from evaluator.outcomes import CheckReport, Finding, Grade, Status
-from tests.agent.site.conftest import PROTOCOL, REPORT, record_of, trials_of
+from evaluator.outcomes import Finding, Status
+from tests.agent.site.conftest import PROTOCOL, REPORT, archive_of_references, record_of
 from tests.agent.site.test_hostile import REPORT as HOSTILE_REPORT
 from tests.agent.site.test_hostile import hostile
-from variants.contract import BASELINE, REFERENCE
-from variants.leaderboard import PUBLISHED
-from variants.seeds import seed_variants
+from tests.builders import make_check
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
@@ -34,12 +31,9 @@ if CHROMIUM is None:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Proposals of every status, a hostile one among them, and enough of them for a second page."""
     folder = tmp_path_factory.mktemp("browser")
-    seeds = {name: seed_variants()[name] for name in (BASELINE, REFERENCE)}
-    trials = [trial for seed in seeds.values() for trial in trials_of(seed, 0.5)]
-    archive = create(folder / "search", seeds, trials, {"published": PUBLISHED.read_text(encoding="utf-8")})
+    archive = archive_of_references(folder / "search")
     leak = Finding(check="causality", status="fail", message="output at 37 moves with input 40", evidence={"cut": 38})
-    report = CheckReport(name="delta_net_4layer_leaky_in_for_loop", verdict="fail", sandbox_grade=Grade.A, seconds=1.0,
-                         findings=(leak,))  # fmt: skip
+    report = make_check(leak, name="delta_net_4layer_leaky_in_for_loop")
     first = "delta_net_4layer_first_in_for_loop"
     archive.tell(record_of(first, accuracy=0.4), REPORT)
     archive.tell(record_of("delta_net_4layer_second_in_for_loop", accuracy=0.7, parent=first), REPORT)

@@ -13,10 +13,10 @@ from evaluator.protocols.protocol import trial_specs
 from evaluator.sandbox import Sandbox
 from evaluator.trials.evaluate import Evaluator, TrialProgress
 from evaluator.trials.trial_log import TrialLog
-from variants.contract import BASELINE, Task
+from variants.contract import BASELINE
 from variants.seeds import seed_variants
 
-TWO: tuple[Task, ...] = ("Memorize", "Compress")
+TWO: tuple[str, ...] = ("Memorize", "Compress")
 VARIANT = seed_variants()[BASELINE]
 
 

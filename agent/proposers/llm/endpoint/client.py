@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from agent.proposers.listener import tell
+from agent.listener import tell
 from agent.proposers.llm.endpoint.capabilities import TOKEN_NAMES, Capabilities
 from agent.proposers.llm.endpoint.command import CommandTransport
 from agent.proposers.llm.endpoint.errors import (

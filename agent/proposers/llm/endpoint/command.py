@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
-from agent.proposers.listener import tell
+from agent.listener import tell
 from agent.proposers.llm.endpoint.faults import Fault, is_busy, pause_asked
 from agent.proposers.llm.endpoint.scrub import Scrubber, public_command
 from agent.proposers.llm.endpoint.settings import LLMSettings

@@ -15,7 +15,7 @@ A search goes on after a PassingError, until too many asks in a row end in one.
 """
 
 from agent.errors import UserError
-from agent.proposers.base import AskFailed
+from agent.proposer import AskFailed
 
 
 class EndpointError(AskFailed, UserError):

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import httpx2
 import openai
 
-from agent.proposers.listener import tell
+from agent.listener import tell
 from agent.proposers.llm.endpoint.faults import Fault, fault_of, reported_fault
 from agent.proposers.llm.endpoint.scrub import Scrubber
 from agent.proposers.llm.endpoint.settings import LLMSettings

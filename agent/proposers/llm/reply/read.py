@@ -7,7 +7,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from archive.record import Prediction
-from variants.contract import TASKS, Task
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import MAD_TASKS
 
 MAX_CODE = 40_000
 CUT_OFF = "the reply was cut off at the limit on its length: be briefer"
@@ -67,13 +68,13 @@ class CodeReply(BaseModel):
     motivation: Prose
     mathematics: Prose
     code: Annotated[str, Field(min_length=1, max_length=MAX_CODE)]
-    predictions: dict[Task, PredictionReply]
+    predictions: dict[TaskName, PredictionReply]
     differences: Points
     next_steps: Points
 
     @model_validator(mode="after")
     def _complete(self) -> "CodeReply":
-        missing = [task for task in TASKS if task not in self.predictions]
+        missing = [task for task in MAD_TASKS if task not in self.predictions]
         if missing:
             raise ValueError(f"predictions lack {', '.join(missing)}")
         return self
@@ -151,7 +152,7 @@ def code_schema(parents: tuple[str, ...]) -> dict[str, Any]:
             "motivation": text,
             "mathematics": text,
             "code": text,
-            "predictions": strict_object(dict.fromkeys(TASKS, prediction)),
+            "predictions": strict_object(dict.fromkeys(MAD_TASKS, prediction)),
             "differences": points,
             "next_steps": points,
         }

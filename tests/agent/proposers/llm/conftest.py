@@ -12,14 +12,12 @@ from typing import Any
 import pytest
 
 from agent.analysis.snapshot import ArchiveSnapshot
-from agent.catalogue import SEED_GENOMES
-from agent.proposers.base import Ask
+from agent.proposer import Ask
 from agent.proposers.llm.endpoint.settings import LLMSettings
 from archive.record import Record
 from evaluator.outcomes import Status
+from tests.builders import make_record, make_snapshot
 from variants.contract import BASELINE
-from variants.leaderboard import PUBLISHED, read_leaderboard
-from variants.seeds import seed_variants
 
 REPLIES = Path(__file__).parent / "replies"
 KEY = "sk-test-0123456789-secret"
@@ -251,30 +249,11 @@ def reply() -> Callable[[str], str]:
 
 @pytest.fixture
 def snapshot() -> Callable[..., ArchiveSnapshot]:
-    """A snapshot of the seeds and the published leaderboard; fields can be given otherwise."""
-    seeds: dict[str, Any] = {
-        "protocol": "quick",
-        "standings": {},
-        "published": read_leaderboard(PUBLISHED),
-        "noise": {},
-        "history": (),
-        "under_way": (),
-        "variants": seed_variants(),
-        "genomes": SEED_GENOMES,
-        "seed": 0,
-        "forced_parent": BASELINE,
-    }
-    return lambda **fields: ArchiveSnapshot(**(seeds | fields))
+    """A snapshot of the seeds and the published leaderboard, the baseline as parent; fields can be given otherwise."""
+    return lambda **fields: make_snapshot(**({"forced_parent": BASELINE} | fields))
 
 
 @pytest.fixture
-def record() -> Callable[..., Record]:
+def record() -> Callable[[Ask], Record]:
     """What the archive would hold of an ask."""
-
-    def make(ask: Ask, number: int = 1, **fields: Any) -> Record:
-        given = {"status": Status.REJECTED, "protocol": "quick", "protocol_hash": "0", **fields}
-        return Record(
-            number=number, created="2026-01-01T00:00:00+00:00", proposal=ask.proposal, exchanges=ask.exchanges, **given
-        )
-
-    return make
+    return lambda ask: make_record(Status.REJECTED, proposal=ask.proposal, exchanges=ask.exchanges, number=1)

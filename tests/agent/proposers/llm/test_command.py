@@ -16,7 +16,7 @@ import pytest
 
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.cli import run
-from agent.proposers.listener import Listener, heard_by
+from agent.listener import Listener, heard_by
 from agent.proposers.llm.endpoint.client import Endpoint, HttpAttempt, Request
 from agent.proposers.llm.endpoint.command import prompt_text
 from agent.proposers.llm.endpoint.errors import BudgetExceededError, EndpointError

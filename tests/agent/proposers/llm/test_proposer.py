@@ -11,12 +11,13 @@ import pytest
 
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.errors import UserError
-from agent.proposers.base import Ask, AskFailed, Repairer
+from agent.proposer import Ask, AskFailed, Repairer
 from agent.proposers.llm.endpoint.errors import EndpointError, PromptTooLongError
 from agent.proposers.llm.endpoint.settings import LLMSettings, form_for
 from agent.proposers.llm.endpoint.tokens import estimate_tokens
 from agent.proposers.llm.proposer import OpenAIProposer
-from variants.contract import BASELINE, TASKS
+from evaluator.tasks.registry import MAD_TASKS
+from variants.contract import BASELINE
 
 Settings = Callable[..., LLMSettings]
 Contexts = Callable[..., ArchiveSnapshot]
@@ -238,7 +239,7 @@ def test_the_form_follows_the_size_that_a_name_states(settings: Settings) -> Non
 def test_all_tasks_are_asked_for(faults: Any, settings: Settings, snapshot: Contexts, reply: Reply) -> None:
     faults.script = [faults.says(reply("correct"))]
     proposal = OpenAIProposer(settings()).ask(snapshot()).proposal
-    assert set(proposal.predictions) == set(TASKS)
+    assert set(proposal.predictions) == set(MAD_TASKS)
     schema = faults.requests[0]["response_format"]["json_schema"]
     assert schema["strict"] is True
-    assert schema["schema"]["properties"]["predictions"]["required"] == list(TASKS)
+    assert schema["schema"]["properties"]["predictions"]["required"] == list(MAD_TASKS)

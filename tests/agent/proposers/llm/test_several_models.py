@@ -11,8 +11,8 @@ import pytest
 from agent.analysis.leaderboard_facts import short
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.cli import run
-from agent.proposers.base import Ask, AskFailed, Repairer
-from agent.proposers.listener import Listener, heard_by
+from agent.listener import Listener, heard_by
+from agent.proposer import Ask, AskFailed, Repairer
 from agent.proposers.llm.deduplication import Claims
 from agent.proposers.llm.endpoint.errors import BudgetExceededError, EndpointError, PassingError
 from agent.proposers.llm.endpoint.options import one_by_one, read_options

@@ -10,7 +10,7 @@ from agent.proposers.llm.exchanges import last_conversation
 from agent.proposers.llm.reply.structured import structured_schema
 from archive.store import Archive
 from evaluator.outcomes import Status
-from variants.contract import TASKS
+from evaluator.tasks.registry import MAD_TASKS
 
 
 def test_a_real_model_proposes_a_variant_that_is_trained(
@@ -30,7 +30,7 @@ def test_a_real_model_proposes_a_variant_that_is_trained(
     assert printed["proposer"] == "openai"
     assert record.proposal.provenance.model == smollm.stem
     assert record.proposal.provenance.mechanisms
-    assert set(record.proposal.predictions) == set(TASKS)
+    assert set(record.proposal.predictions) == set(MAD_TASKS)
     assert record.cost.usd == 0, "a model on this machine costs no money"
     assert record.cost.completion_tokens > 50
     found = last_conversation(record.exchanges)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agent.proposers.listener import Listener, heard_by
+from agent.listener import Listener, heard_by
 from agent.proposers.llm.endpoint.client import Endpoint, HttpAttempt, Request
 from agent.proposers.llm.endpoint.errors import BudgetExceededError, EndpointError
 from agent.proposers.llm.endpoint.settings import LLMSettings

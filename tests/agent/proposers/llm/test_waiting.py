@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agent.proposers.listener import Listener, heard_by
+from agent.listener import Listener, heard_by
 from agent.proposers.llm.endpoint.client import Endpoint, HttpAttempt, Request
 from agent.proposers.llm.endpoint.errors import BusyError, EndpointError, PassingError
 from agent.proposers.llm.endpoint.faults import fault_of, pause_asked, reported_fault
