@@ -20,6 +20,9 @@ class Ask:
 class AskFailed(Exception):  # noqa: N818 - an answer of the proposer's, and archived like one
     """No usable proposal came of an ask. The message is one line; the exchanges are kept."""
 
+    passing = False
+    """Of an error that is also the user's to mend: whether a later ask may do without."""
+
     def __init__(self, message: str, exchanges: tuple[Exchange, ...] = ()) -> None:
         super().__init__(message)
         self.exchanges = exchanges

@@ -14,7 +14,7 @@ from archive.folders import ORIGIN, PROPOSALS, VARIANTS, read_record
 from archive.index import ArchiveIndex, ProposalLine
 from archive.leaderboards import LEADERBOARDS
 from archive.outline import Outline
-from archive.record import Origin, Record
+from archive.record import Exchange, Origin, Record
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.statistics.lazy_trials import of_version
@@ -55,6 +55,11 @@ class Reader:
         """When each failed ask was archived, oldest first."""
         names = sorted(path.stem for path in (self.root / ASKS).glob("*.jsonl"))
         return [datetime.strptime(name, "%Y-%m-%dT%H%M%S.%f%z") for name in names]
+
+    def failed_exchanges(self) -> Iterator[tuple[Exchange, ...]]:
+        """What was asked and answered in each ask that gave no proposal, oldest first. Raises ArchiveError."""
+        for path in sorted((self.root / ASKS).glob("*.jsonl")):
+            yield read_lines(path, Exchange)
 
     def lines(self) -> list[ProposalLine]:
         """Lines of all readable proposals, oldest first."""

@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from agent.commands.model_options import (
     BaseUrlOption,
+    CommandOption,
     ContextTokensOption,
     FormOption,
     GgufOption,
@@ -17,6 +18,7 @@ from agent.commands.model_options import (
     ModelOption,
     PricesOption,
     PromptsOption,
+    ReplyTokensOption,
 )
 from agent.commands.options import (
     DEFAULT_PROTOCOL,
@@ -66,10 +68,12 @@ def compare(
     seed: Annotated[int, typer.Option(min=0, help="Of the first repeat.")] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Proposals of one proposer under way at once.")] = 1,
     model: ModelOption = None,
+    command: CommandOption = None,
     base_url: BaseUrlOption = None,
     gguf: GgufOption = None,
     form: FormOption = None,
     context_tokens: ContextTokensOption = None,
+    reply_tokens: ReplyTokensOption = None,
     max_usd: MaxUsdOption = None,
     prompts: PromptsOption = None,
     prices: PricesOption = None,
@@ -93,7 +97,8 @@ def compare(
         raise UserError(f"{given}: no language model is compared; add openai to --proposers")
     budget = ProposerBudget(proposals, minutes)
     archives = {name: [_archive(out / f"{name}-{index}") for index in range(1, repeats + 1)] for name in names}
-    llm: dict[str, object] = {"model": model, "base_url": base_url, "form": form, "context_tokens": context_tokens}
+    llm: dict[str, object] = {"model": model, "command": command, "base_url": base_url, "form": form}
+    llm |= {"context_tokens": context_tokens, "reply_tokens": reply_tokens}
     llm |= {"max_usd": max_usd, "prompts": prompts, "prices": prices}
     asked = Choice("openai", gguf, jobs, llm, llm_file)
     with (

@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from agent.commands.model_options import (
     BaseUrlOption,
+    CommandOption,
     ContextTokensOption,
     FormOption,
     GgufOption,
@@ -17,6 +18,7 @@ from agent.commands.model_options import (
     ModelOption,
     PricesOption,
     PromptsOption,
+    ReplyTokensOption,
 )
 from agent.commands.options import (
     DEFAULT_ARCHIVE,
@@ -33,7 +35,8 @@ from agent.commands.options import (
     find_protocol,
     open_sandbox,
 )
-from agent.errors import DONE, INTERRUPTED, UserError
+from agent.errors import DONE, INTERRUPTED, NO, UserError
+from agent.listener import Listener, heard_by
 from agent.proposers.open_proposer import CHOICES, Choice, open_proposer
 from agent.search.attempt import SearchResources
 from agent.search.engine import DEFAULT_SHARE, EngineName, open_engine
@@ -68,10 +71,12 @@ def propose(
     max_minutes: Annotated[float | None, typer.Option(min=0, help="Start no proposal after this.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the proposer; else the archive's size.")] = None,
     model: ModelOption = None,
+    command: CommandOption = None,
     base_url: BaseUrlOption = None,
     gguf: GgufOption = None,
     form: FormOption = None,
     context_tokens: ContextTokensOption = None,
+    reply_tokens: ReplyTokensOption = None,
     repairs: Annotated[int, typer.Option(min=0, help="How often a rejected variant goes back.")] = 2,
     race: Annotated[
         bool, typer.Option("--race/--no-race", help="Stop early what is clearly worse than its parent (quick).")
@@ -94,13 +99,14 @@ def propose(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
-    """Propose variants, check, train and score them, and archive each with its report.
+    """Propose variants, check, train and score them, and archive each with its report; exit code 1 if none was made.
 
     Example: archer propose --n 5
     """
     speech = Speech(as_json, quiet)
     settings = find_protocol(protocol)
-    llm: dict[str, object] = {"model": model, "base_url": base_url, "form": form, "context_tokens": context_tokens}
+    llm: dict[str, object] = {"model": model, "command": command, "base_url": base_url, "form": form}
+    llm |= {"context_tokens": context_tokens, "reply_tokens": reply_tokens}
     llm |= {"max_usd": max_usd, "prompts": prompts, "prices": prices}
     found = _open_or_make(archive, speech)
     if parent is not None and parent not in found.variants():
@@ -110,6 +116,7 @@ def propose(
         n=n, jobs=max(1, min(jobs, n)), seed=start, parent=parent, max_minutes=max_minutes, confirm=confirm
     )
     with (
+        heard_by(Listener(detail=lambda said: speech.progress.print(said, markup=False))),
         open_proposer(Choice(proposer, gguf, plan.jobs, llm, llm_file), found) as (chosen, who),
         open_sandbox(minimum, unsandboxed, speech) as sandbox,
         open_engine(engine, gpu_share, sandbox.grade, speech) as workers,
@@ -130,7 +137,7 @@ def propose(
         return INTERRUPTED
     if search.error is not None:
         raise search.error
-    return DONE
+    return NO if n > 0 and search.made == 0 else DONE
 
 
 def _say_how_to_go_on(speech: Speech, archive: Archive, protocol: Protocol) -> None:

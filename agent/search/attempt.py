@@ -6,8 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from rich.markup import escape
+
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.errors import UserError
+from agent.listener import Listener, heard_by
 from agent.proposer import Ask, AskFailed, Proposer, Repairer
 from agent.search.engine import Engine
 from agent.search.ensemble_size import members_of
@@ -54,7 +57,9 @@ class FailedAsk:
     reason: str
     exchanges: tuple[Exchange, ...]
     error: UserError | None = None
-    """Set if every further ask would fail the same way until the user corrects something."""
+    """Set if the user has to correct something."""
+    passing: bool = False
+    """Whether a later ask may do without; else none can."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,10 @@ class Attempt:
 
     def run(self) -> tuple[Record | FailedAsk, ...]:
         """The records of the proposal and of its repairs, in the order they were made; a failed ask is last."""
+        with heard_by(Listener(self._hear, lambda said: self._progress.announce(escape(said)))):
+            return self._run()
+
+    def _run(self) -> tuple[Record | FailedAsk, ...]:
         records: list[Record | FailedAsk] = []
         self._show(stage="asking")
         inputs, proposer = self._prepare(), self._resources.proposer
@@ -94,13 +103,13 @@ class Attempt:
             record = self._evaluated(_named(ask, inputs), inputs)
             records.append(record)
             while isinstance(proposer, Repairer) and len(records) <= self._resources.repairs and _mendable(record):
-                self._show(stage="repairing")
+                self._show(stage="repairing", detail="")
                 ask = proposer.repair(inputs.snapshot, ask, record.reason)
                 record = self._evaluated(_named(ask, inputs), inputs)
                 records.append(record)
         except AskFailed as failed:
             error = failed if isinstance(failed, UserError) else None
-            records.append(FailedAsk(str(failed), failed.exchanges, error))
+            records.append(FailedAsk(str(failed), failed.exchanges, error, failed.passing))
         return tuple(records)
 
     def _evaluated(self, ask: Ask, inputs: AttemptInputs) -> Record:
@@ -108,7 +117,7 @@ class Attempt:
         began = time.monotonic()
         proposal, protocol = ask.proposal, self._resources.protocol
         variant, specs = proposal.variant, trial_specs(protocol)
-        self._show(stage="checking", name=variant.name)
+        self._show(stage="checking", name=variant.name, detail="")
         members = members_of(self._resources.ensemble, protocol, variant.layer, specs)
         pipeline = Pipeline(self._resources.evaluator(members), inputs.trials, self._following(specs), inputs.stop)
         race = Race.against(proposal.parent, inputs.trials, protocol) if self._resources.race else None
@@ -167,6 +176,9 @@ class Attempt:
             cost=cost,
             predicted=predicted,
         )
+
+    def _hear(self, said: str) -> None:
+        self._show(detail=said)
 
     def _show(self, **changes: object) -> None:
         self._progress.update(self.index, **changes)

@@ -29,6 +29,9 @@ from evaluator.protocols.protocol import Protocol
 from evaluator.trials.evaluate import TrialProgress
 from variants.contract import short_name
 
+FAILURES_IN_A_ROW = 3
+"""Of a proposer that may answer a later ask; after so many, a search ends."""
+
 Outcome = tuple[Record | FailedAsk, ...]
 
 
@@ -66,6 +69,12 @@ class Search:
         self._confirming: dict[Future[tuple[Confirmation, tuple[Trial, ...]]], str] = {}
         self._unconfirmed: set[str] = set()
         self._began = time.monotonic()
+        self._failures = 0
+        """Asks in a row, up to the newest, in which the proposer failed in a way that may pass."""
+        self._passing: UserError | None = None
+        """What the newest of them failed with."""
+        self.made = 0
+        """Proposals that came of this search's own asks."""
         self.error: UserError | None = None
         """Why the search stopped asking, if the user has to correct something; else None."""
 
@@ -87,6 +96,8 @@ class Search:
             except BaseException:
                 self.stop()  # else the pool would wait for trainings that nobody can archive
                 raise
+        if not self.made:
+            self.error = self.error or self._passing
 
     def stop(self) -> None:
         """Ask the search to end; safe in a signal handler."""
@@ -197,11 +208,15 @@ class Search:
         if failed.exchanges:
             created = datetime.now(UTC).isoformat(timespec="milliseconds")
             self._archive.tell_failed_ask(created, failed.reason, failed.exchanges)
-        if failed.error is None or self.error is not None:  # the first error is the command's own last line
+        if failed.error is None or failed.passing or self.error is not None:
             self._progress.announce(f"[red]no proposal[/] {index + 1}: {escape(failed.reason)}")
-        self.error = self.error or failed.error
+        self._failures = 0 if failed.error is None else self._failures + 1
+        if not failed.passing or self._failures >= FAILURES_IN_A_ROW:
+            self.error = self.error or failed.error  # the command's own last line
+        self._passing = failed.error or self._passing
 
     def _tell(self, record: Record) -> Record:
+        self._failures, self.made = 0, self.made + (record.number == 0)
         self._spent += record.cost.cpu_seconds
         snapshot = take_snapshot(self._archive, record.protocol, seed=record.proposal.provenance.seed)
         tell = self._archive.retell if record.number else self._archive.tell

@@ -23,7 +23,7 @@ _FILTERS = {
     "moderation",
     "guardrail_intervened",
 }
-_NEVER_MIND = {408, 409, 425, 429}
+_MAY_PASS = {408, 409, 425, 429}
 """Codes of errors below 500 that the same request may not meet again."""
 
 
@@ -139,14 +139,14 @@ def _text(content: object, levels: int = DEEPEST_PARTS) -> str:
         return "".join(_text(part, levels - 1) for part in content)
     if not isinstance(content, dict) or not content or not levels:
         return ""
-    kind = content.get("type")
+    kind = str(content.get("type", ""))
     if kind in _THINKING_PARTS or kind == "refusal":
         return ""
     if kind in _CALL_PARTS:
         return "\n\n".join(_arguments({"tool_calls": [content]}))
     inner = next((content[name] for name in ("text", "value", "json") if content.get(name)), None)
     if inner is None:
-        return "" if isinstance(kind, str) else _dumped(content)
+        return "" if kind else _dumped(content)
     return _text(inner, levels - 1)
 
 
@@ -183,7 +183,7 @@ def _thought(part: object) -> str:
 def _is_final(error: object) -> bool:
     """Whether the same request would meet the error again, as where the prompt was flagged."""
     code = error.get("code") if isinstance(error, dict) else None
-    return isinstance(code, int) and 400 <= code < 500 and code not in _NEVER_MIND
+    return isinstance(code, int) and 400 <= code < 500 and code not in _MAY_PASS
 
 
 def _dumped(value: object) -> str:

@@ -25,7 +25,8 @@ def fit(facts: PromptFacts, budget: int, render: Callable[[PromptFacts], str]) -
     shorter = ", or ask with --form structured, whose prompt is shorter" if facts.form == "code" else ""
     raise PromptTooLongError(
         f"the shortest prompt needs about {needed} tokens and the budget is {budget}: "
-        f"raise --context-tokens to {needed} or more{shorter}"
+        f"raise --context-tokens to {needed} or more{shorter}",
+        needed,
     )
 
 

@@ -19,6 +19,11 @@ LONGEST_COMPLAINT = 2000
 LONGEST_EXCERPT = 60
 MOST_PROBLEMS = 8
 CUT_OFF = "the reply was cut off at the limit on its length: be briefer"
+CUT_SHORT = {
+    "length": CUT_OFF,
+    "content_filter": "the reply cannot be used: a content filter of the endpoint cut it off",
+}
+"""What is said of a reply without an end, by the reason why the model stopped."""
 
 
 class BadReply(Exception):  # noqa: N818 - what it is, not an error of archer's
@@ -134,8 +139,8 @@ def _source(given: Any, beside: str, finish: str) -> Any:
     if source:
         return tidied(source)
     fence = fence_in(given or "") or fence_in(beside)
-    if fence is not None and not fence.is_closed and finish == "length":
-        raise BadReply(CUT_OFF)
+    if fence is not None and not fence.is_closed and finish in CUT_SHORT:
+        raise BadReply(CUT_SHORT[finish])
     return tidied(fence.body) if fence else None
 
 
@@ -160,10 +165,8 @@ def _why_broken(text: str, broken: JsonObject, finish: str) -> str:
     """What is wrong with the object that was meant, and where."""
     fault = broken.fault
     assert fault is not None
-    if fault.unfinished and finish == "length":
-        return CUT_OFF
-    if fault.unfinished and finish == "content_filter":
-        return "the reply cannot be used: a content filter of the endpoint cut it off"
+    if fault.unfinished and finish in CUT_SHORT:
+        return CUT_SHORT[finish]
     if fault.unfinished:
         within = f"; the reply ends within {_path(fault.path)}" if fault.path else ""
         place = _place(text, broken.start)

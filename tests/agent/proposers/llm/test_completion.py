@@ -170,7 +170,9 @@ def test_a_completion_without_any_message_is_none(nothing: dict[str, Any]) -> No
     assert completion_of(nothing).text == ""
 
 
-@pytest.mark.parametrize("junk", [3, [3], {"type": 3}, [[[[[["x"]]]]]], {"text": {"text": {"text": {"text": {}}}}}])
+@pytest.mark.parametrize(
+    "junk", [3, [3], {"type": 3}, {"type": []}, [[[[[["x"]]]]]], {"text": {"text": {"text": {"text": {}}}}}]
+)
 def test_content_of_no_known_form_raises_nothing(junk: Any) -> None:
     for message in ({"content": junk}, {"reasoning": junk}, {"tool_calls": junk}, {"refusal": junk}, junk):
         assert isinstance(completion_of(body(message, error=junk)).text, str)

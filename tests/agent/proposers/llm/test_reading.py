@@ -241,6 +241,9 @@ def test_no_code_anywhere_is_said() -> None:
     assert "code: Field required" in complaint(without_code(code=None))
     assert "code: Input should be a valid string" in complaint(without_code(code={"python": 3}))
     assert "cut off at the limit" in complaint(f"{without_code()}\n```python\n{CODE}", "length")
+    assert "a content filter of the endpoint cut it off" in complaint(
+        f"{without_code()}\n```\n{CODE}", "content_filter"
+    )
 
 
 def edited(*changes: tuple[str, str]) -> str:
