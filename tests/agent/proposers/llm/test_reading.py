@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from agent.proposers.llm.reply.read import BadReply, CodeReply, read_reply
 from agent.proposers.llm.reply.structured import StructuredReply
 from agent.proposers.llm.reply.tolerant_json import TolerantReader
-from variants.contract import TASKS
+from evaluator.tasks.registry import MAD_TASKS
 
 CODE = '''"""Reads the state through a gate.
 
@@ -36,7 +36,7 @@ PROPOSAL: dict[str, Any] = {
     "motivation": "The state is read in full, whatever the query asks for.",
     "mathematics": "o_i = sigmoid(q_i) S\nu_i = u - w S",
     "code": CODE,
-    "predictions": {task: {"mean": 0.5, "low": 0.4, "high": 0.6, "why": "a guess"} for task in TASKS},
+    "predictions": {task: {"mean": 0.5, "low": 0.4, "high": 0.6, "why": "a guess"} for task in MAD_TASKS},
     "differences": ["Wang's gate is on the write; none is on the read."],
     "next_steps": ["Gate the write."],
 }

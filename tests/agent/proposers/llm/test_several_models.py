@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from agent.analysis.leaderboard_facts import short
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.cli import run
 from agent.listener import Listener, heard_by
@@ -28,7 +27,7 @@ from archive.record import Cost, Record
 from archive.seeding import make_archive
 from archive.store import Archive
 from evaluator.outcomes import Comparison, Score, Scorecard, Status, Verdict
-from variants.contract import BASELINE
+from variants.contract import BASELINE, short_name
 
 Settings = Callable[..., LLMSettings]
 Contexts = Callable[..., ArchiveSnapshot]
@@ -298,7 +297,7 @@ def test_each_model_is_told_of_its_own_predictions_only(
     a_told, b_told = (request["messages"][1]["content"] for request in faults.requests[1:])
     assert "Of your 2 predictions so far" in a_told
     assert "predictions so far" not in b_told
-    assert f"`{short(first.proposal.variant.name)}`" in b_told, "what was tried, all are told"
+    assert f"`{short_name(first.proposal.variant.name)}`" in b_told, "what was tried, all are told"
 
 
 def test_models_and_commands_are_named_several_times_and_in_a_file(tmp_path: Path) -> None:
