@@ -1,15 +1,26 @@
-"""Fixtures of all tests."""
+"""Fixtures of all tests; what is slow and what is fast is in `tests/tiers.py`."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from archive.store import Archive
+from evaluator.sandbox import Sandbox
 from tests.builders import make_archive_of, make_variant
 from variants.contract import BASELINE
+
+pytest_plugins = ["tests.tiers"]
 
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Archive:
     """A real archive without proposals: the baseline's name over a kernel that nobody runs, with scores."""
     return make_archive_of(tmp_path / "search", [make_variant(BASELINE)])
+
+
+@pytest.fixture(scope="session")
+def sandbox(slow_tier: None) -> Iterator[Sandbox]:
+    """One sandbox for all tests that run variants: its start costs seconds."""
+    with Sandbox() as sandbox:
+        yield sandbox

@@ -78,6 +78,7 @@ def test_archive_without_proposals_has_the_same_columns(archive: Archive, filled
         assert list(getattr(empty, name)().columns) == list(getattr(full, name)().columns)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
 def test_notebook_runs_and_is_committed_without_output(filled: Archive, path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,7 +1,7 @@
 """The loop on a real archive, with a real sandbox and real training; only the proposer's replies are scripted."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -72,12 +72,6 @@ class ScriptedRepairer(Scripted):
 
 class EndpointGoneError(AskFailed, UserError):
     """As a model's endpoint fails for good."""
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        yield sandbox
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from tests.agent.site.test_hostile import REPORT as HOSTILE_REPORT
 from tests.agent.site.test_hostile import hostile
 from tests.builders import make_check
 
+pytestmark = pytest.mark.slow
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
          "--disable-sync", "--no-first-run"]  # fmt: skip

@@ -24,6 +24,7 @@ from evaluator.sandbox.loading import describe
 from variants.contract import BASELINE, Variant
 from variants.seeds import seeds
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
 HEAD = "import torch\n\n\ndef delta_rule_chunkwise(q, k, v, beta, chunk_size=32):\n"
 

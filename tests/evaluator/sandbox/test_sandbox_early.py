@@ -10,6 +10,8 @@ from evaluator.sandbox import prestart as early
 from variants.contract import BASELINE
 from variants.seeds import seed_variants
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

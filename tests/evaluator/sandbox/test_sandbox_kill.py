@@ -76,7 +76,7 @@ for line in sys.stdin:
 
 
 @pytest.fixture
-def nursery(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+def nursery(slow_tier: None, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A process that has imported torch, and forks an archer for each line that it gets."""
     command = [sys.executable, "-c", NURSERY]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}

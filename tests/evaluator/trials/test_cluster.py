@@ -19,6 +19,7 @@ from evaluator.trials.ray_cluster import Cluster, ClusterError
 from variants.contract import BASELINE, Variant
 from variants.seeds import seed_variants
 
+pytestmark = pytest.mark.slow
 OURS = seed_variants()[BASELINE]
 (SPEC,) = trial_specs(SMOKE, ["Memorize"])
 ASKED = Group(OURS, SMOKE, (SPEC,))
@@ -30,12 +31,6 @@ def cluster() -> Iterator[Cluster]:
         patch.setenv("RAY_ADDRESS", "local")
         with Cluster(Grade.A, gpu_share=1.0) as cluster:
             yield cluster
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        yield sandbox
 
 
 def unheard(*_: object) -> None:

