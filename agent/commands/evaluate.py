@@ -89,7 +89,7 @@ def evaluate(
         measured = measurement.run(evaluator, lambda step: spinner.update(under_way.told(step)))
     if add and found is not None:
         archive_result(found, measured)
-    _answer(speech, measured)
+    _answer(speech, measured, added=add)
     if interrupted.is_set():
         return INTERRUPTED
     return DONE if measured.status is Status.SCORED else NO
@@ -106,7 +106,7 @@ def tasks_of(text: str) -> tuple[Task, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _answer(speech: Speech, measured: Measured) -> None:
+def _answer(speech: Speech, measured: Measured, added: bool) -> None:
     scores = measured.card.scores if measured.card else {}
     if speech.as_json:
         protocol = {"name": measured.protocol.name, "hash": measured.protocol.hash}
@@ -132,5 +132,6 @@ def _answer(speech: Speech, measured: Measured) -> None:
             speech.out.print(told, style="cyan", markup=False)
         for line in measured.fresh.lines() if measured.fresh else ():
             speech.out.print(line)
-        kept = "on fresh seeds: for no leaderboard" if measured.fresh else "--add archives this"
+        kept = "in the archive" if added else "--add archives this"
+        kept = "on fresh seeds: for no leaderboard" if measured.fresh else kept
         speech.out.print(f"{measured.cpu_seconds:.0f} CPU s, {measured.wall_seconds:.0f} s; {kept}")

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from agent.analysis.take_snapshot import take_snapshot
 from agent.reports.report import render_report
 from agent.search.evaluate_variant import Measured
+from archive.matching import spec
 from archive.record import Cost, Proposal, Provenance, Record
 from archive.store import Archive
 from evaluator.outcomes import Status
@@ -12,10 +13,14 @@ from variants.contract import Variant
 
 
 def archive_result(archive: Archive, measured: Measured) -> None:
-    """Archive further trials of a known variant, or a new one as a proposal made by hand. Raises ArchiveError."""
+    """Archive further trials of a known variant, or a new one as a proposal made by hand. Raises ArchiveError.
+
+    A trial that the archive has already stays as it is there: the better of two results would count for both.
+    """
     known = archive.variants().get(measured.variant.name)
     if known is not None and known.source == measured.variant.source and measured.evaluation is not None:
-        new = [trial for trial in measured.evaluation.trials if trial.status is Status.SCORED]
+        there = {spec(trial) for trial in archive.trials(measured.protocol.name).get(known.name, ())}
+        new = [t for t in measured.evaluation.trials if t.status is Status.SCORED and spec(t) not in there]
         if new:
             archive.tell_trials(new)
         return
