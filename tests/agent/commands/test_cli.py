@@ -3,33 +3,19 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from agent.cli import COMMANDS, run
+from agent.cli import COMMANDS
 from agent.errors import DONE, NO, USAGE
 from archive.seeding import make_archive
+from tests.agent.commands.conftest import Run
 from tests.builders import TASKS
 from variants.contract import BASELINE
 from variants.leaderboard import PUBLISHED
 
-Run = Callable[..., tuple[int, str, str]]
 HEADER = "name," + ",".join(TASKS)
-
-
-@pytest.fixture
-def archer(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ARCHER_ARCHIVE", raising=False)
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        code = run([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        return code, out, err
-
-    return call
 
 
 @pytest.mark.parametrize("command", COMMANDS)
