@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from archive.store import Archive
 from evaluator.sandbox import Sandbox
@@ -11,6 +12,10 @@ from tests.builders import make_archive_of, make_variant
 from variants.contract import BASELINE
 
 pytest_plugins = ["tests.tiers"]
+
+# How long an example takes is the machine's doing.
+settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any speed")
 
 
 @pytest.fixture

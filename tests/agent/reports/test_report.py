@@ -20,7 +20,7 @@ from tests.builders import (
     make_scorecard,
     make_snapshot,
     make_verdict,
-)  # fmt: skip
+)
 from variants.contract import BASELINE, REFERENCE
 from variants.leaderboard import PUBLISHED, read_leaderboard
 from variants.seeds import seed_variants

@@ -26,6 +26,7 @@ from evaluator.sandbox import Sandbox
 from evaluator.trials.evaluate import Evaluator
 from tests.builders import make_proposal, make_variant
 from tests.git_command import git
+from tests.waiting import wait_until
 from variants.contract import BASELINE
 from variants.seeds import seed_variants
 
@@ -160,8 +161,10 @@ def test_stop_archives_what_is_under_way_as_interrupted(archive: Archive, sandbo
         search = Search(
             archive, SearchResources(proposer, sandbox, SMOKE, Engine(trials)), SearchPlan(2, 1, 0), progress
         )
-        threading.Timer(0.1, lambda: stop_when_training(search, progress)).start()
+        stopper = threading.Thread(target=stop_when_training, args=(search, progress))
+        stopper.start()
         (record,) = search.run()
+        stopper.join()
     assert record.status is Status.INTERRUPTED
     assert record.scorecard is None
     assert archive.ids() == [record.id]
@@ -169,6 +172,5 @@ def test_stop_archives_what_is_under_way_as_interrupted(archive: Archive, sandbo
 
 
 def stop_when_training(search: Search, progress: Progress) -> None:
-    while progress.stage(0) != "training":
-        threading.Event().wait(0.02)
+    wait_until(lambda: progress.stage(0) == "training", "the training of the first proposal")
     search.stop()

@@ -27,7 +27,7 @@ from tests.builders import (
     make_snapshot,
     make_trials,
     make_variant,
-)  # fmt: skip
+)
 from variants.contract import BASELINE, REFERENCE
 from variants.leaderboard import PUBLISHED, read_leaderboard
 from variants.seeds import seed_variants

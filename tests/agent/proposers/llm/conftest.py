@@ -17,6 +17,7 @@ from agent.proposers.llm.endpoint.settings import LLMSettings
 from archive.record import Record
 from evaluator.outcomes import Status
 from tests.builders import make_record, make_snapshot
+from tests.waiting import PATIENCE
 from variants.contract import BASELINE
 
 REPLIES = Path(__file__).parent / "replies"
@@ -71,7 +72,7 @@ def html(handler: Handler) -> None:
 
 
 def hang(handler: Handler) -> None:
-    handler.server.stopping.wait(60)
+    handler.server.stopping.wait()
 
 
 def trickle(handler: Handler) -> None:
@@ -151,8 +152,8 @@ def settings(faults: FaultServer, monkeypatch: pytest.MonkeyPatch) -> Callable[.
     defaults = {
         "base_url": faults.url,
         "model": "scripted",
-        "deadline_seconds": 90,
-        "attempt_seconds": 30,
+        "deadline_seconds": 900,
+        "attempt_seconds": PATIENCE,
         "attempts": 3,
     }
     return lambda **options: LLMSettings.resolve({}, KEY, **(defaults | options))

@@ -36,7 +36,7 @@ from tests.builders import (
     make_snapshot,
     make_variant,
     make_verdict,
-)  # fmt: skip
+)
 from variants.contract import BASELINE, REFERENCE
 
 EXPECTED = Path(__file__).parent / "expected"
