@@ -14,10 +14,9 @@ from typer.exceptions import TyperException
 from agent.commands.registry import COMMANDS, find
 from agent.errors import BUG, DONE, INTERRUPTED, USAGE, UserError
 from agent.terminal.console import clean
-from archive.errors import ArchiveError
+from archive.errors import ArchiveError, LeaderboardError
 from evaluator.sandbox import SandboxUnavailable
 from evaluator.sandbox import prestart as early
-from variants.leaderboard import LeaderboardError
 
 SANDBOXED = (["check"], ["evaluate"], ["propose"])
 """Commands that start by opening a sandbox."""

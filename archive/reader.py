@@ -14,7 +14,7 @@ from archive.folders import ORIGIN, PROPOSALS, VARIANTS, read_record
 from archive.index import ArchiveIndex, ProposalLine
 from archive.leaderboards import LEADERBOARDS
 from archive.outline import Outline
-from archive.record import Origin, Record
+from archive.record import Exchange, Origin, Record
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.statistics.lazy_trials import of_version
@@ -52,28 +52,33 @@ class Reader:
         return sorted(found, key=lambda name: int(name.split("-")[0]))
 
     def failed_asks(self) -> list[datetime]:
-        """When each ask that gave no proposal was archived, oldest first."""
+        """When each failed ask was archived, oldest first."""
         names = sorted(path.stem for path in (self.root / ASKS).glob("*.jsonl"))
         return [datetime.strptime(name, "%Y-%m-%dT%H%M%S.%f%z") for name in names]
 
+    def failed_exchanges(self) -> Iterator[tuple[Exchange, ...]]:
+        """What was asked and answered in each ask that gave no proposal, oldest first. Raises ArchiveError."""
+        for path in sorted((self.root / ASKS).glob("*.jsonl")):
+            yield read_lines(path, Exchange)
+
     def lines(self) -> list[ProposalLine]:
-        """What a list shows of each proposal that can be read, oldest first."""
+        """Lines of all readable proposals, oldest first."""
         return self._refreshed().lines()
 
     def outlines(self) -> Iterator[Outline]:
-        """The fields that fit on a page of each proposal that can be read, oldest first; much faster than `records`."""
+        """Outlines of all readable proposals, oldest first. Much faster than `records`."""
         return self._refreshed().outlines()
 
     def raw_outline(self, identity: str) -> dict[str, Any]:
-        """An outline as plain JSON, of a proposal that `lines` has."""
+        """The outline of a readable proposal as plain JSON. identity: its folder name."""
         return self._index.raw(identity)
 
     def damage(self) -> dict[str, str]:
-        """What is wrong with each proposal that cannot be read, by folder name."""
+        """The problem of each unreadable proposal, by folder name."""
         return self._refreshed().damage
 
     def require_sound(self) -> None:
-        """Raise ArchiveError where a proposal cannot be read: what is derived or decided without it would be wrong."""
+        """Raise ArchiveError if a proposal cannot be read. Call it before deriving or deciding something from all."""
         for problem in self.damage().values():
             raise ArchiveError(problem)
 
@@ -91,7 +96,7 @@ class Reader:
         raise ArchiveError(f"no proposal {reference!r} in {self.root}; `archer list` shows those there are")
 
     def origin(self, identity: str) -> Origin | None:
-        """Where a merged proposal comes from; None for one that was made here."""
+        """Where a merged proposal comes from; None for a proposal that was made here."""
         path = self.root / PROPOSALS / identity / ORIGIN
         if not path.exists():
             return None
@@ -118,10 +123,10 @@ class Reader:
             raise ArchiveError(f"{self.root / VARIANTS}: {first_problem(error)}; rename or remove the file") from error
 
     def trials(self, protocol: str) -> dict[str, Sequence[Trial]]:
-        """Trials under one protocol, by variant: of the seeds, of `evaluate --add`, and of the proposals.
+        """Trials under one protocol, by variant: of seed variants, of `evaluate --add` and of scored proposals.
 
-        Of a protocol that archer knows, only those under today's version: others do not compare. Those of a proposal
-        are read when they are looked at; those of one that cannot be read are left out.
+        For a protocol that archer knows, only trials of the current version are returned, because others do not
+        compare. Trials of a proposal are read on first access. Unreadable proposals are left out.
         """
         found: dict[str, Sequence[Trial]] = dict(self.further_trials(protocol))
         index = self._refreshed()
@@ -138,17 +143,17 @@ class Reader:
         return {name: lazy_trials(own) for name, own in kept.items() if own}
 
     def pruned_trials(self, protocol: str) -> dict[str, Sequence[Trial]]:
-        """Trials under one protocol, of any version, of what racing gave up, by variant."""
+        """Trials of pruned proposals under one protocol, of any version, by variant."""
         index = self._refreshed()
         lines = [line for line in index.lines() if line.status is Status.PRUNED and line.protocol == protocol]
         return {line.name: own for line in lines if (own := index.trials_of(line.id)) is not None}
 
     def further_trials(self, protocol: str) -> dict[str, tuple[Trial, ...]]:
-        """Those of them that belong to no proposal, of any version: of the seeds and of `evaluate --add`."""
+        """Trials that belong to no proposal (seed variants, `evaluate --add`), of any version, by variant."""
         return {path.stem: read_lines(path, Trial) for path in sorted((self.root / TRIALS / protocol).glob("*.jsonl"))}
 
     def protocols(self) -> list[str]:
-        """Names of the protocols that the archive has trials of."""
+        """Names of the protocols under which the archive has trials."""
         found = {path.name for path in (self.root / TRIALS).glob("*")}
         return sorted(found | {line.protocol for line in self.lines() if line.status is Status.SCORED})
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import SEED_GENOMES
+from archive.leaderboard_csv import PUBLISHED, read_leaderboard
 from archive.record import Prediction, Proposal, Provenance, Record
 from archive.seeding import create
 from archive.store import Archive
@@ -17,14 +18,29 @@ from evaluator.outcomes import CheckReport, Comparison, Finding, Grade, Score, S
 from evaluator.protocols.built_in import QUICK, SMOKE
 from evaluator.protocols.protocol import Protocol
 from evaluator.statistics.scorecards import scorecard
-from variants.contract import BASELINE, TASKS, Variant
-from variants.leaderboard import PUBLISHED, read_leaderboard
+from evaluator.tasks.registry import MAD_TASKS
+from variants.contract import BASELINE, Variant
 from variants.seeds import seed_variants
 
 __all__ = [
-    "NAME", "SOURCE", "TASKS", "make_archive_of", "make_check", "make_comparison", "make_predictions", "make_proposal",
-    "make_provenance", "make_record", "make_score", "make_scorecard", "make_scores", "make_snapshot",
-    "make_tiny_protocol", "make_trial", "make_trials", "make_variant", "make_verdict",
+    "NAME",
+    "SOURCE",
+    "make_archive_of",
+    "make_check",
+    "make_comparison",
+    "make_predictions",
+    "make_proposal",
+    "make_provenance",
+    "make_record",
+    "make_score",
+    "make_scorecard",
+    "make_scores",
+    "make_snapshot",
+    "make_tiny_protocol",
+    "make_trial",
+    "make_trials",
+    "make_variant",
+    "make_verdict",
 ]  # fmt: skip
 
 NAME = "delta_net_4layer_x_in_for_loop"
@@ -73,7 +89,7 @@ def make_trials(
     Its seeds are 0.01 apart: 0.5 stands for 0.50, 0.51, 0.52.
     """
     by_seed = [accuracies + seed / 100 for seed in range(3)] if isinstance(accuracies, float) else accuracies
-    return tuple(make_trial(variant, task, seed, x, **fields) for seed, x in enumerate(by_seed) for task in TASKS)
+    return tuple(make_trial(variant, task, seed, x, **fields) for seed, x in enumerate(by_seed) for task in MAD_TASKS)
 
 
 def make_score(mean: float, half: float = 0.0, n: int = 3) -> Score:
@@ -83,8 +99,8 @@ def make_score(mean: float, half: float = 0.0, n: int = 3) -> Score:
 
 def make_scores(*means: float, half: float = 0.0, n: int = 3) -> dict[str, Score]:
     """Scores of all tasks, in their order; a single mean is every task's."""
-    every = means * len(TASKS) if len(means) == 1 else means
-    return {task: make_score(mean, half, n) for task, mean in zip(TASKS, every, strict=True)}
+    every = means * len(MAD_TASKS) if len(means) == 1 else means
+    return {task: make_score(mean, half, n) for task, mean in zip(MAD_TASKS, every, strict=True)}
 
 
 def make_scorecard(scores: Mapping[str, Score], variant: str = NAME, protocol: Protocol = QUICK) -> Scorecard:
@@ -100,7 +116,9 @@ def make_comparison(outcome: str, difference: float = 0.1, half: float = 0.0, n:
 
 def make_verdict(tasks: Mapping[str, Comparison] | Comparison, against: str = BASELINE) -> Verdict:
     """Comparisons by task; a single one is every task's."""
-    return Verdict(against=against, tasks=dict.fromkeys(TASKS, tasks) if isinstance(tasks, Comparison) else dict(tasks))
+    return Verdict(
+        against=against, tasks=dict.fromkeys(MAD_TASKS, tasks) if isinstance(tasks, Comparison) else dict(tasks)
+    )
 
 
 def make_check(*findings: Finding, name: str = NAME, **fields: Any) -> CheckReport:
@@ -118,7 +136,7 @@ def make_check(*findings: Finding, name: str = NAME, **fields: Any) -> CheckRepo
 
 def make_predictions(mean: float = 0.5, half: float = 0.1, why: str = "") -> dict[str, Prediction]:
     """The same prediction for every task."""
-    return dict.fromkeys(TASKS, Prediction(mean=mean, low=mean - half, high=mean + half, why=why))
+    return dict.fromkeys(MAD_TASKS, Prediction(mean=mean, low=mean - half, high=mean + half, why=why))
 
 
 def make_provenance(proposer: str = "evolve", **fields: Any) -> Provenance:

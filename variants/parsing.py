@@ -2,6 +2,7 @@
 
 import ast
 import threading
+import warnings
 
 _PARSER = threading.Lock()
 """CPython counts the depth of a tree per process: two threads that parse at once can raise SystemError."""
@@ -9,5 +10,7 @@ _PARSER = threading.Lock()
 
 def parse(source: str) -> ast.Module:
     """The tree of a source text. Raises SyntaxError, ValueError, RecursionError or MemoryError for what is none."""
-    with _PARSER:
+    with _PARSER, warnings.catch_warnings():
+        # a docstring with LaTeX is right as it is, and a warning of Python's would name no file
+        warnings.filterwarnings("ignore", message=".*invalid escape sequence")
         return ast.parse(source)

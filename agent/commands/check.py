@@ -13,13 +13,13 @@ from agent.commands.options import (
     ProtocolOption,
     QuietOption,
     SandboxOption,
-    Speech,
     UnsandboxedOption,
     find_protocol,
     open_sandbox,
 )
 from agent.search.find_variant import archive_if_any, variant_from_file
 from agent.search.fingerprint_index import FingerprintIndex
+from agent.terminal.speech import Speech
 from agent.terminal.view import check_lines
 from evaluator.checks import check as check_variant
 from evaluator.outcomes import Grade

@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from agent.commands.model_options import (
     BaseUrlOption,
+    CommandOption,
     ContextTokensOption,
     FormOption,
     GgufOption,
@@ -17,6 +18,7 @@ from agent.commands.model_options import (
     ModelOption,
     PricesOption,
     PromptsOption,
+    ReplyTokensOption,
 )
 from agent.commands.options import (
     DEFAULT_PROTOCOL,
@@ -24,7 +26,6 @@ from agent.commands.options import (
     ProtocolOption,
     QuietOption,
     SandboxOption,
-    Speech,
     UnsandboxedOption,
     find_protocol,
     open_sandbox,
@@ -34,7 +35,7 @@ from agent.comparing.best_so_far import curve, differences
 from agent.comparing.plot import plot_curves
 from agent.comparing.view import answer
 from agent.errors import DONE, INTERRUPTED, UserError
-from agent.proposers.base import Proposer
+from agent.proposer import Proposer
 from agent.proposers.open_proposer import Choice, open_proposer
 from agent.reports.figures import require_drawable
 from agent.search.attempt import SearchResources
@@ -42,6 +43,7 @@ from agent.search.engine import DEFAULT_SHARE, EngineName, open_engine
 from agent.search.loop import Search, SearchPlan
 from agent.terminal.interrupt import interruptible
 from agent.terminal.progress import Progress
+from agent.terminal.speech import Speech
 from archive.seeding import make_archive
 from archive.store import Archive
 from evaluator.outcomes import Grade
@@ -66,10 +68,12 @@ def compare(
     seed: Annotated[int, typer.Option(min=0, help="Of the first repeat.")] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Proposals of one proposer under way at once.")] = 1,
     model: ModelOption = None,
+    command: CommandOption = None,
     base_url: BaseUrlOption = None,
     gguf: GgufOption = None,
     form: FormOption = None,
     context_tokens: ContextTokensOption = None,
+    reply_tokens: ReplyTokensOption = None,
     max_usd: MaxUsdOption = None,
     prompts: PromptsOption = None,
     prices: PricesOption = None,
@@ -93,7 +97,8 @@ def compare(
         raise UserError(f"{given}: no language model is compared; add openai to --proposers")
     budget = ProposerBudget(proposals, minutes)
     archives = {name: [_archive(out / f"{name}-{index}") for index in range(1, repeats + 1)] for name in names}
-    llm: dict[str, object] = {"model": model, "base_url": base_url, "form": form, "context_tokens": context_tokens}
+    llm: dict[str, object] = {"model": model, "command": command, "base_url": base_url, "form": form}
+    llm |= {"context_tokens": context_tokens, "reply_tokens": reply_tokens}
     llm |= {"max_usd": max_usd, "prompts": prompts, "prices": prices}
     asked = Choice("openai", gguf, jobs, llm, llm_file)
     with (
@@ -156,6 +161,7 @@ def _run(
         jobs=min(jobs, left),
         seed=seed + made,
         confirm=False,
+        resume=False,
         max_cpu_seconds=None if minutes is None else 60 * minutes,
     )
     with Progress(speech.progress, left) as progress:

@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 from rich.syntax import Syntax
 
-from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption, Speech
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption
 from agent.errors import UserError
 from agent.search.find_variant import existing_archive
 from agent.terminal.console import clean
+from agent.terminal.speech import Speech
 from variants.source import loop_source
 
 

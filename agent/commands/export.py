@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
-from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption
 from agent.errors import UserError, readable
-from agent.reports.patch import FOLDERS, new_file_patch, replacement_patch
+from agent.reports.patch import new_file_patch, replacement_patch
 from agent.search.find_variant import archive_if_any, find_variant
 from agent.terminal.console import clean
+from agent.terminal.speech import Speech
 from archive.files import write_text
 
 
@@ -40,7 +41,7 @@ def export(
     else:
         with readable(against, "file"):
             old = against.read_bytes().decode("utf-8")
-        path = _within_checkout(against) or f"{FOLDERS[variant.layer]}/naive.py"
+        path = _within_checkout(against) or f"{variant.contract.operator}/naive.py"
         text = replacement_patch(variant, path, old)
     if out is not None:
         write_text(out, text)

@@ -6,13 +6,14 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption
 from agent.errors import UserError, readable
+from agent.terminal.speech import Speech
+from archive.leaderboard_csv import format_leaderboard, read_leaderboard
 from archive.leaderboards import LEADERBOARDS
 from archive.seeding import make_archive
 from archive.store import Archive
 from evaluator.protocols.built_in import PROTOCOLS
-from variants.leaderboard import format_leaderboard, read_leaderboard
 
 
 def import_csv(

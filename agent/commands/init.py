@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption
+from agent.terminal.speech import Speech
 from archive.seeding import make_archive
 
 

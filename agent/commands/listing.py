@@ -7,13 +7,14 @@ from typing import Annotated
 import typer
 from rich.console import RenderableType
 
-from agent.analysis.false_discovery import summaries
-from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption, Speech
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption
 from agent.search.find_variant import existing_archive, name_damage
 from agent.terminal.console import Fitting, Grid
-from agent.terminal.view import STATUS_STYLE, bare_name, mean_text, protocol_text, stacked
+from agent.terminal.speech import Speech
+from agent.terminal.view import STATUS_STYLE, mean_text, protocol_text, stacked, summaries
 from archive.index import ProposalLine
 from evaluator.outcomes import Status
+from variants.contract import short_name
 
 
 class Order(StrEnum):
@@ -61,7 +62,7 @@ def list_(
         line
         for line in found.lines()
         if status in (None, line.status)
-        and (parent is None or parent in (line.parent, bare_name(line.parent)))
+        and (parent is None or parent in (line.parent, short_name(line.parent)))
         and (proposer is None or proposer in (line.proposer, line.model))
     ]
     lines.sort(key=_KEYS[sort], reverse=reverse != (sort in (Order.MEAN, Order.COST)))
@@ -82,8 +83,8 @@ def _table(lines: Sequence[ProposalLine]) -> RenderableType:
             str(line.number),
             (line.status, STATUS_STYLE[line.status]),
             mean_text(line),
-            bare_name(line.name),
-            bare_name(line.parent),
+            short_name(line.name),
+            short_name(line.parent),
             line.model or line.proposer,
             protocol_text(line.protocol, line.protocol_hash),
         )

@@ -6,9 +6,10 @@ import typer
 from rich.status import Status as Spinner
 
 from agent.catalogue import Genome
-from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption
 from agent.search.find_variant import existing_archive
 from agent.terminal.progress import Heartbeat
+from agent.terminal.speech import Speech
 from agent.terminal.view import protocol_text
 from archive.merge import merge
 from archive.merged import Merged

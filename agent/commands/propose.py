@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from agent.analysis.false_discovery import archive_lines, summaries
 from agent.commands.model_options import (
     BaseUrlOption,
+    CommandOption,
     ContextTokensOption,
     FormOption,
     GgufOption,
@@ -18,35 +18,44 @@ from agent.commands.model_options import (
     ModelOption,
     PricesOption,
     PromptsOption,
+    ReplyTokensOption,
 )
 from agent.commands.options import (
     DEFAULT_ARCHIVE,
     DEFAULT_PROTOCOL,
     ArchiveOption,
+    EngineOption,
+    EnsembleOption,
+    GpuShareOption,
     JsonOption,
     ProtocolOption,
     QuietOption,
     SandboxOption,
-    Speech,
     UnsandboxedOption,
     find_protocol,
     open_sandbox,
 )
-from agent.errors import DONE, INTERRUPTED, UserError
+from agent.errors import DONE, INTERRUPTED, NO, UserError
+from agent.listener import Listener, heard_by
 from agent.proposers.open_proposer import CHOICES, Choice, open_proposer
 from agent.search.attempt import SearchResources
-from agent.search.engine import DEFAULT_SHARE, EngineName, EngineOption, GpuShareOption, open_engine
-from agent.search.ensemble_size import EnsembleOption
-from agent.search.loop import Search, SearchPlan
+from agent.search.engine import DEFAULT_SHARE, EngineName, open_engine
+from agent.search.loop import Search, SearchPlan, interrupted_proposals
+from agent.terminal.discoveries import archive_lines
 from agent.terminal.interrupt import interruptible
 from agent.terminal.progress import Progress
-from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, STATUS_STYLE, short_name
+from agent.terminal.speech import Speech
+from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, STATUS_STYLE, name_markup, summaries
+from agent.words import counted
 from archive.record import Record
 from archive.seeding import make_archive
 from archive.store import Archive
 from evaluator.outcomes import Grade, Status
+from evaluator.protocols.built_in import tasks_of
+from evaluator.protocols.protocol import Protocol
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import TASKS
 from evaluator.trials.trial_log import TrialLog
-from variants.contract import TASKS, Task
 
 
 def propose(
@@ -62,10 +71,12 @@ def propose(
     max_minutes: Annotated[float | None, typer.Option(min=0, help="Start no proposal after this.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the proposer; else the archive's size.")] = None,
     model: ModelOption = None,
+    command: CommandOption = None,
     base_url: BaseUrlOption = None,
     gguf: GgufOption = None,
     form: FormOption = None,
     context_tokens: ContextTokensOption = None,
+    reply_tokens: ReplyTokensOption = None,
     repairs: Annotated[int, typer.Option(min=0, help="How often a rejected variant goes back.")] = 2,
     race: Annotated[
         bool, typer.Option("--race/--no-race", help="Stop early what is clearly worse than its parent (quick).")
@@ -88,13 +99,14 @@ def propose(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
-    """Propose variants, check, train and score them, and archive each with its report.
+    """Propose variants, check, train and score them, and archive each with its report; exit code 1 if none was made.
 
     Example: archer propose --n 5
     """
     speech = Speech(as_json, quiet)
     settings = find_protocol(protocol)
-    llm: dict[str, object] = {"model": model, "base_url": base_url, "form": form, "context_tokens": context_tokens}
+    llm: dict[str, object] = {"model": model, "command": command, "base_url": base_url, "form": form}
+    llm |= {"context_tokens": context_tokens, "reply_tokens": reply_tokens}
     llm |= {"max_usd": max_usd, "prompts": prompts, "prices": prices}
     found = _open_or_make(archive, speech)
     if parent is not None and parent not in found.variants():
@@ -104,6 +116,7 @@ def propose(
         n=n, jobs=max(1, min(jobs, n)), seed=start, parent=parent, max_minutes=max_minutes, confirm=confirm
     )
     with (
+        heard_by(Listener(detail=lambda said: speech.progress.print(said, markup=False))),
         open_proposer(Choice(proposer, gguf, plan.jobs, llm, llm_file), found) as (chosen, who),
         open_sandbox(minimum, unsandboxed, speech) as sandbox,
         open_engine(engine, gpu_share, sandbox.grade, speech) as workers,
@@ -120,10 +133,21 @@ def propose(
             records = [_announced(record, progress) for record in search.run()]
     _answer(speech, found, records, protocol)
     if interrupted.is_set():
+        _say_how_to_go_on(speech, found, settings)
         return INTERRUPTED
     if search.error is not None:
         raise search.error
-    return DONE
+    return NO if n > 0 and search.made == 0 else DONE
+
+
+def _say_how_to_go_on(speech: Speech, archive: Archive, protocol: Protocol) -> None:
+    if left := len(interrupted_proposals(archive, protocol)):
+        whom = "it" if left == 1 else "them"
+        speech.progress.print(
+            f"{counted(left, 'proposal')} INTERRUPTED: the next `archer propose` starts by finishing {whom}; "
+            f"`archer propose --n 0` finishes {whom} and proposes nothing new",
+            markup=False,
+        )
 
 
 def _open_or_make(root: Path, speech: Speech) -> Archive:
@@ -137,7 +161,7 @@ def _announced(record: Record, progress: Progress) -> Record:
     style = STATUS_STYLE[record.status]
     reason = f": {escape(record.reason)}" if record.reason else ""
     progress.announce(
-        f"[{style}]{record.status:11}[/] {record.number:4} {short_name(record.proposal.variant.name)}{reason}"
+        f"[{style}]{record.status:11}[/] {record.number:4} {name_markup(record.proposal.variant.name)}{reason}"
     )
     return record
 
@@ -148,7 +172,7 @@ def _answer(speech: Speech, archive: Archive, records: Sequence[Record], protoco
         speech.answer(summaries(archive, [line for line in archive.lines() if line.id in told]))
         return
     if records:
-        for line in (*_lines(records), *archive_lines(archive, protocol)):
+        for line in (*_lines(records, tasks_of(protocol)), *archive_lines(archive, protocol)):
             speech.out.print(line)
         first = records[0].number
         where = "" if archive.root == DEFAULT_ARCHIVE else f" --archive {archive.root}"
@@ -159,21 +183,21 @@ def _answer(speech: Speech, archive: Archive, records: Sequence[Record], protoco
             speech.out.print(line)
 
 
-def _lines(records: Sequence[Record]) -> Iterator[str]:
+def _lines(records: Sequence[Record], tasks: Sequence[TaskName]) -> Iterator[str]:
     """Two lines a proposal: what it is; its scores and differences to the parent, coloured by the verdict."""
     legend = "[green]▲ better[/], [red]▼ worse[/], [cyan]= cannot differ[/], [dim]else within noise[/]"
     yield f"score and difference to the parent: {legend}"
-    yield "[bold]" + " " * 5 + "".join(f"{_ABBREVIATED[task]:13}" for task in TASKS) + "[/]"
+    yield "[bold]" + " " * 5 + "".join(f"{TASKS[task].short:13}" for task in tasks) + "[/]"
     for record in records:
         proposal = record.proposal
         status = "" if record.status is Status.SCORED else f" [{STATUS_STYLE[record.status]}]{record.status}[/]"
-        yield f"{record.number:4} [bold]{short_name(proposal.variant.name)}[/]{status}"
-        yield f"     from {short_name(proposal.parent)}"
+        yield f"{record.number:4} [bold]{name_markup(proposal.variant.name)}[/]{status}"
+        yield f"     from {name_markup(proposal.parent)}"
         if record.scorecard:
-            yield " " * 5 + "".join(_cell(record, task) for task in TASKS)
+            yield " " * 5 + "".join(_cell(record, task) for task in tasks)
 
 
-def _cell(record: Record, task: Task) -> str:
+def _cell(record: Record, task: TaskName) -> str:
     score = record.scorecard.scores.get(task) if record.scorecard else None
     against = next((verdict for verdict in record.verdicts if verdict.against == record.proposal.parent), None)
     found = against.tasks.get(task) if against else None
@@ -181,13 +205,3 @@ def _cell(record: Record, task: Task) -> str:
         return f"{score.mean if score else float('nan'):<13.3f}"
     text = f"{score.mean:.3f}{found.difference:+.3f}{OUTCOME_MARK[found.outcome]}"
     return f"[{OUTCOME_STYLE[found.outcome]}]{text:13}[/]"
-
-
-_ABBREVIATED: dict[Task, str] = {
-    "Compress": "Compress",
-    "Context Recall": "Context",
-    "Fuzzy Recall": "Fuzzy",
-    "Memorize": "Memorize",
-    "Noisy Recall": "Noisy",
-    "Selective Copy": "Sel. Copy",
-}

@@ -12,11 +12,11 @@ from agent.commands.options import (
     ArchiveOption,
     JsonOption,
     QuietOption,
-    Speech,
     find_protocol,
 )
 from agent.errors import DONE
 from agent.terminal.durations import duration
+from agent.terminal.speech import Speech
 from evaluator.device import best_device
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.protocols.protocol import Protocol

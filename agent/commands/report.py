@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption
 from agent.search.find_variant import existing_archive, name_damage
 from agent.site.build import build
+from agent.terminal.speech import Speech
 
 DEFAULT_OUT = Path("archer-report")
 

@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
-from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption
 from agent.search.find_variant import existing_archive
+from agent.terminal.speech import Speech
 from archive.verify import problems
 
 

@@ -5,17 +5,14 @@ import difflib
 from collections.abc import Sequence
 
 from agent.errors import UserError
-from variants.contract import Layer, Variant
+from variants.contract import Variant, short_name
 from variants.parsing import parse
-
-FOLDERS = {Layer.DELTA_NET: "fla/ops/delta_rule", Layer.GATED_DELTA_NET: "fla/ops/gated_delta_rule"}
-"""Where the naive operators are, in a checkout of that project."""
 
 
 def new_file_patch(variant: Variant) -> tuple[str, str]:
     """Path in the checkout and a patch that adds the variant there as a file of its own, beside `naive.py`."""
-    idea = variant.name.removeprefix("delta_net_4layer_").removesuffix("_in_for_loop")
-    path = f"{FOLDERS[variant.layer]}/naive_{idea}.py"
+    idea = short_name(variant.name)
+    path = f"{variant.contract.operator}/naive_{idea}.py"
     return path, _patch(path, None, variant.source)
 
 
@@ -25,7 +22,7 @@ def replacement_patch(variant: Variant, path: str, old: str) -> str:
     Helpers of the variant stand before it; imports that the file lacks, after its own. Raises UserError for a file that
     has no such function, or that uses a name of the variant's for something else.
     """
-    function = variant.signature.function
+    function = variant.contract.function
     target, source = _parsed(old, path), _parsed(variant.source, variant.name)
     kernels = [node for node in target.body if isinstance(node, ast.FunctionDef) and node.name == function]
     if len(kernels) != 1:

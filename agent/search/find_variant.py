@@ -1,4 +1,4 @@
-"""The variant that a command is about: a file of the user's or a name."""
+"""Finds the variant that a command is about, from a file or a name, and the archive."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +18,7 @@ MAX_SOURCE_BYTES = 1_000_000
 
 
 def variant_from_file(path: Path) -> Variant:
-    """Read a variant file. Raises UserError for what cannot be read, named or held in memory."""
+    """Read a variant file. Raises UserError if the file is unreadable or too large, or its name is no variant name."""
     with readable(path, "variant file"):
         if path.is_file() and path.stat().st_size > MAX_SOURCE_BYTES:
             raise UserError(
@@ -33,7 +33,10 @@ def variant_from_file(path: Path) -> Variant:
 
 
 def find_variant(file_or_name: str, archive: "Archive | None") -> Variant:
-    """A file if it looks like one, else a variant of the archive, else a seed. Raises UserError."""
+    """Read the variant from a file if the argument looks like one, else from the archive, else from the seed variants.
+
+    Raises UserError.
+    """
     if file_or_name.endswith(".py") or "/" in file_or_name or Path(file_or_name).is_file():
         return variant_from_file(Path(file_or_name))
     known = seed_variants()
@@ -47,7 +50,7 @@ def find_variant(file_or_name: str, archive: "Archive | None") -> Variant:
 
 
 def archive_if_any(root: Path) -> "Archive | None":
-    """The archive at `root`; None where nothing is. Raises ArchiveError for a folder that is something else."""
+    """The archive at `root`; None if `root` does not exist. Raises ArchiveError if `root` is not an archive."""
     return existing_archive(root) if root.exists() else None
 
 
@@ -61,7 +64,10 @@ def existing_archive(root: Path) -> "Archive":
 
 
 def name_damage(damage: Mapping[str, str]) -> None:
-    """Raise ArchiveError for proposals that cannot be read, after all others were shown."""
+    """Raise ArchiveError if some proposals cannot be read. Call it after the readable proposals were shown.
+
+    damage: what is wrong, by folder name.
+    """
     if damage:
         first, *others = damage.values()
         more = f" (and {len(others)} more; `archer verify` lists them)" if others else ""

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.site.board import Identity, boards
-from agent.site.discovered import with_tests
-from agent.site.family import Family, Sketch, read_sketch
+from agent.site.content.board import Identity, boards
+from agent.site.content.discovered import with_tests
+from agent.site.content.family import Family, Sketch, read_sketch
+from agent.site.content.row import DAMAGED, Row, page_of
 from agent.site.files import write
 from agent.site.manifest import LEDGER, BuildManifest, Entry, fingerprint, open_ledger
 from agent.site.page import Job, PageMaker, make_all
 from agent.site.pages import Shell, asset_files, board_files
-from agent.site.row import DAMAGED, Row, page_of
 from archive.store import Archive
 
 Told = Callable[[int, int], None]

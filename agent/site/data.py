@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from agent.site.board import SiteBoard
-from agent.site.row import UNIT, Against, Row
-from variants.contract import BASELINE, REFERENCE, TASKS
+from agent.site.content.board import SiteBoard
+from agent.site.content.row import UNIT, Against, Row
+from variants.contract import BASELINE, REFERENCE
 
 _OUTCOMES = {"worse": -1, "indistinguishable": 0, "better": 1, "inert": 2}
 
@@ -20,7 +20,7 @@ def board_script(board: SiteBoard, front: Iterable[Row] = ()) -> str:
     content = {
         "protocol": board.label,
         "unit": UNIT,
-        "tasks": TASKS,
+        "tasks": board.tasks,
         "baseline": BASELINE,
         "reference": REFERENCE,
         "rows": [_row(row) | ({"front": 1} if id(row) in undominated else {}) for row in board.rows],

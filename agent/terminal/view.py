@@ -1,5 +1,6 @@
 """How values look on a terminal and in JSON answers: names, statuses, verdicts, scores."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -9,12 +10,16 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from agent.analysis.false_discovery import families
+from agent.analysis.fresh_seeds import FreshComparison
 from agent.terminal.console import Cell, clean
 from archive.index import ProposalLine
 from archive.record import Record
+from archive.store import Archive
 from evaluator.outcomes import CheckReport, Finding, Score, Status, Verdict
 from evaluator.protocols.built_in import PROTOCOLS
-from variants.contract import TASKS, Task
+from evaluator.tasks.names import TaskName
+from variants.contract import short_name
 
 STATUS_STYLE = {
     Status.SCORED: "green",
@@ -27,19 +32,12 @@ STATUS_STYLE = {
 OUTCOME_STYLE = {"better": "green", "worse": "red", "indistinguishable": "dim", "inert": "cyan"}
 OUTCOME_MARK = {"better": "▲", "worse": "▼", "indistinguishable": " ", "inert": "="}
 """The same where there are no colours."""
-WORTHLESS = {"smoke": "smoke (20 steps) shows that things work; its scores say nothing of variants or proposers"}
-"""What is to be said wherever scores of a protocol are set against each other."""
 _FINDING_STYLE = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 
 
-def short_name(name: str) -> str:
-    """The idea in a variant's name; markup-safe."""
-    return escape(bare_name(name))
-
-
-def bare_name(name: str) -> str:
-    """The same where no markup is read."""
-    return name.removeprefix("delta_net_4layer_").removesuffix("_in_for_loop")
+def name_markup(name: str) -> str:
+    """The short name where Rich reads markup."""
+    return escape(short_name(name))
 
 
 def protocol_text(name: str, protocol_hash: str) -> str:
@@ -106,29 +104,26 @@ def outline_summary(outline: Mapping[str, Any], commit: str | None) -> dict[str,
     }
 
 
-def scores_json(scores: Mapping[Task, Score]) -> dict[str, Any]:
+def scores_json(scores: Mapping[TaskName, Score]) -> dict[str, Any]:
     """Scores by task as plain JSON."""
     return {task: score.model_dump(mode="json") for task, score in scores.items()}
-
-
-def half_width(score: Score) -> float:
-    """Half of a score's 95 % interval: the longer side, since the other one may have been cut off at 0 or 1."""
-    return max(score.high - score.mean, score.mean - score.low)
 
 
 def score_text(score: Score | None) -> str:
     """`0.412 ±0.012`, or a dash where there is none."""
     if score is None:
         return "–"
-    return f"{score.mean:.3f}" + (f" ±{half_width(score):.3f}" if score.n > 1 else "")
+    return f"{score.mean:.3f}" + (f" ±{score.half_width:.3f}" if score.n > 1 else "")
 
 
-def verdict_table(title: str, scores: dict[Any, Score], verdicts: Sequence[Verdict]) -> Table:
+def verdict_table(
+    title: str, scores: Mapping[TaskName, Score], verdicts: Sequence[Verdict], tasks: Sequence[TaskName]
+) -> Table:
     """Scores per task beside the paired differences to each reference."""
     table = Table(
-        "task", "score", "n", *(f"vs {short_name(v.against)}" for v in verdicts), title=title, title_justify="left"
+        "task", "score", "n", *(f"vs {name_markup(v.against)}" for v in verdicts), title=title, title_justify="left"
     )
-    for task in TASKS:
+    for task in tasks:
         cells = []
         for verdict in verdicts:
             if (found := verdict.tasks.get(task)) is None:
@@ -179,3 +174,26 @@ def inherited_text(report: CheckReport) -> str:
     if not report.inert_tasks and not partly:
         return ""
     return f"cannot differ from its parent on {'; '.join([*report.inert_tasks, *partly])}: results are inherited"
+
+
+def summaries(archive: Archive, lines: Sequence[ProposalLine]) -> list[dict[str, Any]]:
+    """Proposals as `--json` prints them, each with its tests."""
+    tests: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
+    for protocol in {line.protocol for line in lines}:
+        for rival, family in families(archive, protocol, single=False).items():
+            for test in family.means:
+                tests[protocol, test.name][rival] = test.model_dump(mode="json")
+    commits = archive.commits()
+    return [
+        outline_summary(archive.raw_outline(line.id), commits.get(line.id))
+        | {"tests": tests.get((line.protocol, line.name), {})}
+        for line in lines
+    ]
+
+
+def fresh_json(found: FreshComparison) -> dict[str, Any]:
+    """As `archer evaluate --confirm --json` prints it."""
+    first, fresh = (
+        each.model_dump(mode="json") if each else None for each in (found.first_difference, found.fresh_difference)
+    )
+    return {"first_scores": scores_json(found.first), "difference": {"first": first, "fresh": fresh}}

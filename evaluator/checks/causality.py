@@ -124,7 +124,7 @@ def _through_gradients(bench: Bench, case: Case) -> Finding | None:
     grads = _of_the_past(bench, case, inputs, cuts)
     again: list[list[Tensor | None]] = []
     loosest = 1e-5 if case.dtype is F32 else 1e-10
-    for index, (name, grad) in enumerate(zip(bench.signature.inputs, grads, strict=True)):
+    for index, (name, grad) in enumerate(zip(bench.contract.inputs, grads, strict=True)):
         if grad is None:
             continue
         early, sizes = before(cuts, grad), grad.double().abs().nan_to_num(nan=float("inf"))

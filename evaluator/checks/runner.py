@@ -16,7 +16,8 @@ from evaluator.checks.inputs import TaskShape
 from evaluator.checks.scope import check_scope
 from evaluator.outcomes import CheckName, CheckReport, Finding
 from evaluator.sandbox import Limits, Sandbox, VariantFailed
-from variants.contract import Task, Variant
+from evaluator.tasks.names import TaskName
+from variants.contract import Variant
 
 LIMITS = Limits(wall_seconds=20.0, cpu_seconds=120)
 FAILURES: dict[str, CheckName] = {"timeout": "timeout", "memory": "memory", "crash": "crash", "garbage": "signature"}
@@ -30,7 +31,7 @@ def check(
     sandbox: Sandbox,
     *,
     parent: Variant | None = None,
-    shapes: Mapping[Task, Mapping[str, TaskShape]] | None = None,
+    shapes: Mapping[TaskName, Mapping[str, TaskShape]] | None = None,
     known: Callable[[Fingerprint], str | None] | None = None,
     limits: Limits = LIMITS,
 ) -> CheckReport:
@@ -41,7 +42,7 @@ def check(
     """
     began = time.monotonic()
     findings, tree = static_findings(variant, parent)
-    inert: dict[Task, tuple[str, ...]] = {}
+    inert: dict[TaskName, tuple[str, ...]] = {}
     print_: Fingerprint = ()
     if tree is not None:
         running = _Running(variant, sandbox, tree, parent, shapes or {}, limits)
@@ -79,7 +80,7 @@ def static_findings(variant: Variant, parent: Variant | None) -> tuple[list[Find
         evidence = {"violations": [{"line": line, "what": what} for line, what in found]}
         return [*findings, failed("fence", what + more, evidence)], None
     findings.append(passed("fence", "computes on its inputs only"))
-    findings.append(signature.check_definition(tree, variant.signature))
+    findings.append(signature.check_definition(tree, variant.contract))
     findings.append(check_scope(tree, variant, parent))
     return findings, None if any(finding.status == "fail" for finding in findings) else tree
 
@@ -93,13 +94,13 @@ class _Running:
         sandbox: Sandbox,
         tree: ast.Module,
         parent: Variant | None,
-        shapes: Mapping[Task, Mapping[str, TaskShape]],
+        shapes: Mapping[TaskName, Mapping[str, TaskShape]],
         limits: Limits,
     ) -> None:
         self.variant, self.sandbox, self.tree, self.parent, self.shapes = variant, sandbox, tree, parent, shapes
         self.limits = limits
         self.refused: dict[int, str] = {}
-        self.inert: dict[Task, tuple[str, ...]] = {}
+        self.inert: dict[TaskName, tuple[str, ...]] = {}
         self.fingerprint: Fingerprint = ()
 
     def findings(self) -> Iterator[Finding]:
@@ -136,7 +137,7 @@ class _Running:
         yield lambda: behaviour.check_determinism(bench, self._bench(stack, self.variant))
 
     def _facts(self, stack: ExitStack, bench: Bench) -> None:
-        self.fingerprint = fingerprint(bench.client, self.variant.signature, self.refused)
+        self.fingerprint = fingerprint(bench.client, self.variant.contract, self.refused)
         usable = {
             task: {setting: found for setting, found in own.items() if found.chunk_size not in self.refused}
             for task, own in self.shapes.items()
@@ -150,4 +151,4 @@ class _Running:
 
     def _bench(self, stack: ExitStack, variant: Variant) -> Bench:
         client = stack.enter_context(self.sandbox.kernel(variant, self.limits))
-        return Bench(client, variant.signature)
+        return Bench(client, variant.contract)

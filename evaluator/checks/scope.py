@@ -15,10 +15,10 @@ FRESH = words("zeros ones empty full eye tensor new_zeros new_ones new_full zero
 
 def check_scope(tree: ast.Module, variant: Variant, parent: Variant | None) -> Finding:
     """Compare the kernel with its parent's, statement by statement, without loops and what initialises their state."""
-    if parent is None or parent.signature != variant.signature:
+    if parent is None or parent.contract != variant.contract:
         return passed("scope", "no parent to compare with")
-    ours = _outside(tree, variant.signature.function)
-    theirs = _outside(fence.parse(parent.source), parent.signature.function)
+    ours = _outside(tree, variant.contract.function)
+    theirs = _outside(fence.parse(parent.source), parent.contract.function)
     added = {text: line for text, line in ours.items() if text not in theirs}
     removed = [text for text in theirs if text not in ours]
     if not added and not removed:

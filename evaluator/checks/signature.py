@@ -4,24 +4,22 @@ import ast
 
 from evaluator.checks.findings import failed, passed
 from evaluator.outcomes import Finding
-from variants.contract import KernelSignature
+from variants.contract import KernelContract
 
 
-def check_definition(tree: ast.Module, signature: KernelSignature) -> Finding:
+def check_definition(tree: ast.Module, contract: KernelContract) -> Finding:
     """The file defines the kernel at its top level, and its parameters are those of the contract, in order."""
-    parameters = _parameters(tree, signature.function)
-    wanted = [*signature.inputs, "chunk_size"]
+    parameters = _parameters(tree, contract.function)
+    wanted = [*contract.inputs, "chunk_size"]
     if parameters is None:
-        return failed(
-            "signature", f"the file defines no function {signature.function}", {"function": signature.function}
-        )
+        return failed("signature", f"the file defines no function {contract.function}", {"function": contract.function})
     names, free = parameters
     if names[: len(wanted)] == wanted and len(names) - len(wanted) <= free:
-        return passed("signature", f"{signature.function}({', '.join(names)})")
+        return passed("signature", f"{contract.function}({', '.join(names)})")
     if not names:  # an assigned callable: calling it will tell
-        return passed("signature", f"{signature.function} is defined by assignment")
-    message = f"{signature.function} takes ({', '.join(names)}), not ({', '.join(wanted)})"
-    return failed("signature", message, {"function": signature.function, "parameters": names})
+        return passed("signature", f"{contract.function} is defined by assignment")
+    message = f"{contract.function} takes ({', '.join(names)}), not ({', '.join(wanted)})"
+    return failed("signature", message, {"function": contract.function, "parameters": names})
 
 
 def _parameters(tree: ast.Module, function: str) -> tuple[list[str], int] | None:

@@ -55,7 +55,7 @@ class KernelClient:
         self._released: list[str] = []
         self.cpu_seconds = 0.0
         """CPU time of the kernel's process, once it has ended."""
-        function = variant.signature.function
+        function = variant.contract.function
         self._request({"name": variant.name, "source": variant.source, "function": function}, {}, SLACK)
 
     def __call__(self, *inputs: Tensor, chunk_size: int = 32) -> tuple[Tensor, Tensor]:

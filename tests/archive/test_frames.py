@@ -8,7 +8,8 @@ import archive as archives
 from archive.record import Prediction
 from archive.store import Archive
 from evaluator.outcomes import CurvePoint, Status
-from tests.builders import TASKS, make_record, make_trials, make_variant
+from evaluator.tasks.registry import MAD_TASKS
+from tests.builders import make_record, make_trials, make_variant
 from tests.waiting import PATIENCE
 from variants.contract import BASELINE
 
@@ -43,7 +44,7 @@ def test_scores_are_those_of_the_scorecard(filled: Archive):
     card = filled.record("1").scorecard
     assert card is not None
     own = scores[scores["proposal"] == 1].set_index("task")
-    assert {task: own.loc[task, "low"] for task in TASKS} == {task: card.scores[task].low for task in TASKS}
+    assert {task: own.loc[task, "low"] for task in MAD_TASKS} == {task: card.scores[task].low for task in MAD_TASKS}
     assert set(scores["n"]) == {3}
 
 

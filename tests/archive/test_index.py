@@ -11,7 +11,8 @@ from evaluator.outcomes import CurvePoint, Status
 from evaluator.statistics.false_discovery import TriedProposal, discoveries
 from evaluator.statistics.lazy_trials import LazyTrials
 from evaluator.statistics.scorecards import lazy_trials, scorecard, seed_accuracies, verdict
-from tests.builders import TASKS, make_record, make_trial, make_variant
+from evaluator.tasks.registry import MAD_TASKS
+from tests.builders import make_record, make_trial, make_variant
 from variants.contract import BASELINE
 
 NAMES = ("delta_net_4layer_a_in_for_loop", "delta_net_4layer_b_in_for_loop")
@@ -26,7 +27,7 @@ def told(archive: Archive) -> Archive:
         trials = [
             make_trial(own, task, seed, 0.6 + seed / 100 + place * (seed + 1) / 17, curve=curve,
                        inherited_from=parent if task == "Memorize" else None)
-            for task in TASKS
+            for task in MAD_TASKS
             for seed in range(3)
         ]  # fmt: skip
         archive.tell(make_record(name=name, trials=trials), "r")
@@ -47,7 +48,7 @@ def test_statistics_of_the_index_are_those_of_the_trials(told: Archive):
     family = [TriedProposal(name, BASELINE, known[name], known[BASELINE]) for name in NAMES]
     slow = [TriedProposal(name, BASELINE, own[name], tuple(known[BASELINE])) for name in NAMES]
     everyone = {name: tuple(trials) for name, trials in known.items()}
-    assert discoveries(family, known, TASKS) == discoveries(slow, everyone, TASKS)
+    assert discoveries(family, known, MAD_TASKS) == discoveries(slow, everyone, MAD_TASKS)
 
 
 def test_trials_are_read_whole_when_looked_at(told: Archive):

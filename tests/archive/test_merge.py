@@ -18,7 +18,8 @@ from archive.record import Exchange
 from archive.store import Archive
 from archive.verify import problems
 from evaluator.outcomes import Status
-from tests.builders import NAME, SOURCE, TASKS, make_comparison, make_record, make_trials, make_variant, make_verdict
+from evaluator.tasks.registry import MAD_TASKS
+from tests.builders import NAME, SOURCE, make_comparison, make_record, make_trials, make_variant, make_verdict
 from tests.git_command import commit_all, git
 from variants.contract import BASELINE
 
@@ -138,9 +139,9 @@ def test_killed_before_the_commit_keeps_its_trailer(pair: tuple[Archive, Archive
 def test_trials_asks_and_imported_leaderboards_come_along(archive: Archive, other: Archive):
     seed = archive.variants()[BASELINE]
     (trial,) = [t for t in archive.trials("quick")[BASELINE] if (t.task, t.seed) == ("Memorize", 0)]
-    other.tell_trials([trial.model_copy(update={"task": task, "seed": 7}) for task in TASKS])
+    other.tell_trials([trial.model_copy(update={"task": task, "seed": 7}) for task in MAD_TASKS])
     other.tell_failed_ask("2026-01-01T00:00:00Z", "no JSON", [Exchange(attempt=1, prompt="p", reply="r")])
-    other.tell_leaderboard("paper", f"name,{','.join(TASKS)}\nx,0,0,0,0,0,1\n")
+    other.tell_leaderboard("paper", f"name,{','.join(MAD_TASKS)}\nx,0,0,0,0,0,1\n")
     done = bring(archive, other.root)
     assert (done.trials, done.conflicts) == (6, 0)
     ours = Archive(archive.root)

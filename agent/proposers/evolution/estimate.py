@@ -24,7 +24,8 @@ from agent.catalogue import CATALOGUE, Genome
 from archive.record import Prediction
 from evaluator.outcomes import Score
 from evaluator.protocols.built_in import single_chunk_tasks
-from variants.contract import BASELINE, TASKS, Task
+from evaluator.tasks.names import TaskName
+from variants.contract import BASELINE
 
 Vector = NDArray[np.float64]
 
@@ -83,13 +84,13 @@ class Estimator:
         self._published = published
         self._genomes = genomes
         self._one_chunk = single_chunk_tasks(board.protocol)
-        self._effects = {task: self._learn(task) for task in TASKS}
+        self._effects = {task: self._learn(task) for task in self._board.tasks}
 
-    def predict(self, genome: Genome, parent: str) -> dict[Task, Estimate]:
+    def predict(self, genome: Genome, parent: str) -> dict[TaskName, Estimate]:
         """Scores to expect of a genome, told from its parent where that was measured."""
-        return {task: self._estimate(task, genome, parent) for task in TASKS}
+        return {task: self._estimate(task, genome, parent) for task in self._board.tasks}
 
-    def _estimate(self, task: Task, genome: Genome, parent: str) -> Estimate:
+    def _estimate(self, task: TaskName, genome: Genome, parent: str) -> Estimate:
         effects = self._effects[task]
         anchor, origin = self._board.scores.get(parent, {}).get(task), self._genomes[parent]
         ours, theirs = self._seen(task, genome), self._seen(task, origin)
@@ -120,7 +121,7 @@ class Estimator:
             changes += [_effect(effects, found.mechanism, sign) for found, sign in ((new, 1), (old, -1)) if found]
         return f"parent {anchor:.3f}; {'; '.join(changes)}"
 
-    def _learn(self, task: Task) -> Effects:
+    def _learn(self, task: TaskName) -> Effects:
         known = {name: gap for name in self._published.scores if (gap := self._published_gap(name, task)) is not None}
         typical = self._typical(task, list(known.values()))
         rows, values, variances, scored = [], [], [], set[str]()
@@ -137,7 +138,7 @@ class Estimator:
         mean, covariance = _posterior(rows, values, variances, self._level(task), typical)
         return Effects(mean, covariance, typical, frozenset(scored))
 
-    def _measured(self, task: Task) -> Iterator[tuple[Genome, Score]]:
+    def _measured(self, task: TaskName) -> Iterator[tuple[Genome, Score]]:
         """Of the board and of what was pruned, where a genome tells what it is made of."""
         for name, scores in self._board.scores.items():
             if task in scores and name in self._genomes:
@@ -146,7 +147,7 @@ class Estimator:
             if task in found.scores:
                 yield found.genome, found.scores[task]
 
-    def _typical(self, task: Task, published: list[float]) -> float:
+    def _typical(self, task: TaskName, published: list[float]) -> float:
         """Size of a usual effect: the larger of what the published board shows and what this one does."""
         base = self._board.mean(BASELINE, task)
         rows = ((name, self._board.mean(name, task)) for name in self._board.scores if name != BASELINE)
@@ -154,21 +155,21 @@ class Estimator:
         usual = [1.48 * median(map(abs, gaps)) for gaps in (published, measured) if gaps]
         return max(LEAST_EFFECT, *usual) if usual else 0.1
 
-    def _level(self, task: Task) -> tuple[float, float]:
+    def _level(self, task: TaskName) -> tuple[float, float]:
         """Mean and standard deviation of the protocol's level before anything is measured."""
         known = self._published.mean(BASELINE, task)
         if known is not None and self._board.protocol == self._published.protocol:
             return known, LEVEL_DEVIATION
         return (known or 1.0) / 2, (known or 1.0) / 12**0.5
 
-    def _published_gap(self, name: str, task: Task) -> float | None:
+    def _published_gap(self, name: str, task: TaskName) -> float | None:
         return gaps(self._published, name, BASELINE).get(task) if name in self._genomes and name != BASELINE else None
 
-    def _seen(self, task: Task, genome: Genome) -> Genome:
+    def _seen(self, task: TaskName, genome: Genome) -> Genome:
         """The part of a genome that can matter to a task."""
         return genome.first_chunk if task in self._one_chunk else genome
 
-    def _deviation(self, task: Task) -> float:
+    def _deviation(self, task: TaskName) -> float:
         board = self._board if task in self._board.spreads else self._published
         return board.spreads[task].deviation if task in board.spreads else 0.05
 

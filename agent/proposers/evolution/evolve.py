@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from agent.analysis.board import Board, best_board, measured_board, published_board
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import SEED_GENOMES, Genome, render_variant
-from agent.proposers.base import Ask, AskFailed
+from agent.proposer import Ask, AskFailed
 from agent.proposers.evolution import wording
 from agent.proposers.evolution.estimate import Estimate, Estimator
 from agent.proposers.evolution.selection import choose_parents
 from agent.proposers.evolution.variation import offspring
 from archive.record import Proposal, Provenance
 from evaluator.outcomes import Status
-from variants.contract import BASELINE, REFERENCE, TASKS, Task
+from evaluator.tasks.names import TaskName
+from variants.contract import BASELINE, REFERENCE
 
 CANDIDATES = 24
 ATTEMPTS = 2_000
@@ -29,7 +30,7 @@ class UntriedChild:
     genome: Genome
     parent: str
     other: str
-    expected: Mapping[Task, Estimate]
+    expected: Mapping[TaskName, Estimate]
 
 
 class EvolveProposer:
@@ -81,7 +82,7 @@ class EvolveProposer:
 def _parents(
     snapshot: ArchiveSnapshot, board: Board, genomes: Mapping[str, Genome], chance: random.Random
 ) -> tuple[str, str]:
-    possible = [name for name, row in board.scores.items() if name in genomes and len(row) == len(TASKS)]
+    possible = [name for name in board.scores if name in genomes and board.mean_of_all(name) is not None]
     drawn = choose_parents(board, possible, chance) if possible else (BASELINE, BASELINE)
     if snapshot.forced_parent is None:
         return drawn
@@ -111,7 +112,7 @@ def _promise(candidate: UntriedChild, board: Board, chance: random.Random) -> fl
 def _proposal(
     chosen: UntriedChild,
     candidates: int,
-    expected: Mapping[Task, Estimate],
+    expected: Mapping[TaskName, Estimate],
     snapshot: ArchiveSnapshot,
     board: Board,
     genomes: Mapping[str, Genome],

@@ -5,7 +5,7 @@ import random
 from agent.analysis.board import measured_board, published_board
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import CATALOGUE, SEED_GENOMES, SLOTS, Genome, render_variant
-from agent.proposers.base import Ask, AskFailed
+from agent.proposer import Ask, AskFailed
 from agent.proposers.evolution import wording
 from agent.proposers.evolution.estimate import Estimator
 from agent.proposers.evolution.evolve import known_genomes

@@ -1,5 +1,5 @@
 "use strict";
-/* The front: one line a variant over the six tasks, the undominated ones in front. */
+/* The front: one line a variant over the tasks, the undominated ones in front. */
 (() => {
   const { chart } = archer;
   const board = window.archerBoard;

@@ -107,7 +107,7 @@
     const wins = outcomes(row, state.role).filter((x) => x === 1).length;
     const losses = outcomes(row, state.role).filter((x) => x === -1).length;
     const made = element("tr", { class: row.page ? null : "seed" });
-    const whole = element("td", { "data-label": "Mean of six" });
+    const whole = element("td", { "data-label": `Mean of ${board.tasks.length}` });
     if (row.whole) whole.append(element("span", { class: "value" }, shown(row.whole[0])), drawnInterval(row.whole, null));
     if (row.q && row.q[state.role] !== undefined) {
       const q = row.q[state.role];

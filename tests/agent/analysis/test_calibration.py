@@ -11,8 +11,7 @@ from pydantic import ValidationError
 from scipy import stats
 
 from agent.analysis.board import Board, open_board
-from agent.analysis.calibration import by_proposer, forecasts, over_time, summarise
-from agent.analysis.forecast import Forecast, Interval
+from agent.analysis.calibration import Forecast, Interval, by_proposer, forecasts, over_time, summarise
 from agent.analysis.paired_differences import open_paired_differences
 from agent.analysis.published_predictions import Expectation, published_forecasts, read_published_predictions
 from agent.analysis.replicates import SeedDeviation
@@ -20,8 +19,8 @@ from agent.cli import run
 from agent.errors import DONE, USAGE
 from archive.record import Prediction, Record
 from archive.seeding import make_archive
+from evaluator.tasks.registry import MAD_TASKS
 from tests.builders import (
-    TASKS,
     make_comparison,
     make_provenance,
     make_record,
@@ -35,7 +34,7 @@ PLAIN = Forecast(
     proposer="evolve", model=None, variant="a", protocol="quick", task="Memorize", direction="up", mean=0.5,
     interval=Interval(0.4, 0.6), measured=0.55, parent=0.45, outcome="better", no_change=Interval(0.4, 0.5),
 )  # fmt: skip
-BOARD = Board("quick", "quick", {}, {task: SeedDeviation(0.02, 40) for task in TASKS})
+BOARD = Board("quick", "quick", {}, {task: SeedDeviation(0.02, 40) for task in MAD_TASKS})
 
 
 def record(number: int, predictions: dict[str, Prediction], measured: float) -> Record:

@@ -16,9 +16,10 @@ from agent.analysis.paired_differences import PairedDifferences, open_paired_dif
 from agent.analysis.replicates import SeedDeviation
 from agent.cli import run
 from agent.errors import DONE, USAGE
-from agent.search.evaluate_variant import shipped
+from archive.seeding import shipped_by_variant
 from evaluator.statistics.moderated_t_test import effect, paired, task_noise
-from tests.builders import TASKS, make_scores, make_trial
+from evaluator.tasks.registry import MAD_TASKS
+from tests.builders import make_scores, make_trial
 from variants.contract import BASELINE, REFERENCE
 
 NOISE = 0.01
@@ -28,8 +29,8 @@ DECAY = "delta_net_4layer_decay_state_update_in_for_loop"
 def single(rows: Mapping[str, Sequence[float]], groups: tuple[tuple[str, ...], ...] = ()) -> PairedDifferences:
     """A board of one seed a row, not paired."""
     scores = {name: make_scores(*row, n=1) for name, row in rows.items()}
-    spreads = {task: SeedDeviation(NOISE, 1000) for task in TASKS}
-    return PairedDifferences(Board("made up", "mad", scores, spreads, dict.fromkeys(TASKS, groups)), {})
+    spreads = {task: SeedDeviation(NOISE, 1000) for task in MAD_TASKS}
+    return PairedDifferences(Board("made up", "mad", scores, spreads, dict.fromkeys(MAD_TASKS, groups)), {})
 
 
 def measured(rows: Mapping[str, Sequence[Sequence[float]]]) -> PairedDifferences:
@@ -37,14 +38,14 @@ def measured(rows: Mapping[str, Sequence[Sequence[float]]]) -> PairedDifferences
     trials = {
         name: [
             make_trial(name, task, seed, x)
-            for task, row in zip(TASKS, table, strict=True)
+            for task, row in zip(MAD_TASKS, table, strict=True)
             for seed, x in enumerate(row)
         ]
         for name, table in rows.items()
     }
     scores = {name: make_scores(*map(fmean, table), half=1.0, n=len(table[0])) for name, table in rows.items()}
     return PairedDifferences(
-        Board("made up", "quick", scores, {task: SeedDeviation(0.5, 10) for task in TASKS}), trials
+        Board("made up", "quick", scores, {task: SeedDeviation(0.5, 10) for task in MAD_TASKS}), trials
     )
 
 
@@ -65,7 +66,7 @@ def test_where_two_rows_are_one_function_a_difference_says_nothing() -> None:
     one = places(single(rows, (("a", "b"),)))
     assert not any(place.surely_dominated_by for place in one), "rows that are one function everywhere dominate nobody"
     free = single(rows)
-    board = replace(free.board, one={TASKS[3]: (("a", "b"),)})
+    board = replace(free.board, one={MAD_TASKS[3]: (("a", "b"),)})
     by_name = {place.name: place for place in places(PairedDifferences(board, {}))}
     assert by_name["b"].dominated_by == ()
     assert by_name["b"].standing == "surely dominated", "its lead where the two are one function is chance"
@@ -85,11 +86,14 @@ def test_distance_to_the_reference() -> None:
 
 
 def test_a_paired_gap_is_the_moderated_effect() -> None:
-    trials, contrasts = shipped("quick"), open_paired_differences("quick", None)
+    trials, contrasts = shipped_by_variant("quick"), open_paired_differences("quick", None)
     assert contrasts.paired
-    for task in TASKS:
+    for task in MAD_TASKS:
         own, other = ([t for t in trials[name] if t.task == task] for name in (DECAY, REFERENCE))
-        expected, gap = effect(paired(own, other), task_noise(trials, task)), contrasts.gap(DECAY, REFERENCE, task)
+        expected, gap = (
+            effect(paired(own, other, (task,)), task_noise(trials, task)),
+            contrasts.gap(DECAY, REFERENCE, task),
+        )
         assert expected is not None
         assert (gap.difference, gap.error) == pytest.approx((expected.mean, expected.error))
         assert gap.freedom == expected.freedom
@@ -103,7 +107,7 @@ def test_pairing_finds_what_the_noise_between_seeds_hides() -> None:
     rows = {REFERENCE: [seeds] * 6, "ahead": [[x + 0.05 for x in seeds]] * 6}
     rows |= {f"other{i}": [[x + 0.01 * ((i + k) % 3 - 1) for k, x in enumerate(seeds)]] * 6 for i in range(6)}
     found = {place.name: place for place in places(measured(rows))}
-    assert found["ahead"].sure == set(TASKS)
+    assert found["ahead"].sure == set(MAD_TASKS)
     assert found["ahead"].p_beats < RATE
     assert found[REFERENCE].surely_dominated_by == "ahead"
     apart = PairedDifferences(measured(rows).board, {})

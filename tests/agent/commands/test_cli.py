@@ -9,13 +9,13 @@ import pytest
 
 from agent.cli import COMMANDS
 from agent.errors import DONE, NO, USAGE
+from archive.leaderboard_csv import PUBLISHED
 from archive.seeding import make_archive
+from evaluator.tasks.registry import MAD_TASKS
 from tests.agent.commands.conftest import Run
-from tests.builders import TASKS
 from variants.contract import BASELINE
-from variants.leaderboard import PUBLISHED
 
-HEADER = "name," + ",".join(TASKS)
+HEADER = "name," + ",".join(MAD_TASKS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -102,7 +102,7 @@ def test_init_list_leaderboard_verify(archer: Run):
     rows = json.loads(out)["rows"]
     assert code == DONE
     assert len(rows) == 24
-    assert all(set(row["scores"]) == set(TASKS) for row in rows)
+    assert all(set(row["scores"]) == set(MAD_TASKS) for row in rows)
     code, out, err = archer("verify", "--json")
     assert (code, json.loads(out)["problems"], err) == (DONE, [], "")
 
@@ -113,7 +113,7 @@ def test_published_leaderboard_is_written_back_as_it_was_read(archer: Run):
 
 
 def test_import_adds_and_replaces_rows_whatever_the_header_of_names(archer: Run, tmp_path: Path):
-    rows = ["Unnamed: 0," + ",".join(TASKS), f"{BASELINE},0.1,0.2,0.3,0.4,0.5,0.6", "new,0,0,0,0,0,1"]
+    rows = ["Unnamed: 0," + ",".join(MAD_TASKS), f"{BASELINE},0.1,0.2,0.3,0.4,0.5,0.6", "new,0,0,0,0,0,1"]
     (tmp_path / "board.csv").write_text("\n".join(rows) + "\n")
     code, out, _ = archer("import-csv", "board.csv", "--json")
     assert code == DONE
@@ -151,7 +151,7 @@ def test_proposal_is_archived_read_and_made_again(archer: Run):
     code, out, _ = archer("propose", "--n", "1", "--protocol", "smoke", "--proposer", "evolve", "--json", "--quiet")
     (record,) = json.loads(out)
     assert (code, record["id"], record["status"], record["proposer"]) == (DONE, 1, "SCORED", "evolve")
-    assert set(record["scores"]) == set(record["predictions"]) == set(TASKS)
+    assert set(record["scores"]) == set(record["predictions"]) == set(MAD_TASKS)
     assert [verdict["against"] for verdict in record["verdict"]][-1] == "gated_delta_net_4layer"
     assert json.loads(archer("list", "--json")[1]) == [record]
     shown = json.loads(archer("show", "1", "--json")[1])

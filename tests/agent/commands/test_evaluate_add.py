@@ -17,8 +17,8 @@ from archive.store import Archive
 from archive.verify import problems
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.built_in import SMOKE
+from evaluator.tasks.registry import MAD_TASKS
 from tests.agent.commands.conftest import Run
-from tests.builders import TASKS
 from tests.git_command import git
 from variants.contract import BASELINE
 from variants.seeds import seed_variants
@@ -86,7 +86,7 @@ def sound(root: Path) -> bool:
 
 def test_the_answer_is_that_of_a_scored_variant(added: Added) -> None:
     assert (added.answer["status"], added.answer["verdict"]) == ("SCORED", "pass")
-    assert {task: score["n"] for task, score in added.answer["scores"].items()} == dict.fromkeys(TASKS, 1)
+    assert {task: score["n"] for task, score in added.answer["scores"].items()} == dict.fromkeys(MAD_TASKS, 1)
     assert added.answer["versus_parent"]["against"] == BASELINE
     assert added.answer["versus_parent"]["tasks"]["Memorize"]["outcome"] == "inert"
     assert added.answer["cpu_seconds"] > 0
@@ -101,7 +101,7 @@ def test_the_record_on_disk_is_a_proposal_made_by_hand(added: Added) -> None:
     assert (record.proposal.predictions, record.predicted) == ({}, None)
     assert record.proposal.variant.source == FORGETFUL
     assert (added.root / "variants" / f"{NAME}.py").read_text(encoding="utf-8") == FORGETFUL
-    assert run_of(record.trials) == {(task, 0) for task in TASKS}
+    assert run_of(record.trials) == {(task, 0) for task in MAD_TASKS}
     assert {trial.task for trial in record.trials if trial.inherited_from == BASELINE} == {"Memorize"}
     assert record.scorecard is not None
     assert {t: score.mean for t, score in record.scorecard.scores.items()} == {
@@ -125,11 +125,11 @@ def test_one_commit_has_all_of_it(added: Added) -> None:
 
 
 def test_the_leaderboard_has_its_row(added: Added, archer: Run) -> None:
-    means = [added.answer["scores"][task]["mean"] for task in TASKS]
+    means = [added.answer["scores"][task]["mean"] for task in MAD_TASKS]
     assert row(added.root) == pytest.approx(means, abs=1e-6)
     code, out, _ = archer("leaderboard", "--protocol", "smoke", "--archive", added.root, "--json")
     (shown,) = [each for each in json.loads(out)["rows"] if each["name"] == NAME]
-    assert (code, [shown["scores"][task]["mean"] for task in TASKS]) == (DONE, means)
+    assert (code, [shown["scores"][task]["mean"] for task in MAD_TASKS]) == (DONE, means)
 
 
 def test_a_second_call_adds_the_seeds_that_are_new_and_a_third_adds_nothing(
@@ -179,7 +179,7 @@ def test_a_seed_gets_further_trials_and_becomes_no_proposal(root: Path, archer: 
     assert evaluate(archer, root, BASELINE, "--tasks", "Compress", "--seeds", 2)[0] == DONE
     archive = Archive(root)
     assert archive.ids() == [f"0001-{NAME}"]
-    assert run_of(archive.further_trials("smoke")[BASELINE]) == {(task, 0) for task in TASKS} | {("Compress", 1)}
+    assert run_of(archive.further_trials("smoke")[BASELINE]) == {(task, 0) for task in MAD_TASKS} | {("Compress", 1)}
     assert row(root, BASELINE)[1:] == before[1:]
     assert sound(root)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.analysis.take_snapshot import take_snapshot
+from agent.analysis.snapshot import take_snapshot
 from agent.catalogue import SEED_GENOMES
 from agent.cli import run
 from agent.comparing.arms import Arm
@@ -17,7 +17,8 @@ from agent.proposers.evolution.random import RandomProposer, drawn
 from agent.proposers.evolution.variation import MAX_MECHANISMS
 from archive.seeding import make_archive
 from evaluator.protocols.built_in import PROTOCOLS
-from tests.builders import TASKS, make_tiny_protocol
+from evaluator.tasks.registry import MAD_TASKS
+from tests.builders import make_tiny_protocol
 from variants.contract import BASELINE
 
 ONE = Arm(minutes=(1.0, 2.0, 4.0), scores=((0.5, 0.7), (), (0.8, 0.9)))
@@ -68,7 +69,7 @@ def test_random_draws_every_number_of_mechanisms_and_no_seed_or_known_one(tmp_pa
     first = RandomProposer().ask(snapshot).proposal
     assert first == RandomProposer().ask(snapshot).proposal
     assert (first.parent, first.provenance.proposer) == (BASELINE, "random")
-    assert set(first.predictions) == set(TASKS)
+    assert set(first.predictions) == set(MAD_TASKS)
     assert first.provenance.mechanisms not in [genome.to_json() for genome in SEED_GENOMES.values()]
 
 

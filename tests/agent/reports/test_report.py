@@ -6,10 +6,11 @@ from agent.analysis.board import best_board, published_board
 from agent.analysis.leaderboard_facts import leaderboard_facts, signed
 from agent.proposers.evolution.evolve import EvolveProposer
 from agent.reports.report import calibration, fenced, headline, render_report
+from archive.leaderboard_csv import PUBLISHED, read_leaderboard
 from archive.record import Prediction
 from evaluator.outcomes import Finding, Score, Status
+from evaluator.tasks.registry import MAD_TASKS  # fmt: skip
 from tests.builders import (
-    TASKS,
     make_check,
     make_comparison,
     make_predictions,
@@ -22,7 +23,6 @@ from tests.builders import (
     make_verdict,
 )
 from variants.contract import BASELINE, REFERENCE
-from variants.leaderboard import PUBLISHED, read_leaderboard
 from variants.seeds import seed_variants
 
 SECTIONS = [
@@ -42,10 +42,10 @@ def snapshot(measured=True, **changes):
     """The published rows as if measured; their intervals end at the mean."""
     if measured:
         rows = {
-            name: {t: Score(mean=row[t], low=row[t] * 0.95, high=row[t], n=3) for t in TASKS}
+            name: {t: Score(mean=row[t], low=row[t] * 0.95, high=row[t], n=3) for t in MAD_TASKS}
             for name, row in read_leaderboard(PUBLISHED).iterrows()
         }
-        changes = {"standings": rows, "noise": dict.fromkeys(TASKS, 0.01)} | changes
+        changes = {"standings": rows, "noise": dict.fromkeys(MAD_TASKS, 0.01)} | changes
     return make_snapshot(**changes)
 
 
@@ -116,15 +116,17 @@ def test_a_proposal_without_predictions_or_markup_tricks():
 
 
 def test_one_seed_gives_no_verdict():
-    assert "one seed each" in headline(make_verdict(make_comparison("indistinguishable", 0.3, n=1), REFERENCE))
+    assert "one seed each" in headline(
+        make_verdict(make_comparison("indistinguishable", 0.3, n=1), REFERENCE), MAD_TASKS
+    )
 
 
 def test_headline_names_the_standing_challenge_only_when_met():
-    everywhere = dict.fromkeys(TASKS, make_comparison("better", 0.05, half=0.02))
-    assert "standing challenge" in headline(make_verdict(everywhere, REFERENCE))
+    everywhere = dict.fromkeys(MAD_TASKS, make_comparison("better", 0.05, half=0.02))
+    assert "standing challenge" in headline(make_verdict(everywhere, REFERENCE), MAD_TASKS)
     five = everywhere | {"Memorize": make_comparison("indistinguishable", 0.0, half=0.02)}
-    assert "standing challenge" not in headline(make_verdict(five, REFERENCE))
-    assert "standing challenge" not in headline(make_verdict(everywhere, BASELINE))
+    assert "standing challenge" not in headline(make_verdict(five, REFERENCE), MAD_TASKS)
+    assert "standing challenge" not in headline(make_verdict(everywhere, BASELINE), MAD_TASKS)
 
 
 def test_calibration_counts_intervals_and_exact_predictions_apart():

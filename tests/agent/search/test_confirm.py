@@ -1,7 +1,6 @@
 """Confirmation on fresh seeds: what is confirmed, what is not, and that an interrupted one is gone on with."""
 
 import io
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -14,15 +13,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from agent.analysis.false_discovery import confirmation_lines
-from agent.analysis.fresh_seeds import task_lines
 from agent.cli import run
 from agent.errors import DONE
-from agent.proposers.base import Ask
+from agent.proposer import Ask
 from agent.search.attempt import SearchResources
 from agent.search.confirm import FIRST_FRESH, WouldBeBest, fresh_seeds
 from agent.search.engine import Engine
 from agent.search.loop import Search, SearchPlan
+from agent.search.pipeline import Pipeline
+from agent.terminal.discoveries import confirmation_lines, task_lines
 from agent.terminal.progress import Progress
 from archive.confirmations import Confirmation
 from archive.record import Record
@@ -94,7 +93,7 @@ def confirm(
     found = WouldBeBest.of(archive, QUICK)
     assert found is not None
     scripted = evaluator(found)
-    confirmation, trials = found.run(scripted, lambda _: None, threading.Event())
+    confirmation, trials = found.run(Pipeline(scripted))
     archive.tell_confirmation(confirmation, trials)
     return confirmation, scripted.ran
 

@@ -10,10 +10,10 @@ from rich.console import Console
 
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.errors import UserError
-from agent.proposers.base import Ask, AskFailed
+from agent.proposer import Ask, AskFailed
 from agent.search.attempt import SearchResources
 from agent.search.engine import Engine
-from agent.search.loop import Search, SearchPlan
+from agent.search.loop import Search, SearchPlan, interrupted_proposals
 from agent.terminal.progress import Progress
 from archive.record import Exchange, Record
 from archive.seeding import make_archive
@@ -24,6 +24,7 @@ from evaluator.protocols.built_in import SMOKE
 from evaluator.protocols.protocol import trial_specs
 from evaluator.sandbox import Sandbox
 from evaluator.trials.evaluate import Evaluator
+from evaluator.trials.trial_log import TrialLog
 from tests.builders import make_proposal, make_variant
 from tests.git_command import git
 from tests.waiting import wait_until
@@ -168,6 +169,29 @@ def test_stop_archives_what_is_under_way_as_interrupted(archive: Archive, sandbo
     assert record.status is Status.INTERRUPTED
     assert record.scorecard is None
     assert archive.ids() == [record.id]
+    assert list(problems(archive)) == []
+
+
+def test_an_interrupted_proposal_is_finished_by_the_next_search(archive: Archive, sandbox: Sandbox):
+    resources = SearchResources(
+        Scripted(HONEST), sandbox, SMOKE, Engine(ThreadPoolExecutor(1)), log=TrialLog(archive.unfinished)
+    )
+    with Progress(Console(quiet=True), 1) as progress:
+        search = Search(archive, resources, SearchPlan(1, 1, 0), progress)
+        threading.Timer(0.1, lambda: stop_when_training(search, progress)).start()
+        (cut_off,) = search.run()
+    assert interrupted_proposals(archive, SMOKE) == [cut_off.id]
+    with Progress(Console(quiet=True), 0) as progress:
+        (finished,) = Search(archive, resources, SearchPlan(0, 1, 0), progress).run()
+    assert (finished.id, finished.status) == (cut_off.id, Status.SCORED)
+    assert finished.predicted == cut_off.predicted
+    assert interrupted_proposals(archive, SMOKE) == []
+    assert archive.ids() == [finished.id]
+    assert Archive(archive.root).record("1").scorecard == finished.scorecard
+    assert git(archive.root, "log", "--format=%s").splitlines()[:2] == [
+        f"{finished.id}: SCORED",
+        f"{finished.id}: INTERRUPTED",
+    ]
     assert list(problems(archive)) == []
 
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from agent.search.evaluate_variant import shipped
 from agent.search.racing import RISK, Race
+from archive.seeding import shipped_by_variant
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.built_in import QUICK, SMOKE
 from evaluator.protocols.protocol import trial_specs
 from evaluator.sandbox import Sandbox
+from evaluator.tasks.registry import MAD_TASKS
 from evaluator.trials.evaluate import Evaluator
-from tests.builders import TASKS
 from variants.contract import BASELINE
 from variants.seeds import seed_variants
 
@@ -24,7 +24,7 @@ ADAM = "delta_net_4layer_adam_state_update_in_for_loop"
 
 @pytest.fixture(scope="module")
 def trials() -> dict[str, list[Trial]]:
-    return shipped("quick")
+    return shipped_by_variant("quick")
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_one_as_good_as_its_parent_is_pruned_as_seldom_as_stated(race: Race, tri
 
 def resampled(trials: Sequence[Trial], chance: np.random.Generator) -> list[Trial]:
     found = []
-    for task in TASKS:
+    for task in MAD_TASKS:
         own = [trial for trial in trials if trial.task == task]
         drawn = chance.choice([trial.accuracy for trial in own], len(own))
         found += [t.model_copy(update={"accuracy": float(x)}) for t, x in zip(own, drawn, strict=True)]

@@ -4,14 +4,14 @@ import itertools
 
 import pytest
 
-from agent.site.board import SiteBoard
-from agent.site.facts import facts, nearest
-from agent.site.front import undominated
-from agent.site.predicted import calibration
-from agent.site.row import Row, proposal_row, whole
+from agent.site.content.board import SiteBoard
+from agent.site.content.facts import facts, nearest
+from agent.site.content.front import front_rows
+from agent.site.content.predicted import calibration
+from agent.site.content.row import Row, proposal_row, whole
 from evaluator.outcomes import Status
+from evaluator.tasks.registry import MAD_TASKS
 from tests.agent.site.conftest import record_of, trials_of, variant_of
-from tests.builders import TASKS
 
 
 def row_of(number: int, means: tuple[int, ...], **changes: object) -> Row:
@@ -39,7 +39,7 @@ def test_the_head_counts_what_is_beyond_noise():
     assert found.statuses == {"SCORED": 3, "REJECTED": 1}
     assert (found.better, found.compared) == (7, 17), "what cannot differ is no comparison"
     assert found.by_chance == pytest.approx(0.025 * 17)
-    assert [row.number for row in found.all_six] == [3]
+    assert [row.number for row in found.all_tasks] == [3]
     assert [row.number for row in found.steps] == [1, 3]
     assert [row.number for row in found.standouts] == [3, 1]
     assert (found.spent.cpu, found.spent.each) == (600.0, 150.0)
@@ -63,8 +63,8 @@ def test_the_front_is_who_nobody_dominates():
 
     expected = {row.name for row in rows if not dominated(row)}
     assert 0 < len(expected) < len(rows)
-    assert {row.name for row in undominated(SiteBoard("quick", "abc", tuple(rows)))} == expected
-    assert undominated(SiteBoard("quick", "abc", ())) == []
+    assert {row.name for row in front_rows(SiteBoard("quick", "abc", tuple(rows)))} == expected
+    assert front_rows(SiteBoard("quick", "abc", ())) == []
 
 
 def test_nearest_is_above_on_most_tasks():
@@ -82,7 +82,7 @@ def test_calibration_is_that_of_the_records():
     found = calibration(SiteBoard("quick", "abc", rows))
     assert (found.whole.n, found.whole.inside, found.whole.intervals) == (12, 6, 12)
     assert found.whole.error == pytest.approx((0.06 + 0.16) / 2)
-    assert set(found.tasks) == set(TASKS)
+    assert set(found.tasks) == set(MAD_TASKS)
     assert set(found.proposers) == {"openai, some-model"}
     rejected = proposal_row(record_of("delta_net_4layer_r_in_for_loop", Status.REJECTED))
     assert calibration(SiteBoard("quick", "abc", (rejected,))) is None
@@ -90,8 +90,8 @@ def test_calibration_is_that_of_the_records():
 
 def test_the_mean_of_six_needs_all_six():
     trials = trials_of(variant_of("delta_net_4layer_a_in_for_loop"), 0.5)
-    mean, low, high, n = whole(trials)
+    mean, low, high, n = whole(trials, MAD_TASKS)
     assert (mean, n) == (5100, 3)
     assert (low, high) == (4852, 5348), "Student's t with 2 degrees of freedom: 0.01 / sqrt(3) * 4.303"
-    assert whole(trial for trial in trials if trial.task != "Memorize") is None
-    assert whole(trial for trial in trials if trial.seed == 0) == (5000, 5000, 5000, 1)
+    assert whole([trial for trial in trials if trial.task != "Memorize"], MAD_TASKS) is None
+    assert whole([trial for trial in trials if trial.seed == 0], MAD_TASKS) == (5000, 5000, 5000, 1)

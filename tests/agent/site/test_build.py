@@ -7,12 +7,13 @@ import pytest
 
 from agent.errors import UserError
 from agent.site.build import build
-from agent.site.text import markdown
+from agent.site.content.text import markdown
 from archive.confirmations import Confirmation, Difference
 from archive.store import Archive
 from evaluator.outcomes import Finding, Status
+from evaluator.tasks.registry import MAD_TASKS
 from tests.agent.site.conftest import PROTOCOL, REPORT, board_of, record_of, trials_of, variant_of
-from tests.builders import TASKS, make_check
+from tests.builders import make_check
 from variants.contract import BASELINE, REFERENCE
 
 FIRST, SECOND = "delta_net_4layer_first_in_for_loop", "delta_net_4layer_second_in_for_loop"
@@ -140,7 +141,7 @@ def test_an_archive_without_proposals(archive, make, site):
     assert "No proposals under this protocol" in page
     assert "No proposals" in (site / "overview-published.html").read_text()
     assert len(board_of(site)["rows"]) == 2
-    assert board_of(site)["tasks"] == list(TASKS)
+    assert board_of(site)["tasks"] == list(MAD_TASKS)
     assert PROTOCOL.hash[:8] in page
     assert Archive(archive.root).dirty_paths() == []
 
@@ -239,5 +240,5 @@ def test_the_published_reports_are_on_the_calibration_page(archive, make, site):
 def test_plain_text_is_rendered_as_markdown_would(text, monkeypatch):
     report = f"# {text}\n\n| a | {text} |\n| --- | ---: |\n| {text} | *b* |\n\n{text}\n"
     quick = markdown(report)
-    monkeypatch.setattr("agent.site.text._PLAIN", re.compile("(?!)"))
+    monkeypatch.setattr("agent.site.content.text._PLAIN", re.compile("(?!)"))
     assert markdown(report) == quick

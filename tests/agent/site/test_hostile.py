@@ -5,8 +5,8 @@ from html.parser import HTMLParser
 
 import pytest
 
+from agent.site.content.text import markdown, prose, seen, visible
 from agent.site.data import script_json
-from agent.site.text import markdown, prose, seen, visible
 from archive.record import Exchange
 from evaluator.outcomes import Finding, Status
 from tests.agent.site.conftest import record_of, variant_of

@@ -12,6 +12,7 @@ from agent.terminal.progress import Heartbeat, Progress, ProgressLine
 from agent.terminal.view import score_text, verdict_table
 from archive.store import Archive
 from evaluator.outcomes import CurvePoint, Finding, Score, Status
+from evaluator.tasks.registry import MAD_TASKS
 from tests.builders import (
     SOURCE,
     make_check,
@@ -68,7 +69,7 @@ def test_no_text_of_a_record_is_an_escape_or_markup(
 ):
     if columns:
         monkeypatch.setattr(
-            "agent.commands.options.SafeConsole",
+            "agent.terminal.speech.SafeConsole",
             lambda **options: SafeConsole(
                 **(options | {"width": columns, "force_terminal": True, "color_system": None})
             ),
@@ -208,7 +209,7 @@ def test_a_difference_of_one_seed_is_shown_without_an_interval():
     one, three = (make_comparison("indistinguishable", n=n) for n in (1, 3))
     verdict = make_verdict({"Memorize": one, "Compress": three})
     where = console(width=120)
-    where.print(verdict_table("a", {}, [verdict]))
+    where.print(verdict_table("a", {}, [verdict], MAD_TASKS))
     lines = printed(where).splitlines()
     assert all(("[" in line) == ("Compress" in line) for line in lines if "+0.100" in line)
     assert sum("+0.100" in line for line in lines) == 2

@@ -28,7 +28,7 @@ x = {name: torch.rand(1, 1, 40, 8) for name in "qkv"} | {"beta": torch.rand(1, 1
 body = {"released": [], "op": "forward", "chunk_size": 32, "grad": True, "echo": False, "count": True, "nonce": "a"}
 _, out = server.answer(body, x)
 server.answer({"released": [], "op": "backward", "call": "a"}, {"o": out["o"].detach()})
-fingerprint(delta_rule_chunkwise, seed_variants()[BASELINE].signature)
+fingerprint(delta_rule_chunkwise, seed_variants()[BASELINE].contract)
 print(sorted({"torch._dynamo", "sympy"} & set(sys.modules)))
 """
 

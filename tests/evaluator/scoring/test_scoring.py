@@ -9,12 +9,12 @@ from torch import Tensor
 from evaluator.model.backbones import LanguageModel
 from evaluator.model.layers import initialise
 from evaluator.outcomes import Failure
-from evaluator.protocols.protocol import Protocol, TaskPlan, TrialSpec, trial_specs
+from evaluator.protocols.protocol import Protocol, TrialSpec, trial_specs
 from evaluator.scoring.futures import draw_cuts, replace_future
 from evaluator.scoring.score import NONCAUSAL_ABOVE, ScoredTrial, score
 from evaluator.tasks.examples import IGNORED
 from evaluator.tasks.registry import examples
-from evaluator.tasks.settings import Setting
+from evaluator.tasks.task import Setting, TaskPlan
 from evaluator.training.jobs import TrainingJob
 from evaluator.training.train import train
 from tests.evaluator.delta_rule import chunkwise, exploding, peeking

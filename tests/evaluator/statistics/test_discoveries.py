@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from agent.search.evaluate_variant import shipped
+from archive.seeding import shipped_by_variant
 from evaluator.outcomes import Trial
 from evaluator.statistics.false_discovery import TriedProposal, discoveries
 from evaluator.statistics.moderated_t_test import (
@@ -24,7 +24,8 @@ from evaluator.statistics.moderated_t_test import (
     task_noise,
 )
 from evaluator.statistics.scorecards import verdict
-from tests.builders import TASKS, make_trial, make_trials
+from evaluator.tasks.registry import MAD_TASKS
+from tests.builders import make_trial, make_trials
 from variants.contract import BASELINE
 
 ARCHIVES, PROPOSALS, SEEDS, SEED_VARIANTS = 400, 10, 3, 24
@@ -39,7 +40,9 @@ def most(trials: int, rate: float) -> float:
 @pytest.fixture(scope="module")
 def deviations() -> Array:
     """Of one seed of the mean of six, by shipped variant."""
-    return np.array([np.std(list(seed_means(own, TASKS).values()), ddof=1) for own in shipped("quick").values()])
+    return np.array(
+        [np.std(list(seed_means(own, MAD_TASKS).values()), ddof=1) for own in shipped_by_variant("quick").values()]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +107,8 @@ def test_a_verdict_on_a_task_is_wrong_as_seldom_as_it_says_under_real_noise():
     """Noise drawn from the residuals of the shipped trials, which has heavier tails than a normal distribution."""
     chance = np.random.default_rng(6)
     pairs, outcomes = 300, []
-    for task in TASKS:
-        rows = [[t.accuracy for t in own if t.task == task] for own in shipped("quick").values()]
+    for task in MAD_TASKS:
+        rows = [[t.accuracy for t in own if t.task == task] for own in shipped_by_variant("quick").values()]
         residuals = (np.array(rows) - np.mean(rows, axis=1, keepdims=True)).ravel() * np.sqrt(SEEDS / (SEEDS - 1))
         for ours, theirs in chance.choice(residuals, (pairs, 2, SEEDS)):
             one = [make_trial("a", task, seed, 0.5 + x) for seed, x in enumerate(ours)]
@@ -170,19 +173,19 @@ def test_only_what_was_trained_tells_of_a_tasks_noise():
     }
     without = {name: known[name] for name in ("a", "b")}
     assert task_noise(known, "Memorize") == task_noise(without, "Memorize")
-    assert mean_noise(without, TASKS) == pytest.approx(task_noise(without, "Memorize"))
+    assert mean_noise(without, MAD_TASKS) == pytest.approx(task_noise(without, "Memorize"))
 
 
 def test_pruned_proposals_count_as_tried_and_inert_ones_do_not():
-    everyone = shipped("quick")
+    everyone = shipped_by_variant("quick")
     parent, better = everyone[BASELINE], make_trials("x", [0.95, 0.95, 0.96])
     family = [TriedProposal("x", BASELINE, better, parent)]
-    alone = discoveries(family, everyone, TASKS)
+    alone = discoveries(family, everyone, MAD_TASKS)
     assert [test.name for test in alone.better(0.05)] == ["x"]
     assert alone.tried == 1
     inert = TriedProposal("y", BASELINE, make_trials("y", [0.7, 0.7, 0.7], inherited_from=BASELINE), parent)
     pruned = [TriedProposal(f"z{index}", BASELINE, (), parent, pruned=True) for index in range(9)]
-    among = discoveries([*family, inert, *pruned], everyone, TASKS)
+    among = discoveries([*family, inert, *pruned], everyone, MAD_TASKS)
     assert (among.tried, among.pruned) == (10, 9)
     assert among.means[0].adjusted == pytest.approx(10 * alone.means[0].adjusted)
     assert {test.n for test in among.tasks} == {3}
@@ -190,11 +193,12 @@ def test_pruned_proposals_count_as_tried_and_inert_ones_do_not():
 
 def test_one_seed_each_is_not_testable():
     family = [TriedProposal("x", "a", make_trials("x", [0.9]), make_trials("a", [0.1]))]
-    found = discoveries(family, {"a": make_trials("a", [0.1])}, TASKS)
+    found = discoveries(family, {"a": make_trials("a", [0.1])}, MAD_TASKS)
     assert (found.tried, found.untestable, found.means) == (0, 1, ())
 
 
-def test_pairs_are_of_the_same_seed_and_the_same_tasks():
+def test_pairs_are_of_the_same_seed_and_of_all_tasks_that_are_asked_for():
     ours = [t for t in make_trials("x", [0.5, 0.6, 0.9]) if t.task != "Compress"]
     theirs = make_trials("a", [0.4, 0.1])[:6] + make_trials("a", [0.0, 0.0, 0.5])[12:]
-    assert paired(ours, theirs) == pytest.approx([0.1, 0.4])
+    assert paired(ours, theirs, [task for task in MAD_TASKS if task != "Compress"]) == pytest.approx([0.1, 0.4])
+    assert paired(ours, theirs, MAD_TASKS) == [], "what lacks a task has no mean of them all"

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from evaluator.kernel import Kernel
-from evaluator.tasks.registry import examples
-from evaluator.tasks.settings import Setting
+from evaluator.tasks.registry import examples, fed_length
+from evaluator.tasks.task import Setting
 from evaluator.training import ensemble
 from evaluator.training.jobs import EnsembleJob, TrainingJob
 from evaluator.training.train import train
@@ -33,7 +33,7 @@ GRID = tuple(itertools.product((1e-3, 1e-2), (0.0, 0.3), (0, 1)))
 def jobs(setting: Setting, layer: str = "delta_net", **changes: Any) -> list[TrainingJob]:
     model = {
         "backbone": "autoencoder" if setting.task == "Compress" else "language_model",
-        "layer": layer, "vocabulary": setting.vocabulary, "length": setting.fed_length,
+        "layer": layer, "vocabulary": setting.vocabulary, "length": fed_length(setting),
         "width": 16, "inner": 24, "heads": 2,
     }  # fmt: skip
     base = {"model": model, "schedule": "cosine", "warmup": 2, "steps": STEPS, "batch": 16}

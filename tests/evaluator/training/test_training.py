@@ -13,7 +13,7 @@ from evaluator.model.backbones import build
 from evaluator.model.layers import initialise
 from evaluator.tasks.examples import IGNORED
 from evaluator.tasks.registry import examples
-from evaluator.tasks.settings import Setting
+from evaluator.tasks.task import Setting
 from evaluator.training import jobs
 from evaluator.training.jobs import EpochSelection, TrainingJob, schedule
 from evaluator.training.train import train, training_step

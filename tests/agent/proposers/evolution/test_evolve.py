@@ -6,20 +6,20 @@ import pytest
 
 from agent.analysis.board import published_board
 from agent.analysis.replicates import SeedDeviation, moderate
-from agent.analysis.snapshot import Pruned
-from agent.analysis.take_snapshot import pruned
+from agent.analysis.snapshot import Pruned, pruned
 from agent.catalogue import CATALOGUE, SEED_GENOMES, Genome
 from agent.catalogue.decay import BetaDecay, ConstantDecay
 from agent.catalogue.scores import Softmax
-from agent.proposers.base import AskFailed
+from agent.proposer import AskFailed
 from agent.proposers.evolution.estimate import Estimator
 from agent.proposers.evolution.evolve import EvolveProposer
 from agent.proposers.evolution.selection import crowding, pareto_front
 from agent.proposers.evolution.variation import MAX_MECHANISMS, crossover, mutate, perturb
+from archive.leaderboard_csv import PUBLISHED, read_leaderboard
 from evaluator.outcomes import Status
 from evaluator.protocols.built_in import MAD
+from evaluator.tasks.registry import MAD_TASKS  # fmt: skip
 from tests.builders import (
-    TASKS,
     make_provenance,
     make_record,
     make_score,
@@ -29,7 +29,6 @@ from tests.builders import (
     make_variant,
 )
 from variants.contract import BASELINE, REFERENCE
-from variants.leaderboard import PUBLISHED, read_leaderboard
 from variants.seeds import seed_variants
 
 SOFTMAX = "delta_net_4layer_softmax_attention_in_for_loop"
@@ -39,11 +38,13 @@ DECAY = "delta_net_4layer_decay_state_update_in_for_loop"
 def standings():
     """The published rows as if measured: three seeds, all a little lower."""
     table = read_leaderboard(PUBLISHED)
-    return {name: make_scores(*(max(0.0, row[t] - 0.05) for t in TASKS), half=0.02) for name, row in table.iterrows()}
+    return {
+        name: make_scores(*(max(0.0, row[t] - 0.05) for t in MAD_TASKS), half=0.02) for name, row in table.iterrows()
+    }
 
 
 def snapshot(**changes):
-    known = {"protocol": "mad", "standings": standings(), "noise": dict.fromkeys(TASKS, 0.02)}
+    known = {"protocol": "mad", "standings": standings(), "noise": dict.fromkeys(MAD_TASKS, 0.02)}
     return make_snapshot(**(known | changes))
 
 
@@ -60,7 +61,7 @@ def test_proposes_what_is_new_with_all_its_parts(seed):
     assert genome.canonical not in {known.canonical for known in SEED_GENOMES.values()}
     assert proposal.variant.name == genome.name
     assert proposal.parent in SEED_GENOMES
-    assert set(proposal.predictions) == set(TASKS)
+    assert set(proposal.predictions) == set(MAD_TASKS)
     assert all(p.low <= p.mean <= p.high and p.why for p in proposal.predictions.values())
     assert all((proposal.title, proposal.insights, proposal.motivation, proposal.mathematics, proposal.next_steps))
     assert proposal.differences
@@ -154,7 +155,7 @@ def test_eighty_of_a_hundred_intervals_hold_on_left_out_rows():
         kept = {other: row for other, row in board.scores.items() if other != name}
         known = type(board)(board.title, board.protocol, kept, board.spreads)
         expected = Estimator(known, known, dict(SEED_GENOMES)).predict(genome, BASELINE)
-        for task in TASKS:
+        for task in MAD_TASKS:
             prediction = expected[task].prediction()
             if prediction.low < prediction.high:
                 total += 1
@@ -164,10 +165,10 @@ def test_eighty_of_a_hundred_intervals_hold_on_left_out_rows():
 
 def test_front_and_crowding():
     rows = {
-        "a": dict.fromkeys(TASKS, 0.5),
-        "b": dict.fromkeys(TASKS, 0.5) | {"Memorize": 0.9},
-        "c": dict.fromkeys(TASKS, 0.6) | {"Memorize": 0.2},
-        "d": dict.fromkeys(TASKS, 0.55) | {"Memorize": 0.6},
+        "a": dict.fromkeys(MAD_TASKS, 0.5),
+        "b": dict.fromkeys(MAD_TASKS, 0.5) | {"Memorize": 0.9},
+        "c": dict.fromkeys(MAD_TASKS, 0.6) | {"Memorize": 0.2},
+        "d": dict.fromkeys(MAD_TASKS, 0.55) | {"Memorize": 0.6},
     }
     front = pareto_front(rows)
     assert front == ["b", "c", "d"]
@@ -201,10 +202,10 @@ def test_noise_borrows_strength_from_other_tasks():
 def search(seed, n=40):
     """Proposals on a made-up landscape of additive effects and noise; the least shortfall of the first and the last."""
     chance = random.Random(seed)
-    effect = {kind: {t: chance.gauss(-0.01, 0.04) for t in TASKS} for kinds in CATALOGUE.values() for kind in kinds}
+    effect = {kind: {t: chance.gauss(-0.01, 0.04) for t in MAD_TASKS} for kinds in CATALOGUE.values() for kind in kinds}
 
     def measure(genome):
-        true = {t: 0.5 + sum(effect[type(m)][t] for m in genome.mechanisms.values()) for t in TASKS}
+        true = {t: 0.5 + sum(effect[type(m)][t] for m in genome.mechanisms.values()) for t in MAD_TASKS}
         return {t: make_score(min(1.0, max(0.0, x + chance.gauss(0, 0.005))), half=0.02) for t, x in true.items()}
 
     rows = {name: measure(genome) for name, genome in SEED_GENOMES.items()}

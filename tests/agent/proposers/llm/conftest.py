@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from agent.analysis.snapshot import ArchiveSnapshot
-from agent.proposers.base import Ask
+from agent.proposer import Ask
 from agent.proposers.llm.endpoint.settings import LLMSettings
 from archive.record import Record
 from evaluator.outcomes import Status
@@ -29,17 +29,25 @@ class Handler(BaseHTTPRequestHandler):
     """Plays the next answer of the server's script to each request; the last one again when the script is over."""
 
     server: "FaultServer"
+    asked: dict[str, Any]
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        answer = self.server.next(json.loads(body), {k.lower(): v for k, v in self.headers.items()})
+        self.asked = json.loads(body)
+        headers = {k.lower(): v for k, v in self.headers.items()}
+        answer = self.server.next(self.asked, headers, self.path)
         answer(self)
 
     def do_GET(self) -> None:
-        self.send(
-            200, json.dumps({"object": "list", "data": [{"id": m, "object": "model"} for m in self.server.models]})
-        )
+        with self.server.lock:
+            answers = self.server.listings
+            answer = answers.pop(0) if answers else None
+        if answer is not None:
+            answer(self)
+            return
+        cards = [{"id": m, "object": "model", **self.server.card} for m in self.server.models]
+        self.send(200, json.dumps({"object": "list", "data": cards}))
 
     def send(self, status: int, text: str, content: str = "application/json", **headers: str) -> None:
         data = text.encode()
@@ -48,6 +56,21 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
         self.wfile.write(data)
+
+    def begin_events(self) -> None:
+        self.send_response(200)
+        for name, value in {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"}.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def event(self, data: str | dict[str, Any]) -> None:
+        """A piece of an event stream: JSON as the data of an event, text as it is."""
+        text = data if isinstance(data, str) else f"data: {json.dumps(data)}\n\n"
+        self.chunk(text.encode())
+
+    def chunk(self, data: bytes) -> None:
+        self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+        self.wfile.flush()
 
     def log_message(self, *args: object) -> None:
         """Silent."""
@@ -59,8 +82,46 @@ def completion(text: str, finish: str = "stop", **usage: Any) -> str:
     return json.dumps({"id": "c", "object": "chat.completion", "choices": [choice], "usage": usage})
 
 
+def piece(finish: str | None = None, **delta: Any) -> dict[str, Any]:
+    """One chunk of a streamed completion."""
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    return {"id": "c", "object": "chat.completion.chunk", "choices": [choice]}
+
+
+DONE = "data: [DONE]\n\n"
+
+
 def says(text: str, finish: str = "stop", **usage: Any) -> Answer:
-    return lambda handler: handler.send(200, completion(text, finish, **usage))
+    """A reply: streamed where the server streams and was asked to, else as a whole."""
+
+    def answer(handler: "Handler") -> None:
+        if not (handler.server.streaming and handler.asked.get("stream")):
+            handler.send(200, completion(text, finish, **usage))
+            return
+        words = [text[start : start + 7] for start in range(0, len(text), 7)]
+        events: list[str | dict[str, Any]] = [piece(role="assistant", content="")]
+        events += [piece(content=word) for word in words] + [piece(finish)]
+        if handler.asked.get("stream_options", {}).get("include_usage"):
+            events.append({"choices": [], "usage": json.loads(completion("", **usage))["usage"]})
+        streams(*events, DONE)(handler)
+
+    return answer
+
+
+def streams(*events: str | dict[str, Any], then: str = "end") -> Answer:
+    """These events; then the end of the stream, a cut connection, or silence."""
+
+    def answer(handler: "Handler") -> None:
+        handler.begin_events()
+        for event in events:
+            handler.event(event)
+        if then == "end":
+            handler.wfile.write(b"0\r\n\r\n")
+        elif then == "hang":
+            handler.server.stopping.wait(60)
+        handler.close_connection = True
+
+    return answer
 
 
 def status(code: int, message: str = "scripted failure", **headers: str) -> Answer:
@@ -108,6 +169,7 @@ class FaultServer(ThreadingHTTPServer):
     daemon_threads = True
     # the vocabulary of scripts, here so that tests need no import from this file
     says, status, cut = staticmethod(says), staticmethod(status), staticmethod(cut)
+    streams, piece, DONE = staticmethod(streams), staticmethod(piece), DONE
     html, hang, trickle, drop = staticmethod(html), staticmethod(hang), staticmethod(trickle), staticmethod(drop)
 
     def __init__(self) -> None:
@@ -115,18 +177,27 @@ class FaultServer(ThreadingHTTPServer):
         self.script: list[Answer] = []
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.paths: list[str] = []
+        self.times: list[float] = []
         self.models = ["scripted"]
+        self.card: dict[str, Any] = {}
+        """What the list of models tells of each, beside its name."""
+        self.listings: list[Answer] = []
+        """What is answered in place of the list of models, each once."""
+        self.streaming = True
         self.stopping = threading.Event()
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/v1"
 
-    def next(self, request: dict[str, Any], headers: dict[str, str]) -> Answer:
-        with self._lock:
+    def next(self, request: dict[str, Any], headers: dict[str, str], path: str) -> Answer:
+        with self.lock:
             self.requests.append(request)
             self.headers.append(headers)
+            self.paths.append(path)
+            self.times.append(time.monotonic())
             return self.script.pop(0) if len(self.script) > 1 else self.script[0]
 
     def handle_error(self, request: object, client_address: object) -> None:

@@ -64,14 +64,14 @@ def test_a_reply_without_end_is_given_up_and_asked_for_again(faults: Any, settin
 @pytest.mark.parametrize(
     ("fault", "reason", "requests"),
     [
-        (lambda s: s.status(503, "overloaded"), "overloaded); gave up after 3 attempts", 3),
+        (lambda s: s.status(500, "broken"), "broken); gave up after 3 attempts", 3),
         (lambda s: s.status(429, Retry_After="3600"), "asks to wait 3600 s; the deadline of 900 s", 1),
         (lambda s: s.html, "answers with a web page; is the base URL right", 1),
         (lambda s: s.status(401, "bad key"), "refuses the key (401: bad key); set OPENAI_API_KEY", 1),
         (lambda s: s.status(404, "no model"), "check --model and --base-url", 1),
         (lambda s: s.status(418, "teapot"), "refuses the request (418: teapot)", 1),
     ],
-    ids=["503", "long Retry-After", "html", "401", "404", "418"],
+    ids=["500", "long Retry-After", "html", "401", "404", "418"],
 )
 def test_a_lasting_fault_is_a_clear_error(
     faults: Any, settings: Settings, fault: Any, reason: str, requests: int
@@ -227,3 +227,26 @@ def test_the_only_model_is_found_and_several_are_listed(faults: Any, settings: S
     faults.models = ["b", "a"]
     with pytest.raises(EndpointError, match="offers: a, b"):
         Endpoint(settings(model=None))
+
+
+def test_a_limit_on_the_reply_that_has_no_name_is_left_out_unless_money_is_limited(
+    faults: Any, settings: Settings, tmp_path: Path
+) -> None:
+    def knows_none(handler: Any) -> None:
+        name = next((name for name in handler.asked if name.startswith("max_")), None)
+        (faults.status(400, f"Unknown parameter: '{name}'") if name else faults.says("fine"))(handler)
+
+    faults.script = [knows_none]
+    reply, _ = ask(settings())
+    assert isinstance(reply, HttpAttempt)
+    (tmp_path / "prices.toml").write_text("[models.scripted]\ninput = 2.0\noutput = 10.0\n")
+    error, _ = ask(settings(max_usd=5.0, prices=tmp_path / "prices.toml"))
+    assert isinstance(error, EndpointError)
+    assert "tried limiting the reply by max_completion_tokens" in error.message
+
+
+def test_a_feature_that_is_refused_in_a_200_is_left_out(faults: Any, settings: Settings) -> None:
+    faults.script = [faults.status(200, "streaming is not supported for this model"), faults.says("fine")]
+    reply, _ = ask(settings())
+    assert isinstance(reply, HttpAttempt)
+    assert ["stream" in request for request in faults.requests] == [True, False]

@@ -26,8 +26,8 @@ from agent.proposers.llm.prompt.templates import REPAIR, Templates
 from archive.record import Record
 from evaluator.outcomes import Status
 from evaluator.protocols.built_in import PROTOCOLS
+from evaluator.tasks.registry import MAD_TASKS  # fmt: skip
 from tests.builders import (
-    TASKS,
     make_comparison,
     make_provenance,
     make_record,
@@ -61,7 +61,7 @@ def attempt(number: int, name: str, title: str, status: Status, reason: str = ""
 def history() -> tuple[Record, ...]:
     outcomes = ("better", "inert", "worse", "inert", "indistinguishable", "indistinguishable")
     differences = (0.05, 0.0, -0.02, 0.0, 0.001, -0.002)
-    compared = dict(zip(TASKS, map(make_comparison, outcomes, differences), strict=True))
+    compared = dict(zip(MAD_TASKS, map(make_comparison, outcomes, differences), strict=True))
     scored = {
         "scorecard": make_scorecard(make_scores(0.5, 0.9, 0.2, 0.45, 0.9, 0.7, half=0.01)),
         "verdicts": (make_verdict(compared),),
@@ -84,7 +84,7 @@ def small() -> ArchiveSnapshot:
             [0.367, 0.999, 0.31, 0.587, 0.999, 0.997],
         ],
         index=[BASELINE, SOFTMAX, DECAY, REFERENCE],
-        columns=list(TASKS),
+        columns=list(MAD_TASKS),
     )
     names = (BASELINE, SOFTMAX)
     measured = ((0.41, 0.97, 0.2, 0.43, 0.95, 0.72), (0.4, 0.96, 0.15, 0.71, 0.94, 0.7))
@@ -180,7 +180,7 @@ def test_what_is_cut_last_leaves_contract_parent_and_reply(small: ArchiveSnapsho
 def test_the_tasks_are_described_with_the_sizes_of_the_protocol() -> None:
     for protocol in PROTOCOLS.values():
         lines = task_lines(protocol.name)
-        assert [line.partition(":")[0] for line in lines] == list(TASKS)
+        assert [line.partition(":")[0] for line in lines] == list(MAD_TASKS)
         assert model_lines(protocol.name)
         assert judgement_lines(protocol.name)
     assert "length 32: 1 chunk of 32; 120 steps" in task_lines("quick")[3]
