@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from git import Repo
-from git.exc import GitCommandError, GitCommandNotFound, InvalidGitRepositoryError, NoSuchPathError
+from git.exc import GitCommandError, InvalidGitRepositoryError, NoSuchPathError
 
 from archive.errors import ArchiveError
 
@@ -24,14 +24,14 @@ class GitFolder:
         """Open the repository whose work tree is exactly `path`, never one of a parent folder. create: make it."""
         for name in _REDIRECTING:
             os.environ.pop(name, None)
+        if shutil.which("git") is None:
+            raise ArchiveError("git was not found; install it (Debian: apt install git)")
         try:
             self._repo = (
                 Repo.init(path, initial_branch="main") if create else Repo(path, search_parent_directories=False)
             )
         except (InvalidGitRepositoryError, NoSuchPathError) as error:
             raise ArchiveError(f"{path} is no git repository; make an archive with `archer init {path}`") from error
-        except GitCommandNotFound as error:
-            raise ArchiveError("git was not found; install it (Debian: apt install git)") from error
         except GitCommandError as error:
             raise ArchiveError(f"git cannot make a repository in {path}: {_words(error)}") from error
 

@@ -1,15 +1,31 @@
-"""Fixtures of all tests."""
+"""Fixtures of all tests; what is slow and what is fast is in `tests/tiers.py`."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from archive.store import Archive
+from evaluator.sandbox import Sandbox
 from tests.builders import make_archive_of, make_variant
 from variants.contract import BASELINE
+
+pytest_plugins = ["tests.tiers"]
+
+# How long an example takes is the machine's doing.
+settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any speed")
 
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Archive:
     """A real archive without proposals: the baseline's name over a kernel that nobody runs, with scores."""
     return make_archive_of(tmp_path / "search", [make_variant(BASELINE)])
+
+
+@pytest.fixture(scope="session")
+def sandbox(slow_tier: None) -> Iterator[Sandbox]:
+    """One sandbox for all tests that run variants: its start costs seconds."""
+    with Sandbox() as sandbox:
+        yield sandbox

@@ -143,6 +143,12 @@ def _archive(path: Path) -> Sign:
     if not path.exists():
         return Sign("archive", "ok", f"none at {path} yet; `archer propose` makes it")
     try:
-        return Sign("archive", "ok", f"{path}: {len(Archive(path).ids())} proposals")
+        archive = Archive(path)
+        damage = archive.damage()
     except ArchiveError as error:
         return Sign("archive", "missing", str(error))
+    count = f"{path}: {len(archive.ids())} proposals"
+    if not damage:
+        return Sign("archive", "ok", count)
+    first = next(iter(damage.values()))
+    return Sign("archive", "missing", f"{count}, of which {len(damage)} cannot be read: {first}", "run `archer verify`")

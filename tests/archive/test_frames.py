@@ -10,6 +10,7 @@ from archive.store import Archive
 from evaluator.outcomes import CurvePoint, Status
 from evaluator.tasks.registry import MAD_TASKS
 from tests.builders import make_record, make_trials, make_variant
+from tests.waiting import PATIENCE
 from variants.contract import BASELINE
 
 NOTEBOOKS = Path(__file__).parents[2] / "docs" / "notebooks"
@@ -79,6 +80,7 @@ def test_archive_without_proposals_has_the_same_columns(archive: Archive, filled
         assert list(getattr(empty, name)().columns) == list(getattr(full, name)().columns)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
 def test_notebook_runs_and_is_committed_without_output(filled: Archive, path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -90,5 +92,5 @@ def test_notebook_runs_and_is_committed_without_output(filled: Archive, path: Pa
     assert all(cell.outputs == [] and cell.execution_count is None for cell in cells)
     monkeypatch.setenv("ARCHER_ARCHIVE", str(filled.root))
     monkeypatch.setenv("PYTHONPATH", str(NOTEBOOKS.parents[1]))
-    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    NotebookClient(notebook, timeout=PATIENCE, startup_timeout=PATIENCE, kernel_name="python3").execute()
     assert "delta_net_4layer_x_in_for_loop" in str(cells[-1].outputs)

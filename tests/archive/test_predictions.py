@@ -78,6 +78,6 @@ def test_what_contradicts_the_commit_is_found(archive: Archive, tampered: str):
 
 
 def test_trials_that_began_before_the_commit_are_found(archive: Archive):
-    told(archive, make_record(trials=make_trials(make_variant(), wall_seconds=60.0)))
+    told(archive, make_record(trials=make_trials(make_variant(), wall_seconds=3600.0)))
     (problem,) = problems(archive)
     assert "later than its first trial" in problem

@@ -27,7 +27,7 @@ from tests.builders import (
     make_score,
     make_scorecard,
     make_verdict,
-)  # fmt: skip
+)
 from variants.contract import BASELINE
 
 PLAIN = Forecast(

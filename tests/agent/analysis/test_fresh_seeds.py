@@ -53,6 +53,7 @@ def test_nothing_is_put_beside_where_nothing_was_measured_before() -> None:
     assert itself.fresh_difference is None
 
 
+@pytest.mark.slow
 def test_confirm_trains_the_parent_too_inherits_from_it_and_shows_both(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -123,6 +123,7 @@ def test_rows_that_share_no_seed_are_compared_by_their_means() -> None:
     assert gap.error == pytest.approx(0.5)
 
 
+@pytest.mark.slow
 def test_without_a_true_difference_seldom_anything_is_called_sure() -> None:
     """Whole boards of one function: any sure row, or any sure cell, is an error, in at most 5 of 100 boards."""
     chance, boards = np.random.default_rng(4), 150

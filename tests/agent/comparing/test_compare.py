@@ -73,6 +73,7 @@ def test_random_draws_every_number_of_mechanisms_and_no_seed_or_known_one(tmp_pa
     assert first.provenance.mechanisms not in [genome.to_json() for genome in SEED_GENOMES.values()]
 
 
+@pytest.mark.slow
 def test_a_comparison_is_made_resumed_and_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ):

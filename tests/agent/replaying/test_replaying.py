@@ -137,6 +137,7 @@ def test_checks_and_fingerprints_are_compared() -> None:
     assert failed.told.startswith("differs: was pass, is fail: why (sandbox grade was A, is B; ")
 
 
+@pytest.mark.slow
 def test_a_seed_is_replayed_from_what_ships(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
     root = tmp_path / "archive"
     make_archive(root)

@@ -170,12 +170,12 @@ def test_a_lead_that_all_fresh_seeds_could_not_tell_from_noise_is_not_worth_them
     assert not replace(found, first=Effect(mean=0.04, error=0.02, freedom=10, n=3)).out_of_reach
 
 
-def test_a_search_names_such_a_lead_once_and_trains_nothing(tmp_path: Path):
+def test_a_search_names_such_a_lead_once_and_trains_nothing(tmp_path: Path, sandbox: Sandbox):
     archive, out = make_archive(tmp_path / "search"), Console(record=True, width=300, file=io.StringIO())
     best = max(archive.trials("quick").values(), key=lambda own: fmean(t.accuracy or 0.0 for t in own))
     ahead = Variant(name=NAME, source=SOURCE)
     tell(archive, ahead, tuple(trial(ahead, spec_of(t), QUICK, (t.accuracy or 0.0) + 0.001) for t in best))
-    with Sandbox() as sandbox, ThreadPoolExecutor(1) as trials, Progress(out, 1) as progress:
+    with ThreadPoolExecutor(1) as trials, Progress(out, 1) as progress:
         search = Search(
             archive, SearchResources(Nobody(), sandbox, QUICK, Engine(trials)), SearchPlan(0, 1, 0), progress
         )
@@ -188,6 +188,7 @@ def test_a_protocol_of_one_seed_has_no_new_best(archive: Archive):
     assert WouldBeBest.of(archive, SMOKE) is None
 
 
+@pytest.mark.slow
 def test_a_search_for_nothing_ends_what_waits_and_proposes_nothing(
     archive: Archive, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
@@ -220,7 +221,7 @@ class Nobody:
 
 
 def test_a_search_first_confirms_in_split_isolation_what_an_earlier_one_left(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ):
     """Real training of two steps; the scores on the protocol's own seeds are made up."""
     tiny = make_tiny_protocol(name="quick", seeds=(0, 1))
@@ -231,7 +232,7 @@ def test_a_search_first_confirms_in_split_isolation_what_an_earlier_one_left(
     archive = make_archive_of(tmp_path / "search", [base], low)
     high = tuple(trial(lucky, spec, tiny, 0.9) for spec in trial_specs(tiny))
     tell(archive, lucky, high, tiny)
-    with Sandbox() as sandbox, ThreadPoolExecutor(2) as trials, Progress(Console(quiet=True), 1) as progress:
+    with ThreadPoolExecutor(2) as trials, Progress(Console(quiet=True), 1) as progress:
         bench = SearchResources(Nobody(), sandbox, tiny, Engine(trials))
         assert list(Search(archive, bench, SearchPlan(0, 1, 0), progress).run()) == []
     fresh = archive.fresh_trials("quick")

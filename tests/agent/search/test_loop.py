@@ -1,7 +1,7 @@
 """The loop on a real archive, with a real sandbox and real training; only the proposer's replies are scripted."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from evaluator.trials.evaluate import Evaluator
 from evaluator.trials.trial_log import TrialLog
 from tests.builders import make_proposal, make_variant
 from tests.git_command import git
+from tests.waiting import wait_until
 from variants.contract import BASELINE
 from variants.seeds import seed_variants
 
@@ -73,12 +74,6 @@ class ScriptedRepairer(Scripted):
 
 class EndpointGoneError(AskFailed, UserError):
     """As a model's endpoint fails for good."""
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        yield sandbox
 
 
 @pytest.fixture
@@ -167,8 +162,10 @@ def test_stop_archives_what_is_under_way_as_interrupted(archive: Archive, sandbo
         search = Search(
             archive, SearchResources(proposer, sandbox, SMOKE, Engine(trials)), SearchPlan(2, 1, 0), progress
         )
-        threading.Timer(0.1, lambda: stop_when_training(search, progress)).start()
+        stopper = threading.Thread(target=stop_when_training, args=(search, progress))
+        stopper.start()
         (record,) = search.run()
+        stopper.join()
     assert record.status is Status.INTERRUPTED
     assert record.scorecard is None
     assert archive.ids() == [record.id]
@@ -199,6 +196,5 @@ def test_an_interrupted_proposal_is_finished_by_the_next_search(archive: Archive
 
 
 def stop_when_training(search: Search, progress: Progress) -> None:
-    while progress.stage(0) != "training":
-        threading.Event().wait(0.02)
+    wait_until(lambda: progress.stage(0) == "training", "the training of the first proposal")
     search.stop()

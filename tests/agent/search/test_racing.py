@@ -10,7 +10,7 @@ from scipy import stats
 
 from agent.search.racing import RISK, Race
 from archive.seeding import shipped_by_variant
-from evaluator.outcomes import Grade, Status, Trial
+from evaluator.outcomes import Status, Trial
 from evaluator.protocols.built_in import QUICK, SMOKE
 from evaluator.protocols.protocol import trial_specs
 from evaluator.sandbox import Sandbox
@@ -88,9 +88,9 @@ def resampled(trials: Sequence[Trial], chance: np.random.Generator) -> list[Tria
     return found
 
 
-def test_a_pruned_evaluation_keeps_what_was_trained_and_starts_nothing_more():
+def test_a_pruned_evaluation_keeps_what_was_trained_and_starts_nothing_more(sandbox: Sandbox):
     specs = trial_specs(SMOKE, ["Memorize"], [0, 1, 2, 3])
-    with Sandbox(minimum=Grade.D) as sandbox, ThreadPoolExecutor(1) as executor:
+    with ThreadPoolExecutor(1) as executor:
         result = Evaluator(SMOKE, sandbox, executor).evaluate(
             seed_variants()[BASELINE],
             specs,

@@ -14,10 +14,13 @@ from tests.agent.site.conftest import PROTOCOL, REPORT, archive_of_references, r
 from tests.agent.site.test_hostile import REPORT as HOSTILE_REPORT
 from tests.agent.site.test_hostile import hostile
 from tests.builders import make_check
+from tests.waiting import PATIENCE
 
+pytestmark = pytest.mark.slow
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
          "--disable-sync", "--no-first-run"]  # fmt: skip
+expect.set_options(timeout=1000 * PATIENCE)
 VIEWS = [f"{view}-quick-{PROTOCOL.hash[:8]}.html" for view in ("overview", "lineage", "front", "calibration")]
 SIZES = {"wide": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 
@@ -50,7 +53,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET, timeout=1000 * PATIENCE)
         yield opened
         opened.close()
 
@@ -60,6 +63,7 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A page that fails its test for any error, dialog or request that leaves the site's folder."""
     size, scheme = getattr(request, "param", "wide-light").split("-")
     context = browser.new_context(viewport=SIZES[size], color_scheme=scheme)
+    context.set_default_timeout(1000 * PATIENCE)
     opened, trouble = context.new_page(), []
     opened.on("console", lambda said: trouble.append(said.text) if said.type in ("error", "warning") else None)
     opened.on("pageerror", lambda error: trouble.append(str(error)))

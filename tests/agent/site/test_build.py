@@ -168,6 +168,7 @@ def test_a_damaged_record_is_a_row_and_a_page_that_say_so(archive, make, site, n
     assert "This record cannot be read" not in (site / "proposals" / "0002.html").read_text()
 
 
+@pytest.mark.slow
 def test_many_pages_by_several_processes_are_the_same_pages(archive, make, site, monkeypatch):
     for number in range(4):
         archive.tell(record_of(f"delta_net_4layer_n{number}_in_for_loop"), REPORT)

@@ -22,7 +22,8 @@ from tests.builders import (
     make_trials,
     make_variant,
     make_verdict,
-)  # fmt: skip
+)
+from tests.waiting import wait_until
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\x9b31m[red]no[/red] [/] :bomb: \u202eabc\r"
 
@@ -159,8 +160,7 @@ def test_long_work_gives_a_sign_of_life_where_there_is_no_terminal():
         progress.update(0, stage="training", name="x", detail="Memorize, seed 1", done=0.5)
         progress.score(0, "Compress", 0.25)
         progress.aside("confirming y: Compress, seed 9: 40%")
-        while "so far" not in printed(out):
-            pass
+        wait_until(lambda: "so far" in printed(out), "a sign of life")
     assert "[1/2] training: 50% Memorize, seed 1  Compress 0.25" in printed(out)
     assert "confirming y: Compress, seed 9: 40%" in printed(out)
     assert ProgressLine().stage == "waiting"

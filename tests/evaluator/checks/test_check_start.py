@@ -33,11 +33,13 @@ print(sorted({"torch._dynamo", "sympy"} & set(sys.modules)))
 """
 
 
+@pytest.mark.slow
 def test_no_part_of_a_check_imports_the_compiler() -> None:
     answer = subprocess.run([sys.executable, "-c", CALLS], capture_output=True, text=True, check=True)
     assert answer.stdout == "[]\n"
 
 
+@pytest.mark.slow
 def test_archer_starts_without_torch() -> None:
     source = "import sys, agent.cli, evaluator.sandbox.prestart; print('torch' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)

@@ -119,6 +119,7 @@ def test_probes_have_the_shapes_of_the_protocols() -> None:
         assert probed == {min(met), min(LONG, max(met)), max(met)}
 
 
+@pytest.mark.slow
 def test_the_index_finds_what_a_comparison_with_all_finds() -> None:
     chance = np.random.default_rng(5)
     base = chance.normal(size=(300, WIDTH))

@@ -99,6 +99,7 @@ def test_a_protocol_that_selects_gives_held_out_data_with_test_targets() -> None
     assert (data["held_targets"] == -100).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", MAD_TASKS)
 def test_smoke_runs_from_data_to_score(task: str) -> None:
     spec = trial_specs(SMOKE, tasks=[task])[0]

@@ -80,6 +80,7 @@ def simulate(draw: Callable[[np.random.Generator], Array], gains: list[float]) -
     return both[:, 0], both[:, 1]
 
 
+@pytest.mark.slow
 def test_without_an_effect_at_most_the_stated_share_is_called_better(draw: Callable[[np.random.Generator], Array]):
     p, adjusted = simulate(draw, [])
     for level in (0.01, 0.05, 0.10):
@@ -89,6 +90,7 @@ def test_without_an_effect_at_most_the_stated_share_is_called_better(draw: Calla
         assert (adjusted <= level).any(axis=1).mean() <= most(ARCHIVES, level)
 
 
+@pytest.mark.slow
 def test_with_effects_at_most_the_stated_share_of_discoveries_is_false_and_large_effects_are_found(
     draw: Callable[[np.random.Generator], Array],
 ):
@@ -100,6 +102,7 @@ def test_with_effects_at_most_the_stated_share_of_discoveries_is_false_and_large
     assert called[:, 2].mean() > (p[:, 3:] <= 0.05).mean()
 
 
+@pytest.mark.slow
 def test_a_verdict_on_a_task_is_wrong_as_seldom_as_it_says_under_real_noise():
     """Noise drawn from the residuals of the shipped trials, which has heavier tails than a normal distribution."""
     chance = np.random.default_rng(6)

@@ -18,6 +18,7 @@ from evaluator.training.train import train
 from tests.evaluator.delta_rule import chunkwise
 from variants.gated_delta_net_4layer import gated_delta_rule_chunkwise
 
+pytestmark = pytest.mark.slow
 EPS = float(torch.finfo(torch.float32).eps)
 STEPS = 6
 SETTINGS: dict[str, Setting] = {

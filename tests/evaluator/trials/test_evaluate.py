@@ -23,12 +23,6 @@ SEEDS = seed_variants()
 BROKEN = "    raise RuntimeError('no kernel today')\n"
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
 def evaluator(sandbox: Sandbox) -> Iterator[Evaluator]:
     with ThreadPoolExecutor(1) as executor:

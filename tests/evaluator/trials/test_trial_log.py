@@ -21,8 +21,8 @@ VARIANT = seed_variants()[BASELINE]
 
 
 @pytest.fixture
-def evaluator(tmp_path: Path) -> Iterator[Evaluator]:
-    with Sandbox() as sandbox, ThreadPoolExecutor(1) as executor:
+def evaluator(sandbox: Sandbox, tmp_path: Path) -> Iterator[Evaluator]:
+    with ThreadPoolExecutor(1) as executor:
         yield Evaluator(SMOKE, sandbox, executor, log=TrialLog(tmp_path / "unfinished.jsonl"))
 
 

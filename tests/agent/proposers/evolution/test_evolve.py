@@ -225,6 +225,7 @@ def search(seed, n=40):
     return min(shortfalls[:10]), min(shortfalls[-10:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_a_search_finds_better_children(seed):
     first, last = search(seed)

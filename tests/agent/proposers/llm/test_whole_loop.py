@@ -16,6 +16,7 @@ from agent.terminal.progress import Heartbeat
 from archive.record import Record
 from archive.store import Archive
 
+pytestmark = pytest.mark.slow
 KEY = "sk-test-0123456789-secret"
 Propose = Callable[..., tuple[int, list[dict[str, Any]], str]]
 
