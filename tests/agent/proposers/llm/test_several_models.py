@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from agent.analysis.leaderboard_facts import short
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.cli import run
 from agent.listener import Listener, heard_by
@@ -28,7 +27,7 @@ from archive.record import Cost, Record
 from archive.seeding import make_archive
 from archive.store import Archive
 from evaluator.outcomes import Comparison, Score, Scorecard, Status, Verdict
-from variants.contract import BASELINE
+from variants.contract import BASELINE, short_name
 
 Settings = Callable[..., LLMSettings]
 Contexts = Callable[..., ArchiveSnapshot]
@@ -115,7 +114,8 @@ def test_an_improvement_is_better_on_a_task_and_worse_on_none(
     status: Status, found: Verdict | None, improved: bool,
 ) -> None:  # fmt: skip
     faults.script = [faults.says(reply("correct"))]
-    made = record(OpenAIProposer(settings()).ask(snapshot()), status=status, verdicts=(found,) if found else ())
+    became = {"status": status, "verdicts": (found,) if found else ()}
+    made = record(OpenAIProposer(settings()).ask(snapshot())).model_copy(update=became)
     assert improves(made) is improved
     (known,) = tries_of([made.model_copy(update={"cost": Cost(wall_seconds=9, usd=0.5)})], "quick")
     assert known == Try("scripted", improved, seconds=9, usd=0.5)
@@ -282,23 +282,20 @@ def test_each_model_is_told_of_its_own_predictions_only(
     proposer = several()
     first: Ask = proposer.ask(snapshot(seed=0))
     assert first.proposal.provenance.model == "a"
-    scored = record(
-        first,
-        status=Status.SCORED,
-        verdicts=(verdict(better=0.1, worse=-0.1),),
-        scorecard=Scorecard(
-            variant=first.proposal.variant.name,
-            protocol="quick",
-            protocol_hash="0",
-            scores={task: Score(mean=0.5, low=0.4, high=0.6, n=3) for task in ("Memorize", "Compress")},
-        ),
+    card = Scorecard(
+        variant=first.proposal.variant.name,
+        protocol="quick",
+        protocol_hash="0",
+        scores={task: Score(mean=0.5, low=0.4, high=0.6, n=3) for task in ("Memorize", "Compress")},
     )
+    became = {"status": Status.SCORED, "verdicts": (verdict(better=0.1, worse=-0.1),), "scorecard": card}
+    scored = record(first).model_copy(update=became)
     for model in "ab":
         proposer._arms[model].ask(snapshot(seed=1, history=(scored,)))
     a_told, b_told = (request["messages"][1]["content"] for request in faults.requests[1:])
     assert "Of your 2 predictions so far" in a_told
     assert "predictions so far" not in b_told
-    assert f"`{short(first.proposal.variant.name)}`" in b_told, "what was tried, all are told"
+    assert f"`{short_name(first.proposal.variant.name)}`" in b_told, "what was tried, all are told"
 
 
 def test_models_and_commands_are_named_several_times_and_in_a_file(tmp_path: Path) -> None:
