@@ -160,10 +160,9 @@ class Endpoint:
             tried.requests += 1
             self.gate.shut(ticket, FIRST_WAIT, cards.retry_after, _asking(cards))
         if isinstance(cards, Fault):
-            listless = cards.status in NO_LIST or cards.kind == "garbled"
-            raise (UnnamedModelError if listless else EndpointError)(
-                f"which model? {cards.message}; name one with --model"
-            )
+            if cards.status in NO_LIST or cards.kind == "garbled":
+                raise UnnamedModelError(f"which model? {cards.message}; name one with --model")
+            raise EndpointError(cards.message)
         names = tuple(str(card["id"]) for card in cards)
         if len(names) == 1:
             return names[0]

@@ -101,7 +101,7 @@ def fault_of(url: str, status: int, body: object, headers: Mapping[str, str]) ->
         return fault("filtered", f"a content filter of {url} stopped the prompt ({status}: {line})")
     if status in (401, 403) and not (status == 403 and _OVERLOADED.search(said)):
         return fault("refused", f"{url} refuses the key ({status}: {line}); set {KEY_VARIABLE} to one that it accepts")
-    if status == 402 or (status == 429 and _QUOTA.search(said)):
+    if status == 402 or (status == 429 and _is_used_up(said, after)):
         return fault("refused", f"the quota at {url} is used up ({line}); top it up or use another endpoint")
     if status == 413 or (status == 429 and _is_larger_than_the_limit(said)):
         return fault("request", f"the request is too large for {url} ({status}: {line})")
@@ -127,7 +127,8 @@ def reported_fault(url: str, body: object, headers: Mapping[str, str]) -> Fault:
 
 def is_busy(said: str) -> bool:
     """Whether these words are those of an endpoint that can be used later."""
-    return bool(_LOADING.search(said) or _OVERLOADED.search(said)) and not _QUOTA.search(said)
+    busy = _LOADING.search(said) or _OVERLOADED.search(said)
+    return busy is not None and not _is_used_up(said, _pause_in_words(said))
 
 
 def summary(body: object) -> str:
@@ -180,6 +181,11 @@ def _pause_in_words(said: str) -> float | None:
         return sum(float(number) * _UNITS[unit.lower()] for number, unit in _DURATION.findall(found[1]))
     stated = _DELAY.search(said)
     return float(stated[1]) if stated else None
+
+
+def _is_used_up(said: str, after: float | None) -> bool:
+    """Whether a quota is used up for good: one that comes back by itself is told with the time that it takes."""
+    return "insufficient_quota" in said or (after is None and _QUOTA.search(said) is not None)
 
 
 def _is_page(body: object) -> bool:

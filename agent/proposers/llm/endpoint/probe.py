@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 
+from agent.proposers.llm.endpoint.capabilities import Capabilities
 from agent.proposers.llm.endpoint.client import Endpoint, HttpAttempt, Request
 from agent.proposers.llm.endpoint.errors import EndpointError, UnnamedModelError
 from agent.proposers.llm.endpoint.settings import LLMSettings
@@ -45,6 +46,7 @@ def probe(settings: LLMSettings) -> Answered:
 
 def _probed(settings: LLMSettings) -> Answered:
     endpoint = Endpoint(settings)
+    endpoint.capabilities = Capabilities(limited=True)  # a reply without a limit is more than a token
     endpoint.read_card()
     try:
         attempt = _ask(endpoint, 1)

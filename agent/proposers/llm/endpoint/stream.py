@@ -11,7 +11,6 @@ from typing import Any
 CHARACTERS_PER_TOKEN = 4
 _REPLACED = frozenset({"role", "type", "id", "index", "name"})
 """What servers repeat in every piece, and never split."""
-_TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
 _LINE_END = re.compile(rb"\r\n|\n|\r(?!\Z)")
 
 
@@ -142,10 +141,14 @@ def _usage(chunk: dict[str, Any], choice: object) -> dict[str, Any] | None:
 
 def _length(piece: dict[str, Any]) -> int:
     """Tokens in a piece: at least one where there is any text, as most servers send them one by one."""
-    texts = [piece.get(name) for name in _TEXTS]
-    calls = piece.get("tool_calls")
-    if isinstance(calls, list):
-        functions = [call.get("function") for call in calls if isinstance(call, dict)]
-        texts += [function.get("arguments") for function in functions if isinstance(function, dict)]
-    characters = sum(len(text) for text in texts if isinstance(text, str))
+    characters = _characters(piece)
     return max(1, characters // CHARACTERS_PER_TOKEN) if characters else 0
+
+
+def _characters(value: object) -> int:
+    """Of all texts in it: the answer, reasoning under whatever name, the arguments of calls."""
+    if isinstance(value, dict):
+        return sum(_characters(part) for name, part in value.items() if name not in _REPLACED)
+    if isinstance(value, list):
+        return sum(map(_characters, value))
+    return len(value) if isinstance(value, str) else 0

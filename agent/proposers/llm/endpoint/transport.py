@@ -22,6 +22,7 @@ from agent.proposers.llm.endpoint.settings import LLMSettings
 from agent.proposers.llm.endpoint.stream import CompletionStream
 
 CANCEL_POLL_SECONDS = 0.2
+CONNECT_SECONDS = 30.0
 LONGEST_REPLY = 32_000_000
 """Bytes; what is longer is no reply."""
 WEB_PAGE = "{} answers with a web page; is the base URL right? It mostly ends in /v1"
@@ -57,7 +58,7 @@ class Transport:
             default_query=settings.query,
             default_headers={"api-key": key} if settings.azure else None,
             max_retries=0,
-            timeout=seconds,
+            timeout=httpx2.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS)),
             http_client=http,
         )
 
@@ -183,12 +184,13 @@ class Transport:
         return tuple(sorted((card for card in named if isinstance(card["id"], str)), key=lambda card: card["id"]))
 
     def _fault(self, error: openai.APIError, seconds: float) -> Fault:
-        if isinstance(error, openai.APITimeoutError):
+        cause = error.__cause__ or error
+        if isinstance(error, openai.APITimeoutError) and not isinstance(cause, httpx2.ConnectTimeout):
             return Fault("timeout", f"no complete reply within {seconds:.3g} s")
         if isinstance(error, openai.APIStatusError):
             body = self._scrub.value(error.body)
             return fault_of(self._settings.public_url, error.status_code, body, error.response.headers)
-        return self._lost(error.__cause__ or error)
+        return self._lost(cause)
 
     def _lost(self, error: BaseException) -> Fault:
         cause = self._scrub.text(str(error)) or type(error).__name__

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from agent.errors import UserError
 from agent.proposers.llm.endpoint.errors import EndpointError
 from agent.proposers.llm.endpoint.local import LocalServer
+from agent.proposers.llm.several_models import SeveralModels
+from agent.proposers.open_proposer import Choice, open_proposer
+from archive.seeding import make_archive
 from tests.waiting import wait_until
 
 ORPHAN = """
@@ -66,3 +70,15 @@ def test_a_file_that_is_no_model_is_a_clear_error(smollm: Path, tmp_path: Path) 
         server.settings()
     with pytest.raises(EndpointError, match="no such file"), LocalServer(tmp_path / "none.gguf"):
         pass
+
+
+def test_it_is_one_model_which_a_command_may_stand_beside(smollm: Path, tmp_path: Path) -> None:
+    archive = make_archive(tmp_path / "archive")
+    several = Choice("auto", smollm, 1, {"model": ["a", "b"]})
+    with pytest.raises(UserError, match="it is one model, and 2 are named"), open_proposer(several, archive):
+        pass
+    beside = Choice("auto", smollm, 1, {"command": ["echo hello"]})
+    with open_proposer(beside, archive) as (proposer, who):
+        assert isinstance(proposer, SeveralModels)
+        assert proposer.models == (smollm.stem, "echo hello")
+        assert who == f"openai (2 models: {smollm.stem} served on this machine, echo hello as a command)"

@@ -114,7 +114,8 @@ def test_an_improvement_is_better_on_a_task_and_worse_on_none(
     status: Status, found: Verdict | None, improved: bool,
 ) -> None:  # fmt: skip
     faults.script = [faults.says(reply("correct"))]
-    made = record(OpenAIProposer(settings()).ask(snapshot()), status=status, verdicts=(found,) if found else ())
+    became = {"status": status, "verdicts": (found,) if found else ()}
+    made = record(OpenAIProposer(settings()).ask(snapshot())).model_copy(update=became)
     assert improves(made) is improved
     (known,) = tries_of([made.model_copy(update={"cost": Cost(wall_seconds=9, usd=0.5)})], "quick")
     assert known == Try("scripted", improved, seconds=9, usd=0.5)
@@ -281,17 +282,14 @@ def test_each_model_is_told_of_its_own_predictions_only(
     proposer = several()
     first: Ask = proposer.ask(snapshot(seed=0))
     assert first.proposal.provenance.model == "a"
-    scored = record(
-        first,
-        status=Status.SCORED,
-        verdicts=(verdict(better=0.1, worse=-0.1),),
-        scorecard=Scorecard(
-            variant=first.proposal.variant.name,
-            protocol="quick",
-            protocol_hash="0",
-            scores={task: Score(mean=0.5, low=0.4, high=0.6, n=3) for task in ("Memorize", "Compress")},
-        ),
+    card = Scorecard(
+        variant=first.proposal.variant.name,
+        protocol="quick",
+        protocol_hash="0",
+        scores={task: Score(mean=0.5, low=0.4, high=0.6, n=3) for task in ("Memorize", "Compress")},
     )
+    became = {"status": Status.SCORED, "verdicts": (verdict(better=0.1, worse=-0.1),), "scorecard": card}
+    scored = record(first).model_copy(update=became)
     for model in "ab":
         proposer._arms[model].ask(snapshot(seed=1, history=(scored,)))
     a_told, b_told = (request["messages"][1]["content"] for request in faults.requests[1:])

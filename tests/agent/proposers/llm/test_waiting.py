@@ -88,6 +88,7 @@ def test_a_date_counts_from_now_where_the_endpoint_has_no_clock_of_its_own() -> 
         (403, {"message": "You have exceeded a secondary rate limit"}, "busy"),
         (403, {"message": "not allowed"}, "refused"),
         (429, {"message": "You exceeded your current quota", "code": "insufficient_quota"}, "refused"),
+        (429, [{"error": {"message": "You exceeded your current quota. Please retry in 34.07s."}}], "busy"),
         (402, {"message": "Insufficient Balance"}, "refused"),
         (429, {"message": "Request too large on tokens per min (TPM): Limit 6000, Requested 20000."}, "request"),
         (429, {"message": "Rate limit reached on TPM: Limit 30000, Used 29000, Requested 8000."}, "busy"),
