@@ -54,19 +54,20 @@ def moderate(
     Accuracies p are noisier in the middle than at the ceiling: what is shared is the deviation over √(p (1-p)). It
     counts as `PRIOR_FREEDOM` degrees of freedom, so that a task with one pair of replicates borrows from the others.
     """
-    squares = sum(s.freedom * s.deviation**2 / _binomial(levels[task]) for task, s in known.items() if task in levels)
+    squares = sum(s.freedom * s.deviation**2 / binomial(levels[task]) for task, s in known.items() if task in levels)
     freedom = sum(s.freedom for task, s in known.items() if task in levels)
     shared = squares / freedom if freedom else UNKNOWN_SCALE**2
     found: dict[TaskName, SeedDeviation] = {}
     for task, level in levels.items():
         own = known.get(task, SeedDeviation(0.0, 0))
         total = PRIOR_FREEDOM + own.freedom
-        variance = (PRIOR_FREEDOM * shared * _binomial(level) + own.freedom * own.deviation**2) / total
+        variance = (PRIOR_FREEDOM * shared * binomial(level) + own.freedom * own.deviation**2) / total
         found[task] = SeedDeviation(math.sqrt(variance), total, own.groups)
     return found
 
 
-def _binomial(level: float) -> float:
+def binomial(level: float) -> float:
+    """p (1 - p) of an accuracy p, but not less than at 0.999: no run is without any noise."""
     return max(level * (1 - level), 1e-3)
 
 
