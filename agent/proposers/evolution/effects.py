@@ -14,7 +14,7 @@ it did alone under another protocol counts beside that, with an extra variance Ï
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from statistics import fmean
 
 import numpy as np
@@ -73,7 +73,7 @@ class Effects:
     ) -> "Effects":
         """From measured changes; `typical`: size of a usual change, Ï„. `elsewhere`: measured under another protocol."""
         signed = [_change(each) for each in observations]
-        settings = {found.model_dump_json(): found for change in signed for _, found in change}
+        settings = {_parts(found)[1]: found for change in signed for _, found in change}
         parts = sorted({part for found in settings.values() for part in _parts(found)})
         columns = {part: index for index, part in enumerate(parts)}
         rows = np.array([_row(columns, change) for change in signed]).reshape(len(signed), len(columns))
@@ -148,6 +148,7 @@ def _of_another(effects: Sequence[float], typical: float) -> Belief:
     return Belief(n / (n + 1) * center, (scale * (1 + 1 / (n + 1))) ** 0.5)
 
 
+@cache
 def _parts(mechanism: Mechanism) -> tuple[str, str]:
     """Names of the two columns that make up an effect."""
     return mechanism.mechanism, mechanism.model_dump_json()

@@ -73,6 +73,7 @@ class Estimator:
         self._without_effect = WithoutEffect(changes)
         named = {change.name for change in changes}
         self._changes = (*changes, *(change for change in unpaired_changes(board, genomes) if change.name not in named))
+        self._alone = _by_mechanism(self._changes)
         self._elsewhere = unpaired_changes(published, genomes) if board != published else ()
         self._effects = {task: self._learn(task) for task in board.tasks}
 
@@ -157,12 +158,19 @@ class Estimator:
         told = f"{signed(belief.mean)} ± {belief.deviation:.3f}"
         if not effects.scored(mechanism):
             return f"{told}: never scored"
-        measured = [
-            change.differences[task].mean
-            for change in self._changes
-            if task in change.differences and tuple(signed_changes(change.genome, change.origin)) == ((1, mechanism),)
-        ]
+        alone = self._alone.get(mechanism, ())
+        measured = [change.differences[task].mean for change in alone if task in change.differences]
         return f"{told}: measured {signed(sign * fmean(measured))}" if measured else told
+
+
+def _by_mechanism(changes: Iterable[MeasuredChange]) -> dict[Mechanism, list[MeasuredChange]]:
+    """Changes that add one mechanism and nothing else."""
+    found: dict[Mechanism, list[MeasuredChange]] = {}
+    for change in changes:
+        added = tuple(signed_changes(change.genome, change.origin))
+        if len(added) == 1 and added[0][0] > 0:
+            found.setdefault(added[0][1], []).append(change)
+    return found
 
 
 def estimator_of(snapshot: ArchiveSnapshot) -> Estimator:
