@@ -56,19 +56,20 @@ def moderate(
     It counts as `SHARED_FREEDOM` degrees of freedom: a task with one pair of replicates uses the other tasks too.
     levels: a typical accuracy p of each task.
     """
-    squares = sum(s.freedom * s.deviation**2 / _binomial(levels[task]) for task, s in known.items() if task in levels)
+    squares = sum(s.freedom * s.deviation**2 / binomial(levels[task]) for task, s in known.items() if task in levels)
     freedom = sum(s.freedom for task, s in known.items() if task in levels)
     shared = squares / freedom if freedom else UNKNOWN_SCALE**2
     found: dict[TaskName, SeedDeviation] = {}
     for task, level in levels.items():
         own = known.get(task, SeedDeviation(0.0, 0))
         total = SHARED_FREEDOM + own.freedom
-        variance = (SHARED_FREEDOM * shared * _binomial(level) + own.freedom * own.deviation**2) / total
+        variance = (SHARED_FREEDOM * shared * binomial(level) + own.freedom * own.deviation**2) / total
         found[task] = SeedDeviation(math.sqrt(variance), total, own.groups)
     return found
 
 
-def _binomial(level: float) -> float:
+def binomial(level: float) -> float:
+    """p (1 - p) of an accuracy p, but not less than at 0.999: no run is without any noise."""
     return max(level * (1 - level), 1e-3)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from agent.analysis.measured_changes import MeasuredChange, PairNoise, measured_changes, pair_noise
 from agent.catalogue import SEED_GENOMES, Genome
 from archive.leaderboard_csv import read_leaderboard
 from archive.leaderboards import LEADERBOARDS, scorecards
@@ -13,18 +14,11 @@ from archive.outline import Outline
 from archive.record import Record
 from archive.store import Archive
 from evaluator.outcomes import Score, Status, Trial
-from evaluator.statistics.lazy_trials import LazyTrials
+from evaluator.protocols.built_in import PROTOCOLS, tasks_of
+from evaluator.statistics.lazy_trials import LazyTrials, comparable
 from evaluator.statistics.scorecards import squares_between_seeds
 from evaluator.tasks.names import TaskName
 from variants.contract import Variant
-
-
-@dataclass(frozen=True)
-class Pruned:
-    """Mechanisms of a pruned proposal, and its scores on the seeds that it was trained on."""
-
-    genome: Genome
-    scores: Mapping[TaskName, Score]
 
 
 @dataclass(frozen=True)
@@ -45,8 +39,10 @@ class ArchiveSnapshot:
     seed: int
     """Random seed of every random choice in this ask."""
     forced_parent: str | None = None
-    pruned: Mapping[str, Pruned] = field(default_factory=dict)
-    """Pruned proposals, by name. They are on no board, but show which mechanisms do harm."""
+    changes: tuple[MeasuredChange, ...] = ()
+    """What each change of mechanisms did under the protocol, paired by seed: seeds, proposals, and what was pruned."""
+    pair_noise: Mapping[TaskName, PairNoise] = field(default_factory=dict)
+    """Noise of a difference that is paired by seed, of each task."""
 
 
 def take_snapshot(
@@ -56,6 +52,7 @@ def take_snapshot(
     archive.require_sound()
     records = tuple(archive.outlines())
     trials = archive.trials(protocol)
+    known = pair_noise(trials, tasks_of(protocol))
     return ArchiveSnapshot(
         protocol=protocol,
         standings={name: card.scores for name, card in scorecards(protocol, trials).items()},
@@ -67,7 +64,8 @@ def take_snapshot(
         genomes=genomes(records),
         seed=seed,
         forced_parent=forced_parent,
-        pruned=pruned(archive, records, protocol),
+        changes=measured_changes(trials, _given_up(archive, protocol), records, known),
+        pair_noise=known,
     )
 
 
@@ -83,14 +81,10 @@ def genomes(records: Iterable[Record | Outline]) -> dict[str, Genome]:
     return SEED_GENOMES | {name: Genome.model_validate(found) for name, found in own.items() if found}
 
 
-def pruned(archive: Archive, records: Iterable[Record | Outline], protocol: str) -> dict[str, Pruned]:
-    """Pruned proposals under the current protocol version, if they are made of the catalogue's mechanisms."""
-    cards, found = scorecards(protocol, archive.pruned_trials(protocol)), {}
-    for record in records:
-        name, mechanisms = record.proposal.variant.name, record.proposal.provenance.mechanisms
-        if name in cards and mechanisms:
-            found[name] = Pruned(Genome.model_validate(mechanisms), cards[name].scores)
-    return found
+def _given_up(archive: Archive, protocol: str) -> dict[str, Sequence[Trial]]:
+    """Trials under today's version of the protocol of what racing gave up: on no board, but known to do harm."""
+    current = PROTOCOLS[protocol].hash if protocol in PROTOCOLS else None
+    return comparable(archive.pruned_trials(protocol), current)
 
 
 def noise(trials: Mapping[str, Sequence[Trial]]) -> dict[TaskName, float]:

