@@ -70,6 +70,13 @@ class Lead:
         """One-sided: chance of so large a lead where there is none; 1 where there can be none."""
         return np.where(self.same, 1.0, stats.t.sf(self.difference / self.error, self.freedom))
 
+    def p_either(self) -> Array:
+        """Two-sided; 1 where the two cannot differ, or do not."""
+        none = self.same | (self.difference == 0)
+        with np.errstate(divide="ignore"):  # a difference where nothing shows any noise is sure
+            ratio = np.abs(self.difference) / np.where(none, 1.0, self.error)
+        return np.where(none, 1.0, 2 * stats.t.sf(ratio, self.freedom))
+
     def p_below(self) -> Array:
         """The same for being behind."""
         return np.where(self.same, 1.0, stats.t.sf(-self.difference / self.error, self.freedom))
