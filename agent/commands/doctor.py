@@ -15,6 +15,7 @@ from rich.markup import escape
 from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption
 from agent.errors import DONE, NO
 from agent.terminal.speech import Speech
+from agent.words import counted
 from archive.errors import ArchiveError
 from archive.store import Archive
 from evaluator.device import best_device
@@ -34,7 +35,10 @@ class Sign:
 
 
 def doctor(archive: ArchiveOption = DEFAULT_ARCHIVE, as_json: JsonOption = False, quiet: QuietOption = False) -> int:
-    """Look at Python, torch, sandbox (with real attacks), model endpoint, git, archive; exit code 1 if one is missing.
+    """Check what this machine has and what is missing.
+
+    It looks at Python, torch, git, the language model and the archive, and attacks the sandbox to see whether it holds.
+    The exit code is 1 if something is missing.
 
     Example: archer doctor
     """
@@ -101,6 +105,6 @@ def _archive(path: Path) -> Sign:
     if not path.exists():
         return Sign("archive", "ok", f"none at {path} yet; `archer propose` makes it")
     try:
-        return Sign("archive", "ok", f"{path}: {len(Archive(path).ids())} proposals")
+        return Sign("archive", "ok", f"{path}: {counted(len(Archive(path).ids()), 'proposal')}")
     except ArchiveError as error:
         return Sign("archive", "missing", str(error))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from agent.errors import UserError
 from agent.terminal.speech import Speech
+from agent.words import size as size_text
 from evaluator.device import best_device
 from evaluator.protocols.protocol import Protocol, TrialSpec
 from evaluator.trials.footprint import available, largest
@@ -12,7 +13,6 @@ from variants.contract import Layer
 
 MEMBERS = 12
 """Most runs that train as one: mad's grid of 6, for two seeds."""
-GIB = 2**30
 
 
 def members_of(ensemble: bool | None, protocol: Protocol, layer: Layer, specs: Sequence[TrialSpec]) -> int:
@@ -40,9 +40,9 @@ def require_memory(
     device = best_device()
     size, task, setting = largest(protocol, layer, tuple(specs), members, device)
     free, at_once = available(device), min(most, len(groups(specs, members)))
-    need = f"the largest training run ({task} {setting}) needs about {size / GIB:.1f} GiB"
+    need = f"the largest training run ({task} {setting}) needs about {size_text(size)}"
     if size > free:
-        raise UserError(f"{need} and {free / GIB:.1f} GiB are free: choose smaller ones by --tasks, or free memory")
-    speech.progress.print(f"memory: {need}; {at_once} at once, {free / GIB:.1f} GiB free on {device}", markup=False)
+        raise UserError(f"{need} and {size_text(free)} are free: choose smaller ones by --tasks, or free memory")
+    speech.progress.print(f"memory: {need}; {at_once} at once, {size_text(free)} free on {device}", markup=False)
     if size * at_once > free:
         speech.progress.print(f"warning: {at_once} of these at once do not fit", markup=False)
