@@ -20,7 +20,7 @@ def replacement_patch(variant: Variant, path: str, old: str, given: str = "") ->
     """A patch to the file `old` at `path` that puts the variant's kernel in the place of the function of that name.
 
     Helpers of the variant stand before it; imports that the file lacks, after its own. Raises UserError for a file that
-    has no such function, or that uses a name of the variant's for something else. `given`: the file as the user named it.
+    has no such function, or that uses a name of the variant's for something else. `given`: the file's name for users.
     """
     given = given or path
     function = variant.contract.function
