@@ -82,7 +82,7 @@
     const host = document.getElementById("tree");
     const room = (host.clientWidth - (narrow ? 130 : 360)) / Math.max(1, depth(tree));
     const fit = (one, at) => {
-      one.text = label(one, Math.floor((at < deepest || one.children.length ? room - 20 : narrow ? 110 : 320) / (narrow ? 6.5 : 7.5)));
+      one.text = label(one, Math.floor((one.children.length ? room - 20 : (deepest - at) * room + (narrow ? 110 : 320)) / (narrow ? 6.5 : 7.5)));
       one.children.forEach((child) => fit(child, at + 1));
     };
     const deepest = depth(tree);

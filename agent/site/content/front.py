@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+from pydantic import ValidationError
 
 from agent.analysis.board import PUBLISHED_NAME
 from agent.analysis.front import sure_cells
@@ -37,7 +38,10 @@ def with_gaps(board: SiteBoard, archive: Archive) -> SiteBoard:
     today = known is not None and known.hash == board.hash
     if not today and (board.protocol, board.hash) != (PUBLISHED_NAME, ""):
         return board
-    contrasts = open_paired_differences(board.protocol, archive)
+    try:
+        contrasts = open_paired_differences(board.protocol, archive)
+    except ValidationError:  # a record with mechanisms that no catalogue has: the site still shows the scores
+        return board
     if REFERENCE not in contrasts.names:
         return board
     lead, sure = contrasts.lead(REFERENCE), sure_cells(contrasts)
