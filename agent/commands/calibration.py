@@ -38,6 +38,7 @@ def calibration(
 
     It counts directions that were right and intervals that held, and shows errors and interval scores. The first entry
     is the published reports. The others are the proposers of the archive, over all their scored proposals.
+
     Example: archer calibration --plot calibration.svg
     """
     speech = Speech(as_json, quiet)

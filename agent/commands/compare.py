@@ -98,6 +98,7 @@ def compare(
 
     It shows how good the best proposal of each was, and when. This takes hours: every proposal is trained in full. The
     same command goes on where it was stopped. `archer versus` compares two variants, and trains nothing.
+
     Example: archer compare --proposers openai,evolve,random --gguf model.gguf --n 20 --minutes 80 --out duel
     """
     speech, settings = Speech(as_json, quiet), find_protocol(protocol)

@@ -28,6 +28,7 @@ def diff(
     """Show how the code of a variant differs from its parent, or from another variant.
 
     Without --full it shows the body of the loop. `archer versus` compares scores.
+
     Example: archer diff 1
     """
     speech = Speech(as_json, quiet)

@@ -31,6 +31,7 @@ def export(
 
     The patch is for a checkout of flash-linear-attention; apply it with `git apply FILE`. Without --against it adds the
     file fla/ops/delta_rule/naive_IDEA.py; with --against it replaces the function in your file.
+
     Example: archer export 1 --patch --against fla/ops/delta_rule/naive.py --out 1.patch
     """
     speech = Speech(as_json, quiet)

@@ -56,6 +56,7 @@ def leaderboard(
 
     It has the mean, the 95 % interval, the number of seeds, and the verdict against the gated reference. Without an
     archive it shows the scores of the seed variants.
+
     Example: archer leaderboard --protocol quick --format latex --out table.tex
     """
     speech = Speech(as_json, quiet)

@@ -28,6 +28,7 @@ def merge_(
     It takes what is committed there, trials and failed asks, too. A proposal with the same content is not taken twice.
     The others get the next numbers, and new names where theirs are taken. archer believes the scores;
     `archer replay ID --evaluate` tests one.
+
     Example: archer merge ../colleague/archer-archive
     """
     speech = Speech(as_json, quiet)

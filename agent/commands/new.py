@@ -31,6 +31,7 @@ def new(
     """Write a variant file to start from, with a guide in it.
 
     The guide says what may change, which parent is compared, and how to check, evaluate and archive the variant.
+
     Example: archer new delta_net_4layer my_idea
     """
     speech = Speech(as_json, quiet)

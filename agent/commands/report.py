@@ -24,6 +24,7 @@ def report(
     """Write a static site of the archive.
 
     Open DIR/index.html in a browser; no server is needed. A second call writes only what changed.
+
     Example: archer report --out site
     """
     speech = Speech(as_json, quiet)

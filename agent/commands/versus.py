@@ -35,6 +35,7 @@ def versus(
     """Compare the scores of a variant with its parent, or with another variant. Nothing is trained.
 
     It shows both scores, the difference paired by seed, and the verdict for each task. `archer diff` compares the code.
+
     Example: archer versus 1 gated_delta_net_4layer
     """
     speech = Speech(as_json, quiet)

@@ -47,7 +47,7 @@ def search(tmp_path: Path) -> Archive:
     """`archer-archive` with the references, a proposal with all tasks, and a very good one with Memorize alone."""
     seeds = [seed_variants()[name] for name in (BASELINE, REFERENCE, GELU)]
     trials = [trial for seed in seeds for trial in make_trials(seed, [0.5, 0.55, 0.48])]
-    made = make_archive_of(tmp_path / "archer-archive", seeds, trials)
+    made = make_archive_of(tmp_path / "archer-archive", seeds, trials, published=True)
     made.tell(make_record(name=WHOLE, source=seeds[2].source + "# whole\n"), "# whole\n")
     record = make_record(name=PARTIAL, source=seeds[2].source + "# partial\n")
     own = tuple(make_trial(record.proposal.variant, "Memorize", seed, 0.95) for seed in range(3))
