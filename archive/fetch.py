@@ -49,6 +49,8 @@ def fetched(other: str) -> Iterator[Fetched]:
     with TemporaryDirectory(prefix="archer-merge-") as folder:
         repository, files = Path(folder, "other.git"), Path(folder, "files")
         source = str(Path(other).resolve()) if Path(other).exists() else other
+        if Path(source).is_dir() and not any(Path(source, name).exists() for name in (".git", "HEAD")):
+            raise ArchiveError(f"{other} is a folder, but no git repository; name the folder of an archive, or its URL")
         _git(
             None, "clone", "--quiet", "--bare", "--no-local", "--no-tags", "--template=", "--", source, str(repository)
         )
@@ -129,6 +131,8 @@ def _git(repository: Path | None, *arguments: str) -> bytes:
     done = subprocess.run(command, capture_output=True, env=_environment(), stdin=subprocess.DEVNULL, check=False)
     if done.returncode != 0:
         words = " ".join(done.stderr.decode(errors="replace").split())[-300:]
+        if arguments[0] == "clone" and Path(arguments[-2]).is_file():
+            raise ArchiveError(f"{arguments[-2]} is a file, and no archive; name the folder of an archive, or its URL")
         if arguments[0] == "clone":
             raise ArchiveError(f"nothing to merge at {arguments[-2]}: {words}; give an archive's folder or git URL")
         raise ArchiveError(f"git {arguments[0]} failed: {words or 'it has no commit'}")

@@ -31,7 +31,9 @@ class GitFolder:
                 Repo.init(path, initial_branch="main") if create else Repo(path, search_parent_directories=False)
             )
         except (InvalidGitRepositoryError, NoSuchPathError) as error:
-            raise ArchiveError(f"{path} is no git repository; make an archive with `archer init {path}`") from error
+            raise ArchiveError(
+                f"{path} is a folder, but no git repository, so it is no whole archive; copy or clone it with its .git"
+            ) from error
         except GitCommandError as error:
             raise ArchiveError(f"git cannot make a repository in {path}: {_words(error)}") from error
 

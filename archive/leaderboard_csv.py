@@ -28,6 +28,8 @@ def read_leaderboard(path: Path, tasks: Sequence[TaskName] = MAD_TASKS) -> "pd.D
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise LeaderboardError(f"{path}: no such file; give the path of a CSV with a row per variant") from None
+    except IsADirectoryError:
+        raise LeaderboardError(f"{path} is a folder; name a CSV file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise LeaderboardError(f"{path}: cannot be read as UTF-8 text ({error}); save it as CSV in UTF-8") from error
     return parse_leaderboard(text, str(path), tasks)

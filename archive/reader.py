@@ -13,6 +13,7 @@ from archive.files import first_problem, read_bytes, read_json, read_lines, read
 from archive.folders import ORIGIN, PROPOSALS, VARIANTS, read_record
 from archive.index import ArchiveIndex, ProposalLine
 from archive.leaderboards import LEADERBOARDS
+from archive.names import find_name
 from archive.outline import Outline
 from archive.record import Exchange, Origin, Record
 from evaluator.outcomes import Status, Trial
@@ -34,6 +35,8 @@ class Reader:
 
     def __init__(self, root: Path) -> None:
         """Read the archive at `root`."""
+        if root.exists() and not root.is_dir():
+            raise ArchiveError(f"{root} is a file, and an archive is a folder; name the folder with --archive")
         if not (root / MARKER).is_file():
             raise ArchiveError(f"{root} is no archive; name another with --archive, or make one: archer init {root}")
         if (found := read_json(root / MARKER).get("format")) != FORMAT:
@@ -87,13 +90,31 @@ class Reader:
         return tuple(self._read(identity) for identity in self.ids())
 
     def record(self, reference: str) -> Record:
-        """The record with this number ("7", "0007"), folder name or variant name."""
+        """The record with this number ("7", "0007"), folder name, variant name or short name."""
+        identity = self.identity(reference)
+        if identity is None and (name := find_name(reference, self.variant_names())) is not None:
+            raise ArchiveError(
+                f"{name} is a variant that no proposal made; `archer versus {reference}` shows its scores, "
+                f"`archer diff {reference}` its change, `archer export {reference}` its code"
+            )
+        if identity is None:
+            raise ArchiveError(f"no proposal {reference!r} in {self.root}; `archer list` shows those there are")
+        return self._read(identity)
+
+    def identity(self, reference: str) -> str | None:
+        """Folder name of the proposal with this number, folder name, variant name or short name; None without one.
+
+        Raises ArchiveError for a short name of several proposals.
+        """
         wanted = int(reference) if re.fullmatch("[0-9]{1,9}", reference) else None
+        by_name = {}
         for identity in self.ids():
             number, name = identity.split("-", 1)
-            if reference in (identity, name) or wanted == int(number):
-                return self._read(identity)
-        raise ArchiveError(f"no proposal {reference!r} in {self.root}; `archer list` shows those there are")
+            if reference == identity or wanted == int(number):
+                return identity
+            by_name[name] = identity
+        found = find_name(reference, by_name)
+        return None if found is None else by_name[found]
 
     def origin(self, identity: str) -> Origin | None:
         """Where a merged proposal comes from; None for a proposal that was made here."""
@@ -109,6 +130,10 @@ class Reader:
         """The record's report, as Markdown."""
         return read_text(self.root / PROPOSALS / record.id / "report.md")
 
+    def variant_names(self) -> list[str]:
+        """Names of all variants that the archive has the code of, in alphabetical order."""
+        return sorted(path.stem for path in (self.root / VARIANTS).glob("*.py"))
+
     def variant(self, name: str) -> Variant | None:
         """The variant of this name; None if the archive has no code of it."""
         path = self.root / VARIANTS / f"{name}.py"
@@ -116,9 +141,11 @@ class Reader:
 
     def variants(self) -> dict[str, Variant]:
         """All variants with their code, by name."""
-        names = [path.stem for path in sorted((self.root / VARIANTS).glob("*.py"))]
         try:
-            return {name: Variant(name=name, source=read_text(self.root / VARIANTS / f"{name}.py")) for name in names}
+            return {
+                name: Variant(name=name, source=read_text(self.root / VARIANTS / f"{name}.py"))
+                for name in self.variant_names()
+            }
         except ValidationError as error:
             raise ArchiveError(f"{self.root / VARIANTS}: {first_problem(error)}; rename or remove the file") from error
 

@@ -49,8 +49,10 @@ def make_archive(root: Path) -> Archive:
 def create(
     root: Path, seeds: Mapping[str, Variant], trials: Sequence[Trial], leaderboards: Mapping[str, str]
 ) -> Archive:
-    """Make an archive with the given seed variants, their trials, and leaderboards (CSV text by name)."""
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+    """The same with other seeds, trials of theirs, and leaderboards by name as CSV text."""
+    if root.exists() and not root.is_dir():
+        raise ArchiveError(f"{root} is a file, and an archive is a folder; name a new folder")
+    if root.exists() and any(root.iterdir()):
         raise ArchiveError(f"{root} exists and is not empty; name a new folder with --archive")
     existed = root.exists()
     try:

@@ -1,5 +1,6 @@
 """The archive: seed variants, proposals and leaderboards of one search, in a git repository."""
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -44,6 +45,11 @@ class Archive(Reader):
                 paths += [self._derive(record.protocol)] if record.status is Status.SCORED else []
                 self._git.commit(message(record, self.origin(identity)), paths)
         return sorted(dirty)
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether this process may write into the archive's folder: not on a read-only file system."""
+        return os.access(self.root, os.W_OK) and os.access(self._git.folder, os.W_OK)
 
     @property
     def unfinished(self) -> Path:

@@ -86,7 +86,7 @@ def places(contrasts: PairedDifferences, reference: str = REFERENCE) -> tuple[Pl
         adjusted([each.p_front for each in looked]) <= RATE,
     )
     gaps = {name: each.gaps for name, each in zip(names, looked, strict=True) if each.gaps}
-    sure = _sure_cells(gaps)
+    sure = sure_cells(contrasts, reference)
     beats = dict(zip(gaps, adjusted([p_beats(row) for row in gaps.values()]).tolist(), strict=True))
     found = []
     for own, (name, each) in enumerate(zip(names, looked, strict=True)):
@@ -144,10 +144,18 @@ def _row_json(place: Place) -> dict[str, Any]:
     }
 
 
-def _sure_cells(gaps: Mapping[str, Mapping[TaskName, Gap]]) -> set[tuple[str, TaskName]]:
-    cells = [(name, task) for name, row in gaps.items() for task, gap in row.items() if not gap.cannot_differ]
-    chances = adjusted([gaps[name][task].p for name, task in cells])
-    return {cell for cell, p in zip(cells, chances, strict=True) if p <= RATE}
+def sure_cells(contrasts: PairedDifferences, reference: str = REFERENCE) -> set[tuple[str, TaskName]]:
+    """Rows and tasks whose difference to the reference is more than chance, counting all cells of the table."""
+    if reference not in contrasts.names:
+        return set()
+    lead = contrasts.lead(reference)  # of the reference over each row: the sizes are those of each row over it
+    rows, columns = np.nonzero(~lead.same)
+    chances = adjusted(lead.p_either()[rows, columns])
+    return {
+        (contrasts.names[row], contrasts.board.tasks[column])
+        for row, column, p in zip(rows, columns, chances, strict=True)
+        if p <= RATE
+    }
 
 
 @dataclass(frozen=True)
@@ -198,7 +206,7 @@ def p_beats(gaps: Mapping[TaskName, Gap]) -> float:
     return max(gap.p / 2 if gap.difference > 0 else 1 - gap.p / 2 for gap in gaps.values())
 
 
-def adjusted(ps: Sequence[float]) -> Array:
+def adjusted(ps: Sequence[float] | Array) -> Array:
     """p-values, adjusted by Benjamini and Hochberg's procedure."""
     found: Array = np.asarray(stats.false_discovery_control(ps, method="bh") if len(ps) else [], dtype=np.float64)
     return found

@@ -83,8 +83,8 @@ class Inert:
 
     @property
     def mark(self) -> str:
-        """`=` on the whole task, `≈` at some of its settings."""
-        return "=" if self.share == 1 else "≈"
+        """`=` on the whole task, `(=)` at some of its settings."""
+        return "=" if self.share == 1 else "(=)"
 
 
 def inert_legend(found: Iterable[Inert]) -> str:
@@ -95,7 +95,7 @@ def inert_legend(found: Iterable[Inert]) -> str:
         "its parent (whose score it has)" if any(each.inherited for each in known) else "",
     ]
     whole = f"= cannot differ from {' or '.join(filter(None, ways))}" if any(ways) else ""
-    partly = "≈ cannot at some of the task's settings" if any(each.share < 1 for each in known) else ""
+    partly = "(=) cannot at some of the task's settings" if any(each.share < 1 for each in known) else ""
     return "; ".join(filter(None, (whole, partly)))
 
 

@@ -41,8 +41,8 @@ class BoardRow:
 
     @property
     def n(self) -> int:
-        """Number of seeds of the task that has the fewest seeds."""
-        return min((score.n for score in self.scores.values()), default=0)
+        """Seeds of the task that has fewest: 0 where one was not measured."""
+        return min((self.scores[task].n if task in self.scores else 0 for task in self.tasks), default=0)
 
     def outcome(self, task: TaskName) -> str:
         """better, worse, indistinguishable or inert, against the reference; empty if there is no comparison."""

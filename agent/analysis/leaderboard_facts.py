@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from agent.analysis.board import Board
-from agent.words import number
+from agent.words import counted, number, signed
 from evaluator.protocols.built_in import single_chunk_tasks
 from evaluator.tasks.names import TaskName
 from variants.contract import BASELINE, REFERENCE, short_name
@@ -15,13 +15,6 @@ def leaderboard_facts(board: Board) -> tuple[str, ...]:
     """Sentences for a researcher. A sentence is left out if the board does not have the scores for it."""
     found = (best_of_each_task(board), challenge(board), open_tasks(board), noise(board), twins(board), ceilings(board))
     return tuple(text for text in (*found, *one_chunk(board)) if text)
-
-
-def signed(difference: float) -> str:
-    """`+0.012`, with a fourth digit where three would be zero; `0` for none."""
-    if abs(difference) < 0.00005:
-        return "0"
-    return f"{difference:+.4f}" if abs(difference) < 0.0005 else f"{difference:+.3f}"
 
 
 def leader(board: Board, task: TaskName) -> str | None:
@@ -108,8 +101,9 @@ def one_chunk(board: Board) -> list[str]:
             values = [board.scores[name][task].mean for name in group]
             some = _listed([f"`{short_name(name)}`" for name in group[:3]])
             sentences.append(
-                f"{task} fits into one chunk, where the state is zero throughout: {len(group)} rows, among them "
-                f"{some}, cannot differ on it. They span {min(values):.3f} to {max(values):.3f}, and that is noise."
+                f"{task} fits into one chunk, where the state is zero throughout: {counted(len(group), 'row')}, "
+                f"among them {some}, cannot differ on it. "
+                f"They span {min(values):.3f} to {max(values):.3f}, and that is noise."
             )
     return sentences
 

@@ -27,15 +27,18 @@ from agent.terminal.view import name_markup
 
 
 def calibration(
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it, too: FILE.png, .svg or .pdf.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also draw it to this file: .png, .svg or .pdf.")
+    ] = None,
     archive: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Show how good predictions were: direction, share of intervals that held, error, interval score.
+    """Show how good the predictions were.
 
-    The first entry is what the published reports expected, beside what was published after. The others are the
-    proposers of the archive, over all proposals of theirs that were scored.
+    It counts directions that were right and intervals that held, and shows errors and interval scores. The first entry
+    is the published reports. The others are the proposers of the archive, over all their scored proposals.
+
     Example: archer calibration --plot calibration.svg
     """
     speech = Speech(as_json, quiet)

@@ -20,6 +20,7 @@ from agent.proposers.llm.endpoint.options import merged, one_by_one
 from agent.proposers.llm.endpoint.probe import probe
 from agent.proposers.llm.endpoint.settings import KEY_VARIABLE, URL_VARIABLE, LLMSettings, withdraw_key
 from agent.terminal.speech import Speech
+from agent.words import counted
 from archive.errors import ArchiveError
 from archive.store import Archive
 from evaluator.device import best_device
@@ -48,7 +49,10 @@ def doctor(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
-    """Look at Python, torch, git, archive; attack the sandbox; ask the model for a token. Exits 1 if one is missing.
+    """Check what this machine has and what is missing.
+
+    It looks at Python, torch, git and the archive, attacks the sandbox to see whether it holds, and asks the language
+    model for one token. The exit code is 1 if something is missing.
 
     Example: archer doctor
     """
@@ -147,7 +151,7 @@ def _archive(path: Path) -> Sign:
         damage = archive.damage()
     except ArchiveError as error:
         return Sign("archive", "missing", str(error))
-    count = f"{path}: {len(archive.ids())} proposals"
+    count = f"{path}: {counted(len(archive.ids()), 'proposal')}"
     if not damage:
         return Sign("archive", "ok", count)
     first = next(iter(damage.values()))

@@ -35,6 +35,7 @@ from agent.terminal.progress import Heartbeat
 from agent.terminal.speech import Speech
 from agent.terminal.trials_under_way import UnderWay
 from agent.terminal.view import check_lines, fresh_json, inherited_text, scores_json, verdict_table
+from agent.words import counted
 from evaluator.outcomes import Grade, Status
 from evaluator.trials.evaluate import Evaluator
 from evaluator.trials.run_trial import Isolation
@@ -42,15 +43,23 @@ from evaluator.trials.trial_log import TrialLog
 
 
 def evaluate(
-    subject: Annotated[str, typer.Argument(metavar="FILE_OR_NAME", help="A variant file, or the name of a known one.")],
+    subject: Annotated[
+        str, typer.Argument(metavar="FILE_OR_NAME", help="A variant file; or a number, a name or a short name.")
+    ],
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
-    tasks: Annotated[str | None, typer.Option(help='Only these, as in "Memorize,Compress".')] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="How many; else as the protocol says.")] = None,
+    tasks: Annotated[str | None, typer.Option(help='Train only these tasks, as "Memorize,Compress".')] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Train so many seeds; else as many as the protocol has.")
+    ] = None,
     confirm: Annotated[
-        bool, typer.Option("--confirm", help="On fresh seeds, the parent, too; the kernel alone in the sandbox.")
+        bool,
+        typer.Option("--confirm", help="Train variant and parent on fresh seeds, with only the kernel in the sandbox."),
     ] = False,
     add: Annotated[bool, typer.Option("--add", help="Put the result into the archive.")] = False,
-    parent: Annotated[str | None, typer.Option(metavar="NAME", help="Compare with this variant.")] = None,
+    parent: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Compare with this variant; else with the recorded parent, or the baseline."),
+    ] = None,
     ensemble: EnsembleOption = None,
     engine: EngineOption = EngineName.LOCAL,
     gpu_share: GpuShareOption = DEFAULT_SHARE,
@@ -60,9 +69,10 @@ def evaluate(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
-    """Check, train and score a variant; compare it with its parent. Exit code 1 if a check or the training fails.
+    """Check, train and score one variant. It is compared with its parent and with the gated reference.
 
-    Where there is an archive, an evaluation that was stopped goes on with the trials that had ended.
+    The exit code is 1 if a check or the training fails. With an archive, an evaluation that was stopped goes on where
+    it was.
 
     Example: archer evaluate delta_net_4layer --protocol smoke
     """
@@ -90,7 +100,7 @@ def evaluate(
         Heartbeat(speech.progress, lambda: [str(spinner.status)]),
         interruptible(stop.set, spinner.update) as interrupted,
     ):
-        log = TrialLog(found.unfinished) if found is not None else None
+        log = TrialLog(found.unfinished) if found is not None and found.is_writable else None
         isolation: Isolation = "split" if confirm else "sandbox"
         evaluator = Evaluator(settings, sandbox, workers.executor, isolation, members, log, workers.run_group)
         under_way = UnderWay(settings, request.training)
@@ -110,11 +120,15 @@ def _answer(speech: Speech, result: VariantResult, added: str) -> None:
         return
     if evaluated.report.verdict == "fail":
         speech.out.print("\n".join(check_lines(evaluated.report)))
+        failed = sum(finding.status == "fail" for finding in evaluated.report.findings)
+        speech.out.print(f"{evaluated.status}: {counted(failed, 'check')} failed, so nothing was trained.", style="red")
     elif evaluated.card is None:
         speech.out.print(f"{evaluated.status}: {evaluated.reason}", style="red", markup=False)
     else:
         title = f"{request.variant.name}, {request.protocol.name}"
         speech.out.print(verdict_table(title, scores, evaluated.verdicts, tuple(request.protocol.tasks)))
+        if twin := evaluated.report.duplicate_of:
+            speech.out.print(f"computes the same as {twin}", style="yellow", markup=False)
         if told := inherited_text(evaluated.report):
             speech.out.print(told, style="cyan", markup=False)
         for line in fresh_lines(result.fresh) if result.fresh else ():

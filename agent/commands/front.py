@@ -6,12 +6,11 @@ from rich.table import Table
 
 from agent.analysis.front import RATE, Place, front_json, nearest, places
 from agent.analysis.leaderboard import WORTHLESS
-from agent.analysis.leaderboard_facts import signed
 from agent.analysis.paired_differences import PairedDifferences, open_paired_differences
 from agent.errors import UserError
 from agent.terminal.speech import Speech
 from agent.terminal.view import name_markup
-from agent.words import number
+from agent.words import accuracy, counted, number, signed
 from archive.store import Archive
 from evaluator.tasks.names import TaskName
 from variants.contract import REFERENCE
@@ -51,10 +50,10 @@ def _table(contrasts: PairedDifferences, found: tuple[Place, ...]) -> Table:
     )
     tasks = contrasts.board.tasks
     for place in found:
-        told = [f"{len(place.above)} of {len(tasks)}", f"{place.shortfall:.3f}"] if place.gaps else ["reference", ""]
+        told = [f"{len(place.above)} of {len(tasks)}", accuracy(place.shortfall)] if place.gaps else ["reference", ""]
         cells = [_cell(place, task) for task in tasks] if place.gaps else ["0"] * len(tasks)
         style = _STYLE[place.standing]
-        row = [name_markup(place.name), f"{place.mean:.3f}", *cells, *told, _standing(place)]
+        row = [name_markup(place.name), accuracy(place.mean), *cells, *told, _standing(place)]
         table.add_row(*(f"[{style}]{cell}[/]" for cell in row))
     return table
 
@@ -93,10 +92,10 @@ def _sentences(contrasts: PairedDifferences, found: tuple[Place, ...]) -> Iterat
     if best.missing:
         lacking = (
             f"{task} {signed(gap.difference)} ({'more than chance' if task in best.sure else 'within noise'}: "
-            f"a single difference has a noise of {gap.noise:.3f})"
+            f"a single difference has a noise of {accuracy(gap.noise)})"
             for task, gap in best.missing.items()
         )
         told += f" Missing: {', '.join(lacking)}."
     else:
-        told += f" Above on all {every}: p {best.p_beats:.3f}, counting {len(found) - 1} rows."
+        told += f" Above on all {every}: p {best.p_beats:.3f}, counting {counted(len(found) - 1, 'row')}."
     yield told

@@ -29,23 +29,34 @@ from agent.terminal.view import scores_json
 from archive.files import write_text
 from evaluator.protocols.built_in import PROTOCOLS
 
-OutOption = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write there instead of printing.")]
+OutOption = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write to this file instead.")]
 
 
 def leaderboard(
-    protocol: Annotated[str, typer.Option("--protocol", help="smoke, quick, mad, or published.")] = DEFAULT_PROTOCOL,
-    csv: Annotated[bool, typer.Option("--csv", help="The published form: a name, then the tasks.")] = False,
-    form: Annotated[BoardFormat | None, typer.Option("--format", help="Intervals and n too, for a paper.")] = None,
+    protocol: Annotated[
+        str, typer.Option("--protocol", help=f"Show this protocol: {', '.join((*PROTOCOLS, PUBLISHED_NAME))}.")
+    ] = DEFAULT_PROTOCOL,
+    csv: Annotated[
+        bool, typer.Option("--csv", help="Print the published form: a name, then a mean for each task.")
+    ] = False,
+    form: Annotated[
+        BoardFormat | None, typer.Option("--format", help="Print a table with intervals and n, for a paper.")
+    ] = None,
     out: OutOption = None,
-    front: Annotated[bool, typer.Option("--front", help="Who is undominated; what is missing where.")] = False,
+    front: Annotated[
+        bool,
+        typer.Option("--front", help="Show who is on the Pareto front, and what is missing to beat the reference."),
+    ] = False,
     archive: ArchiveOption = DEFAULT_ARCHIVE,
     no_pager: NoPagerOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Show the leaderboard of one protocol: mean, 95 % interval, n, and the verdict against the gated reference.
+    """Show the leaderboard of one protocol.
 
-    Without an archive, the scores of the seeds that ship with archer are shown.
+    It has the mean, the 95 % interval, the number of seeds, and the verdict against the gated reference. Without an
+    archive it shows the scores of the seed variants.
+
     Example: archer leaderboard --protocol quick --format latex --out table.tex
     """
     speech = Speech(as_json, quiet)

@@ -16,25 +16,27 @@ from evaluator.sandbox import Sandbox
 from evaluator.tasks.names import TaskName
 
 ArchiveOption = Annotated[
-    Path, typer.Option("--archive", envvar="ARCHER_ARCHIVE", metavar="DIR", help="The archive's folder.")
+    Path, typer.Option("--archive", envvar="ARCHER_ARCHIVE", metavar="DIR", help="Use the archive in this folder.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output, nothing else.")]
-NoPagerOption = Annotated[bool, typer.Option("--no-pager", help="Print at once; else what is long goes to $PAGER.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress on standard error.")]
-ProtocolOption = Annotated[str, typer.Option("--protocol", help=f"Training protocol: {', '.join(PROTOCOLS)}.")]
-SandboxOption = Annotated[Grade, typer.Option("--sandbox", help="Weakest sandbox to accept: A, B or C.")]
-UnsandboxedOption = Annotated[bool, typer.Option("--i-accept-unsandboxed", help="Accept grade D: limits, no fence.")]
-EngineOption = Annotated[
-    EngineName, typer.Option("--engine", help="Where trials run: here, or on the Ray cluster of RAY_ADDRESS.")
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+NoPagerOption = Annotated[
+    bool, typer.Option("--no-pager", help="Print long answers at once instead of showing them in $PAGER.")
 ]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
+ProtocolOption = Annotated[str, typer.Option("--protocol", help=f"Train under this protocol: {', '.join(PROTOCOLS)}.")]
+SandboxOption = Annotated[Grade, typer.Option("--sandbox", help="Accept no weaker sandbox than this grade: A, B or C.")]
+UnsandboxedOption = Annotated[
+    bool, typer.Option("--i-accept-unsandboxed", help="Accept grade D: only limits, no isolation.")
+]
+EngineOption = Annotated[EngineName, typer.Option("--engine", help="Train here, or on the Ray cluster of RAY_ADDRESS.")]
 
 
-GpuShareOption = Annotated[
-    float, typer.Option(min=0.01, max=1.0, help="Part of a GPU that one training run takes, where there is a GPU.")
-]
+GpuShareOption = Annotated[float, typer.Option(min=0.01, max=1.0, help="Give each training run this part of a GPU.")]
 EnsembleOption = Annotated[
     bool | None,
-    typer.Option("--ensemble/--no-ensemble", help="Train the runs of a setting as one model; else on a GPU only."),
+    typer.Option(
+        "--ensemble/--no-ensemble", help="Train the runs of a setting as one model; by default only on a GPU."
+    ),
 ]
 DEFAULT_ARCHIVE = Path("archer-archive")
 DEFAULT_PROTOCOL = "quick"

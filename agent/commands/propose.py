@@ -46,7 +46,8 @@ from agent.terminal.interrupt import interruptible
 from agent.terminal.progress import Progress
 from agent.terminal.speech import Speech
 from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, STATUS_STYLE, name_markup, summaries
-from agent.words import counted
+from agent.words import accuracy, counted, signed
+from archive.names import find_name
 from archive.record import Record
 from archive.seeding import make_archive
 from archive.store import Archive
@@ -60,16 +61,25 @@ from evaluator.trials.trial_log import TrialLog
 
 def propose(
     n: Annotated[
-        int, typer.Option("--n", min=0, help="How many proposals; 0 only ends a confirmation that waits.")
+        int, typer.Option("--n", min=0, help="Make so many proposals; 0 only finishes a confirmation that waits.")
     ] = 5,
-    proposer: Annotated[str, typer.Option(metavar="|".join(CHOICES), help="Who proposes.")] = "auto",
+    proposer: Annotated[
+        str,
+        typer.Option(
+            metavar="|".join(CHOICES), help="Ask this proposer; auto asks a language model if one is configured."
+        ),
+    ] = "auto",
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
-    parent: Annotated[str | None, typer.Option(metavar="NAME", help="Build on this variant.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Proposals under way at once.")] = 2,
+    parent: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Build on this variant; else the proposer chooses.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Work on so many proposals at once.")] = 2,
     engine: EngineOption = EngineName.LOCAL,
     gpu_share: GpuShareOption = DEFAULT_SHARE,
-    max_minutes: Annotated[float | None, typer.Option(min=0, help="Start no proposal after this.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of the proposer; else the archive's size.")] = None,
+    max_minutes: Annotated[float | None, typer.Option(min=0, help="Start no proposal after so many minutes.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of the proposer's choices; else the number of archived proposals.")
+    ] = None,
     model: ModelOption = None,
     command: CommandOption = None,
     base_url: BaseUrlOption = None,
@@ -77,16 +87,19 @@ def propose(
     form: FormOption = None,
     context_tokens: ContextTokensOption = None,
     reply_tokens: ReplyTokensOption = None,
-    repairs: Annotated[int, typer.Option(min=0, help="How often a rejected variant goes back.")] = 2,
+    repairs: Annotated[
+        int, typer.Option(min=0, help="Give a rejected variant back to the model at most so often.")
+    ] = 2,
     race: Annotated[
-        bool, typer.Option("--race/--no-race", help="Stop early what is clearly worse than its parent (quick).")
+        bool,
+        typer.Option("--race/--no-race", help="Stop the training of a variant that is clearly worse than its parent."),
     ] = True,
     ensemble: EnsembleOption = None,
     confirm: Annotated[
         bool,
         typer.Option(
             "--confirm/--no-confirm",
-            help="Train a would-be new best and the best so far on fresh seeds: at least twice a proposal's CPU.",
+            help="Train a possible new best and the best so far on fresh seeds; this costs at least two proposals.",
         ),
     ] = True,
     max_usd: MaxUsdOption = None,
@@ -99,7 +112,9 @@ def propose(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
-    """Propose variants, check, train and score them, and archive each with its report; exit code 1 if none was made.
+    """Propose variants, check, train and score them, and archive each with a report.
+
+    It makes the archive if there is none. Ctrl-C stops it; what is finished is archived.
 
     Example: archer propose --n 5
     """
@@ -109,8 +124,8 @@ def propose(
     llm |= {"context_tokens": context_tokens, "reply_tokens": reply_tokens}
     llm |= {"max_usd": max_usd, "prompts": prompts, "prices": prices}
     found = _open_or_make(archive, speech)
-    if parent is not None and parent not in found.variants():
-        raise UserError(f"--parent {parent}: the archive has no such variant; `archer leaderboard` shows the names")
+    if parent is not None and (parent := find_name(given := parent, found.variant_names())) is None:
+        raise UserError(f"--parent {given}: the archive has no such variant; `archer leaderboard` shows the names")
     start = len(found.ids()) if seed is None else seed
     plan = SearchPlan(
         n=n, jobs=max(1, min(jobs, n)), seed=start, parent=parent, max_minutes=max_minutes, confirm=confirm
@@ -187,7 +202,7 @@ def _lines(records: Sequence[Record], tasks: Sequence[TaskName]) -> Iterator[str
     """Two lines a proposal: what it is; its scores and differences to the parent, coloured by the verdict."""
     legend = "[green]▲ better[/], [red]▼ worse[/], [cyan]= cannot differ[/], [dim]else within noise[/]"
     yield f"score and difference to the parent: {legend}"
-    yield "[bold]" + " " * 5 + "".join(f"{TASKS[task].short:13}" for task in tasks) + "[/]"
+    yield "[bold]" + " " * 5 + "".join(f"{TASKS[task].short:14}" for task in tasks) + "[/]"
     for record in records:
         proposal = record.proposal
         status = "" if record.status is Status.SCORED else f" [{STATUS_STYLE[record.status]}]{record.status}[/]"
@@ -202,6 +217,6 @@ def _cell(record: Record, task: TaskName) -> str:
     against = next((verdict for verdict in record.verdicts if verdict.against == record.proposal.parent), None)
     found = against.tasks.get(task) if against else None
     if score is None or found is None:
-        return f"{score.mean if score else float('nan'):<13.3f}"
-    text = f"{score.mean:.3f}{found.difference:+.3f}{OUTCOME_MARK[found.outcome]}"
-    return f"[{OUTCOME_STYLE[found.outcome]}]{text:13}[/]"
+        return f"{accuracy(score.mean) if score else '–':14}"
+    text = f"{accuracy(score.mean)} {signed(found.difference)}{OUTCOME_MARK[found.outcome]}"
+    return f"[{OUTCOME_STYLE[found.outcome]}]{text:14}[/]"

@@ -47,21 +47,27 @@ STYLE: dict[Answer, str] = {"identical": "green", "within noise": "cyan", "diffe
 
 
 def replay(
-    reference: Annotated[str, typer.Argument(metavar="ID", help="Number, folder or variant name; a seed's name.")],
-    evaluate: Annotated[bool, typer.Option("--evaluate", help="Train and score again, too.")] = False,
-    tasks: Annotated[str | None, typer.Option(help='Train only these, as in "Memorize,Compress".')] = None,
-    protocol: Annotated[str, typer.Option(help="Which scores of a seed; a proposal has its own.")] = DEFAULT_PROTOCOL,
-    prompts: Annotated[Path | None, typer.Option(metavar="DIR", help="Templates that override archer's.")] = None,
+    reference: Annotated[
+        str, typer.Argument(metavar="ID", help="A number, a name or a short name; a seed variant, too.")
+    ],
+    evaluate: Annotated[bool, typer.Option("--evaluate", help="Also train and score again.")] = False,
+    tasks: Annotated[str | None, typer.Option(help='Train only these tasks, as "Memorize,Compress".')] = None,
+    protocol: Annotated[
+        str, typer.Option(help="Take the scores of a seed variant from this protocol; a proposal has its own.")
+    ] = DEFAULT_PROTOCOL,
+    prompts: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Take prompt templates from this folder first.")
+    ] = None,
     minimum: SandboxOption = Grade.B,
     unsandboxed: UnsandboxedOption = False,
     archive: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
-    """Make a proposal again, step by step: prompt, reply, file, checks; with --evaluate, training and scores.
+    """Make a proposal again and say what differs.
 
-    Each step is identical, within noise, or differs, with the reason that can be found. Needs no key and no network.
-    Exit code 1 if a step differs by more than noise.
+    It repeats prompt, reply, file and checks, and with --evaluate the training and the scores. Each step is identical,
+    within noise, or differs. It needs no key and no network. The exit code is 1 if a step differs by more than noise.
 
     Example: archer replay 1 --evaluate
     """

@@ -22,13 +22,17 @@ from variants.contract import short_name
 
 
 def show(
-    reference: Annotated[str, typer.Argument(metavar="ID", help="Number, folder name or variant name.")],
+    reference: Annotated[
+        str, typer.Argument(metavar="ID", help="A number, a name or a short name, as `archer list` shows them.")
+    ],
     archive: ArchiveOption = DEFAULT_ARCHIVE,
     no_pager: NoPagerOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Show one proposal: predictions beside results, learning curves, verdicts, checks, report, provenance.
+    """Show one proposal: results, checks, report.
+
+    It shows predictions beside results, learning curves, verdicts, every check, and who proposed it.
 
     Example: archer show 1
     """

@@ -5,13 +5,14 @@ import io
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 
-from agent.analysis.inert import inert_legend
+from agent.analysis.inert import Inert, inert_legend
 from agent.analysis.leaderboard import BoardRow
+from agent.words import accuracy, interval, verdict_words
 from evaluator.tasks.names import TaskName
 from variants.contract import short_name
 
 _MARKS = {"better": "▲", "worse": "▼"}
-_LATEX_MARKS = {"▲": r"$\uparrow$", "▼": r"$\downarrow$", "≈": r"$\approx$", "=": "$=$", "±": r"$\pm$"}
+_LATEX_MARKS = {"▲": r"$\uparrow$", "▼": r"$\downarrow$", "=": "$=$", "±": r"$\pm$"}
 _LATEX = str.maketrans(
     {
         "\\": r"\textbackslash{}",
@@ -47,22 +48,33 @@ def write_board(form: BoardFormat, rows: Sequence[BoardRow], tasks: Sequence[Tas
 def _csv(rows: Sequence[BoardRow], tasks: Sequence[TaskName], _caption: str) -> str:
     """Name, mean, then per task: mean, ends of the 95 % interval, n, verdict, and whether it can differ.
 
-    `inert`: at what share of the settings it cannot, and from whom. `archer import-csv` reads it, too.
+    `cannot differ from`: a variant, and at what share of the settings. Cells of a task that was not measured are empty.
+    `archer import-csv` reads rows that have all tasks.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    parts = ("", " low", " high", " n", " verdict", " inert")
+    parts = ("", " low", " high", " n", " verdict", " cannot differ from")
     writer.writerow(["name", "mean", *(f"{task}{part}" for task in tasks for part in parts)])
     for row in rows:
         cells: list[object] = []
         for task in tasks:
             score = row.scores.get(task)
             numbers = (round(score.mean, 6), round(score.low, 6), round(score.high, 6)) if score else ("", "", "")
-            inert = row.inert.get(task)
-            cells += [*numbers, score.n if score else 0, row.outcome(task)]
-            cells.append(f"{inert.share:.3g} {inert.of}" if inert else "")
+            cells += [*numbers, score.n if score else "", _verdict(row, task)]
+            cells.append(_cannot_differ_from(row.inert.get(task)))
         writer.writerow([row.name, "" if row.mean is None else round(row.mean, 6), *cells])
     return out.getvalue()
+
+
+def _cannot_differ_from(inert: Inert | None) -> str:
+    if inert is None:
+        return ""
+    return inert.of if inert.share == 1 else f"{inert.of} at {inert.share:.3g} of the settings"
+
+
+def _verdict(row: BoardRow, task: TaskName) -> str:
+    found = row.against.tasks.get(task) if row.against else None
+    return "" if found is None else verdict_words(found.outcome, found.n)
 
 
 def _markdown(rows: Sequence[BoardRow], tasks: Sequence[TaskName], caption: str) -> str:
@@ -119,14 +131,14 @@ def _text(row: BoardRow, task: TaskName, best: dict[TaskName | None, list[BoardR
     score = row.scores.get(task)
     if score is None:
         return "–"
-    interval = f" [{score.low:.3f}, {score.high:.3f}]" if score.n > 1 else ""
+    around = f" {interval(score.low, score.high)}" if score.n > 1 else ""
     marks = [row.inert[task].mark] if task in row.inert else []
     marks += [_MARKS[row.outcome(task)]] if row.outcome(task) in _MARKS else []
-    return " ".join([_bold(f"{score.mean:.3f}", row in best[task], bold) + interval, *marks])
+    return " ".join([_bold(accuracy(score.mean), row in best[task], bold) + around, *marks])
 
 
 def _mean(row: BoardRow) -> str:
-    return "–" if row.mean is None else f"{row.mean:.3f}"
+    return "–" if row.mean is None else accuracy(row.mean)
 
 
 def _bold(text: str, wanted: bool, bold: str) -> str:

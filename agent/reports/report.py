@@ -19,7 +19,7 @@ from agent.reports.tables import (
     verdict_rows,
 )
 from agent.templates import templates
-from agent.words import number
+from agent.words import ONE_SEED, VERDICTS, counted, number, verdict_words
 from archive.record import Record
 from evaluator.outcomes import Finding, Status, Verdict
 from evaluator.protocols.built_in import tasks_of
@@ -93,22 +93,16 @@ def headline(verdict: Verdict, every: Sequence[TaskName]) -> str:
     """The verdict against one variant in a sentence. `every`: all tasks of the protocol."""
     if all(found.n < 2 and found.outcome != "inert" for found in verdict.tasks.values()):
         return f"Against {code(verdict.against)}: one seed each, so nothing can be called better or worse."
-    words = {
-        "better": "better on",
-        "worse": "worse on",
-        "indistinguishable": "within noise on",
-        "inert": "cannot differ on",
-    }
+    told = {task: verdict_words(found.outcome, found.n) for task, found in verdict.tasks.items()}
     parts = []
-    for outcome, phrase in words.items():
-        tasks = [task for task in every if task in verdict.tasks and verdict.tasks[task].outcome == outcome]
-        if tasks:
-            parts.append(f"{phrase} {', '.join(tasks)}")
-    told = f"Against {code(verdict.against)}: {'; '.join(parts)}."
+    for words in (*VERDICTS.values(), ONE_SEED):
+        if tasks := [task for task in every if told.get(task) == words]:
+            parts.append(f"{words} on {', '.join(tasks)}")
+    sentence = f"Against {code(verdict.against)}: {'; '.join(parts)}."
     if verdict.against == REFERENCE and _beats_all(verdict, every):
         challenge = f"All {number(len(every))} tasks at once: the standing challenge, if fresh seeds confirm it."
-        told += f" **{challenge}**"
-    return told
+        sentence += f" **{challenge}**"
+    return sentence
 
 
 def _beats_all(verdict: Verdict, every: Sequence[TaskName]) -> bool:
@@ -150,8 +144,8 @@ def _caution(record: Record, snapshot: ArchiveSnapshot) -> str:
         for known in snapshot.history
     )
     return (
-        f"Scored under this protocol before: {earlier} proposals. Each comparison has its own 95 % interval: of twenty "
-        "without an effect, one is called better or worse."
+        f"Scored under this protocol before: {counted(earlier, 'proposal')}. Each comparison has its own "
+        "95 % interval: of twenty without an effect, one is called better or worse."
     )
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from agent.analysis.board import Board
-from agent.analysis.leaderboard_facts import leader, signed
+from agent.analysis.leaderboard_facts import leader
+from agent.words import accuracy, interval, signed, verdict_words
 from archive.record import Prediction, Record
 from evaluator.outcomes import Comparison, Score, Verdict
 from evaluator.tasks.names import TaskName
@@ -24,8 +25,9 @@ def score_cell(board: Board, task: TaskName, score: Score | None) -> str:
     if score is None:
         return NONE
     if score.n > 1:
-        return f"{score.mean:.3f} ± {score.half_width:.3f}"
-    return f"{score.mean:.3f} ± {board.half_width(task):.3f}" if task in board.spreads else f"{score.mean:.3f}"
+        return f"{accuracy(score.mean)} ± {accuracy(score.half_width)}"
+    noise = f" ± {accuracy(board.half_width(task))}" if task in board.spreads else ""
+    return accuracy(score.mean) + noise
 
 
 def standing_rows(board: Board, parent: str) -> list[Row]:
@@ -47,7 +49,7 @@ def expected_rows(record: Record, board: Board, published: Board) -> list[Row]:
             [
                 task,
                 score_cell(board, task, parent),
-                f"**{predicted.mean:.3f}**",
+                f"**{accuracy(predicted.mean)}**",
                 _interval(predicted.low, predicted.high),
                 change,
                 *(_published(published, name, task) for name in (record.proposal.parent, REFERENCE)),
@@ -67,9 +69,9 @@ def measured_rows(record: Record, board: Board) -> list[Row]:
         rows.append(
             [
                 task,
-                NONE if parent is None else f"{parent:.3f}",
-                f"{predicted.mean:.3f} {_interval(predicted.low, predicted.high)}" if predicted else NONE,
-                f"**{score.mean:.3f}**" + (f" {_interval(score.low, score.high)}" if score.n > 1 else ""),
+                NONE if parent is None else accuracy(parent),
+                f"{accuracy(predicted.mean)} {_interval(predicted.low, predicted.high)}" if predicted else NONE,
+                f"**{accuracy(score.mean)}**" + (f" {_interval(score.low, score.high)}" if score.n > 1 else ""),
                 str(score.n),
                 signed(score.mean - predicted.mean) if predicted else NONE,
                 ("yes" if predicted.holds(score.mean) else "**no**") if predicted else NONE,
@@ -81,17 +83,14 @@ def measured_rows(record: Record, board: Board) -> list[Row]:
 def verdict_rows(verdict: Verdict) -> list[Row]:
     """One row a task: difference, interval, outcome."""
     return [
-        [task, signed(found.difference), _difference_interval(found), str(found.n), _OUTCOMES[found.outcome]]
+        [task, signed(found.difference), _difference_interval(found), str(found.n), _outcome(found)]
         for task, found in ((task, verdict.tasks[task]) for task in TASKS if task in verdict.tasks)
     ]
 
 
-_OUTCOMES = {
-    "better": "**better**",
-    "worse": "**worse**",
-    "indistinguishable": "within noise",
-    "inert": "cannot differ",
-}
+def _outcome(found: Comparison) -> str:
+    words = verdict_words(found.outcome, found.n)
+    return f"**{words}**" if found.outcome in ("better", "worse") else words
 
 
 def _difference_interval(found: Comparison) -> str:
@@ -99,12 +98,12 @@ def _difference_interval(found: Comparison) -> str:
 
 
 def _interval(low: float, high: float) -> str:
-    return f"[{low:.3f}, {high:.3f}]" if low < high else "exactly"
+    return interval(low, high) if low < high else "exactly"
 
 
 def _published(published: Board, name: str, task: TaskName) -> str:
     mean = published.mean(name, task)
-    return NONE if mean is None else f"{mean:.3f}"
+    return NONE if mean is None else accuracy(mean)
 
 
 def _in_order(predictions: dict[TaskName, Prediction]) -> Sequence[tuple[TaskName, Prediction]]:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from agent.analysis.snapshot import take_snapshot
 from agent.reports.report import render_report
 from agent.search.evaluate_variant import VariantResult
+from agent.words import counted
 from archive.record import Cost, Proposal, Provenance, Record
 from archive.store import Archive
 from evaluator.outcomes import Status
@@ -21,10 +22,12 @@ def add_by_hand(archive: Archive, result: VariantResult) -> str:
     known = archive.variants().get(request.variant.name)
     if known is not None and known.source == request.variant.source:
         new = [t for t in evaluated.trials if t.status is Status.SCORED and spec_of(t) not in request.known]
+        if not new and evaluated.status is not Status.SCORED:
+            return f"nothing to add: {request.variant.name} is in {archive.root} already"
         if not new:
             return f"nothing to add: {archive.root} has all of these trials of {request.variant.name}"
         archive.tell_trials(new)
-        return f"added {len(new)} trials of {request.variant.name} to {archive.root}"
+        return f"added {counted(len(new), 'trial')} of {request.variant.name} to {archive.root}"
     name = archive.free_name(request.variant.name)
     record = _record(result, request.variant.model_copy(update={"name": name}))
     told = archive.tell(record, render_report(record, take_snapshot(archive, request.protocol.name, seed=0)))

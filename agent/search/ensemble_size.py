@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from agent.errors import UserError
 from agent.terminal.speech import Speech
+from agent.words import size as size_text
 from evaluator.device import best_device
 from evaluator.protocols.protocol import Protocol, TrialSpec
 from evaluator.trials.footprint import available, largest
@@ -41,9 +42,9 @@ def require_memory(
     device = best_device()
     size, task, setting = largest(protocol, layer, tuple(specs), members, device)
     free, at_once = available(device), min(most, len(groups(specs, members)))
-    need = f"the largest training run ({task} {setting}) needs about {size / GIB:.1f} GiB"
+    need = f"the largest training run ({task} {setting}) needs about {size_text(size)}"
     if size > free:
-        raise UserError(f"{need} and {free / GIB:.1f} GiB are free: choose smaller ones by --tasks, or free memory")
-    speech.progress.print(f"memory: {need}; {at_once} at once, {free / GIB:.1f} GiB free on {device}", markup=False)
+        raise UserError(f"{need} and {size_text(free)} are free: choose smaller ones by --tasks, or free memory")
+    speech.progress.print(f"memory: {need}; {at_once} at once, {size_text(free)} free on {device}", markup=False)
     if size * at_once > free:
         speech.progress.print(f"warning: {at_once} of these at once do not fit", markup=False)

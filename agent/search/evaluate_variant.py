@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from agent.analysis.fresh_seeds import FreshComparison
 from agent.search.confirm import fresh_seeds
-from agent.search.find_variant import find_variant
+from agent.search.find_variant import find_variant, recorded_parent
 from agent.search.fingerprint_index import FingerprintIndex
 from agent.search.pipeline import Evaluated, Pipeline
 from archive.seeding import shipped_by_variant
@@ -17,7 +17,6 @@ from evaluator.statistics.lazy_trials import comparable
 from evaluator.tasks.names import TaskName
 from evaluator.trials.run_trial import spec_of
 from variants.contract import BASELINE, Variant
-from variants.seeds import seeds
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class VariantRequest:
 
         parent: its name; None: the recorded parent of the variant, else the baseline. Raises UserError.
         """
-        other = find_variant(parent or _recorded_parent(variant, archive) or BASELINE, archive)
+        other = find_variant(parent or recorded_parent(variant, archive) or BASELINE, archive)
         chosen = protocol.seeds if seed_count is None else range(seed_count)
         trials = archive.trials(protocol.name) if archive else shipped_by_variant(protocol.name)
         return cls(variant, other, protocol, tasks, tuple(chosen), trials, FingerprintIndex(archive), {})
@@ -133,13 +132,3 @@ class VariantRequest:
         first = comparable(self.trials, self.protocol.hash)
         new = {**trials, self.variant.name: evaluated.trials}
         return FreshComparison.of(self.variant.name, self.parent.name, first, new, self.tasks)
-
-
-def _recorded_parent(variant: Variant, archive: Archive | None) -> str | None:
-    """The parent of a seed variant, or of the archived proposal with the same name and code; else None."""
-    if (seed := seeds().get(variant.name)) is not None:
-        return seed.parent
-    if archive is None or variant.name not in {line.name for line in archive.lines()}:
-        return None
-    known = archive.record(variant.name).proposal
-    return known.parent if known.variant.source == variant.source else None

@@ -10,16 +10,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from agent.analysis.calibration import summarise
+from agent.analysis.front import RATE
 from agent.analysis.published_predictions import UNSCORED_PROTOCOL
 from agent.site.content.board import SiteBoard
-from agent.site.content.facts import above, facts, nearest, outcome_tasks
+from agent.site.content.facts import facts, outcome_tasks
 from agent.site.content.family import Neighbours, Sketch
-from agent.site.content.front import front_rows
+from agent.site.content.front import front_rows, nearest
 from agent.site.content.predicted import calibration, ledger
 from agent.site.content.row import DAMAGED, UNIT, Row
 from agent.site.content.text import prose, visible
 from agent.site.data import board_script, script_json
-from agent.words import number
+from agent.words import VERDICTS, accuracy, counted, number, signed, verdict_words
 from variants.contract import BASELINE, REFERENCE, short_name
 
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'"
@@ -104,8 +105,12 @@ def _environment() -> Environment:
         "POLICY": POLICY,
         "VIEWS": VIEWS,
         "outcome_tasks": outcome_tasks,
-        "above": above,
         "number": number,
+        "counted": counted,
+        "RATE": RATE,
+        "GAP_STYLES": {"▲": "better", "▼": "worse", "=": "inert", "": "indistinguishable"},
+        "WORDS": VERDICTS,
+        "verdict_words": verdict_words,
         "script_json": lambda value: Markup(script_json(value)),
     }
     return made
@@ -116,12 +121,12 @@ def _render(template: str, **context: Any) -> str:
 
 
 def _accuracy(units: int) -> str:
-    return f"{units / UNIT:.3f}"
+    return accuracy(units / UNIT)
 
 
 def _signed(units: int) -> str:
     """`+0.012`, with a true minus sign."""
-    return f"{units / UNIT:+.3f}".replace("-", "−")
+    return signed(units / UNIT).replace("-", "−")
 
 
 def _chance(p: float) -> str:

@@ -9,6 +9,7 @@ from agent.analysis.inert import inert_legend
 from agent.analysis.leaderboard import BoardRow
 from agent.terminal.console import Cell, Fitting, Grid
 from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, score_text, stacked
+from agent.words import accuracy
 from evaluator.tasks.names import TaskName
 from evaluator.tasks.registry import TASKS
 from variants.contract import short_name
@@ -19,7 +20,7 @@ def board_view(title: str, rows: Sequence[BoardRow], tasks: Sequence[TaskName]) 
     cells = [[_cell(row, task) for task in tasks] for row in rows]
     wide = Grid(
         ("variant", "mean", *tasks, "n"),
-        [(short_name(r.name), _mean(r), *own, str(r.n)) for r, own in zip(rows, cells, strict=True)],
+        [(short_name(r.name), _mean(r), *own, str(r.n or "–")) for r, own in zip(rows, cells, strict=True)],
         frozenset({1, 2 + len(tasks)}),
     )
     labels = Grid([TASKS[task].short for task in tasks], cells)
@@ -36,11 +37,11 @@ def board_view(title: str, rows: Sequence[BoardRow], tasks: Sequence[TaskName]) 
 
 
 def _mean(row: BoardRow) -> str:
-    return "–" if row.mean is None else f"{row.mean:.3f}"
+    return "–" if row.mean is None else accuracy(row.mean)
 
 
 def _head(row: BoardRow) -> tuple[Cell, ...]:
-    return (_mean(row), (short_name(row.name), "bold"), (f"n {row.n}", "dim"))
+    return (_mean(row), (short_name(row.name), "bold"), (f"n {row.n or '–'}", "dim"))
 
 
 def _under(heads: Sequence[Sequence[Cell]], labels: Grid) -> list[RenderableType]:

@@ -7,7 +7,7 @@ from rich.markup import escape
 from agent.analysis.false_discovery import PARENT, families, tests_of
 from agent.analysis.fresh_seeds import FreshComparison, Scores
 from agent.terminal.view import name_markup
-from agent.words import number
+from agent.words import accuracy, counted, interval, number, signed, signed_interval
 from archive.confirmations import Confirmation, Difference
 from archive.store import Archive
 from evaluator.outcomes import Score
@@ -29,7 +29,7 @@ def families_lines(families: Mapping[str, Discoveries], protocol: str) -> Iterat
         yield f"  than {whom}: {_better(family)} {_of(family)}"
     if not tested and PARENT in families and families[PARENT].untestable:
         count = families[PARENT].untestable
-        yield f"{count} proposals of one seed each: nothing tells of noise, so none is called better"
+        yield f"{counted(count, 'proposal')} of one seed each: nothing tells of noise, so none is called better"
 
 
 def _better(family: Discoveries) -> str:
@@ -63,8 +63,8 @@ def tests_lines(name: str, families: Mapping[str, Discoveries], protocol: str) -
     for rival, test in tests_of(name, families).items():
         whom = "parent" if rival == PARENT else name_markup(test.against)
         yield (
-            f"mean of {every} against {whom}: {test.difference:+.3f} [{test.low:+.3f}, {test.high:+.3f}], n {test.n}; "
-            f"p {_p(test.p)}, {_p(test.adjusted)} counting {families[rival].tried} tried"
+            f"mean of {every} against {whom}: {signed(test.difference)} {signed_interval(test.low, test.high)}, "
+            f"n {test.n}; p {_p(test.p)}, {_p(test.adjusted)} counting {families[rival].tried} tried"
         )
 
 
@@ -78,7 +78,7 @@ def confirmation_lines(found: Iterable[Confirmation]) -> Iterator[str]:
         line = f"{_CONFIRMED[each.outcome]}: {name_markup(each.variant)} against {name_markup(each.against)}, "
         line += f"first {told(each.first)}"
         if each.fresh is not None:
-            line += f"; on fresh seeds {told(each.fresh)}, {each.fresh.mean - each.first.mean:+.3f} to the first"
+            line += f"; on fresh seeds {told(each.fresh)}, {signed(each.fresh.mean - each.first.mean)} to the first"
         yield line + (f"; {escape(each.reason)}" if each.reason else "")
 
 
@@ -111,15 +111,14 @@ def task_lines(first: Scores, again: Scores) -> Iterator[str]:
     """Each task's score on the first seeds, on fresh ones, and the change."""
     for task, score in first.items():
         if (found := again.get(task)) is not None:
-            yield (
-                f"  {task:15} first {_score(score)}; fresh {_score(found)}; {found.mean - score.mean:+.3f} to the first"
-            )
+            change = signed(found.mean - score.mean)
+            yield f"  {task:15} first {_score(score)}; fresh {_score(found)}; {change} to the first"
 
 
 def told(found: Difference) -> str:
     """A difference with its interval."""
-    return f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}], n {found.n}"
+    return f"{signed(found.mean)} {signed_interval(found.low, found.high)}, n {found.n}"
 
 
 def _score(score: Score) -> str:
-    return f"{score.mean:.3f} [{score.low:.3f}, {score.high:.3f}], n {score.n}"
+    return f"{accuracy(score.mean)} {interval(score.low, score.high)}, n {score.n}"

@@ -7,7 +7,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from agent.terminal.console import Cell, Fitting, Grid, sparkline, strip
-from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, stacked
+from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, difference_text, stacked
+from agent.words import accuracy, interval
 from archive.record import Prediction, Record
 from evaluator.outcomes import Score, Trial, Verdict
 from evaluator.protocols.built_in import tasks_of
@@ -30,7 +31,7 @@ def measurements(record: Record) -> Iterator[RenderableType]:
         yield from _section("Learning curves: training loss, mean over the runs")
         yield _fitted(("task", "steps", "from", "to", "loss"), curves)
     if record.verdicts:
-        yield from _section("Difference, paired by seed: ▲ better, ▼ worse, = cannot differ, else within noise")
+        yield from _section("Difference, paired by seed")
         rows = [(task, *(_difference(verdict, task) for verdict in record.verdicts)) for task in every]
         yield _fitted(("task", *(f"to {short_name(verdict.against)}" for verdict in record.verdicts)), rows)
 
@@ -77,7 +78,7 @@ def _expectation(task: TaskName, predicted: Prediction | None, score: Score | No
 def _with_interval(found: Prediction | Score | None) -> str:
     if found is None:
         return "–"
-    return f"{found.mean:.3f}" + (f" [{found.low:.3f}, {found.high:.3f}]" if found.low < found.high else "")
+    return accuracy(found.mean) + (f" {interval(found.low, found.high)}" if found.low < found.high else "")
 
 
 def _curve(task: TaskName, trials: Sequence[Trial]) -> tuple[Cell, ...] | None:
@@ -92,5 +93,4 @@ def _difference(verdict: Verdict, task: TaskName) -> Cell:
     found = verdict.tasks.get(task)
     if found is None:
         return "–"
-    interval = f" [{found.low:+.3f}, {found.high:+.3f}]" if found.n > 1 and found.outcome != "inert" else ""
-    return f"{OUTCOME_MARK[found.outcome]} {found.difference:+.3f}{interval}", OUTCOME_STYLE[found.outcome]
+    return f"{OUTCOME_MARK[found.outcome]} {difference_text(found)}", OUTCOME_STYLE[found.outcome]

@@ -13,10 +13,11 @@ from rich.text import Text
 from agent.analysis.false_discovery import families
 from agent.analysis.fresh_seeds import FreshComparison
 from agent.terminal.console import Cell, clean
+from agent.words import accuracy, signed, signed_interval, verdict_words
 from archive.index import ProposalLine
 from archive.record import Record
 from archive.store import Archive
-from evaluator.outcomes import CheckReport, Finding, Score, Status, Verdict
+from evaluator.outcomes import CheckReport, Comparison, Finding, Score, Status, Verdict
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.tasks.names import TaskName
 from variants.contract import short_name
@@ -48,7 +49,7 @@ def protocol_text(name: str, protocol_hash: str) -> str:
 
 def mean_text(line: ProposalLine) -> str:
     """Mean accuracy over the tasks, or nothing."""
-    return "" if line.mean is None else f"{line.mean:.3f}"
+    return "" if line.mean is None else accuracy(line.mean)
 
 
 def stacked(items: Iterable[tuple[Sequence[Cell], Sequence[Cell]]]) -> RenderableType:
@@ -113,7 +114,13 @@ def score_text(score: Score | None) -> str:
     """`0.412 ±0.012`, or a dash where there is none."""
     if score is None:
         return "–"
-    return f"{score.mean:.3f}" + (f" ±{score.half_width:.3f}" if score.n > 1 else "")
+    return accuracy(score.mean) + (f" ±{accuracy(score.half_width)}" if score.n > 1 else "")
+
+
+def difference_text(found: Comparison) -> str:
+    """`+0.012 [-0.004, +0.028] within noise`: a difference, its interval and the verdict."""
+    interval = f" {signed_interval(found.low, found.high)}" if found.n > 1 and found.outcome != "inert" else ""
+    return f"{signed(found.difference)}{interval} {verdict_words(found.outcome, found.n)}"
 
 
 def verdict_table(
@@ -124,14 +131,12 @@ def verdict_table(
         "task", "score", "n", *(f"vs {name_markup(v.against)}" for v in verdicts), title=title, title_justify="left"
     )
     for task in tasks:
-        cells = []
+        cells: list[str | Text] = []
         for verdict in verdicts:
             if (found := verdict.tasks.get(task)) is None:
                 cells.append("–")
                 continue
-            style = OUTCOME_STYLE[found.outcome]
-            interval = f" [{found.low:+.3f}, {found.high:+.3f}]" if found.n > 1 and found.outcome != "inert" else ""
-            cells.append(f"[{style}]{found.difference:+.3f}{interval} {found.outcome}[/]")
+            cells.append(Text(difference_text(found), OUTCOME_STYLE[found.outcome]))
         score = scores.get(task)
         table.add_row(task, score_text(score), str(score.n) if score else "–", *cells)
     return table

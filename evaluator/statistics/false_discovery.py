@@ -73,7 +73,7 @@ def discoveries(
     single tasks too, which takes most of the time.
     """
     noise = mean_noise(everyone, tasks)
-    live = [each for each in tried if not each.pruned and not _inert(each.trials)]
+    live = [each for each in tried if not each.pruned and _whole(each.trials, tasks) and not _inert(each.trials)]
     pruned = sum(each.pruned for each in tried)
     found = [(each, effect(paired(each.trials, each.rival, tasks), noise)) for each in live]
     means = [(each, None, known) for each, known in found if known is not None]
@@ -116,6 +116,10 @@ def _adjusted(hypotheses: Sequence[tuple[TriedProposal, TaskName | None, Effect]
             )
         )  # fmt: skip
     return tuple(sorted(tests, key=lambda test: (test.p, test.name)))
+
+
+def _whole(trials: Sequence[Trial], tasks: Sequence[TaskName]) -> bool:
+    return seed_accuracies(trials).keys() >= set(tasks)
 
 
 def _inert(trials: Sequence[Trial]) -> bool:

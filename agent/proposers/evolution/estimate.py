@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from statistics import fmean, median
 
 from agent.analysis.board import Board, measured_board, published_board
-from agent.analysis.leaderboard_facts import gaps, signed
+from agent.analysis.leaderboard_facts import gaps
 from agent.analysis.measured_changes import Difference, MeasuredChange, PairNoise
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import SEED_GENOMES, Genome, Mechanism
 from agent.proposers.evolution.effects import QUIET, Effects, Observation, Signed, misfit, signed_changes
 from agent.proposers.evolution.without_effect import WithoutEffect
+from agent.words import signed
 from archive.record import Prediction
 from evaluator.protocols.built_in import single_chunk_tasks
 from evaluator.tasks.names import TaskName

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from agent.analysis.board import Board
-from agent.analysis.leaderboard_facts import gaps, signed
+from agent.analysis.leaderboard_facts import gaps
 from agent.catalogue import Genome, Mechanism
 from agent.catalogue.render import formulas, motivation, title
-from agent.words import number
+from agent.words import number, signed
 from evaluator.tasks.names import TaskName
 from variants.contract import BASELINE, REFERENCE, short_name
 

@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -26,12 +26,24 @@ Identity = tuple[str, str]
 
 
 @dataclass(frozen=True)
+class SiteGap:
+    """A difference to the gated reference, in units. `mark`: ▲ ▼ more than chance, = cannot differ, else empty."""
+
+    difference: int
+    mark: str
+
+
+@dataclass(frozen=True)
 class SiteBoard:
-    """All variants under one protocol: those that were there, and the proposals by number."""
+    """All variants under one protocol: those that were there, and the proposals by number.
+
+    `gaps`: differences to the gated reference by task, of the rows that have all tasks, by short name.
+    """
 
     protocol: str
     hash: str
     rows: tuple[Row, ...]
+    gaps: Mapping[str, tuple[SiteGap, ...]] = field(default_factory=dict)
 
     @property
     def tasks(self) -> tuple[TaskName, ...]:

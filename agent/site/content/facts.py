@@ -102,25 +102,6 @@ def wins(board: SiteBoard, row: Row, role: Role) -> int:
     return len(outcome_tasks(board, row, role, "better"))
 
 
-def above(board: SiteBoard, row: Row) -> list[TaskName]:
-    """Tasks on which its mean is above the gated reference's, by whatever."""
-    return [
-        task
-        for task, found in zip(board.tasks, row.versus.get("reference", ()), strict=False)
-        if found and found[1] > 0
-    ]
-
-
-def nearest(board: SiteBoard) -> Row | None:
-    """Who comes nearest to beating the gated reference on all tasks: most tasks above it, then least short of it."""
-
-    def short_by(row: Row) -> int:
-        return sum(max(0, -found[1]) for found in row.versus["reference"] if found)
-
-    rivals = [row for row in board.rows if row.whole and "reference" in row.versus]
-    return min(rivals, key=lambda row: (-len(above(board, row)), short_by(row)), default=None)
-
-
 def _discovered(scored: list[Row], role: Role) -> tuple[Row, ...]:
     found = [row for row in scored if row.discovered.get(role, 1.0) <= LEVELS[-1]]
     return tuple(sorted(found, key=lambda row: row.discovered[role]))

@@ -8,7 +8,7 @@ from typing import Any
 from agent.site.content.code import difference, highlighted
 from agent.site.content.curves import intervals, learning_curves
 from agent.site.content.provenance import exchange_shown, provenance, trial_shown
-from agent.site.content.row import Row, Span, spans
+from agent.site.content.row import UNIT, Row, Span, spans
 from agent.site.content.text import markdown, seen, visible
 from archive.record import Record
 from evaluator.outcomes import Finding, Trial
@@ -52,7 +52,7 @@ def proposal_page(
         "source": highlighted(visible(source)),
         "findings": _findings(record.check.findings if record.check else ()),
         "curves": curves,
-        "figures": {"curves": curves, "intervals": intervals(row, tasks)},
+        "figures": {"curves": curves, "intervals": intervals(row, tasks), "unit": UNIT},
         "again": _again(row, fresh, tasks),
         "report": markdown(report),
         "provenance": provenance(record, commit),

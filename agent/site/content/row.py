@@ -19,8 +19,8 @@ from variants.contract import BASELINE, REFERENCE, short_name
 
 DAMAGED = "DAMAGED"
 """In place of the status of a record that cannot be read."""
-UNIT = 10_000
-"""Accuracies are whole numbers of this fraction: half the size of a decimal, and exact to more than any noise."""
+UNIT = 1_000_000
+"""Accuracies are whole numbers of this fraction: so fine that three digits of it are three digits of the accuracy."""
 
 Role = Literal["reference", "baseline", "parent"]
 Span = tuple[int, int, int, int]
@@ -121,7 +121,7 @@ def proposal_row(record: Record, further: Sequence[Trial] = (), fresh: Confirmat
         whole=whole(trials, tasks),
         versus={role: known[other] for role, other in others.items() if other in known},
         predictions=tuple(
-            (_units(p.mean), _units(p.low), _units(p.high)) if (p := proposal.predictions.get(task)) else None
+            (units(p.mean), units(p.low), units(p.high)) if (p := proposal.predictions.get(task)) else None
             for task in tasks
         ),
         fresh=_fresh(fresh) if fresh is not None else None,
@@ -142,7 +142,7 @@ def _fresh(found: Confirmation) -> Fresh:
 
 
 def _difference(found: Difference) -> Span:
-    return _units(found.mean), _units(found.low), _units(found.high), found.n
+    return units(found.mean), units(found.low), units(found.high), found.n
 
 
 def seed_row(
@@ -183,21 +183,25 @@ def spans(scores: Mapping[TaskName, Score], tasks: Sequence[TaskName]) -> tuple[
 
 
 def whole(trials: Iterable[Trial], tasks: Sequence[TaskName]) -> Span | None:
-    """Mean of all tasks with Student's t interval over the seeds that have them all; None where no seed has."""
+    """Mean of all tasks, as `mean_over_tasks` has it, with Student's t interval over the seeds that have them all.
+
+    None where a task was not measured.
+    """
     by_task = seed_accuracies(trials)
     if set(by_task) != set(tasks):
         return None
     seeds = set.intersection(*(set(found) for found in by_task.values()))
     values = [fmean(by_task[task][seed] for task in tasks) for seed in sorted(seeds)]
+    mean = fmean(fmean(by_task[task].values()) for task in tasks)
     if len(values) < 2:
-        return _mean_of({t: Score(mean=fmean(s.values()), low=0, high=0, n=1) for t, s in by_task.items()}, tasks)
-    mean, low, high = student_interval(values)
-    return _units(mean), max(0, _units(low)), min(UNIT, _units(high)), len(values)
+        return units(mean), units(mean), units(mean), 1
+    _, low, high = student_interval(values)
+    return units(mean), max(0, units(low)), min(UNIT, units(high)), len(values)
 
 
 def _mean_of(scores: Mapping[TaskName, Score], tasks: Sequence[TaskName]) -> Span | None:
     mean = mean_over_tasks(scores, tasks)
-    return None if mean is None else (_units(mean), _units(mean), _units(mean), 1)
+    return None if mean is None else (units(mean), units(mean), units(mean), 1)
 
 
 def _against(found: Verdict, tasks: Sequence[TaskName]) -> tuple[Against | None, ...]:
@@ -205,12 +209,13 @@ def _against(found: Verdict, tasks: Sequence[TaskName]) -> tuple[Against | None,
 
 
 def _comparison(found: Comparison) -> Against:
-    return found.outcome, _units(found.difference), _units(found.low), _units(found.high), found.n
+    return found.outcome, units(found.difference), units(found.low), units(found.high), found.n
 
 
 def _span(score: Score) -> Span:
-    return _units(score.mean), _units(score.low), _units(score.high), score.n
+    return units(score.mean), units(score.low), units(score.high), score.n
 
 
-def _units(value: float) -> int:
+def units(value: float) -> int:
+    """An accuracy or a difference as a whole number of units."""
     return round(value * UNIT)

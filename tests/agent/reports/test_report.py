@@ -3,9 +3,10 @@
 import pytest
 
 from agent.analysis.board import best_board, published_board
-from agent.analysis.leaderboard_facts import leaderboard_facts, signed
+from agent.analysis.leaderboard_facts import leaderboard_facts
 from agent.proposers.evolution.evolve import EvolveProposer
 from agent.reports.report import calibration, fenced, headline, render_report
+from agent.words import signed
 from archive.leaderboard_csv import PUBLISHED, read_leaderboard
 from archive.record import Prediction
 from evaluator.outcomes import Finding, Score, Status

@@ -4,9 +4,9 @@ import itertools
 
 import pytest
 
-from agent.site.content.board import SiteBoard
-from agent.site.content.facts import facts, nearest
-from agent.site.content.front import front_rows
+from agent.site.content.board import SiteBoard, SiteGap
+from agent.site.content.facts import facts
+from agent.site.content.front import front_rows, nearest
 from agent.site.content.predicted import calibration
 from agent.site.content.row import Row, proposal_row, whole
 from evaluator.outcomes import Status
@@ -68,10 +68,11 @@ def test_the_front_is_who_nobody_dominates():
 
 
 def test_nearest_is_above_on_most_tasks():
-    near = tuple(("indistinguishable", d, d - 1, d + 1, 3) for d in (10, 10, 10, 10, 10, -500))
-    far = tuple(("indistinguishable", d, d - 1, d + 1, 3) for d in (900, -1, -1, -1, -1, -1))
-    rows = tuple(row_of(n, (5000,) * 6, versus={"reference": found}) for n, found in enumerate((far, near)))
-    assert nearest(SiteBoard("quick", "abc", rows)).number == 1
+    near = tuple(SiteGap(d, "▲" if d > 10 else "") for d in (20, 10, 10, 10, 10, -500))
+    far = tuple(SiteGap(d, "") for d in (900, -1, -1, -1, -1, -1))
+    rows = tuple(row_of(n, (5000,) * 6) for n in range(2))
+    found = nearest(SiteBoard("quick", "abc", rows, {"v0": far, "v1": near}))
+    assert (found.row.number, found.above, found.sure) == (1, 5, 1)
     assert nearest(SiteBoard("quick", "abc", ())) is None
 
 
@@ -91,7 +92,7 @@ def test_calibration_is_that_of_the_records():
 def test_the_mean_of_six_needs_all_six():
     trials = trials_of(variant_of("delta_net_4layer_a_in_for_loop"), 0.5)
     mean, low, high, n = whole(trials, MAD_TASKS)
-    assert (mean, n) == (5100, 3)
-    assert (low, high) == (4852, 5348), "Student's t with 2 degrees of freedom: 0.01 / sqrt(3) * 4.303"
+    assert (mean, n) == (510_000, 3)
+    assert (low, high) == (485_159, 534_841), "Student's t with 2 degrees of freedom: 0.01 / sqrt(3) * 4.303"
     assert whole([trial for trial in trials if trial.task != "Memorize"], MAD_TASKS) is None
-    assert whole([trial for trial in trials if trial.seed == 0], MAD_TASKS) == (5000, 5000, 5000, 1)
+    assert whole([trial for trial in trials if trial.seed == 0], MAD_TASKS) == (500_000, 500_000, 500_000, 1)

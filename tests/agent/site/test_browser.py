@@ -9,7 +9,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from agent.site.build import build
+from agent.words import accuracy, signed
 from evaluator.outcomes import Finding, Status
+from evaluator.statistics.scorecards import scorecard
 from tests.agent.site.conftest import PROTOCOL, REPORT, archive_of_references, record_of
 from tests.agent.site.test_hostile import REPORT as HOSTILE_REPORT
 from tests.agent.site.test_hostile import hostile
@@ -190,3 +192,53 @@ def test_a_hostile_record_runs_nothing(page: Page, site: Path):
     page.get_by_label("Search").fill("hostile")
     expect(page.locator("#board")).to_contain_text("<img src=x onerror=alert(1)>")
     expect(page.locator("#board img, #board script")).to_have_count(0)
+
+
+OVERLAPS = """() => {
+    const texts = echarts.getInstanceByDom(document.getElementById('tree')).getZr().storage.getDisplayList(true)
+        .filter((one) => one.type === 'tspan' && one.style.text && !one.ignore && !one.invisible);
+    const boxes = texts.map((one) => {
+        const box = one.getBoundingRect().clone();
+        if (one.transform) box.applyTransform(one.transform);
+        return { text: one.style.text, box };
+    });
+    const cross = (a, b) => a.x + 1 < b.x + b.width && b.x + 1 < a.x + a.width
+        && a.y + 2 < b.y + b.height && b.y + 2 < a.y + a.height;
+    const later = (a, at) => boxes.slice(at + 1).filter((b) => cross(a.box, b.box));
+    const found = boxes.flatMap((a, at) => later(a, at).map((b) => [a.text, b.text]));
+    return { texts: boxes.map((one) => one.text), found };
+}"""
+"""Labels of the lineage's tree, and the pairs of them that lie on each other."""
+
+
+@pytest.mark.parametrize("page", ["wide-light", "phone-light"], indirect=True)
+def test_lineage_says_what_is_partial_and_no_label_lies_on_another(page: Page, tmp_path: Path):
+    archive = archive_of_references(tmp_path / "search")
+    parent = "delta_net_4layer"
+    for depth in range(7):
+        names = [f"delta_net_4layer_a_long_name_of_generation_{depth}_{child}_in_for_loop" for child in range(3)]
+        for name in names:
+            status = Status.SCORED if name == names[0] else Status.INTERRUPTED
+            archive.tell(record_of(name, status, accuracy=0.6, parent=parent), REPORT)
+        parent = names[0]
+    record = record_of("delta_net_4layer_part_in_for_loop", accuracy=0.9)
+    own = tuple(trial for trial in record.trials if trial.task == "Memorize")
+    archive.tell(record.model_copy(update={"trials": own, "scorecard": scorecard(own)}), REPORT)
+    build(archive, tmp_path / "site", lambda done, total: None)
+    page.goto(f"file://{tmp_path}/site/{VIEWS[1]}")
+    page.wait_for_function(DRAWN)
+    found = page.evaluate(OVERLAPS)
+    assert found["found"] == []
+    assert len(found["texts"]) > (8 if page.viewport_size == SIZES["wide"] else 1)
+    assert any("1 of 6 tasks" in text for text in found["texts"])
+    expect(page.locator("#outline-tree")).to_contain_text("part 1 of 6 tasks")
+
+
+@pytest.mark.parametrize("page", ["wide-light"], indirect=True)
+def test_scripts_round_as_python_does(page: Page, site: Path):
+    page.goto(f"file://{site}/index.html")
+    values = [n / 1280 for n in range(1281)] + [n / 64 for n in range(65)]
+    assert page.evaluate("(values) => values.map(archer.accuracy)", values) == [accuracy(x) for x in values]
+    gaps = [x - 0.5 for x in values] + [0.0001, -0.0004]
+    told = [text.replace("−", "-") for text in page.evaluate("(values) => values.map(archer.signed)", gaps)]
+    assert told == [signed(x) for x in gaps]

@@ -35,8 +35,8 @@ def test_a_proposal_on_its_page_and_on_its_board(archive, make, site):
     assert '<span class="o">*</span> <span class="mf">0.5</span>' in page, "the difference has syntax colours"
     assert '<td class="num">0.5</td>' in page, "the report is rendered"
     row = next(row for row in board_of(site)["rows"] if row.get("page"))
-    assert row["scores"][0] == [6100, 5852, 6348, 3]
-    assert row["versus"]["reference"][0] == [1, 1000, 1000, 1000]
+    assert row["scores"][0] == [610_000, 585_159, 634_841, 3]
+    assert row["versus"]["reference"][0] == [1, 100_000, 100_000, 100_000]
 
 
 def test_every_status_has_a_page(archive, make, site):
@@ -131,7 +131,7 @@ def test_further_trials_of_a_proposal_count(archive, make, site):
     archive.tell_trials(more)
     make()
     row = next(row for row in board_of(site)["rows"] if row.get("page"))
-    assert row["scores"][0][0] == 6600
+    assert row["scores"][0][0] == 660_000
     assert row["scores"][0][3] == 6
 
 
