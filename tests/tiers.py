@@ -25,7 +25,7 @@ ONE_SANDBOX = "one_sandbox"
 PROGRAMS = frozenset({"git", "ruff", "sh", "uname"})
 """`sh` runs the user's pager, and `uname` is how Python learns what machine it is on."""
 MARKS = {
-    SLOW: "trains, simulates for seconds, or starts a sandbox, browser, Ray, model server or another Python",
+    SLOW: "takes seconds of computing, trains, or starts a sandbox, browser, Ray, model server or another Python",
     ONE_SANDBOX: "the one test of the fast tier that may start a sandbox, and only one",
 }
 

@@ -178,8 +178,10 @@ def test_an_interrupted_proposal_is_finished_by_the_next_search(archive: Archive
     )
     with Progress(Console(quiet=True), 1) as progress:
         search = Search(archive, resources, SearchPlan(1, 1, 0), progress)
-        threading.Timer(0.1, lambda: stop_when_training(search, progress)).start()
+        stopper = threading.Thread(target=stop_when_training, args=(search, progress))
+        stopper.start()
         (cut_off,) = search.run()
+        stopper.join()
     assert interrupted_proposals(archive, SMOKE) == [cut_off.id]
     with Progress(Console(quiet=True), 0) as progress:
         (finished,) = Search(archive, resources, SearchPlan(0, 1, 0), progress).run()

@@ -31,6 +31,7 @@ def moments(trials: list[Trial], workers: int) -> Iterator[tuple[float, float]]:
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("name", sorted(shipped_by_variant("quick")))
+@pytest.mark.slow
 def test_from_the_first_minute_on_the_estimate_is_within_a_third_of_the_truth(name: str, workers: int) -> None:
     order = {spec: place for place, spec in enumerate(trial_specs(QUICK))}
     trials = [trial for trial in shipped_by_variant("quick")[name] if trial.inherited_from is None]

@@ -21,7 +21,7 @@ from evaluator.sandbox import Limits, Sandbox, SandboxUnavailable, TrainingStopp
 from evaluator.sandbox.attacks import ATTACKS
 from evaluator.sandbox.host import canaries
 from evaluator.sandbox.loading import describe
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import PATIENCE, runs, wait_until
 from variants.contract import BASELINE, Variant
 from variants.seeds import seeds
 
@@ -264,11 +264,6 @@ def ticks(pid: int) -> int:
     return int(fields[11]) + int(fields[12]) if fields else 0
 
 
-def alive(pid: int) -> bool:
-    """Whether it is there and no zombie."""
-    return read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()[:1] not in ([], ["Z"])
-
-
 @pytest.mark.parametrize("grade", ["A", "B"])
 def test_everything_dies_with_archer(grade: str) -> None:
     script = f"""
@@ -300,7 +295,7 @@ def test_everything_dies_with_archer(grade: str) -> None:
     os.kill(archer.pid, signal.SIGKILL)
     archer.wait()
     archer.stdout.close()
-    wait_until(lambda: not any(map(alive, descendants)), "the end of what a killed archer had started")
+    wait_until(lambda: not any(map(runs, descendants)), "the end of what a killed archer had started")
 
 
 def test_training_gives_weights_and_progress(sandbox: Sandbox) -> None:

@@ -118,7 +118,7 @@ def streams(*events: str | dict[str, Any], then: str = "end") -> Answer:
         if then == "end":
             handler.wfile.write(b"0\r\n\r\n")
         elif then == "hang":
-            handler.server.stopping.wait(60)
+            handler.server.stopping.wait()
         handler.close_connection = True
 
     return answer
@@ -255,6 +255,10 @@ def snapshot() -> Callable[..., ArchiveSnapshot]:
 
 
 @pytest.fixture
-def record() -> Callable[[Ask], Record]:
+def record() -> Callable[..., Record]:
     """What the archive would hold of an ask."""
-    return lambda ask: make_record(Status.REJECTED, proposal=ask.proposal, exchanges=ask.exchanges, number=1)
+
+    def make(ask: Ask, status: Status = Status.REJECTED, **fields: Any) -> Record:
+        return make_record(status, proposal=ask.proposal, exchanges=ask.exchanges, number=1, **fields)
+
+    return make

@@ -26,6 +26,7 @@ from agent.proposers.llm.proposer import OpenAIProposer
 from agent.proposers.replay import rebuild
 from archive.record import Record
 from archive.store import Archive
+from tests.waiting import PATIENCE, runs, wait_until
 
 KEY = "sk-test-0123456789-secret"
 REPLIES = Path(__file__).parent / "replies"
@@ -41,7 +42,7 @@ def python(code: str) -> str:
 def command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., LLMSettings]:
     """Settings that ask a command."""
     monkeypatch.setattr("agent.proposers.llm.endpoint.client.FIRST_WAIT", 0.05)
-    limits = {"deadline_seconds": 90, "attempt_seconds": 60, "attempts": 2}
+    limits = {"deadline_seconds": 2 * PATIENCE, "attempt_seconds": PATIENCE, "attempts": 2}
     return lambda line, **options: LLMSettings.resolve({}, KEY, command=line, **(limits | options))
 
 
@@ -50,20 +51,15 @@ def ask(settings: LLMSettings) -> HttpAttempt:
     return endpoint.complete(HELLO, time.monotonic() + settings.deadline_seconds, lambda _: None)
 
 
-def runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    stat = Path(f"/proc/{pid}/stat")
-    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
+def has_ended(pid: int) -> bool:
+    wait_until(lambda: not runs(pid), "the end of the command")
+    return True
 
 
-def ends(pid: int) -> bool:
-    deadline = time.monotonic() + 30
-    while runs(pid) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return not runs(pid)
+def pid_in(path: Path) -> int:
+    """The process that the command wrote of, once it has."""
+    wait_until(lambda: path.exists() and path.read_text().strip(), "the start of the command")
+    return int(path.read_text())
 
 
 def test_it_reads_the_prompt_and_its_output_is_the_reply(command: Callable[..., LLMSettings]) -> None:
@@ -163,25 +159,27 @@ def test_a_program_that_reads_nothing_and_one_that_colours_its_words_are_fine(
 ) -> None:
     long = Request(({"role": "user", "content": "word " * 200_000},), {}, seed=0)
     endpoint = Endpoint(command("printf '\\033[1;31mred\\033[0m'"))
-    assert endpoint.complete(long, time.monotonic() + 60, lambda _: None).text == "red"
+    assert endpoint.complete(long, time.monotonic() + PATIENCE, lambda _: None).text == "red"
 
 
+@pytest.mark.slow
 def test_a_command_that_takes_too_long_ends_with_its_children(
     command: Callable[..., LLMSettings], tmp_path: Path
 ) -> None:
     child = tmp_path / "child"
     with pytest.raises(EndpointError, match=r"did not end within 5 s; it says: thinking"):
         ask(command(f"echo thinking >&2; sleep 600 & echo $! > {child}; wait", attempt_seconds=5, attempts=1))
-    assert ends(int(child.read_text()))
+    assert has_ended(pid_in(child))
 
 
+@pytest.mark.slow
 def test_one_that_ignores_being_asked_to_end_is_ended(command: Callable[..., LLMSettings], tmp_path: Path) -> None:
     own = tmp_path / "own"
     code = "import os, signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
     code += f"open({str(own)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
     with pytest.raises(EndpointError, match="did not end within"):
         ask(command(python(code), attempt_seconds=8, attempts=1))
-    assert ends(int(own.read_text()))
+    assert has_ended(pid_in(own))
 
 
 def test_output_without_end_is_cut(command: Callable[..., LLMSettings], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,7 +191,7 @@ def test_output_without_end_is_cut(command: Callable[..., LLMSettings], monkeypa
 def test_what_it_leaves_behind_does_not_hold_up_the_reply(command: Callable[..., LLMSettings], tmp_path: Path) -> None:
     child = tmp_path / "child"
     assert ask(command(f"sleep 600 & echo $! > {child}; echo fine")).text == "fine\n"
-    assert ends(int(child.read_text()))
+    assert has_ended(pid_in(child))
 
 
 def test_stopping_ends_it_with_its_children(command: Callable[..., LLMSettings], tmp_path: Path) -> None:
@@ -201,14 +199,13 @@ def test_stopping_ends_it_with_its_children(command: Callable[..., LLMSettings],
     endpoint = Endpoint(command(f"sleep 600 & echo $! > {child}; wait"))
 
     def stop() -> None:
-        while not (child.exists() and child.read_text().strip()):
-            time.sleep(0.02)
+        pid_in(child)
         endpoint.cancel()
 
     threading.Thread(target=stop).start()
     with pytest.raises(EndpointError, match="cancelled"):
-        endpoint.complete(HELLO, time.monotonic() + 90, lambda _: None)
-    assert ends(int(child.read_text()))
+        endpoint.complete(HELLO, time.monotonic() + PATIENCE, lambda _: None)
+    assert has_ended(pid_in(child))
 
 
 def test_progress_is_told(command: Callable[..., LLMSettings]) -> None:
@@ -224,10 +221,10 @@ def test_a_hard_limit_needs_a_price_of_the_command(command: Callable[..., LLMSet
     (tmp_path / "prices.toml").write_text('[models."echo fine"]\ninput = 0\noutput = 10.0\n')
     priced = command("echo fine", max_usd=0.2, prices=tmp_path / "prices.toml", reply_tokens=16_000)
     endpoint = Endpoint(priced)
-    endpoint.complete(HELLO, time.monotonic() + 60, lambda _: None)
+    endpoint.complete(HELLO, time.monotonic() + PATIENCE, lambda _: None)
     assert endpoint.budget.spent == pytest.approx(0.16), "it does not say what it used: it counts as all it could have"
     with pytest.raises(BudgetExceededError):
-        endpoint.complete(HELLO, time.monotonic() + 60, lambda _: None)
+        endpoint.complete(HELLO, time.monotonic() + PATIENCE, lambda _: None)
 
 
 def test_its_name_is_the_command_without_secrets_and_tells_the_size_of_its_model(
@@ -251,6 +248,7 @@ def test_later_turns_have_headings() -> None:
 PROPOSE = ["propose", "--n", "1", "--jobs", "1", "--protocol", "smoke", "--parent", "delta_net_4layer", "--json"]
 
 
+@pytest.mark.slow
 def test_propose_asks_a_command_and_the_kernel_sees_none_of_its_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -269,6 +267,7 @@ def test_propose_asks_a_command_and_the_kernel_sees_none_of_its_environment(
     assert not any(KEY.encode() in content for content in files)
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_command_with_its_children(tmp_path: Path) -> None:
     """A real archer in a real terminal's stead: one SIGINT, and nothing of the command is left."""
     child = tmp_path / "child"
@@ -281,12 +280,11 @@ def test_ctrl_c_ends_the_command_with_its_children(tmp_path: Path) -> None:
         cwd=Path(__file__).parents[4],
     )
     try:
-        while not (child.exists() and child.read_text().strip()):
-            assert archer.poll() is None
-            time.sleep(0.05)
+        pid = pid_in(child)
+        assert archer.poll() is None
         archer.send_signal(signal.SIGINT)
-        assert archer.wait(120) == 130
-        assert ends(int(child.read_text()))
+        assert archer.wait(PATIENCE) == 130
+        assert has_ended(pid)
     finally:
         archer.kill()
         archer.wait()

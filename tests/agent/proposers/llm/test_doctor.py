@@ -10,6 +10,7 @@ import pytest
 
 from agent.cli import run
 
+pytestmark = pytest.mark.slow
 KEY = "sk-test-0123456789-secret"
 Doctor = Callable[..., tuple[int, list[dict[str, str]]]]
 

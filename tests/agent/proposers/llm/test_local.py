@@ -1,6 +1,5 @@
 """The server for `--gguf`: a real llama.cpp with a small model."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ from agent.proposers.llm.endpoint.local import LocalServer
 from agent.proposers.llm.several_models import SeveralModels
 from agent.proposers.open_proposer import Choice, open_proposer
 from archive.seeding import make_archive
-from tests.waiting import wait_until
+from tests.waiting import runs, wait_until
 
 ORPHAN = """
 import sys, time
@@ -24,15 +23,6 @@ with LocalServer(Path(sys.argv[1])) as server:
     print(server._child.pid, flush=True)
     time.sleep(3600)
 """
-
-
-def runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    stat = Path(f"/proc/{pid}/stat")
-    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def test_it_serves_without_any_key_and_stops(smollm: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -449,6 +449,7 @@ HOSTILE += [
 
 @pytest.mark.parametrize("unit", HOSTILE)
 @pytest.mark.parametrize("before", ["", '{"insights": "', "```python\n"])
+@pytest.mark.slow
 def test_time_is_in_proportion_to_length(unit: str, before: str) -> None:
     """Squared, the processor time of these 60,000 signs would be minutes."""
     began = time.process_time()

@@ -26,7 +26,8 @@ from agent.proposers.open_proposer import Choice, open_proposer
 from archive.record import Cost, Record
 from archive.seeding import make_archive
 from archive.store import Archive
-from evaluator.outcomes import Comparison, Score, Scorecard, Status, Verdict
+from evaluator.outcomes import Status, Verdict
+from tests.builders import make_comparison, make_score, make_scorecard, make_verdict
 from variants.contract import BASELINE, short_name
 
 Settings = Callable[..., LLMSettings]
@@ -90,11 +91,7 @@ def test_costs_are_money_where_all_is_priced_and_time_where_it_is_not() -> None:
 def verdict(n: int = 3, **outcomes: float) -> Verdict:
     """Against the baseline; outcomes: the difference on a task, with the outcome in the task's first word."""
     names = {"better": "Memorize", "worse": "Compress", "indistinguishable": "Noisy Recall", "inert": "Fuzzy Recall"}
-    tasks = {
-        names[outcome]: Comparison(outcome=outcome, difference=value, low=value, high=value, n=n)
-        for outcome, value in outcomes.items()
-    }
-    return Verdict(against=BASELINE, tasks=tasks)
+    return make_verdict({names[each]: make_comparison(each, value, n=n) for each, value in outcomes.items()})
 
 
 @pytest.mark.parametrize(
@@ -282,14 +279,13 @@ def test_each_model_is_told_of_its_own_predictions_only(
     proposer = several()
     first: Ask = proposer.ask(snapshot(seed=0))
     assert first.proposal.provenance.model == "a"
-    card = Scorecard(
-        variant=first.proposal.variant.name,
-        protocol="quick",
-        protocol_hash="0",
-        scores={task: Score(mean=0.5, low=0.4, high=0.6, n=3) for task in ("Memorize", "Compress")},
+    scored = record(
+        first,
+        status=Status.SCORED,
+        verdicts=(verdict(better=0.1, worse=-0.1),),
+        trials=(),
+        scorecard=make_scorecard({task: make_score(0.5, half=0.1) for task in ("Memorize", "Compress")}),
     )
-    became = {"status": Status.SCORED, "verdicts": (verdict(better=0.1, worse=-0.1),), "scorecard": card}
-    scored = record(first).model_copy(update=became)
     for model in "ab":
         proposer._arms[model].ask(snapshot(seed=1, history=(scored,)))
     a_told, b_told = (request["messages"][1]["content"] for request in faults.requests[1:])
@@ -317,6 +313,7 @@ def test_models_and_commands_are_named_several_times_and_in_a_file(tmp_path: Pat
         read_options(tmp_path / "llm.toml")
 
 
+@pytest.mark.slow
 def test_failed_asks_of_earlier_searches_count(
     faults: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reply: Reply
 ) -> None:
@@ -343,6 +340,7 @@ def test_failed_asks_of_earlier_searches_count(
         assert proposer._failed[0].seconds > 0
 
 
+@pytest.mark.slow
 def test_propose_asks_two_models_in_one_search(
     faults: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reply: Reply, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,6 +13,7 @@ from agent.proposers.llm.endpoint.client import Endpoint, HttpAttempt, Request
 from agent.proposers.llm.endpoint.errors import BudgetExceededError, EndpointError
 from agent.proposers.llm.endpoint.settings import LLMSettings
 from agent.proposers.llm.endpoint.stream import CompletionStream
+from tests.waiting import PATIENCE
 
 Settings = Callable[..., LLMSettings]
 MESSAGES = ({"role": "system", "content": "be brief"}, {"role": "user", "content": "hello"})
@@ -112,7 +113,7 @@ def test_a_connection_that_stays_open_after_the_end_is_not_waited_for(faults: An
     faults.script = [faults.streams(faults.piece("stop", content="whole"), faults.DONE, then="hang")]
     began = time.monotonic()
     assert ask(Endpoint(settings()))[0].text == "whole"
-    assert time.monotonic() - began < 30, "it would hang for a minute"
+    assert time.monotonic() - began < PATIENCE, "it would hang for ever"
 
 
 @pytest.mark.parametrize("refusal", ["stream is not supported by this deployment", "Streaming is unsupported"])

@@ -137,6 +137,7 @@ WORDS = {
 @pytest.mark.parametrize("words", WORDS.values(), ids=WORDS)
 @pytest.mark.parametrize("window", [4096, 8192, 16384, 32768])
 @pytest.mark.parametrize("ratio", [0.75, 1.0])
+@pytest.mark.slow
 def test_prompt_and_reply_fit_after_one_refusal_and_from_then_on(
     faults: Any, settings: Settings, snapshot: Contexts, reply: Reply, words: str, window: int, ratio: float
 ) -> None:

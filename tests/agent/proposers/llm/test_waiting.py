@@ -17,12 +17,13 @@ from agent.proposers.llm.endpoint.errors import BusyError, EndpointError, Passin
 from agent.proposers.llm.endpoint.faults import fault_of, pause_asked, reported_fault
 from agent.proposers.llm.endpoint.gate import LONGEST_WAIT, Gate, StillShutError
 from agent.proposers.llm.endpoint.settings import LLMSettings
+from tests.waiting import PATIENCE
 
 Settings = Callable[..., LLMSettings]
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 
 
-def ask(endpoint: Endpoint, number: int = 0, seconds: float = 90) -> HttpAttempt:
+def ask(endpoint: Endpoint, number: int = 0, seconds: float = PATIENCE) -> HttpAttempt:
     request = Request(({"role": "user", "content": "hello"},), {"type": "object"}, seed=number)
     return endpoint.complete(request, time.monotonic() + seconds, lambda _: None)
 
@@ -132,7 +133,7 @@ def test_an_endpoint_that_stays_busy_ends_the_ask_at_its_deadline_and_says_what_
     faults: Any, settings: Settings
 ) -> None:
     faults.script = [faults.status(503, "overloaded")]
-    with pytest.raises(BusyError, match=r"overloaded.*deadline of 90 s allows no other attempt, after \d+ requests"):
+    with pytest.raises(BusyError, match=r"overloaded.*deadline of 900 s allows no other attempt, after \d+ requests"):
         ask(Endpoint(settings(attempts=1)), seconds=4)
     assert len(faults.requests) > 1
 
@@ -182,7 +183,7 @@ def test_asks_under_way_wait_together_and_then_all_get_their_reply(faults: Any, 
     met = threading.Barrier(4)
 
     def busy(handler: Any) -> None:
-        met.wait(60)
+        met.wait(PATIENCE)
         faults.status(429, retry_after_ms="1500")(handler)
 
     faults.script = [busy] * 4 + [faults.says("fine")]
@@ -205,7 +206,7 @@ def test_an_ask_that_comes_later_waits_with_the_others(faults: Any, settings: Se
 
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(first)
-        assert shut.wait(60)
+        assert shut.wait(PATIENCE)
         assert ask(endpoint, 2).text == "fine"
         assert running.result().text == "fine"
     assert len(faults.requests) == 3

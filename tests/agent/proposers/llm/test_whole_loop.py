@@ -15,6 +15,7 @@ from agent.cli import run
 from agent.terminal.progress import Heartbeat
 from archive.record import Record
 from archive.store import Archive
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
 KEY = "sk-test-0123456789-secret"
@@ -217,7 +218,7 @@ def test_tokens_are_counted_while_they_come(
     def slow(handler: Any) -> None:
         handler.begin_events()
         handler.event(faults.piece(content="{" * 400))
-        heard.wait(60)
+        heard.wait(PATIENCE)
         handler.event(faults.piece("stop", content="}"))
         handler.event(faults.DONE)
         handler.wfile.write(b"0\r\n\r\n")
