@@ -6,12 +6,16 @@ ARCHIVE ?= archer-archive
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: propose test browser clean
+.PHONY: propose test test-fast browser clean
 
 propose: $(READY)
 	@echo "==> archer propose --n $(N)  (archive: $(ARCHIVE))"
 	@$(BIN)/archer propose --n $(N) --archive $(ARCHIVE)
 
+# Two tiers of tests. `make test` is everything, with real sandboxes, real training, a browser, Ray and a small language
+# model: many minutes. `make test-fast` is for while you work, under a minute on two cores: style, import direction, and
+# the tests without the mark `slow` (tests/tiers.py says what makes a test slow, and refuses it to the others; one
+# sandbox is started). It leaves out mypy, which alone takes half a minute when it starts from nothing.
 test: $(READY)-dev browser
 	@echo "==> ruff: style"
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -21,6 +25,14 @@ test: $(READY)-dev browser
 	@$(BIN)/lint-imports
 	@echo "==> pytest: everything else, with real training on every task"
 	@$(BIN)/python -m pytest --numprocesses 2
+
+test-fast: $(READY)-dev
+	@echo "==> ruff: style"
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@echo "==> import-linter: imports point one way"
+	@$(BIN)/lint-imports
+	@echo "==> pytest: the fast tier"
+	@$(BIN)/python -m pytest --numprocesses 2 -m "not slow"
 
 # The pages of `archer report` are tested in Chromium: installed where we may, skipped by the tests where there is none.
 browser:

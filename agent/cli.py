@@ -5,46 +5,74 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
-from agent.commands.registry import COMMANDS, find
+from agent.commands.registry import COMMANDS, Command, find
+from agent.commands.welcome import print_version, welcome
 from agent.errors import BUG, DONE, INTERRUPTED, USAGE, UserError
 from agent.terminal.console import clean
-from archive.errors import ArchiveError
+from archive.errors import ArchiveError, LeaderboardError
 from evaluator.sandbox import SandboxUnavailable
 from evaluator.sandbox import prestart as early
-from variants.leaderboard import LeaderboardError
 
+COMPLETION = "_ARCHER_COMPLETE"
+"""The variable by which a shell asks for completions."""
 SANDBOXED = (["check"], ["evaluate"], ["propose"])
 """Commands that start by opening a sandbox."""
 
 
 def application(names: Iterable[str] = COMMANDS) -> typer.Typer:
-    """The command line with these commands."""
+    """The command line with these commands, each imported."""
+    return _application({name: find(name) for name in names})
+
+
+def _outline() -> typer.Typer:
+    """All commands by name and summary: enough to list and to complete them, and nothing is imported."""
+
+    def described(summary: str) -> Command:
+        def command() -> None: ...
+
+        command.__doc__ = summary
+        return command
+
+    return _application({name: described(summary) for name, summary in COMMANDS.items()})
+
+
+def _application(commands: Mapping[str, Command]) -> typer.Typer:
+    settings = {"help_option_names": ["-h", "--help"]}
     app = typer.Typer(
         name="archer",
-        help="Search for better chunkwise delta-rule kernels: propose, check, train, score, archive.",
-        epilog="Example: archer propose --n 5",
-        no_args_is_help=True,
+        help="Search for better sequence-mixing architectures: propose, check, train, score and archive kernels.",
+        epilog="`archer COMMAND --help` explains a command. Example: archer propose --n 5",
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
-        add_completion=False,
+        context_settings=settings,
     )
-    app.callback()(lambda: None)  # else a single command would be the whole command line
-    for name in names:
-        app.command(name)(find(name))
+    app.callback()(_options)  # also, without it a single command would be the whole command line
+    for name, command in commands.items():
+        app.command(name, context_settings=settings)(command)
     return app
+
+
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Options of archer itself."""
 
 
 def main() -> None:
     """Run the command line and exit with the code that `run` gives."""
-    if sys.argv[1:2] in SANDBOXED and "--help" not in sys.argv:
-        early.begin()
-    _import_torch()
+    if _is_work(sys.argv[1:]):
+        if sys.argv[1:2] in SANDBOXED:
+            early.begin()
+        _import_torch()
     code = run(sys.argv[1:])
     early.drop()
     if code == INTERRUPTED or sys.argv[1:2] == ["check"]:
@@ -52,6 +80,11 @@ def main() -> None:
         sys.stdout.flush()
         os._exit(code)
     sys.exit(code)
+
+
+def _is_work(arguments: Sequence[str]) -> bool:
+    """Whether a command runs; else help, the version or a completion is wanted, which nobody likes to wait for."""
+    return arguments[:1] != [] and arguments[0] in COMMANDS and not {"-h", "--help"} & set(arguments)
 
 
 def _import_torch() -> None:
@@ -68,8 +101,11 @@ def _import_torch() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command; returns its exit code and prints at most one line for what the user can mend."""
     try:
-        named = arguments[:1] if arguments[:1] and arguments[0] in COMMANDS else COMMANDS
-        result = application(named)(arguments, standalone_mode=False)
+        if not arguments and COMPLETION not in os.environ:
+            sys.stdout.write(welcome())
+            return DONE
+        name = _wanted(arguments)
+        result = (application([name]) if name else _outline())(arguments, prog_name="archer", standalone_mode=False)
         sys.stdout.flush()
     except TyperException as error:
         return _usage(error.format_message() if hasattr(error, "format_message") else str(error))
@@ -86,6 +122,13 @@ def run(arguments: list[str]) -> int:
     except Exception:  # noqa: BLE001 - the last line of defence: say that it is ours and where to look
         return _bug()
     return result if isinstance(result, int) else DONE
+
+
+def _wanted(arguments: list[str]) -> str | None:
+    """The command that is called, or whose options a shell completes; None for none that there is."""
+    words = os.environ.get("COMP_WORDS", "").split()[1:] if COMPLETION in os.environ else arguments
+    words = words or os.environ.get("_TYPER_COMPLETE_ARGS", "").split()[1:]
+    return next((word for word in words[:1] if word in COMMANDS), None)
 
 
 def _usage(message: str) -> int:

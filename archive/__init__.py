@@ -11,9 +11,12 @@ if TYPE_CHECKING:
 
 __all__ = ["open"]
 
+# Else GitPython raises ImportError where git is missing, and no command gets as far as to say what is missing.
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+
 
 def open(path: str | os.PathLike[str]) -> "Frames":
-    """The archive at `path` as tidy pandas frames; they are read when they are asked for."""
+    """The archive at `path` as tidy pandas frames. Each frame is read when its method is called."""
     from archive.frames import Frames
 
     return Frames(path)

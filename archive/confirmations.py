@@ -1,4 +1,4 @@
-"""Confirmations: what became of a would-be new best on seeds that it was not chosen by. No leaderboard has them."""
+"""Confirmations: results of would-be new bests on fresh seeds. No leaderboard has these results."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,15 +8,16 @@ from pydantic import ValidationError
 
 from archive.errors import ArchiveError
 from archive.files import first_problem, read_json, read_lines, write_json, write_lines
-from evaluator.outcomes import Trial, Value
+from evaluator.outcomes import Trial
 from evaluator.statistics.moderated_t_test import Effect
+from evaluator.values import Value
 from variants.contract import VariantName
 
 CONFIRMATIONS = "confirmations"
 
 
 class Difference(Value):
-    """Mean difference of the mean over tasks, over n paired seeds, with its 95 % interval."""
+    """Difference between two variants in the mean over tasks, over n paired seeds, with its 95 % interval."""
 
     mean: float
     low: float
@@ -31,9 +32,9 @@ class Difference(Value):
 
 
 class Confirmation(Value):
-    """A variant against the best before it: on the protocol's seeds, by which it was chosen, and on fresh ones.
+    """A would-be new best against the best so far: on the protocol's seeds (first) and on fresh seeds (fresh).
 
-    open: better on the fresh seeds, but within noise. unfinished: stopped before a decision, and to be gone on with.
+    open: better on the fresh seeds, but within noise. unfinished: stopped before a decision; a later search goes on.
     """
 
     variant: VariantName
@@ -48,7 +49,7 @@ class Confirmation(Value):
 
 
 def write_confirmation(root: Path, confirmation: Confirmation, trials: Sequence[Trial]) -> list[str]:
-    """Write the result, and the trials to those that are there; returns paths relative to `root`. Raises OSError."""
+    """Write the confirmation and append its trials. Returns the paths, relative to `root`. Raises OSError."""
     folder = Path(CONFIRMATIONS, confirmation.protocol)
     paths = [folder / f"{confirmation.variant}.json"]
     write_json(root / paths[0], confirmation.model_dump(mode="json"))
@@ -60,7 +61,7 @@ def write_confirmation(root: Path, confirmation: Confirmation, trials: Sequence[
 
 
 def read_confirmations(root: Path, protocol: str) -> dict[str, Confirmation]:
-    """All results under a protocol, by variant. Raises ArchiveError."""
+    """All confirmations under a protocol, by variant. Raises ArchiveError."""
     paths = sorted((root / CONFIRMATIONS / protocol).glob("*.json"))
     return {path.stem: _read(path) for path in paths}
 

@@ -1,4 +1,4 @@
-"""Another archive's content, taken from its git repository as data: nothing in it is run, followed or trusted."""
+"""Copies another archive from its git repository as data. archer runs, follows and trusts nothing in it."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ from archive.predictions import BRANCH
 from archive.reader import Reader
 
 MAX_FILE, MAX_TOTAL, MAX_FILES = 64 << 20, 8 << 30, 2_000_000
-"""Bytes of one file, bytes and number of all. An honest archive of 10,000 proposals has 0.7 GiB in 70,000 files."""
+"""Bytes of one file, bytes of all files, number of files. 10,000 honest proposals have 0.7 GiB in 70,000 files."""
 _NAME, _STEM = "[a-z][a-z0-9_]{0,119}", "[a-z][a-z0-9_-]{0,39}"
 _WANTED = re.compile(
     rf"archive\.json|variants/{_NAME}\.py|trials/{_STEM}/{_NAME}\.jsonl|confirmations/{_STEM}/{_NAME}\.jsonl?|leaderboards/{_STEM}\.csv|asks/[0-9TZ.+-]+\.jsonl"
@@ -31,24 +31,26 @@ _SAFE = (
 
 @dataclass(frozen=True)
 class Fetched:
-    """Files of another archive, copied into a folder that is gone afterwards."""
+    """Files of another archive, in a temporary folder that is removed when `fetched` ends."""
 
     content: Reader
     commits: dict[str, str]
     """Newest commit of each proposal, by folder name."""
     repository: Path
-    """A bare clone of it."""
+    """A bare clone of the other archive."""
     head: str
     ignored: int
-    """Files of kinds that no archive has; they were left out."""
+    """Number of files that do not belong to an archive; they were left out."""
 
 
 @contextmanager
 def fetched(other: str) -> Iterator[Fetched]:
-    """The last commit of the archive at a path or git URL. Raises ArchiveError for what is no archive or is hostile."""
+    """Copy the last commit of the archive at a path or git URL. Raises ArchiveError if it is hostile or no archive."""
     with TemporaryDirectory(prefix="archer-merge-") as folder:
         repository, files = Path(folder, "other.git"), Path(folder, "files")
         source = str(Path(other).resolve()) if Path(other).exists() else other
+        if Path(source).is_dir() and not any(Path(source, name).exists() for name in (".git", "HEAD")):
+            raise ArchiveError(f"{other} is a folder, but no git repository; name the folder of an archive, or its URL")
         _git(
             None, "clone", "--quiet", "--bare", "--no-local", "--no-tags", "--template=", "--", source, str(repository)
         )
@@ -67,7 +69,7 @@ def fetched(other: str) -> Iterator[Fetched]:
 
 
 def _tree(repository: Path, other: str) -> tuple[dict[str, str], int]:
-    """Object of each file that an archive has, by path; and how many others there are."""
+    """Git object of each file of the archive, by path, and the number of other files."""
     wanted, ignored, total = {}, 0, 0
     for count, entry in enumerate(_entries(repository)):
         meta, _, path = entry.partition("\t")
@@ -88,7 +90,7 @@ def _tree(repository: Path, other: str) -> tuple[dict[str, str], int]:
 
 
 def _entries(repository: Path) -> Iterator[str]:
-    """Lines of `git ls-tree`, without holding all of them: a tree of trees can name more files than there are bytes."""
+    """Yield lines of `git ls-tree` one by one: a hostile tree of trees can name more files than fit the memory."""
     listing = ["git", *_SAFE, "-C", str(repository), "ls-tree", "-r", "-z", "-l", "--full-tree", "HEAD"]
     with subprocess.Popen(listing, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=_environment()) as running:
         assert running.stdout is not None
@@ -105,7 +107,7 @@ def _entries(repository: Path) -> Iterator[str]:
 
 
 def _copy(repository: Path, wanted: dict[str, str], root: Path) -> None:
-    """Write each object to its path; the paths were matched before, so none leads out of `root`."""
+    """Write each object to its path. `_tree` has checked the paths, so no path leads out of `root`."""
     reading = ["git", *_SAFE, "-C", str(repository), "cat-file", "--batch"]
     root.mkdir()
     with subprocess.Popen(reading, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment()) as running:
@@ -122,13 +124,15 @@ def _copy(repository: Path, wanted: dict[str, str], root: Path) -> None:
 
 
 def _git(repository: Path | None, *arguments: str) -> bytes:
-    """Run git with a bound on what it writes to disk, asking nobody for a password."""
+    """Run git with a limit on the bytes that it writes to disk, and without asking for a password."""
     where = () if repository is None else ("-C", str(repository))
     bounded = f'ulimit -f {MAX_TOTAL // 512} 2>/dev/null; exec git "$@"'
     command = ["sh", "-c", bounded, "git", *_SAFE, *where, *arguments]
     done = subprocess.run(command, capture_output=True, env=_environment(), stdin=subprocess.DEVNULL, check=False)
     if done.returncode != 0:
         words = " ".join(done.stderr.decode(errors="replace").split())[-300:]
+        if arguments[0] == "clone" and Path(arguments[-2]).is_file():
+            raise ArchiveError(f"{arguments[-2]} is a file, and no archive; name the folder of an archive, or its URL")
         if arguments[0] == "clone":
             raise ArchiveError(f"nothing to merge at {arguments[-2]}: {words}; give an archive's folder or git URL")
         raise ArchiveError(f"git {arguments[0]} failed: {words or 'it has no commit'}")
@@ -136,6 +140,6 @@ def _git(repository: Path | None, *arguments: str) -> bytes:
 
 
 def _environment() -> dict[str, str]:
-    """The user's, for keys and proxies, without what redirects git, and with no question asked."""
+    """The user's environment (keys, proxies), without variables that redirect git. git asks no questions."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_") or key.startswith("GIT_SSH")}
     return kept | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}

@@ -1,4 +1,4 @@
-"""Reading and writing of single files: whole or not at all, and with the file's name in every complaint."""
+"""Reading and writing of single files: whole or not at all. Every error names the file."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text so that a crash or a full disk leaves the old content or none. Raises OSError."""
+    """Write UTF-8 text. A crash or a full disk leaves the old content, or no file. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
     try:
@@ -43,12 +43,12 @@ def as_json(content: Any) -> str:
 
 
 def write_lines(path: Path, values: Iterable[BaseModel]) -> None:
-    """Write one JSON document a line."""
+    """Write one JSON document per line."""
     write_text(path, "".join(value.model_dump_json() + "\n" for value in values))
 
 
 def read_bytes(path: Path) -> bytes:
-    """Content of a file of the archive's own; links are not followed. Raises ArchiveError naming the file."""
+    """Content of a file of the archive. Links are not followed. Raises ArchiveError that names the file."""
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
             return stream.read()
@@ -60,7 +60,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_text(path: Path) -> str:
-    """The same as UTF-8 text, to the byte: line breaks are left as they are."""
+    """Content of a file of the archive as UTF-8 text, with its line breaks unchanged. Raises ArchiveError."""
     try:
         return read_bytes(path).decode("utf-8")
     except UnicodeDecodeError as error:
@@ -68,7 +68,7 @@ def read_text(path: Path) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object. Raises ArchiveError naming the file."""
+    """Read a JSON object. Raises ArchiveError that names the file."""
     try:
         content = json.loads(read_bytes(path))
     except (ValueError, RecursionError) as error:
@@ -79,7 +79,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_lines(path: Path, model: type[M]) -> tuple[M, ...]:
-    """Read one value a line; an absent file holds none. Raises ArchiveError naming file and line."""
+    """Read one value per line; a missing file has none. Raises ArchiveError that names file and line."""
     if not path.exists():
         return ()
     values = []
@@ -104,6 +104,6 @@ def read_shipped(path: Path, model: type[M], mend: str) -> M:
 
 
 def first_problem(error: ValidationError) -> str:
-    """The first thing a validation found, as one line."""
+    """The first problem of a validation error, as one line."""
     problem = error.errors(include_url=False)[0]
     return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"

@@ -1,4 +1,4 @@
-"""One proposal as a folder of files: who reads only git and a text editor can read all of it."""
+"""One proposal as a folder of text files, so that git and a text editor are enough to read everything."""
 
 import shutil
 from pathlib import Path
@@ -37,6 +37,16 @@ def write_record(root: Path, record: Record, report: str, origin: Origin | None 
     return [str(folder.relative_to(root)), str(source.relative_to(root))]
 
 
+def rewrite_record(root: Path, record: Record, report: str) -> list[str]:
+    """Write the files of a record that is there already anew; returns its path relative to `root`. Raises OSError.
+
+    Its status is written last: a kill in between leaves a record that has not ended.
+    """
+    folder = root / PROPOSALS / record.id
+    _write_parts(folder, record, report)
+    return [str(folder.relative_to(root))]
+
+
 def _write_parts(folder: Path, record: Record, report: str) -> None:
     content = record.model_dump(mode="json")
     result = {key: content.pop(key) for key in _RESULT}
@@ -46,12 +56,12 @@ def _write_parts(folder: Path, record: Record, report: str) -> None:
     del content["proposal"]["variant"]["source"]
     content["proposal"]["variant"]["source_hash"] = record.proposal.variant.source_hash
     write_json(folder / "proposal.json", content)
-    write_json(folder / "scorecard.json", result)
     write_text(folder / "report.md", report)
     if check is not None:
         write_json(folder / "check.json", check)
     write_lines(folder / "trials.jsonl", record.trials)
     write_lines(folder / "exchange.jsonl", record.exchanges)
+    write_json(folder / "scorecard.json", result)
 
 
 def read_record(root: Path, identity: str) -> Record:

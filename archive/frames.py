@@ -1,4 +1,4 @@
-"""An archive as tidy pandas frames: one row an observation, one column a variable. Reads only."""
+"""An archive as tidy pandas frames: a row is one observation, a column is one variable. Only reads the archive."""
 
 import os
 from collections.abc import Iterator
@@ -10,8 +10,10 @@ import pandas as pd
 from archive.reader import TRIALS, Reader
 from archive.record import Record
 from evaluator.outcomes import Status, Trial
+from evaluator.protocols.built_in import tasks_of
+from evaluator.statistics.over_tasks import mean_over_tasks
 from evaluator.statistics.scorecards import scorecard
-from variants.contract import TASKS
+from evaluator.tasks.registry import TASKS
 
 _WHO = ["proposal", "name", "status", "parent", "proposer", "model", "protocol", "protocol_hash"]
 _TRIAL = [
@@ -23,8 +25,8 @@ _TRIAL = [
 class Frames:
     """Frames of one archive, read anew at each call.
 
-    In all of them `proposal` is the number, and `status`, `parent`, `proposer` and `model` are the proposal's; all five
-    are missing for the seeds. Rows whose `protocol_hash` differs do not compare. Raises ArchiveError.
+    Every frame has `proposal` (its number), and `status`, `parent`, `proposer` and `model` of the proposal. All five
+    are missing for the seed variants. Rows with different `protocol_hash` do not compare. Raises ArchiveError.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -32,11 +34,11 @@ class Frames:
         self._path = Path(path)
 
     def proposals(self) -> pd.DataFrame:
-        """One row a proposal, those without a score too.
+        """One row per proposal, also for proposals without a score.
 
         Beside the columns of all frames: `title`, `reason` (of a status that is no score), `created` (UTC), `mean`
-        (accuracy over the scored tasks, 0 to 1), `cpu_seconds`, `wall_seconds`, `prompt_tokens`, `completion_tokens`,
-        `usd` (missing where the price is unknown), `source_hash` (SHA-256).
+        (accuracy over all tasks, 0 to 1; missing where one was not measured), `cpu_seconds`, `wall_seconds`,
+        `prompt_tokens`, `completion_tokens`, `usd` (missing where the price is unknown), `source_hash` (SHA-256).
         """
         rows = [_proposal(record) for record in Reader(self._path).records()]
         columns = ["title", "reason", "created", "mean", "cpu_seconds", "wall_seconds"]
@@ -45,7 +47,7 @@ class Frames:
         return frame
 
     def trials(self) -> pd.DataFrame:
-        """One row a training run, of proposals and of seeds.
+        """One row per training run, of proposals and of seed variants.
 
         `task`, `setting` (id of the MAD setting), `lr`, `weight_decay`, `seed`; `trial_status`; `accuracy` (0 to 1, of
         test predictions whose future was replaced), `loss` (nats, test), `certificate` (relative change of a logit
@@ -55,9 +57,9 @@ class Frames:
         return _frame([row | _trial(trial) for row, trial in self._trials()], [*_WHO, *_TRIAL])
 
     def curves(self) -> pd.DataFrame:
-        """One row a point of a learning curve: `task`, `setting`, `lr`, `weight_decay`, `seed`, `step`, `loss`.
+        """One row per point of a learning curve: `task`, `setting`, `lr`, `weight_decay`, `seed`, `step`, `loss`.
 
-        `loss` is training loss in nats, as the training process reported it: for reading, not for scoring.
+        `loss` is the training loss in nats, as the untrusted training process reported it. No score uses it.
         """
         keys = ("task", "setting", "lr", "weight_decay", "seed")
         rows = [
@@ -68,9 +70,9 @@ class Frames:
         return _frame(rows, [*_WHO, *keys, "step", "loss"])
 
     def scores(self) -> pd.DataFrame:
-        """One row a variant, protocol and task: `mean` accuracy, `low` and `high` of its 95 % interval, `n` seeds.
+        """One row per variant, protocol and task: `mean` accuracy, `low` and `high` of its 95 % interval, `n` seeds.
 
-        Of one seed there is no interval: low and high are the mean.
+        With one seed there is no interval: low and high are the mean.
         """
         by_variant: dict[tuple[Any, ...], tuple[dict[str, Any], list[Trial]]] = {}
         for row, trial in self._trials():
@@ -85,9 +87,9 @@ class Frames:
         return _frame(rows, [*_WHO, "task", "mean", "low", "high", "n"])
 
     def predictions(self) -> pd.DataFrame:
-        """One row a proposal and task that was predicted: `predicted`, `low` and `high` of its 80 % interval, `why`.
+        """One row per proposal and predicted task: `predicted`, `low` and `high` of its 80 % interval, `why`.
 
-        And what came of it: `measured` (mean accuracy, missing without a score), `error` (measured less predicted),
+        The result beside it: `measured` (mean accuracy, missing without a score), `error` (measured less predicted),
         `inside` (whether the measured mean lies in the interval, to four digits; missing without a score).
         """
         rows = [row for record in Reader(self._path).records() for row in _predictions(record)]
@@ -95,7 +97,7 @@ class Frames:
         return _frame(rows, [*_WHO, *columns]).astype({"inside": "boolean"})
 
     def _trials(self) -> Iterator[tuple[dict[str, Any], Trial]]:
-        """Every trial with the columns that say whose it is."""
+        """Every trial, with the columns of its variant and proposal."""
         reader = Reader(self._path)
         who = {record.proposal.variant.name: _who(record) for record in reader.records()}
         for protocol in sorted(path.name for path in (self._path / TRIALS).glob("*")):
@@ -117,7 +119,7 @@ def _who(record: Record) -> dict[str, Any]:
 
 def _proposal(record: Record) -> dict[str, Any]:
     scores = record.scorecard.scores if record.scorecard else {}
-    mean = sum(score.mean for score in scores.values()) / len(scores) if scores else None
+    mean = mean_over_tasks(scores, tasks_of(record.protocol))
     texts = {"title": record.proposal.title, "reason": record.reason, "created": record.created, "mean": mean}
     return _who(record) | texts | record.cost.model_dump() | {"source_hash": record.proposal.variant.source_hash}
 

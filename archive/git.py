@@ -1,4 +1,4 @@
-"""The few git operations an archive needs, on a repository that is surely its own."""
+"""The git operations that an archive needs, only on a repository that belongs to the archive."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from git import Repo
-from git.exc import GitCommandError, GitCommandNotFound, InvalidGitRepositoryError, NoSuchPathError
+from git.exc import GitCommandError, InvalidGitRepositoryError, NoSuchPathError
 
 from archive.errors import ArchiveError
 
@@ -21,27 +21,29 @@ class GitFolder:
     """A git work tree. Every method raises ArchiveError with git's own words when git refuses."""
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
-        """Open the repository whose work tree is exactly `path` (never a parent's), or make it."""
+        """Open the repository whose work tree is exactly `path`, never one of a parent folder. create: make it."""
         for name in _REDIRECTING:
             os.environ.pop(name, None)
+        if shutil.which("git") is None:
+            raise ArchiveError("git was not found; install it (Debian: apt install git)")
         try:
             self._repo = (
                 Repo.init(path, initial_branch="main") if create else Repo(path, search_parent_directories=False)
             )
         except (InvalidGitRepositoryError, NoSuchPathError) as error:
-            raise ArchiveError(f"{path} is no git repository; make an archive with `archer init {path}`") from error
-        except GitCommandNotFound as error:
-            raise ArchiveError("git was not found; install it (Debian: apt install git)") from error
+            raise ArchiveError(
+                f"{path} is a folder, but no git repository, so it is no whole archive; copy or clone it with its .git"
+            ) from error
         except GitCommandError as error:
             raise ArchiveError(f"git cannot make a repository in {path}: {_words(error)}") from error
 
     @property
     def folder(self) -> Path:
-        """Git's own folder: `.git`, or where a linked work tree keeps it. Nothing in it is shared by a clone."""
+        """Git's folder: `.git`, or the folder of a linked work tree. A clone does not copy archer's files in it."""
         return Path(self._repo.git_dir)
 
     def adopt_branch(self, name: str) -> None:
-        """Make the branch from origin's where a clone has only that, so that a clone of the clone has it, too."""
+        """Make a missing local branch from `origin/NAME`, so that a clone of this clone has the branch too."""
         if name not in self._repo.heads and f"origin/{name}" in (ref.name for ref in self._repo.references):
             with contextlib.suppress(ArchiveError):  # a clone that cannot be written is still read
                 self._git("branch", "--no-track", name, f"refs/remotes/origin/{name}")
@@ -53,7 +55,7 @@ class GitFolder:
         return self._git("rev-parse", "HEAD")
 
     def commit_aside(self, branch: str, path: str, text: str, message: str) -> str:
-        """Commit one file to another branch, beside what that holds; work tree and index stay as they are."""
+        """Commit one file to another branch and keep its other files. Work tree and index stay unchanged."""
         parent = next(iter(self.tips(branch)), "")
         blob = self._git("hash-object", "-w", "--stdin", text=text)
         listed = self._git("ls-tree", parent).splitlines() if parent else []
@@ -66,18 +68,18 @@ class GitFolder:
         return commit
 
     def tips(self, branch: str) -> list[str]:
-        """Hashes of the branch here and, as a clone has it, on each remote."""
+        """Hashes of the newest commit of the local branch and of the branch of each remote."""
         refs = (f"refs/heads/{branch}", f"refs/remotes/*/{branch}")
         return self._git("for-each-ref", "--format=%(objectname)", *refs).split()
 
     def history(self, branch: str) -> dict[str, int]:
-        """Time (seconds since 1970) of each commit of a branch, here or on a remote."""
+        """Time (seconds since 1970) of each commit of a branch, local or of a remote, by hash."""
         tips = self.tips(branch)
         log = self._git("log", "--format=%H %ct", *tips).splitlines() if tips else []
         return {line.split()[0]: int(line.split()[1]) for line in log}
 
     def merge_branch(self, repository: Path, branch: str) -> None:
-        """Bring what another repository has on a branch into ours of that name; files that both have stay."""
+        """Merge a branch of another repository into the local branch of that name. Local files stay unchanged."""
         coming = "refs/archer/merging"
         fetch = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules")
         self._git(*fetch, str(repository), f"+refs/heads/{branch}:{coming}")
@@ -95,11 +97,11 @@ class GitFolder:
         self._git("update-ref", f"refs/heads/{branch}", theirs)
 
     def content(self, commit: str, path: str) -> str:
-        """A file as it was at a commit."""
+        """Content of the file `path` at a commit."""
         return self._git("show", f"{commit}:{path}")
 
     def discard(self, paths: list[str]) -> None:
-        """Bring `paths` back to the last commit, as far as a full disk or the like allows."""
+        """Reset `paths` to the last commit. Errors, e.g. of a full disk, are ignored."""
         for path in paths:
             whole = Path(self._repo.working_dir, path)
             with contextlib.suppress(ArchiveError, OSError):
@@ -110,7 +112,7 @@ class GitFolder:
                 self._git("checkout", "--quiet", "--", path)
 
     def problems(self) -> Iterator[str]:
-        """A history that is cut off, objects that are missing or damaged, and links among the files, a line each."""
+        """One line per problem: a shallow history, missing or damaged objects, links among the files."""
         if (self.folder / "shallow").exists():
             yield "the history is cut off (a shallow clone); `git fetch --unshallow` completes it"
         try:
@@ -122,7 +124,7 @@ class GitFolder:
                 yield f"{entry.partition(chr(9))[2]} is a link; an archive holds plain files"
 
     def dirty_paths(self) -> list[str]:
-        """Paths that differ from the last commit or are unknown to it, relative to the work tree."""
+        """Paths that differ from the last commit or are not in it, relative to the work tree."""
         status = self._git("status", "--porcelain", "-z", "--untracked-files=all", "--no-renames")
         return [entry[3:] for entry in status.split("\0") if entry]
 
@@ -131,7 +133,7 @@ class GitFolder:
         return self._git("log", "-1", "--format=%H", "--", path) or None
 
     def last_commits_in(self, folder: str) -> dict[str, str]:
-        """Hash of the newest commit that touched it, for every entry of `folder`, by its name; one run of git."""
+        """Hash of the newest commit that touched each entry of `folder`, by the entry's name. Runs git once."""
         log = self._git("log", "--format=%x00%H", "--name-only", "--no-renames", "--", folder) if self._born() else ""
         return newest_commits(log, folder)
 
@@ -139,7 +141,7 @@ class GitFolder:
         return self._repo.head.is_valid()
 
     def contents_of(self, folder: str) -> dict[str, str]:
-        """Name of each entry of `folder` -> hash of its content, as of the last commit."""
+        """Hash of the content of each entry of `folder` at the last commit, by the entry's name."""
         if not self._born():
             return {}
         lines = self._git("ls-tree", "-z", "HEAD", f"{folder}/").split("\0")
@@ -153,7 +155,7 @@ class GitFolder:
         return ("-c", "user.name=archer", "-c", "user.email=archer@localhost")
 
     def _git(self, *arguments: str, text: str = "") -> str:
-        """Run git with `text` on its standard input; returns its output."""
+        """Run git with `text` as standard input. Returns git's output."""
         try:
             with tempfile.TemporaryFile() as stream:
                 stream.write(text.encode())
@@ -165,7 +167,7 @@ class GitFolder:
 
 
 def newest_commits(log: str, folder: str) -> dict[str, str]:
-    """First commit that names it, for each entry of `folder`, in `git log --format=%x00%H --name-only`."""
+    """Newest commit of each entry of `folder`, from the output of `git log --format=%x00%H --name-only`."""
     found: dict[str, str] = {}
     for commit in log.split("\0")[1:]:
         digest, *paths = commit.split("\n")

@@ -1,4 +1,4 @@
-"""What lists and statistics need of every proposal, kept beside the history: only what is new is read again."""
+"""The index: an outline and a digest of every proposal, kept in `.git`, so that only changed proposals are read."""
 
 import json
 import os
@@ -23,7 +23,7 @@ _FILES = ("proposal.json", "scorecard.json", "trials.jsonl")
 
 
 class ProposalLine(NamedTuple):
-    """One proposal as a list shows it. `mean`: accuracy over the scored tasks, None without a score."""
+    """One proposal as a line of a list. mean: mean accuracy over the tasks; None without a score."""
 
     id: str
     number: int
@@ -40,16 +40,16 @@ class ProposalLine(NamedTuple):
 
 
 class _Curveless(Trial):
-    """A trial whose learning curve, most of it, is not looked at."""
+    """A trial without its learning curve, which is most of its text and is not validated here."""
 
     curve: Annotated[tuple[CurvePoint, ...], BeforeValidator(lambda _: ())] = ()
 
 
 class ArchiveIndex:
-    """All proposals of an archive's folder, as far as they can be read. Safe in threads."""
+    """All readable proposals of an archive's folder. Safe in threads."""
 
     def __init__(self, root: Path, kept: Path | None = None) -> None:
-        """Of the archive at `root`; kept in the file `kept`, or not at all."""
+        """Index the archive at `root`. kept: the file that keeps the index; None: the index is not kept."""
         self._root = root
         self._kept = Kept(kept)
         self._known: dict[str, Known] | None = None
@@ -60,7 +60,7 @@ class ArchiveIndex:
         """What is wrong with each proposal that cannot be read, by folder name."""
 
     def refresh(self, identities: Iterable[str]) -> None:
-        """Read what changed since it was last looked at; forget what is gone."""
+        """Read new and changed proposals, and drop removed proposals. identities: folder names of all proposals."""
         with self._lock:
             known = self._kept.load() if self._known is None else self._known
             self.damage = {}
@@ -83,24 +83,24 @@ class ArchiveIndex:
                 self._kept.keep(changed, known.keys() - fresh.keys())
 
     def lines(self) -> list[ProposalLine]:
-        """All proposals that can be read, oldest first."""
+        """Lines of all readable proposals, oldest first."""
         found = [json.loads(entry.line) for entry in self._all()]
         return [ProposalLine._make((*fields[:4], _STATUS[fields[4]], *fields[5:])) for fields in found]
 
     def raw(self, identity: str) -> dict[str, Any]:
-        """The outline as plain JSON."""
+        """The outline of a proposal as plain JSON."""
         found: dict[str, Any] = json.loads(self._entry(identity).outline)
         return found
 
     def outlines(self) -> Iterator[Outline]:
-        """All proposals that can be read, oldest first."""
+        """Outlines of all readable proposals, oldest first."""
         for entry in self._all():
             if entry.id not in self._outlines:
                 self._outlines[entry.id] = Outline.model_validate_json(entry.outline)
             yield self._outlines[entry.id]
 
     def trials_of(self, identity: str) -> LazyTrials | None:
-        """Trials of a scored or a pruned proposal, not yet read; None where there are none."""
+        """Lazy trials of a scored or pruned proposal; None if the proposal has no such trials."""
         entry = self._entry(identity)
         if entry.digest is None:
             return None
@@ -139,7 +139,7 @@ class ArchiveIndex:
 
 
 def _digest_of(identity: str, trials: Sequence[Trial]) -> str:
-    """As JSON. Raises ArchiveError for trials of several variants or protocols."""
+    """The digest of trials as JSON. Raises ArchiveError for trials of several variants or protocols."""
     try:
         return lazy_trials(trials).digest.model_dump_json()
     except ValueError as error:
@@ -147,7 +147,7 @@ def _digest_of(identity: str, trials: Sequence[Trial]) -> str:
 
 
 def _digest(text: str) -> Digest:
-    """Of JSON that a Digest was written as: validated then, and not again for each of ten thousand."""
+    """The digest from its JSON. It was validated when it was written, so it is not validated again, which is slow."""
     content = json.loads(text)
     content["accuracies"] = {
         task: {int(seed): accuracy for seed, accuracy in found.items()}

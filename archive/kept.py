@@ -1,4 +1,4 @@
-"""The file that an archive's index is kept in between runs: SQLite, derived, made anew where it is of no use."""
+"""The SQLite file that keeps an archive's index between runs. It is derived, and made again if it is damaged."""
 
 import contextlib
 import sqlite3
@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 SCHEMA = 1
-"""Of the kept file; another one is made anew."""
+"""Version of the kept file's schema. A file of another version is made again."""
 
 
 class Known(NamedTuple):
-    """A proposal in the index: times and sizes of its files, and what was read from them, as JSON."""
+    """A proposal in the index. stamp: times and sizes of its files; the other fields are JSON read from these files."""
 
     id: str
     stamp: str
@@ -21,27 +21,27 @@ class Known(NamedTuple):
 
 
 class Kept:
-    """Rows by proposal. What cannot be read or written is done without: then all is read again next time."""
+    """Rows by proposal. Errors of the file are ignored; the next run then reads all proposals again."""
 
     def __init__(self, path: Path | None) -> None:
-        """In a file, or, for None, nowhere."""
+        """path: the file; None: nothing is kept."""
         self._path = path
 
     def load(self) -> dict[str, Known]:
-        """What was kept; nothing where there is no such file, or it is damaged or of another schema."""
+        """The kept rows, by proposal; empty if the file is missing, damaged or of another schema."""
         with contextlib.suppress(sqlite3.Error, OSError), self._opened() as kept:
             return {row[0]: Known(*row) for row in kept.execute("SELECT id, stamp, line, outline, digest FROM known")}
         return {}
 
     def keep(self, changed: Iterable[Known], gone: Iterable[str]) -> None:
-        """A file that cannot be written is done without: then all is read again next time."""
+        """Write changed rows and delete rows of removed proposals. A file that cannot be written is ignored."""
         with contextlib.suppress(sqlite3.Error, OSError), self._opened() as kept:
             kept.executemany("DELETE FROM known WHERE id = ?", [(identity,) for identity in gone])
             kept.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, ?)", changed)
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
-        """The kept file, in one transaction. Raises sqlite3.Error."""
+        """Open the kept file in one transaction. Raises sqlite3.Error."""
         try:
             connection = self._connect()
         except sqlite3.DatabaseError:

@@ -1,4 +1,4 @@
-"""Which proposals and variants of another archive are here already, by content, and what the others are called here."""
+"""Finds, by content, which proposals and variants of another archive are here already, and names the new ones."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from variants.contract import Variant
 
 
 def identity(record: Record, variants: Mapping[str, Variant]) -> str:
-    """What makes a proposal the same wherever it lies: code, parent's code, predictions, asker, results; no name."""
+    """SHA-256 over the content of a proposal: code, parent's code, predictions, provenance, status, trials; no name."""
     proposal, asked = record.proposal, record.proposal.provenance
     parent = variants.get(proposal.parent)
     predictions = sorted((task, p.mean, p.low, p.high) for task, p in proposal.predictions.items())
@@ -27,7 +27,10 @@ def identity(record: Record, variants: Mapping[str, Variant]) -> str:
 
 
 def match(archive: Archive, content: Reader, records: list[Record]) -> tuple[dict[str, str], list[Record]]:
-    """Name here of every variant there, and the records that are not here. A proposal made twice there comes twice."""
+    """The local name of each variant of the other archive, and the records that are new here.
+
+    A proposal that the other archive has twice is two proposals. content, records: those of the other archive.
+    """
     ours, theirs = archive.variants(), content.variants()
     known: dict[str, list[str]] = defaultdict(list)
     for record in archive.records():
@@ -54,6 +57,6 @@ def match(archive: Archive, content: Reader, records: list[Record]) -> tuple[dic
 
 
 def spec(trial: Trial) -> tuple[Any, ...]:
-    """What is run once: two trials with the same are one."""
+    """What identifies a trial of a variant. Two trials with equal values are the same trial."""
     plan = (trial.protocol_hash, trial.task, trial.setting, trial.lr, trial.weight_decay, trial.seed)
     return (*plan, trial.isolation)

@@ -1,4 +1,4 @@
-"""Bringing another archive's proposals and trials into this one: none lost, none doubled, every link right."""
+"""Merges another archive's proposals and trials into this one: nothing lost, nothing doubled, every link right."""
 
 import json
 from collections import defaultdict
@@ -24,9 +24,9 @@ def merge(
 ) -> Merged:
     """Merge the last commit of the archive at `other`, a path or git URL, which is not trusted.
 
-    `accept` raises for a record that must not come in; `follow` is told how many of how many proposals are in. Nothing
-    is written before all of `other` was found sound. What was merged before is found again by content, so that a merge
-    that was interrupted is finished by merging again. Raises ArchiveError.
+    accept: raises for a record that must not be merged. follow: called with the number of merged proposals and of all
+    new proposals. Nothing is written before the whole of `other` was checked. Content identifies proposals that were
+    merged before, so a second merge finishes an interrupted merge. Raises ArchiveError.
     """
     with fetched(other) as found, archive.writing():
         records = _sound(found, other, accept)
@@ -53,14 +53,14 @@ def merge(
 
 
 def _origin(found: Fetched, record: Record, renamed: Mapping[str, str]) -> Origin:
-    """Where a record comes from; names since it was made, through every merge."""
+    """The origin of a record, with the names that changed in this merge and in earlier merges."""
     before = found.content.origin(record.id)
     names = {old: renamed.get(name, name) for old, name in before.renamed.items()} if before else {}
     return Origin(id=record.id, commit=found.commits.get(record.id, found.head), renamed={**renamed, **names})
 
 
 def _sound(found: Fetched, other: str, accept: Callable[[Record], None]) -> list[Record]:
-    """All records of an archive in which nothing contradicts anything. Raises ArchiveError."""
+    """All records of the other archive. Raises ArchiveError if anything in the archive contradicts anything else."""
     content = found.content
 
     def refuse(why: str) -> ArchiveError:

@@ -1,26 +1,26 @@
-"""What a merge did."""
+"""The result of a merge."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass
 class Merged:
-    """What a merge did."""
+    """The result of a merge: what was added, renamed or left out."""
 
     head: str
     """The other archive's commit."""
     added: list[tuple[str, str]] = field(default_factory=list)
-    """Each new proposal's id here, and there."""
+    """Each new proposal's id in this archive and in the other archive."""
     known: int = 0
-    """Proposals that were here already."""
+    """Number of proposals that were here already."""
     renamed: dict[str, str] = field(default_factory=dict)
-    """Variants whose names were taken here: name there -> name here."""
+    """Variants whose names were taken here: name in the other archive -> name here."""
     trials: int = 0
-    """Trials of seeds, of `evaluate --add` and of confirmations that were new."""
+    """Number of new trials of seed variants, of `evaluate --add` and of confirmations."""
     confirmations: int = 0
-    """Results on fresh seeds that were new."""
+    """Number of new results on fresh seeds."""
     conflicts: int = 0
-    """Trials and confirmations that were here with another result; this archive's were kept."""
+    """Number of trials and confirmations that were here with another result. The local result was kept."""
     apart: dict[str, list[str]] = field(default_factory=dict)
-    """Versions of protocols, by name, that are not today's: their proposals are kept, and on no leaderboard."""
+    """By protocol, hashes of versions that are not current. Their proposals are kept, and are on no leaderboard."""
     ignored: int = 0

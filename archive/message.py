@@ -4,7 +4,7 @@ from archive.record import Origin, Record
 
 
 def message(record: Record, origin: Origin | None = None) -> str:
-    """Subject, title, reason, and trailers, each on one line whatever a proposer or a variant wrote."""
+    """The message of a record: subject, title, reason and trailers, each on one line."""
     proposal = record.proposal
     parts = [f"{record.id}: {record.status}", proposal.title]
     if record.reason:
@@ -23,5 +23,5 @@ def message(record: Record, origin: Origin | None = None) -> str:
 
 
 def _line(text: str) -> str:
-    """Text of a proposer or a variant on one line, so that it can neither end a message nor forge a trailer."""
+    """Untrusted text on one line, so that it can neither end a message nor forge a trailer."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())

@@ -1,4 +1,4 @@
-"""What belongs to no proposal and comes along in a merge: variants, trials, confirmations, asks, imported tables."""
+"""The parts of a merge that belong to no proposal: variants, trials, confirmations, failed asks, imported tables."""
 
 from collections.abc import Iterator, Mapping
 
@@ -8,6 +8,7 @@ from archive.confirmations import CONFIRMATIONS, Confirmation
 from archive.fetch import Fetched
 from archive.files import as_json, read_json, read_lines, read_text
 from archive.folders import VARIANTS
+from archive.leaderboard_csv import format_leaderboard, parse_leaderboard
 from archive.leaderboards import LEADERBOARDS
 from archive.matching import spec
 from archive.merged import Merged
@@ -15,13 +16,12 @@ from archive.reader import ASKS, TRIALS, Reader
 from archive.store import Archive
 from evaluator.outcomes import Trial
 from evaluator.protocols.built_in import PROTOCOLS
-from variants.leaderboard import format_leaderboard, parse_leaderboard
 
 
 def bring_variants(
     archive: Archive, found: Fetched, names: Mapping[str, str], proposed: set[str], merged: Merged
 ) -> None:
-    """Code and trials of variants that no proposal made, imported leaderboards and failed asks, in one commit."""
+    """Merge code and trials of variants without a proposal, imported leaderboards and failed asks, in one commit."""
     files = {
         f"{VARIANTS}/{names[name]}.py": variant.source
         for name, variant in found.content.variants().items()
@@ -34,7 +34,7 @@ def bring_variants(
 
 
 def bring_confirmations(archive: Archive, found: Fetched, names: Mapping[str, str], merged: Merged) -> None:
-    """What fresh seeds said, in one commit: after the proposals that it is about."""
+    """Merge the results on fresh seeds, in one commit. Call it after the proposals were merged."""
     files = dict(_trials(archive, found.content, CONFIRMATIONS, names, merged))
     files |= dict(_confirmations(archive, found.content, names, merged))
     archive.tell_files(files, f"Merge {merged.confirmations} confirmations\n\nMerged-From: {found.head}")
@@ -43,7 +43,7 @@ def bring_confirmations(archive: Archive, found: Fetched, names: Mapping[str, st
 def _trials(
     archive: Archive, content: Reader, folder: str, names: Mapping[str, str], merged: Merged
 ) -> Iterator[tuple[str, str]]:
-    """Each trial once; one that is here with another result stays as it is here."""
+    """The merged trial files, each trial once. If the results of a trial differ, the local result stays."""
     for path in sorted((content.root / folder).glob("*/*.jsonl")):
         here = f"{folder}/{path.parent.name}/{names[path.stem]}.jsonl"
         own = read_lines(archive.root / here, Trial)
@@ -64,7 +64,7 @@ def _trials(
 def _confirmations(
     archive: Archive, content: Reader, names: Mapping[str, str], merged: Merged
 ) -> Iterator[tuple[str, str]]:
-    """What became of would-be new bests. A decision here stays; an unfinished one gives way to one that is decided."""
+    """The merged confirmations. A local decision stays; a decision replaces an unfinished local confirmation."""
     for path in sorted((content.root / CONFIRMATIONS).glob("*/*.json")):
         theirs = Confirmation.model_validate(read_json(path))
         links = {"variant": names[theirs.variant], "against": names.get(theirs.against, theirs.against)}
@@ -80,7 +80,7 @@ def _confirmations(
 
 
 def _asks(archive: Archive, content: Reader) -> Iterator[tuple[str, str]]:
-    """Asks that gave no proposal, each exchange once."""
+    """The failed asks of the other archive that are new here, each exchange once."""
     here = {path.name: read_text(path) for path in (archive.root / ASKS).glob("*.jsonl")}
     for path in sorted((content.root / ASKS).glob("*.jsonl")):
         text, name, number = read_text(path), path.name, 2
@@ -93,7 +93,7 @@ def _asks(archive: Archive, content: Reader) -> Iterator[tuple[str, str]]:
 
 
 def _boards(archive: Archive, content: Reader) -> dict[str, str]:
-    """Leaderboards that were imported: rows that are not here. A row of the same name stays as it is here."""
+    """The imported leaderboards with the rows that are new here. A local row of the same name stays."""
     derived = {*PROTOCOLS, *archive.protocols(), *content.protocols()}
     files = {}
     for path in sorted((content.root / LEADERBOARDS).glob("*.csv")):

@@ -1,15 +1,16 @@
-"""Names of variants when a record moves to an archive where some of them are taken: every link follows."""
+"""Renames variants in a record that moves to an archive where some of the names are taken. Every link follows."""
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from archive.record import Proposal, Record
+from variants.contract import short_name
 
 _LINKS = ("name", "parent", "against", "variant", "inherited_from", "duplicate_of", "parents")
 _TEXTS = ("title", "insights", "motivation", "mathematics", "differences", "next_steps", "why", "reason", "message")
 _VERBATIM = ("source", "exchanges", "mechanisms", "evidence", "usage", "versions")
-"""What was sent, received or computed stays as it was."""
+"""Fields that keep their old names: code, and what was sent, received or computed."""
 
 
 def renamed_record(record: Record, names: Mapping[str, str]) -> Record:
@@ -18,15 +19,15 @@ def renamed_record(record: Record, names: Mapping[str, str]) -> Record:
 
 
 def renamed_proposal(proposal: Proposal, names: Mapping[str, str]) -> Proposal:
-    """The same of a proposal alone."""
+    """The proposal with every link and every mention of a variant under its new name."""
     return proposal if not names else Proposal.model_validate(_renamed(proposal.model_dump(mode="json"), "", names))
 
 
 def renamed_text(text: str, names: Mapping[str, str]) -> str:
-    """Text with full names, and ideas between backticks, under their new names."""
+    """The text with new names, for full names and for short names between backticks."""
     if not names:
         return text
-    ideas = {f"`{_idea(old)}`": f"`{_idea(new)}`" for old, new in names.items()}
+    ideas = {f"`{short_name(old)}`": f"`{short_name(new)}`" for old, new in names.items()}
     full = {old: new for old, new in names.items() if "_" in old}
     words = "|".join(re.escape(old) for old in sorted(full, key=len, reverse=True))
     pattern = "|".join([*map(re.escape, ideas), *([rf"(?<![A-Za-z0-9_])(?:{words})(?![A-Za-z0-9_])"] if words else [])])
@@ -44,7 +45,3 @@ def _renamed(value: Any, key: str, names: Mapping[str, str]) -> Any:
     if key in _LINKS:
         return names.get(value, value)
     return renamed_text(value, names) if key in _TEXTS else value
-
-
-def _idea(name: str) -> str:
-    return name.removeprefix("delta_net_4layer_").removesuffix("_in_for_loop")

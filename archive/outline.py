@@ -10,34 +10,37 @@ from archive.files import first_problem, read_bytes
 from archive.folders import PROPOSALS
 from archive.record import Cost, Prediction, Provenance
 from evaluator.outcomes import Scorecard, Status, Verdict
-from variants.contract import Task, VariantName
+from evaluator.protocols.built_in import tasks_of
+from evaluator.statistics.over_tasks import mean_over_tasks
+from evaluator.tasks.names import TaskName
+from variants.contract import VariantName
 
 
 class _Part(BaseModel):
-    """A part of what is on disk: what it does not name is left out."""
+    """A part of a document on disk. Fields that the class does not name are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class NamedCode(_Part):
-    """A variant by name and SHA-256 of its source."""
+    """Name of a variant and SHA-256 of its source."""
 
     name: VariantName
     source_hash: str
 
 
 class OutlinedProposal(_Part):
-    """What was proposed, texts left out."""
+    """The proposal without its texts."""
 
     variant: NamedCode
     parent: VariantName
     title: str
-    predictions: dict[Task, Prediction]
+    predictions: dict[TaskName, Prediction]
     provenance: Provenance
 
 
 class Outline(_Part):
-    """The fields of a Record that fit on a line, under the same names."""
+    """The short fields of a Record, under the same names."""
 
     number: int
     created: str
@@ -57,9 +60,9 @@ class Outline(_Part):
 
     @property
     def mean(self) -> float | None:
-        """Mean accuracy over the scored tasks."""
+        """Mean accuracy over all tasks of the protocol; None where one was not measured."""
         scores = self.scorecard.scores if self.scorecard else {}
-        return sum(score.mean for score in scores.values()) / len(scores) if scores else None
+        return mean_over_tasks(scores, tasks_of(self.protocol))
 
 
 class _ProposalFile(_Part):
@@ -79,7 +82,7 @@ class _ResultFile(_Part):
 
 
 def read_outline(root: Path, identity: str) -> Outline:
-    """Read two files of a proposal's folder. Raises ArchiveError that names the one at fault."""
+    """Read the outline from two files of a proposal's folder. Raises ArchiveError that names the wrong file."""
     folder = root / PROPOSALS / identity
     fields: dict[str, Any] = {}
     parts: tuple[tuple[str, type[_Part]], ...] = (("proposal.json", _ProposalFile), ("scorecard.json", _ResultFile))

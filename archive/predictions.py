@@ -1,4 +1,4 @@
-"""Predictions committed before the first trial, on a branch of their own: nobody can write them after the result."""
+"""Predictions, committed to a separate branch before the first trial, so that nobody can change them afterwards."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -8,16 +8,17 @@ from pydantic import ValidationError
 from archive.errors import ArchiveError
 from archive.git import GitFolder
 from archive.record import Origin, Prediction, Proposal, Record
-from evaluator.outcomes import Value
-from variants.contract import Task, VariantName
+from evaluator.tasks.names import TaskName
+from evaluator.values import Value
+from variants.contract import VariantName
 
 BRANCH = "predictions"
 CLOCK_SECONDS = 2
-"""Commits and records are dated by the second."""
+"""Tolerance, because commits and records are dated in whole seconds."""
 
 
 class Committed(Value):
-    """What is committed: the predictions, and what they are of."""
+    """The committed document: the predictions, and the variant, protocol and proposer that they belong to."""
 
     variant: VariantName
     source_hash: str
@@ -26,11 +27,11 @@ class Committed(Value):
     protocol_hash: str
     proposer: str
     model: str | None
-    predictions: dict[Task, Prediction]
+    predictions: dict[TaskName, Prediction]
 
     @classmethod
     def of(cls, proposal: Proposal, protocol: str, protocol_hash: str) -> "Committed":
-        """What is committed of a proposal."""
+        """The document to commit for a proposal."""
         return cls(
             variant=proposal.variant.name,
             source_hash=proposal.variant.source_hash,
@@ -44,7 +45,7 @@ class Committed(Value):
 
 
 def commit_predictions(git: GitFolder, committed: Committed) -> str:
-    """Commit them; returns the commit's hash. Raises ArchiveError."""
+    """Commit the predictions. Returns the commit's hash. Raises ArchiveError."""
     text = committed.model_dump_json(indent=2) + "\n"
     message = f"Predict {committed.variant}\n\nSource: {committed.source_hash}\nProtocol: {committed.protocol}"
     return git.commit_aside(BRANCH, f"{committed.variant}.json", text, message)
@@ -53,10 +54,10 @@ def commit_predictions(git: GitFolder, committed: Committed) -> str:
 def prediction_problems(
     git: GitFolder, record: Record, history: Mapping[str, int], origin: Origin | None = None
 ) -> Iterator[str]:
-    """What contradicts that the record's predictions stood before its first trial. `history`: that of the branch.
+    """Evidence against the claim that the record's predictions were committed before its first trial.
 
-    A record of before predictions were committed has nothing to contradict. A merged record's were committed under the
-    names of its `origin`.
+    history: time of each commit of the branch. origin: that of a merged record, whose predictions were committed under
+    older names. A record without a prediction commit, made by an older archer, has no problems.
     """
     if record.predicted is None:
         return
@@ -79,7 +80,10 @@ def prediction_problems(
 
 
 def _same(text: str, expected: Committed, before: Mapping[str, str]) -> bool:
-    """Whether `expected` is what was committed; where names changed since, reasons may name them anew."""
+    """Whether the committed text holds `expected`. If a merge changed names, the reasons may differ.
+
+    before: older names of renamed variants, by current name.
+    """
     if not before:
         return text == expected.model_dump_json(indent=2)
     names = {

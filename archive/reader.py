@@ -13,8 +13,9 @@ from archive.files import first_problem, read_bytes, read_json, read_lines, read
 from archive.folders import ORIGIN, PROPOSALS, VARIANTS, read_record
 from archive.index import ArchiveIndex, ProposalLine
 from archive.leaderboards import LEADERBOARDS
+from archive.names import find_name
 from archive.outline import Outline
-from archive.record import Origin, Record
+from archive.record import Exchange, Origin, Record
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.statistics.lazy_trials import of_version
@@ -34,6 +35,8 @@ class Reader:
 
     def __init__(self, root: Path) -> None:
         """Read the archive at `root`."""
+        if root.exists() and not root.is_dir():
+            raise ArchiveError(f"{root} is a file, and an archive is a folder; name the folder with --archive")
         if not (root / MARKER).is_file():
             raise ArchiveError(f"{root} is no archive; name another with --archive, or make one: archer init {root}")
         if (found := read_json(root / MARKER).get("format")) != FORMAT:
@@ -52,28 +55,33 @@ class Reader:
         return sorted(found, key=lambda name: int(name.split("-")[0]))
 
     def failed_asks(self) -> list[datetime]:
-        """When each ask that gave no proposal was archived, oldest first."""
+        """When each failed ask was archived, oldest first."""
         names = sorted(path.stem for path in (self.root / ASKS).glob("*.jsonl"))
         return [datetime.strptime(name, "%Y-%m-%dT%H%M%S.%f%z") for name in names]
 
+    def failed_exchanges(self) -> Iterator[tuple[Exchange, ...]]:
+        """What was asked and answered in each ask that gave no proposal, oldest first. Raises ArchiveError."""
+        for path in sorted((self.root / ASKS).glob("*.jsonl")):
+            yield read_lines(path, Exchange)
+
     def lines(self) -> list[ProposalLine]:
-        """What a list shows of each proposal that can be read, oldest first."""
+        """Lines of all readable proposals, oldest first."""
         return self._refreshed().lines()
 
     def outlines(self) -> Iterator[Outline]:
-        """The fields that fit on a page of each proposal that can be read, oldest first; much faster than `records`."""
+        """Outlines of all readable proposals, oldest first. Much faster than `records`."""
         return self._refreshed().outlines()
 
     def raw_outline(self, identity: str) -> dict[str, Any]:
-        """An outline as plain JSON, of a proposal that `lines` has."""
+        """The outline of a readable proposal as plain JSON. identity: its folder name."""
         return self._index.raw(identity)
 
     def damage(self) -> dict[str, str]:
-        """What is wrong with each proposal that cannot be read, by folder name."""
+        """The problem of each unreadable proposal, by folder name."""
         return self._refreshed().damage
 
     def require_sound(self) -> None:
-        """Raise ArchiveError where a proposal cannot be read: what is derived or decided without it would be wrong."""
+        """Raise ArchiveError if a proposal cannot be read. Call it before deriving or deciding something from all."""
         for problem in self.damage().values():
             raise ArchiveError(problem)
 
@@ -82,16 +90,34 @@ class Reader:
         return tuple(self._read(identity) for identity in self.ids())
 
     def record(self, reference: str) -> Record:
-        """The record with this number ("7", "0007"), folder name or variant name."""
+        """The record with this number ("7", "0007"), folder name, variant name or short name."""
+        identity = self.identity(reference)
+        if identity is None and (name := find_name(reference, self.variant_names())) is not None:
+            raise ArchiveError(
+                f"{name} is a variant that no proposal made; `archer versus {reference}` shows its scores, "
+                f"`archer diff {reference}` its change, `archer export {reference}` its code"
+            )
+        if identity is None:
+            raise ArchiveError(f"no proposal {reference!r} in {self.root}; `archer list` shows those there are")
+        return self._read(identity)
+
+    def identity(self, reference: str) -> str | None:
+        """Folder name of the proposal with this number, folder name, variant name or short name; None without one.
+
+        Raises ArchiveError for a short name of several proposals.
+        """
         wanted = int(reference) if re.fullmatch("[0-9]{1,9}", reference) else None
+        by_name = {}
         for identity in self.ids():
             number, name = identity.split("-", 1)
-            if reference in (identity, name) or wanted == int(number):
-                return self._read(identity)
-        raise ArchiveError(f"no proposal {reference!r} in {self.root}; `archer list` shows those there are")
+            if reference == identity or wanted == int(number):
+                return identity
+            by_name[name] = identity
+        found = find_name(reference, by_name)
+        return None if found is None else by_name[found]
 
     def origin(self, identity: str) -> Origin | None:
-        """Where a merged proposal comes from; None for one that was made here."""
+        """Where a merged proposal comes from; None for a proposal that was made here."""
         path = self.root / PROPOSALS / identity / ORIGIN
         if not path.exists():
             return None
@@ -104,6 +130,10 @@ class Reader:
         """The record's report, as Markdown."""
         return read_text(self.root / PROPOSALS / record.id / "report.md")
 
+    def variant_names(self) -> list[str]:
+        """Names of all variants that the archive has the code of, in alphabetical order."""
+        return sorted(path.stem for path in (self.root / VARIANTS).glob("*.py"))
+
     def variant(self, name: str) -> Variant | None:
         """The variant of this name; None if the archive has no code of it."""
         path = self.root / VARIANTS / f"{name}.py"
@@ -111,17 +141,19 @@ class Reader:
 
     def variants(self) -> dict[str, Variant]:
         """All variants with their code, by name."""
-        names = [path.stem for path in sorted((self.root / VARIANTS).glob("*.py"))]
         try:
-            return {name: Variant(name=name, source=read_text(self.root / VARIANTS / f"{name}.py")) for name in names}
+            return {
+                name: Variant(name=name, source=read_text(self.root / VARIANTS / f"{name}.py"))
+                for name in self.variant_names()
+            }
         except ValidationError as error:
             raise ArchiveError(f"{self.root / VARIANTS}: {first_problem(error)}; rename or remove the file") from error
 
     def trials(self, protocol: str) -> dict[str, Sequence[Trial]]:
-        """Trials under one protocol, by variant: of the seeds, of `evaluate --add`, and of the proposals.
+        """Trials under one protocol, by variant: of seed variants, of `evaluate --add` and of scored proposals.
 
-        Of a protocol that archer knows, only those under today's version: others do not compare. Those of a proposal
-        are read when they are looked at; those of one that cannot be read are left out.
+        For a protocol that archer knows, only trials of the current version are returned, because others do not
+        compare. Trials of a proposal are read on first access. Unreadable proposals are left out.
         """
         found: dict[str, Sequence[Trial]] = dict(self.further_trials(protocol))
         index = self._refreshed()
@@ -138,17 +170,17 @@ class Reader:
         return {name: lazy_trials(own) for name, own in kept.items() if own}
 
     def pruned_trials(self, protocol: str) -> dict[str, Sequence[Trial]]:
-        """Trials under one protocol, of any version, of what racing gave up, by variant."""
+        """Trials of pruned proposals under one protocol, of any version, by variant."""
         index = self._refreshed()
         lines = [line for line in index.lines() if line.status is Status.PRUNED and line.protocol == protocol]
         return {line.name: own for line in lines if (own := index.trials_of(line.id)) is not None}
 
     def further_trials(self, protocol: str) -> dict[str, tuple[Trial, ...]]:
-        """Those of them that belong to no proposal, of any version: of the seeds and of `evaluate --add`."""
+        """Trials that belong to no proposal (seed variants, `evaluate --add`), of any version, by variant."""
         return {path.stem: read_lines(path, Trial) for path in sorted((self.root / TRIALS / protocol).glob("*.jsonl"))}
 
     def protocols(self) -> list[str]:
-        """Names of the protocols that the archive has trials of."""
+        """Names of the protocols under which the archive has trials."""
         found = {path.name for path in (self.root / TRIALS).glob("*")}
         return sorted(found | {line.protocol for line in self.lines() if line.status is Status.SCORED})
 

@@ -1,11 +1,13 @@
-"""Records of the archive: a proposal, what became of it, and what it cost."""
+"""Records of the archive: a proposal, its result and its cost."""
 
 from typing import Any, Literal
 
 from pydantic import Field
 
-from evaluator.outcomes import CheckReport, Scorecard, Status, Trial, Value, Verdict
-from variants.contract import Task, Variant, VariantName
+from evaluator.outcomes import CheckReport, Scorecard, Status, Trial, Verdict
+from evaluator.tasks.names import TaskName
+from evaluator.values import Value
+from variants.contract import Variant, VariantName
 
 ROUNDING = 1e-4
 """Predictions have four digits."""
@@ -27,7 +29,7 @@ class Prediction(Value):
 
 
 class Provenance(Value):
-    """Where a proposal comes from: enough to ask for it again."""
+    """Who proposed it, and with which inputs: enough to ask for the same proposal again."""
 
     proposer: str
     seed: int
@@ -47,7 +49,7 @@ class Proposal(Value):
     insights: tuple[str, ...]
     motivation: str
     mathematics: str
-    predictions: dict[Task, Prediction]
+    predictions: dict[TaskName, Prediction]
     differences: tuple[str, ...]
     next_steps: tuple[str, ...]
     provenance: Provenance
@@ -64,12 +66,12 @@ class Cost(Value):
 
 
 class Origin(Value):
-    """Where a merged proposal comes from: its folder's name there, and the commit that held it."""
+    """Where a merged proposal comes from: its folder name and its commit in the other archive."""
 
     id: str
     commit: str
     renamed: dict[str, str] = Field(default_factory=dict)
-    """Variants whose names were taken here: name there -> name here. Exchanges keep the names of there."""
+    """Variants whose names were taken here: name in the other archive -> name here. Exchanges keep the old names."""
 
 
 class Exchange(Value):
@@ -84,7 +86,7 @@ class Exchange(Value):
 
 
 class Record(Value):
-    """Everything known of one proposal. Its number is its identity in an archive."""
+    """One proposal with everything that archer recorded about it. The number identifies it in an archive."""
 
     number: int
     created: str

@@ -8,12 +8,12 @@ from archive.errors import ArchiveError
 from archive.files import read_lines, write_json, write_lines, write_text
 from archive.folders import VARIANTS
 from archive.git import GitFolder
+from archive.leaderboard_csv import PUBLISHED
 from archive.leaderboards import LEADERBOARDS, write_leaderboard
 from archive.reader import FORMAT, MARKER, TRIALS
 from archive.store import Archive
 from evaluator.outcomes import Trial
 from variants.contract import Variant
-from variants.leaderboard import PUBLISHED
 from variants.seeds import seed_variants
 
 SHIPPED = ("smoke", "quick")
@@ -28,8 +28,16 @@ would-be new best; the branch `predictions` dates what was predicted. `git log` 
 
 
 def shipped_trials(protocol: str) -> tuple[Trial, ...]:
-    """Trials of the seeds that ship with archer, for one protocol. Raises ArchiveError for a damaged file."""
+    """The shipped trials of the seed variants under one protocol. Raises ArchiveError for a damaged file."""
     return read_lines(PUBLISHED.with_name(f"{protocol}.trials.jsonl"), Trial)
+
+
+def shipped_by_variant(protocol: str) -> dict[str, list[Trial]]:
+    """The shipped trials under one protocol, by variant. Raises ArchiveError for a damaged file."""
+    trials: dict[str, list[Trial]] = {}
+    for trial in shipped_trials(protocol):
+        trials.setdefault(trial.variant, []).append(trial)
+    return trials
 
 
 def make_archive(root: Path) -> Archive:
@@ -42,7 +50,9 @@ def create(
     root: Path, seeds: Mapping[str, Variant], trials: Sequence[Trial], leaderboards: Mapping[str, str]
 ) -> Archive:
     """The same with other seeds, trials of theirs, and leaderboards by name as CSV text."""
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+    if root.exists() and not root.is_dir():
+        raise ArchiveError(f"{root} is a file, and an archive is a folder; name a new folder")
+    if root.exists() and any(root.iterdir()):
         raise ArchiveError(f"{root} exists and is not empty; name a new folder with --archive")
     existed = root.exists()
     try:

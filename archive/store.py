@@ -1,5 +1,6 @@
-"""The archive: seeds, proposals and leaderboards of one search, in a git repository of its own."""
+"""The archive: seed variants, proposals and leaderboards of one search, in a git repository."""
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from filelock import FileLock, Timeout
 from archive.confirmations import Confirmation, read_confirmations, read_fresh_trials, write_confirmation
 from archive.errors import ArchiveError
 from archive.files import read_lines, write_lines, write_text
-from archive.folders import PROPOSALS, VARIANTS, read_record, write_record
+from archive.folders import PROPOSALS, VARIANTS, read_record, rewrite_record, write_record
 from archive.git import GitFolder
 from archive.index import ArchiveIndex
 from archive.leaderboards import LEADERBOARDS, write_leaderboard
@@ -22,7 +23,7 @@ from evaluator.outcomes import Status, Trial
 
 
 class Archive(Reader):
-    """An open archive; this process is its only writer while it tells. Raises ArchiveError and OSError."""
+    """An open archive. A lock makes this process the only writer while it writes. Raises ArchiveError and OSError."""
 
     def __init__(self, root: Path) -> None:
         """Open the archive at `root`."""
@@ -33,7 +34,7 @@ class Archive(Reader):
         self._lock = FileLock(self._git.folder / "archer.lock", timeout=60)
 
     def recover(self) -> list[str]:
-        """Finish what a killed archer left: drop half-written folders, commit whole ones; returns those committed."""
+        """Clean up after a killed archer: drop half-written folders, commit complete ones. Returns the latter."""
         with self.writing():
             for draft in (self.root / PROPOSALS).glob(".tmp-*"):
                 shutil.rmtree(draft)
@@ -46,13 +47,18 @@ class Archive(Reader):
         return sorted(dirty)
 
     @property
+    def is_writable(self) -> bool:
+        """Whether this process may write into the archive's folder: not on a read-only file system."""
+        return os.access(self.root, os.W_OK) and os.access(self._git.folder, os.W_OK)
+
+    @property
     def unfinished(self) -> Path:
-        """The trials of evaluations that have not ended."""
+        """The file that keeps finished trials of unfinished evaluations."""
         return self._git.folder / "archer-unfinished.jsonl"
 
     @property
     def journal(self) -> Path:
-        """Where raw requests and replies of this archive's searches are kept, outside of its history."""
+        """The file that keeps raw requests and replies of this archive's searches. It is outside of the git history."""
         return self._git.folder / "archer-journal.jsonl"
 
     def commit_of(self, record: Record) -> str | None:
@@ -60,11 +66,11 @@ class Archive(Reader):
         return self._git.last_commit_of(f"{PROPOSALS}/{record.id}")
 
     def commits(self) -> dict[str, str]:
-        """Hash of the newest commit that touched it, for every record that has one, by folder name."""
+        """Hash of the newest commit of each committed record, by folder name."""
         return self._git.last_commits_in(PROPOSALS)
 
     def contents(self) -> dict[str, str]:
-        """A hash of each proposal's folder, by its name; those that differ from their commit are left out."""
+        """Hash of each proposal's folder, by folder name. Folders that differ from their commit are left out."""
         dirty = {path.split("/")[1] for path in self._git.dirty_paths() if path.startswith(f"{PROPOSALS}/")}
         known = self._git.contents_of(PROPOSALS)
         return {identity: content for identity, content in known.items() if identity not in dirty}
@@ -74,13 +80,28 @@ class Archive(Reader):
         with self.writing():
             return self._tell(record, report, None)
 
+    def retell(self, record: Record, report: str) -> Record:
+        """Archive how a proposal that was interrupted has ended, under its number, in a further commit."""
+        with self.writing():
+            paths = rewrite_record(self.root, record, report)
+            try:
+                self._records.pop(record.id, None)
+                if record.status is Status.SCORED:
+                    paths.append(self._derive(record.protocol))
+                self._git.commit(message(record), paths)
+            except BaseException:
+                self._git.discard(paths)
+                raise
+            self._records[record.id] = record
+            return record
+
     def adopt(self, record: Record, report: str, origin: Origin) -> Record:
-        """Archive a proposal of another archive. Leaderboards are left to `rebuild_leaderboards`, once for many."""
+        """Archive a proposal of another archive. Call `rebuild_leaderboards` once after all of them."""
         with self.writing():
             return self._tell(record, report, origin)
 
     def merge_predictions(self, repository: Path) -> None:
-        """Take over the predictions of another archive, with the commits that date them."""
+        """Merge the predictions of another archive, with the commits that date them."""
         with self.writing():
             self._git.merge_branch(repository, BRANCH)
 
@@ -104,14 +125,14 @@ class Archive(Reader):
             return commit_predictions(self._git, Committed.of(proposal, protocol, protocol_hash))
 
     def prediction_problems(self) -> Iterator[str]:
-        """Records whose predictions cannot be shown to have stood before their first trial."""
+        """Problems of records whose predictions may be younger than their first trial, one line each."""
         history = self._git.history(BRANCH)
         for identity in self.ids():
             for problem in prediction_problems(self._git, self._read(identity), history, self.origin(identity)):
                 yield f"{PROPOSALS}/{identity}: {problem}"
 
     def tell_trials(self, trials: Sequence[Trial]) -> None:
-        """Archive further trials of one variant that the archive already has the code of."""
+        """Archive further trials of one variant. The archive must already have the code of the variant."""
         protocol, name = trials[0].protocol, trials[0].variant
         path = self.root / TRIALS / protocol / f"{name}.jsonl"
         with self.writing():
@@ -120,11 +141,11 @@ class Archive(Reader):
             self._git.commit(f"Measure {name} under {protocol}", paths)
 
     def confirmations(self, protocol: str) -> dict[str, Confirmation]:
-        """What became of would-be new bests on fresh seeds, by variant."""
+        """The confirmations under a protocol, by variant."""
         return read_confirmations(self.root, protocol)
 
     def fresh_trials(self, protocol: str) -> dict[str, tuple[Trial, ...]]:
-        """Trials on fresh seeds, by variant; no leaderboard has them."""
+        """Trials on fresh seeds under a protocol, by variant. No leaderboard uses them."""
         return read_fresh_trials(self.root, protocol)
 
     def tell_confirmation(self, confirmation: Confirmation, trials: Sequence[Trial]) -> None:
@@ -144,7 +165,7 @@ class Archive(Reader):
                 self._git.commit(f"Import the leaderboard {name}", [str(path.relative_to(self.root))])
 
     def rebuild_leaderboards(self) -> None:
-        """Derive every protocol's leaderboard anew and commit what changed."""
+        """Derive every protocol's leaderboard again and commit the changed ones."""
         with self.writing():
             paths = [self._derive(protocol) for protocol in self.protocols()]
             if changed := [path for path in paths if path in self._git.dirty_paths()]:
@@ -158,7 +179,7 @@ class Archive(Reader):
             self._git.commit(f"Ask without a proposal: {reason}", [str(path.relative_to(self.root))])
 
     def git_problems(self) -> Iterator[str]:
-        """What git itself lacks: history that a shallow clone left out, objects that are damaged, links in the tree."""
+        """Problems of the git repository, one line each: a shallow history, damaged objects, links in the tree."""
         return self._git.problems()
 
     def dirty_paths(self) -> list[str]:
@@ -188,7 +209,7 @@ class Archive(Reader):
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Be the only writer, also over several calls; nests."""
+        """Hold the lock of the only writer over several calls. Contexts may be nested."""
         try:
             self._lock.acquire()
         except Timeout as error:

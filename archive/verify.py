@@ -1,4 +1,4 @@
-"""Integrity of an archive: what is wrong, one line a problem; nothing is changed."""
+"""Checks the integrity of an archive: one line per problem. It changes nothing."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -13,6 +13,7 @@ from archive.reader import TRIALS, Reader
 from archive.record import Record
 from archive.store import Archive
 from evaluator.outcomes import Score, Scorecard, Status, Trial
+from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.scorecards import scorecard
 from variants.contract import Variant
 
@@ -21,9 +22,9 @@ _PROTOCOL = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 
 def problems(archive: Archive) -> Iterator[str]:
-    """Every contradiction in the archive, in words; with none, every row can be traced to its trials.
+    """Every contradiction in the archive, one line each. Without problems, every row can be traced to its trials.
 
-    A clone without problems is as complete as what it was cloned from.
+    A clone without problems is as complete as the archive that it was cloned from.
     """
     found = list(content_problems(archive))
     yield from found or (*archive.prediction_problems(), *_leaderboard_problems(archive))
@@ -34,7 +35,7 @@ def problems(archive: Archive) -> Iterator[str]:
 
 
 def content_problems(reader: Reader) -> Iterator[str]:
-    """The same of records, variants and trials alone."""
+    """The contradictions in records, variants and trials alone, without git."""
     try:
         variants = reader.variants()
     except ArchiveError as error:
@@ -61,7 +62,7 @@ def content_problems(reader: Reader) -> Iterator[str]:
 
 
 def _confirmation_problems(reader: Reader, variants: Mapping[str, Variant]) -> Iterator[str]:
-    """Results on fresh seeds that are of another variant or protocol than their file, or of none that there is."""
+    """Results on fresh seeds whose variant or protocol differs from their file's name, or does not exist."""
     for folder in sorted((reader.root / CONFIRMATIONS).glob("*")):
         try:
             found = read_confirmations(reader.root, folder.name)
@@ -94,7 +95,7 @@ def _record_problems(reader: Reader, record: Record, variants: Mapping[str, Vari
 
 
 def _alike(one: Scorecard, other: Scorecard) -> bool:
-    """The same up to the last bits, in which versions of archer may differ."""
+    """Whether two scorecards are equal up to the last bits, in which versions of archer may differ."""
     if one.model_copy(update={"scores": {}}) != other.model_copy(update={"scores": {}}):
         return False
     pairs = [(score, other.scores.get(task)) for task, score in one.scores.items()]
@@ -125,6 +126,6 @@ def _trial_problems(
 def _leaderboard_problems(archive: Archive) -> Iterator[str]:
     for protocol in archive.protocols():
         path = archive.root / LEADERBOARDS / f"{protocol}.csv"
-        expected = leaderboard_csv(scorecards(protocol, archive.trials(protocol)))
+        expected = leaderboard_csv(scorecards(protocol, archive.trials(protocol)), tasks_of(protocol))
         if not path.exists() or read_text(path) != expected:
             yield f"{LEADERBOARDS}/{protocol}.csv is not what its trials give; run `archer verify --rebuild`"

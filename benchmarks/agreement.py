@@ -12,11 +12,12 @@ from collections.abc import Mapping
 import pandas as pd
 from scipy import stats
 
-from agent.analysis.take_snapshot import noise
-from agent.search.evaluate_variant import shipped
+from agent.analysis.snapshot import noise
+from archive.leaderboard_csv import PUBLISHED, read_leaderboard
+from archive.seeding import shipped_by_variant
 from evaluator.protocols.built_in import PROTOCOLS
-from variants.contract import TASKS, Task
-from variants.leaderboard import PUBLISHED, read_leaderboard
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import MAD_TASKS
 
 
 def main() -> None:
@@ -26,16 +27,16 @@ def main() -> None:
     protocol = parser.parse_args().protocol
     measured = read_leaderboard(PUBLISHED.with_name(f"{protocol}.csv"))
     published = read_leaderboard(PUBLISHED)
-    print(table(measured.loc[published.index], published, noise(shipped(protocol))))
+    print(table(measured.loc[published.index], published, noise(shipped_by_variant(protocol))))
 
 
-def table(measured: pd.DataFrame, published: pd.DataFrame, of_a_seed: Mapping[Task, float]) -> str:
+def table(measured: pd.DataFrame, published: pd.DataFrame, of_a_seed: Mapping[TaskName, float]) -> str:
     """Rows per task and for the mean. Both frames: index of the same names, six task columns."""
     lines = [
         "| task | Spearman | one row left out | s.d. of rows, measured | s.d. of rows, published | s.d. of one seed |",
         "|---|---:|---:|---:|---:|---:|",
     ]
-    for task in TASKS:
+    for task in MAD_TASKS:
         lines.append(_row(task, measured[task], published[task], of_a_seed.get(task)))
     lines.append(_row("mean of the six", measured.mean(axis=1), published.mean(axis=1), None))
     return "\n".join(lines)

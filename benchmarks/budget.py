@@ -16,16 +16,17 @@ import pandas as pd
 import torch
 import typer
 
-from agent.search.evaluate_variant import shipped
 from archive.files import read_lines, write_lines
+from archive.leaderboard_csv import PUBLISHED, read_leaderboard
+from archive.seeding import shipped_by_variant
 from benchmarks.agreement import spearman
 from benchmarks.mad import run as run_trial
-from evaluator.outcomes import Value
 from evaluator.protocols.built_in import QUICK
 from evaluator.protocols.protocol import Protocol, trial_specs
 from evaluator.scoring.score import ScoredTrial
-from variants.contract import BASELINE, TASKS
-from variants.leaderboard import PUBLISHED, read_leaderboard
+from evaluator.tasks.registry import MAD_TASKS
+from evaluator.values import Value
+from variants.contract import BASELINE
 from variants.seeds import seed_variants
 
 RUNS = Path(__file__).parent.parent / "docs/results/budget.jsonl"
@@ -86,8 +87,8 @@ def table() -> None:
     current = {name: variant.source_hash for name, variant in seed_variants().items()}
     runs = [r for r in read_lines(RUNS, Run) if r.protocol_hash == QUICK.hash and current.get(r.name) == r.source_hash]
     trials = pd.concat([_frame([run.model_dump() for run in runs]), _shipped()])
-    typer.echo("| steps | seeds | CPU-s, baseline | " + " | ".join(TASKS) + " | mean of the six |")
-    typer.echo("|---:|---:|" + "---:|" * (len(TASKS) + 2))
+    typer.echo("| steps | seeds | CPU-s, baseline | " + " | ".join(MAD_TASKS) + " | mean of the six |")
+    typer.echo("|---:|---:|" + "---:|" * (len(MAD_TASKS) + 2))
     for share, found in trials.groupby("share"):
         seeds = sorted(found["seed"].unique())
         for count in range(1, len(seeds) + 1):
@@ -104,7 +105,9 @@ def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 def _shipped() -> pd.DataFrame:
     """The trials of all steps that ship with archer."""
-    trials = [trial for each in shipped(QUICK.name).values() for trial in each if trial.protocol_hash == QUICK.hash]
+    trials = [
+        trial for each in shipped_by_variant(QUICK.name).values() for trial in each if trial.protocol_hash == QUICK.hash
+    ]
     return _frame([trial.model_dump() | {"share": 1.0, "name": trial.variant} for trial in trials])
 
 
@@ -115,7 +118,7 @@ def _row(trials: pd.DataFrame) -> str:
     both = [name for name in published.index if name in measured.index]
     measured, published = measured.loc[both], published.loc[both]
     seconds = trials[trials["name"] == BASELINE]["cpu_seconds"].sum()
-    cells = [spearman(measured[task], published[task]) for task in TASKS]
+    cells = [spearman(measured[task], published[task]) for task in MAD_TASKS]
     cells.append(spearman(measured.mean(axis=1), published.mean(axis=1)))
     return f"{seconds:.0f} | " + " | ".join(f"{cell:.2f}" for cell in cells)
 

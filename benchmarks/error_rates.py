@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from agent.analysis.board import open_board
-from agent.search.evaluate_variant import shipped
+from archive.seeding import shipped_by_variant
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.statistics.moderated_t_test import Effect, Noise, common_noise, effect, seed_means, task_noise
 from evaluator.statistics.scorecards import seed_accuracies
-from variants.contract import TASKS
+from evaluator.tasks.registry import MAD_TASKS
 
 Array = NDArray[np.float64]
 SEED_VARIANTS, ARCHIVES = 24, 2_000
@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--protocol", choices=list(PROTOCOLS), default="quick")
     protocol = parser.parse_args().protocol
-    rows = [seed_means(own, TASKS) for own in shipped(protocol).values()]
+    rows = [seed_means(own, MAD_TASKS) for own in shipped_by_variant(protocol).values()]
     deviations = np.array([np.std(list(row.values()), ddof=1) for row in rows if len(row) > 1])
     print(f"Deviation of one seed, mean of six: median {np.median(deviations):.3f}, "
           f"{deviations.min():.3f} to {deviations.max():.3f}\n")  # fmt: skip
@@ -94,10 +94,10 @@ def regression_table(deviations: Array) -> Iterable[str]:
 
 def cells_table(protocol: str, draws: int = 2_000) -> Iterable[str]:
     """Two rows of a board without a difference: seeds drawn anew from the residuals of the two, paired as they were."""
-    trials, board, chance = shipped(protocol), open_board(protocol, None), np.random.default_rng(2)
+    trials, board, chance = shipped_by_variant(protocol), open_board(protocol, None), np.random.default_rng(2)
     yield "| task | noise of a paired difference, one seed | unpaired, p ≤ 0.05 | paired, p ≤ 0.05 | paired, p ≤ 0.01 |"
     yield "|---|---:|---:|---:|---:|"
-    for task in TASKS:
+    for task in MAD_TASKS:
         noise = task_noise(trials, task)
         table = np.array([list(seed_accuracies(own)[task].values()) for own in trials.values()])
         residuals = table - table.mean(axis=1, keepdims=True)

@@ -8,6 +8,7 @@ where two such files differ. Times, costs, commits, paths and the digest of arch
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ VOLATILE = frozenset(
     }
 )  # fmt: skip
 """Fields that differ from run to run."""
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT[\d:]+\+00:00")
 COMMANDS: dict[str, tuple[str, ...]] = {
     "check": ("check", str(VARIANT)),
     "evaluate": ("evaluate", str(VARIANT), "--protocol", "smoke"),
@@ -67,7 +69,8 @@ def record() -> dict[str, Any]:
             for path in sorted(archive.glob("proposals/*/trials.jsonl"))
         }
         reports = {
-            path.parent.name: path.read_text(encoding="utf-8") for path in sorted(archive.glob("proposals/*/report.md"))
+            path.parent.name: _stable(path.read_text(encoding="utf-8"))
+            for path in sorted(archive.glob("proposals/*/report.md"))
         }
     return {"answers": answers, "trials": trials, "reports": reports}
 
@@ -87,7 +90,9 @@ def _answer(command: tuple[str, ...], archive: Path) -> Any:
 def _stable(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _stable(each) for key, each in value.items() if key not in VOLATILE}
-    return [_stable(each) for each in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [_stable(each) for each in value]
+    return MOMENT.sub("(a moment)", value) if isinstance(value, str) else value
 
 
 def differences(one: Any, other: Any, at: str = "") -> Iterator[str]:
@@ -102,7 +107,13 @@ def differences(one: Any, other: Any, at: str = "") -> Iterator[str]:
         for index, (mine, theirs) in enumerate(zip(one, other, strict=True)):
             yield from differences(mine, theirs, f"{at}/{index}")
     elif one != other:
-        yield f"{at}: {str(one)[:200]} against {str(other)[:200]}"
+        yield f"{at}: {_first_difference(str(one), str(other))}"
+
+
+def _first_difference(one: str, other: str) -> str:
+    at = next((at for at, (mine, theirs) in enumerate(zip(one, other, strict=False)) if mine != theirs), 0)
+    start = max(0, at - 40)
+    return f"{one[start : at + 120]!r} against {other[start : at + 120]!r}"
 
 
 if __name__ == "__main__":

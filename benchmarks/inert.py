@@ -15,8 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from agent.analysis.board import PUBLISHED_NAME, Board, open_board
-from agent.analysis.leaderboard_facts import short
-from agent.analysis.published_inert import (
+from agent.analysis.inert import (
     ANNOTATIONS,
     Annotations,
     differences,
@@ -29,8 +28,10 @@ from evaluator.checks.bench import Bench
 from evaluator.checks.inert import inert_settings
 from evaluator.protocols.built_in import MAD
 from evaluator.sandbox import Limits, Sandbox
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import MAD_TASKS
 from evaluator.trials.evaluate import kernel_shapes
-from variants.contract import BASELINE, TASKS, Task
+from variants.contract import BASELINE, short_name
 from variants.seeds import seed_variants
 
 FIGURE = Path(__file__).parents[1] / "docs" / "results" / "inert.svg"
@@ -59,10 +60,10 @@ def measure(board: Board) -> Annotations:
     limits = Limits(wall_seconds=60.0, cpu_seconds=600)
     with Sandbox() as sandbox:
         for name in board.scores:
-            if name == BASELINE or seeds[name].signature != baseline.signature:
+            if name == BASELINE or seeds[name].contract != baseline.contract:
                 continue
             with sandbox.kernel(seeds[name], limits) as own, sandbox.kernel(baseline, limits) as parent:
-                benches = (Bench(client, baseline.signature) for client in (own, parent))
+                benches = (Bench(client, baseline.contract) for client in (own, parent))
                 settings = inert_settings(*benches, shapes)
             inert[name] = {task: len(ids) for task, ids in settings.items()}
     return Annotations(
@@ -75,11 +76,11 @@ def measure(board: Board) -> Annotations:
 
 def print_table(board: Board, found: Annotations) -> None:
     """Settings that are inert, row by row; then what the spread of inert rows says."""
-    print(f"| row | {' | '.join(TASKS)} |\n|---|{'---:|' * len(TASKS)}")
+    print(f"| row | {' | '.join(MAD_TASKS)} |\n|---|{'---:|' * len(MAD_TASKS)}")
     for name in board.scores:
         if name in found.inert:
-            cells = (f"{found.inert[name].get(task, 0)}/{found.settings[task]}" for task in TASKS)
-            print(f"| `{short(name)}` | {' | '.join(cells)} |")
+            cells = (f"{found.inert[name].get(task, 0)}/{found.settings[task]}" for task in MAD_TASKS)
+            print(f"| `{short_name(name)}` | {' | '.join(cells)} |")
     print("\n| task | rows that cannot differ | lowest | mean | highest | s.d. of one run | 95 % of differences |")
     print("|---|---:|---:|---:|---:|---:|---:|")
     for task, own in inert_deviations(board, found).items():
@@ -91,7 +92,7 @@ def print_table(board: Board, found: Annotations) -> None:
 def draw(board: Board, found: Annotations) -> None:
     """A panel a task: every row's difference to the baseline, and what of it noise alone may be."""
     figure = Figure(figsize=(11, 6.4), layout="constrained")
-    for axes, task in zip(figure.subplots(2, 3).flat, TASKS, strict=True):
+    for axes, task in zip(figure.subplots(2, 3).flat, MAD_TASKS, strict=True):
         draw_task(axes, board, found, task)
     for kind, label in (
         ("cannot", "cannot differ from the baseline"),
@@ -107,7 +108,7 @@ def draw(board: Board, found: Annotations) -> None:
         figure.savefig(FIGURE, metadata={"Date": None})
 
 
-def draw_task(axes: Axes, board: Board, found: Annotations, task: Task) -> None:
+def draw_task(axes: Axes, board: Board, found: Annotations, task: TaskName) -> None:
     """Rows by rank; those below `LOWEST` as arrows at the edge."""
     noise = board.least_difference(task)
     axes.axhspan(-noise, noise, color="#eeeeee", zorder=0)

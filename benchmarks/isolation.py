@@ -29,13 +29,13 @@ from torch import Tensor
 
 from archive.files import read_lines, write_lines
 from benchmarks.mad import kernel_of
-from evaluator.outcomes import Value
 from evaluator.protocols.built_in import QUICK
 from evaluator.protocols.protocol import trial_specs
 from evaluator.sandbox import Limits, Sandbox
 from evaluator.sandbox.launch import KEEP_MEMORY
 from evaluator.training.train import train
-from evaluator.trials.train_and_score import weights_hash
+from evaluator.trials.run_trial import weights_hash
+from evaluator.values import Value
 from variants.contract import BASELINE
 from variants.seeds import seed_variants
 

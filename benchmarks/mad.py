@@ -18,14 +18,15 @@ import torch
 import typer
 
 from evaluator.kernel import Kernel
-from evaluator.outcomes import Failure, Value
+from evaluator.outcomes import Failure
 from evaluator.protocols.built_in import PROTOCOLS, QUICK
 from evaluator.protocols.protocol import Protocol, TrialSpec, trial_specs
 from evaluator.scoring.score import ScoredTrial, score
+from evaluator.tasks.registry import MAD_TASKS, TASKS
 from evaluator.tasks.registry import examples as draw
-from evaluator.tasks.settings import PUBLISHED
 from evaluator.training.train import train
-from variants.contract import BASELINE, TASKS, Layer
+from evaluator.values import Value
+from variants.contract import BASELINE, Layer
 from variants.seeds import seed_variants
 
 app = typer.Typer(add_completion=False)
@@ -44,7 +45,7 @@ class Run:
 def kernel_of(name: str) -> tuple[Kernel, Layer]:
     """The kernel of a seed variant, and the mixer that it belongs to."""
     variant = seed_variants()[name]
-    kernel: Kernel = getattr(importlib.import_module(f"variants.{name}"), variant.signature.function)
+    kernel: Kernel = getattr(importlib.import_module(f"variants.{name}"), variant.contract.function)
     return kernel, variant.layer
 
 
@@ -67,7 +68,7 @@ def accuracy(protocol: str, names: list[str], seeds: int = 3, first_seed: int = 
     typer.echo(f"{chosen.name} {chosen.hash}")
     for name in names:
         total = 0.0
-        for task in (task for task in TASKS if only in task):
+        for task in (task for task in MAD_TASKS if only in task):
             specs = trial_specs(chosen, [task], range(first_seed, first_seed + seeds))
             runs = [run(chosen, spec, name) for spec in specs]
             total += sum(each.training_seconds + each.scoring_seconds for each in runs)
@@ -95,7 +96,7 @@ def trial(
 ) -> None:
     """One trial of quick with some of its choices changed: how they were found."""
     torch.set_num_threads(1)
-    wanted = next(each for each in TASKS if each == task)
+    wanted = next(each for each in MAD_TASKS if each == task)
     plan = QUICK.tasks[wanted]
     setting = _changed(plan.settings[0], vocabulary=vocabulary, length=length, noise=noise, copies=copies)
     grid = {"lr": lr and (lr,), "weight_decay": None if weight_decay is None else (weight_decay,)}
@@ -114,8 +115,8 @@ def _changed(value: Model, **changes: object) -> Model:
 @app.command()
 def examples(count: int = 12_800) -> None:
     """Seconds to generate training and test examples of each of the 66 settings."""
-    for task in TASKS:
-        for setting in PUBLISHED[task]:
+    for task in MAD_TASKS:
+        for setting in TASKS[task].published:
             start = time.process_time()
             draw(setting, "train", count, 0)
             middle = time.process_time()

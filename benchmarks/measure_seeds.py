@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from archive.files import read_lines, write_lines, write_text
+from archive.leaderboard_csv import PUBLISHED
 from archive.leaderboards import leaderboard_csv, scorecards
 from evaluator.checks.fingerprint import PROBES_HASH, fingerprint
 from evaluator.outcomes import Trial
@@ -24,7 +25,6 @@ from evaluator.protocols.protocol import Protocol, trial_specs
 from evaluator.sandbox import Sandbox
 from evaluator.trials.run_trial import run_trial, spec_of
 from variants.contract import BASELINE, REFERENCE, Variant
-from variants.leaderboard import PUBLISHED
 from variants.seeds import seed_variants
 
 FOLDER = PUBLISHED.parent
@@ -52,7 +52,9 @@ def write_scores(
     """Measure, then derive the table."""
     trials = measure(variants, protocol, sandbox, executor)
     by_variant = {v.name: [trial for trial in trials if trial.variant == v.name] for v in variants}
-    write_text(FOLDER / f"{protocol.name}.csv", leaderboard_csv(scorecards(protocol.name, by_variant)))
+    write_text(
+        FOLDER / f"{protocol.name}.csv", leaderboard_csv(scorecards(protocol.name, by_variant), tuple(protocol.tasks))
+    )
 
 
 def write_fingerprints(variants: Sequence[Variant], sandbox: Sandbox) -> None:
@@ -60,7 +62,7 @@ def write_fingerprints(variants: Sequence[Variant], sandbox: Sandbox) -> None:
     found = {}
     for variant in variants:
         with sandbox.kernel(variant) as kernel:
-            found[variant.source_hash] = fingerprint(kernel, variant.signature)
+            found[variant.source_hash] = fingerprint(kernel, variant.contract)
     lines = ",\n".join(f'  "{source_hash}": {json.dumps(numbers)}' for source_hash, numbers in found.items())
     write_text(FOLDER / "fingerprints.json", f'{{"probes": "{PROBES_HASH}", "prints": {{\n{lines}\n}}}}\n')
 

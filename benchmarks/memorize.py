@@ -25,17 +25,17 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from archive.files import read_lines, write_lines
+from archive.leaderboard_csv import PUBLISHED as PUBLISHED_CSV
+from archive.leaderboard_csv import read_leaderboard
 from benchmarks.mad import kernel_of
 from evaluator.model.backbones import LanguageModel, build
 from evaluator.model.layers import initialise
-from evaluator.outcomes import Value
 from evaluator.protocols.built_in import MAD
 from evaluator.tasks.examples import IGNORED, Examples
-from evaluator.tasks.registry import examples, stream
-from evaluator.tasks.settings import PUBLISHED, Setting
+from evaluator.tasks.registry import TASKS, examples, stream
+from evaluator.tasks.task import Setting
+from evaluator.values import Value
 from variants.contract import BASELINE, CHUNK_SIZE
-from variants.leaderboard import PUBLISHED as PUBLISHED_CSV
-from variants.leaderboard import read_leaderboard
 from variants.seeds import seed_variants
 
 RUNS = Path(__file__).parent.parent / "docs/results/memorize.jsonl"
@@ -81,7 +81,7 @@ def run(
 ) -> None:
     """Train what is missing."""
     torch.set_num_threads(1)
-    settings = [s for s in PUBLISHED["Memorize"] if vocabulary is None or s.vocabulary in vocabulary]
+    settings = [s for s in TASKS["Memorize"].published if vocabulary is None or s.vocabulary in vocabulary]
     for setting in settings:
         for each in name or list(dict.fromkeys(same_kernel().values())):
             wanted: dict[str, Any] = {
@@ -114,7 +114,7 @@ def same_kernel() -> dict[str, str]:
     outputs: dict[str, Tensor] = {}
     found = {}
     for name, variant in seed_variants().items():
-        o, _ = kernel_of(name)[0](*(inputs[each] for each in variant.signature.inputs), chunk_size=CHUNK_SIZE)
+        o, _ = kernel_of(name)[0](*(inputs[each] for each in variant.contract.inputs), chunk_size=CHUNK_SIZE)
         found[name] = next((other for other, seen in outputs.items() if torch.allclose(o, seen, atol=1e-5)), name)
         outputs.setdefault(found[name], o)
     return found
@@ -124,7 +124,7 @@ def same_kernel() -> dict[str, str]:
 def maps(seed: int = 0, vocabulary: int = 512, steps: int = 120) -> None:
     """Train the baseline with archer's map, in which keys may share a value, and with a one-to-one map."""
     torch.set_num_threads(1)
-    setting = next(each for each in PUBLISHED["Memorize"] if each.vocabulary == vocabulary)
+    setting = next(each for each in TASKS["Memorize"].published if each.vocabulary == vocabulary)
     for title, one_to_one in (("with replacement", False), ("one-to-one", True)):
         last = train_as_published(BASELINE, setting, 1, seed, "bfloat16", steps=steps, one_to_one=one_to_one)[-1]
         typer.echo(f"V {vocabulary}, seed {seed}, {title}: {last.macro:.3f} after {last.step} steps")
@@ -170,7 +170,8 @@ def train_as_published(
 
 def with_one_to_one_map(drawn: Examples, setting: Setting, seed: int) -> Examples:
     """The same keys, under a map that gives no value to two of them, as the reference's map."""
-    values = np.arange(setting.content_tokens // 2, setting.content_tokens)
+    content = TASKS[setting.task].content_tokens(setting)
+    values = np.arange(content // 2, content)
     value_of = torch.from_numpy(stream(setting, "one-to-one map", seed).permutation(values))
     targets = drawn.targets.clone()
     targets[:, 1::2] = value_of[drawn.inputs[:, ::2]]
@@ -220,7 +221,7 @@ def table(
         for each in read_lines(RUNS, Run)
         if (each.heads, each.seed, each.precision) == (heads, seed, precision)
     }
-    vocabularies = vocabulary or [setting.vocabulary for setting in PUBLISHED["Memorize"]]
+    vocabularies = vocabulary or [setting.vocabulary for setting in TASKS["Memorize"].published]
     means: dict[str, float] = {}
     typer.echo("| variant | published | measured | " + " | ".join(f"V {v}" for v in vocabularies) + " | runs of |")
     typer.echo("|---|" + "---:|" * (2 + len(vocabularies)) + "---|")

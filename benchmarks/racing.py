@@ -19,13 +19,15 @@ from statistics import fmean
 
 import numpy as np
 
-from agent.search.evaluate_variant import shipped
 from agent.search.racing import Race
+from archive.seeding import shipped_by_variant
 from evaluator.outcomes import Trial
-from evaluator.protocols.built_in import PROTOCOLS, Protocol
+from evaluator.protocols.built_in import PROTOCOLS
+from evaluator.protocols.protocol import Protocol
 from evaluator.statistics.moderated_t_test import paired, seed_means
 from evaluator.statistics.scorecards import verdict
-from variants.contract import BASELINE, TASKS
+from evaluator.tasks.registry import MAD_TASKS
+from variants.contract import BASELINE
 
 Trials = Mapping[str, Sequence[Trial]]
 NULL_PAIRS = 60
@@ -50,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--protocol", choices=list(PROTOCOLS), default="quick")
     protocol = PROTOCOLS[parser.parse_args().protocol]
-    trials = shipped(protocol.name)
+    trials = shipped_by_variant(protocol.name)
     runs = list(replay(trials, protocol))
     print("| parent | proposals × orders | pruned after 1 seed | after 2 | CPU saved | mean above the parent's "
           "| a task called better | best of all |")  # fmt: skip
@@ -62,7 +64,7 @@ def main() -> None:
 
 def replay(trials: Trials, protocol: Protocol) -> Iterator[Run]:
     """Every pair in every order of the seeds."""
-    means = {name: fmean(seed_means(own, TASKS).values()) for name, own in trials.items()}
+    means = {name: fmean(seed_means(own, MAD_TASKS).values()) for name, own in trials.items()}
     champion = max(means, key=lambda name: means[name])
     for name in trials:
         others = {other: own for other, own in trials.items() if other != name}
@@ -70,7 +72,7 @@ def replay(trials: Trials, protocol: Protocol) -> Iterator[Run]:
             race = Race.against(parent, others, protocol)
             if race is None:
                 continue
-            difference = fmean(paired(trials[name], trials[parent]))
+            difference = fmean(paired(trials[name], trials[parent], MAD_TASKS))
             tasks = verdict(trials[name], trials[parent], parent).tasks.values()
             better = sum(found.outcome == "better" for found in tasks)
             for order in itertools.permutations(protocol.seeds):
@@ -118,7 +120,7 @@ def share_lost(trials: Trials, protocol: Protocol) -> float:
 def shuffled(trials: Sequence[Trial], seeds: Sequence[int], chance: np.random.Generator) -> list[Trial]:
     """The trials with no seed at its own place, in each task apart."""
     moved = []
-    for task in TASKS:
+    for task in MAD_TASKS:
         turn = int(chance.integers(1, len(seeds)))
         place = {seed: seeds[(index + turn) % len(seeds)] for index, seed in enumerate(seeds)}
         moved += [t.model_copy(update={"seed": place[t.seed]}) for t in trials if t.task == task]

@@ -3,20 +3,16 @@
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from variants.contract import Task, VariantName
+from evaluator.tasks.names import TaskName
+from evaluator.values import Value
+from variants.contract import VariantName
 
 CheckName = Literal[
     "syntax", "fence", "signature", "shapes", "finite", "gradients", "mutation", "determinism", "causality", "prefix",
     "batch", "heads", "lengths", "complexity", "scope", "timeout", "crash", "memory",
 ]  # fmt: skip
-
-
-class Value(BaseModel):
-    """Base of every value that is written to disk: immutable, and refuses fields it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Status(StrEnum):
@@ -56,9 +52,9 @@ class CheckReport(Value):
     duplicate_of: str | None = None
     no_op: bool = False
     """Computes what its parent does at every setting of the protocol: nothing to train."""
-    inert_tasks: tuple[Task, ...] = ()
+    inert_tasks: tuple[TaskName, ...] = ()
     """Tasks at none of whose settings the variant can differ from its parent."""
-    inert_settings: dict[Task, tuple[str, ...]] = Field(default_factory=dict)
+    inert_settings: dict[TaskName, tuple[str, ...]] = Field(default_factory=dict)
     """Settings, by their id, at which it cannot; also in tasks where it can at others."""
     sandbox_grade: Grade
     seconds: float
@@ -89,7 +85,7 @@ class Trial(Value):
     source_hash: str
     protocol: str
     protocol_hash: str
-    task: Task
+    task: TaskName
     setting: str
     lr: float
     weight_decay: float
@@ -124,6 +120,11 @@ class Score(Value):
     high: float
     n: int
 
+    @property
+    def half_width(self) -> float:
+        """Half of the interval: the longer side, since the other one may have been cut off at 0 or 1."""
+        return max(self.high - self.mean, self.mean - self.low)
+
 
 class Scorecard(Value):
     """Scores per task of one variant under one protocol."""
@@ -131,7 +132,7 @@ class Scorecard(Value):
     variant: VariantName
     protocol: str
     protocol_hash: str
-    scores: dict[Task, Score]
+    scores: dict[TaskName, Score]
 
 
 class Comparison(Value):
@@ -148,4 +149,4 @@ class Verdict(Value):
     """Comparisons per task against one other variant."""
 
     against: VariantName
-    tasks: dict[Task, Comparison]
+    tasks: dict[TaskName, Comparison]

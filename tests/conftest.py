@@ -1,75 +1,31 @@
-"""Archives made of real git repositories, and records written by hand."""
+"""Fixtures of all tests; what is slow and what is fast is in `tests/tiers.py`."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
-from archive.record import Prediction, Proposal, Provenance, Record
-from archive.seeding import create
 from archive.store import Archive
-from evaluator.outcomes import Grade, Scorecard, Status, Trial
-from evaluator.protocols.built_in import PROTOCOLS
-from evaluator.statistics.scorecards import scorecard
-from variants.contract import BASELINE, TASKS, Task, Variant
+from evaluator.sandbox import Sandbox
+from tests.builders import make_archive_of, make_variant
+from variants.contract import BASELINE
 
-SOURCE = "def delta_rule_chunkwise(q, k, v, beta, chunk_size=32):\n    return v, None\n"
+pytest_plugins = ["tests.tiers"]
 
-
-def make_trial(variant: Variant, task: Task, seed: int, accuracy: float) -> Trial:
-    return Trial(
-        variant=variant.name,
-        source_hash=variant.source_hash,
-        protocol="quick",
-        protocol_hash=PROTOCOLS["quick"].hash,
-        task=task,
-        setting="only",
-        lr=1e-3,
-        weight_decay=0.0,
-        seed=seed,
-        status=Status.SCORED,
-        accuracy=accuracy,
-        sandbox_grade=Grade.A,
-    )
-
-
-def make_trials(variant: Variant, accuracy: float = 0.5) -> tuple[Trial, ...]:
-    return tuple(make_trial(variant, task, seed, accuracy + seed / 100) for task in TASKS for seed in range(3))
-
-
-@pytest.fixture
-def variant() -> Variant:
-    return Variant(name="delta_net_4layer_x_in_for_loop", source=SOURCE)
+# How long an example takes is the machine's doing.
+settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any speed")
 
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Archive:
-    seed = Variant(name=BASELINE, source=SOURCE)
-    return create(tmp_path / "search", {BASELINE: seed}, make_trials(seed), {})
+    """A real archive without proposals: the baseline's name over a kernel that nobody runs, with scores."""
+    return make_archive_of(tmp_path / "search", [make_variant(BASELINE)])
 
 
-@pytest.fixture
-def make_record(variant: Variant) -> Callable[..., Record]:
-    def make(status: Status = Status.SCORED, name: str = variant.name, **changes: object) -> Record:
-        own = Variant(name=name, source=SOURCE)
-        trials = make_trials(own, 0.6) if status is Status.SCORED else ()
-        card: Scorecard | None = scorecard(trials) if trials else None
-        proposal = Proposal(
-            variant=own,
-            parent=BASELINE,
-            title="An idea",
-            insights=("a",),
-            motivation="because",
-            mathematics="S += 1",
-            predictions=dict.fromkeys(TASKS, Prediction(mean=0.5, low=0.4, high=0.6)),
-            differences=("b",),
-            next_steps=("c",),
-            provenance=Provenance(proposer="evolve", seed=0),
-        )
-        record = Record(
-            number=0, created="2026-01-01T00:00:00Z", proposal=proposal, status=status, protocol="quick",
-            protocol_hash=PROTOCOLS["quick"].hash, trials=trials, scorecard=card,
-        )  # fmt: skip
-        return record.model_copy(update=changes)
-
-    return make
+@pytest.fixture(scope="session")
+def sandbox(slow_tier: None) -> Iterator[Sandbox]:
+    """One sandbox for all tests that run variants: its start costs seconds."""
+    with Sandbox() as sandbox:
+        yield sandbox

@@ -1,24 +1,27 @@
-"""The contract of a variant: one source file that defines one kernel, and the six tasks it is judged on."""
+"""The contract of a variant: one source file that defines one kernel."""
 
 import ast
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from variants.parsing import parse
-
-Task = Literal["Compress", "Context Recall", "Fuzzy Recall", "Memorize", "Noisy Recall", "Selective Copy"]
-TASKS: tuple[Task, ...] = get_args(Task)
 
 BASELINE = "delta_net_4layer"
 REFERENCE = "gated_delta_net_4layer"
 CHUNK_SIZE = 32
 
 VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,119}$")]
+
+
+def short_name(name: str) -> str:
+    """The idea in a variant's name; the baseline and the gated reference keep theirs."""
+    return name.removeprefix(f"{BASELINE}_").removesuffix("_in_for_loop")
 
 
 class Layer(StrEnum):
@@ -28,17 +31,55 @@ class Layer(StrEnum):
     GATED_DELTA_NET = "gated_delta_net"
 
 
+InputKind = Literal["query", "key", "value", "rate", "log_decay"]
+"""What an input is: query and key `[B, H, L, Dk]` of length 1, value `[B, H, L, Dv]`, rate in (0, 1) and log_decay at
+most 0, each `[B, H, L]`."""
+
+
 @dataclass(frozen=True)
-class KernelSignature:
-    """Name of the kernel function and its tensor arguments, in order; `chunk_size` always follows them."""
+class KernelContract:
+    """What archer demands of a kernel, and who calls it. docs/contracts.md says what else depends on it.
 
+    layer: the mixer that calls it. function: its name. kinds: its tensor arguments in order, by name; `chunk_size`
+    always follows them. has_parameters: whether it has trained weights of its own. may_change: what a variant may
+    change of its parent's file. prefix: what names of its variants begin with. operator: its folder in a checkout of
+    flash-linear-attention.
+    """
+
+    layer: Layer
     function: str
-    inputs: tuple[str, ...]
+    kinds: Mapping[str, InputKind]
+    prefix: str
+    operator: str
+    has_parameters: bool = False
+    may_change: str = "the for-loop over chunks, and what initialises the state that it carries"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the tensor arguments, in order."""
+        return tuple(self.kinds)
 
 
-SIGNATURES: dict[Layer, KernelSignature] = {
-    Layer.DELTA_NET: KernelSignature("delta_rule_chunkwise", ("q", "k", "v", "beta")),
-    Layer.GATED_DELTA_NET: KernelSignature("gated_delta_rule_chunkwise", ("q", "k", "v", "beta", "g")),
+_DELTA_RULE: dict[str, InputKind] = {"q": "query", "k": "key", "v": "value", "beta": "rate"}
+
+CONTRACTS: dict[Layer, KernelContract] = {
+    contract.layer: contract
+    for contract in (
+        KernelContract(
+            Layer.DELTA_NET,
+            "delta_rule_chunkwise",
+            _DELTA_RULE,
+            prefix="delta_net_4layer_",
+            operator="fla/ops/delta_rule",
+        ),
+        KernelContract(
+            Layer.GATED_DELTA_NET,
+            "gated_delta_rule_chunkwise",
+            {**_DELTA_RULE, "g": "log_decay"},
+            prefix="gated_delta_net_4layer_",
+            operator="fla/ops/gated_delta_rule",
+        ),
+    )
 }
 
 
@@ -63,13 +104,13 @@ class Variant(BaseModel):
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return Layer.DELTA_NET
         defined = {node.name for node in body if isinstance(node, ast.FunctionDef)}
-        gated = SIGNATURES[Layer.GATED_DELTA_NET].function
+        gated = CONTRACTS[Layer.GATED_DELTA_NET].function
         return Layer.GATED_DELTA_NET if gated in defined else Layer.DELTA_NET
 
     @property
-    def signature(self) -> KernelSignature:
-        """The signature that the kernel in this file must have."""
-        return SIGNATURES[self.layer]
+    def contract(self) -> KernelContract:
+        """What the kernel in this file must keep."""
+        return CONTRACTS[self.layer]
 
     @classmethod
     def from_file(cls, path: Path) -> Self:

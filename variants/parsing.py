@@ -2,6 +2,7 @@
 
 import ast
 import threading
+import warnings
 
 _PARSER = threading.Lock()
 """CPython counts the depth of a tree per process: two threads that parse at once can raise SystemError."""
@@ -14,5 +15,7 @@ def parse(source: str) -> ast.Module:
 
     A byte-order mark, which some editors put first, is no part of the source.
     """
-    with _PARSER:
+    with _PARSER, warnings.catch_warnings():
+        # a docstring with LaTeX is right as it is, and a warning of Python's would name no file
+        warnings.filterwarnings("ignore", message=".*invalid escape sequence")
         return ast.parse(source.removeprefix(BYTE_ORDER_MARK))

@@ -2,13 +2,13 @@
 
 import ast
 
-from variants.contract import SIGNATURES
+from variants.contract import CONTRACTS
 from variants.parsing import parse
 
 
 def loop_source(source: str) -> str:
     """Source text of the kernel's chunk loop, its longest outermost `for`; the whole text if it has none."""
-    names = {signature.function for signature in SIGNATURES.values()}
+    names = {contract.function for contract in CONTRACTS.values()}
     try:
         tree = parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -1,4 +1,4 @@
-"""A leaderboard as proposers and report read it: scores, and how large a difference must be to mean something."""
+"""A leaderboard as values: the scores, and how large a difference between two scores must be to exceed noise."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,20 +8,21 @@ from statistics import median
 import pandas as pd
 
 from agent.analysis.replicates import SeedDeviation, deviations_of_replicates, function_groups, moderate
-from agent.analysis.snapshot import ArchiveSnapshot
-from agent.analysis.take_snapshot import genomes, noise, published
+from agent.analysis.snapshot import ArchiveSnapshot, genomes, noise, published
 from agent.catalogue import SEED_GENOMES, Genome
+from archive.leaderboard_csv import PUBLISHED, read_leaderboard
 from archive.leaderboards import scorecards
 from archive.seeding import shipped_trials
 from archive.store import Archive
 from evaluator.outcomes import Score, Trial
+from evaluator.protocols.built_in import tasks_of
+from evaluator.statistics.over_tasks import mean_over_tasks
 from evaluator.statistics.scorecards import quantile
-from variants.contract import TASKS, Task
-from variants.leaderboard import PUBLISHED, read_leaderboard
+from evaluator.tasks.names import TaskName
 
 PUBLISHED_PROTOCOL = "mad"
 PUBLISHED_NAME = "published"
-"""What the published leaderboard is called where a protocol is asked for."""
+"""The name of the published leaderboard where a function or an option takes a protocol's name."""
 
 
 @dataclass(frozen=True)
@@ -30,48 +31,62 @@ class Board:
 
     title: str
     protocol: str
-    scores: Mapping[str, Mapping[Task, Score]]
-    spreads: Mapping[Task, SeedDeviation]
-    """Noise of one seed, of every task that anybody has a score of."""
-    one: Mapping[Task, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
-    """Groups of rows that are known to be one function on a task."""
+    scores: Mapping[str, Mapping[TaskName, Score]]
+    spreads: Mapping[TaskName, SeedDeviation]
+    """Noise of one seed, for every task on which some variant has a score."""
+    one: Mapping[TaskName, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    """Per task, groups of rows that are known to compute the same function there."""
 
-    def half_width(self, task: Task, n: int = 1, confidence: float = 0.95) -> float:
-        """Half of the interval of a mean of n seeds, by Student's t on the pooled spread."""
+    @property
+    def tasks(self) -> tuple[TaskName, ...]:
+        """All tasks of the protocol, measured or not."""
+        return tasks_of(self.protocol)
+
+    @property
+    def whole(self) -> tuple[str, ...]:
+        """Names of the rows that have a score on every task, in alphabetical order."""
+        return tuple(sorted(name for name in self.scores if self.mean_of_all(name) is not None))
+
+    def mean_of_all(self, name: str) -> float | None:
+        """Mean over all tasks; None where one was not measured."""
+        return mean_over_tasks(self.scores.get(name, {}), self.tasks)
+
+    def half_width(self, task: TaskName, n: int = 1, confidence: float = 0.95) -> float:
+        """Half of the width of the interval of a mean of n seeds, by Student's t on the pooled standard deviation."""
         known = self.spreads[task]
         return quantile((1 + confidence) / 2, known.freedom) * known.deviation / math.sqrt(n)
 
-    def least_difference(self, task: Task, n: int = 1, m: int = 1) -> float:
-        """Difference between means of n and m seeds that noise alone exceeds in 5 of 100 cases."""
+    def least_difference(self, task: TaskName, n: int = 1, m: int = 1) -> float:
+        """The difference between means of n and m seeds that noise alone exceeds in 5 of 100 cases."""
         return self.half_width(task) * math.sqrt(1 / n + 1 / m)
 
-    def mean(self, name: str, task: Task) -> float | None:
-        """The score of a variant, if there is one."""
+    def mean(self, name: str, task: TaskName) -> float | None:
+        """Mean accuracy of a variant on a task; None without a score."""
         score = self.scores.get(name, {}).get(task)
         return None if score is None else score.mean
 
-    def one_function(self, name: str, other: str, task: Task) -> bool:
-        """Whether two rows are known to compute the same on a task, so that a difference of theirs is noise."""
+    def one_function(self, name: str, other: str, task: TaskName) -> bool:
+        """Whether two rows are known to compute the same function on a task, so that their difference is noise."""
         return name == other or any(name in group and other in group for group in self.one.get(task, ()))
 
 
 def published_board(snapshot: ArchiveSnapshot) -> Board:
-    """The published leaderboard: one seed a row; its noise is known from rows that are the same function."""
+    """The published leaderboard, one seed a row. Rows that compute the same function give the noise of one seed."""
     return _board_of_table(snapshot.published, _genomes(snapshot))
 
 
 def measured_board(snapshot: ArchiveSnapshot) -> Board:
-    """What was measured under the protocol, with the noise between seeds of one variant.
+    """The scores that were measured under the snapshot's protocol, with the noise between seeds of one variant.
 
-    Rows that are one function are no replicates here: a task on which a variant cannot differ inherits its score.
+    Rows that compute the same function are no replicates here, because one row inherits the score of the other.
     """
     return _board_of_scores(snapshot.protocol, snapshot.standings, snapshot.noise, _genomes(snapshot))
 
 
 def open_board(protocol: str, archive: Archive | None) -> Board:
-    """The board of a protocol, or of `published`: from an archive, or from what ships with archer.
+    """The board of a protocol or of `published`, from an archive or, without an archive, from the files of archer.
 
-    Raises ArchiveError and LeaderboardError for what cannot be read.
+    Raises ArchiveError and LeaderboardError for files that cannot be read.
     """
     known = genomes(archive.outlines() if archive is not None else ())
     if protocol == PUBLISHED_NAME:
@@ -87,13 +102,15 @@ def open_board(protocol: str, archive: Archive | None) -> Board:
 
 
 def best_board(snapshot: ArchiveSnapshot) -> Board:
-    """The measured board once two variants were measured on all tasks, else the published one. The two never mix."""
-    full = [name for name, row in snapshot.standings.items() if len(row) == len(TASKS)]
-    return measured_board(snapshot) if len(full) > 1 else published_board(snapshot)
+    """The measured board if two or more variants were measured on all tasks, else the published board."""
+    measured = measured_board(snapshot)
+    return measured if len(measured.whole) > 1 else published_board(snapshot)
 
 
 def _board_of_table(table: pd.DataFrame, known: Mapping[str, Genome]) -> Board:
-    rows = {str(name): {task: float(row[task]) for task in TASKS} for name, row in table.iterrows()}
+    rows = {
+        str(name): {task: float(row[task]) for task in tasks_of(PUBLISHED_PROTOCOL)} for name, row in table.iterrows()
+    }
     scores = {name: {task: Score(mean=x, low=x, high=x, n=1) for task, x in row.items()} for name, row in rows.items()}
     found = deviations_of_replicates(rows, known, PUBLISHED_PROTOCOL)
     one = function_groups(rows, known, PUBLISHED_PROTOCOL)
@@ -102,8 +119,8 @@ def _board_of_table(table: pd.DataFrame, known: Mapping[str, Genome]) -> Board:
 
 def _board_of_scores(
     protocol: str,
-    scores: Mapping[str, Mapping[Task, Score]],
-    deviations: Mapping[Task, float],
+    scores: Mapping[str, Mapping[TaskName, Score]],
+    deviations: Mapping[TaskName, float],
     known: Mapping[str, Genome],
 ) -> Board:
     found = {task: SeedDeviation(deviation, max(1, _freedom(scores, task))) for task, deviation in deviations.items()}
@@ -115,11 +132,14 @@ def _genomes(snapshot: ArchiveSnapshot) -> Mapping[str, Genome]:
     return {**SEED_GENOMES, **snapshot.genomes}
 
 
-def _levels(scores: Mapping[str, Mapping[Task, Score]]) -> dict[Task, float]:
+def _levels(scores: Mapping[str, Mapping[TaskName, Score]]) -> dict[TaskName, float]:
     """The median score of each task."""
-    rows = {task: [row[task].mean for row in scores.values() if task in row] for task in TASKS}
+    rows: dict[TaskName, list[float]] = {}
+    for row in scores.values():
+        for task, score in row.items():
+            rows.setdefault(task, []).append(score.mean)
     return {task: median(found) for task, found in rows.items() if found}
 
 
-def _freedom(scores: Mapping[str, Mapping[Task, Score]], task: Task) -> int:
+def _freedom(scores: Mapping[str, Mapping[TaskName, Score]], task: TaskName) -> int:
     return sum(row[task].n - 1 for row in scores.values() if task in row)

@@ -4,13 +4,102 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Literal
 
 from agent.analysis.board import Board
-from agent.analysis.forecast import CONFIDENCE, Forecast, Interval, Sign, direction
 from archive.outline import Outline
-from archive.record import Prediction, Record
+from archive.record import ROUNDING, Prediction, Record
 from evaluator.outcomes import Comparison
-from variants.contract import Task
+from evaluator.tasks.names import TaskName
+
+CONFIDENCE = 0.8
+"""Confidence of every predicted interval (`archive.record.Prediction`), also of published reports that state none."""
+NEGLIGIBLE = 0.005
+"""A predicted change smaller than this predicts that nothing changes."""
+
+Direction = Literal["up", "not down", "unchanged", "down"]
+Outcome = Literal["better", "worse", "indistinguishable", "inert"]
+Sign = Literal["right", "wrong", "open", "ruled out"]
+SIGNS: dict[Sign, str] = {
+    "right": "a change beyond noise, as predicted",
+    "wrong": "a change beyond noise, in another direction",
+    "open": "a change was predicted, and what was measured is within noise",
+    "ruled out": "a change was predicted where structure allows none",
+}
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The interval in which a score is expected with some confidence."""
+
+    low: float
+    high: float
+    confidence: float = CONFIDENCE
+
+    def holds(self, x: float) -> bool:
+        """Whether x lies in the interval, to the digits that predictions have."""
+        return self.low - ROUNDING <= x <= self.high + ROUNDING
+
+    def score(self, x: float) -> float:
+        """Interval score, in accuracy; 0 is perfect, smaller is better: the width, plus a penalty if x lies outside.
+
+        S = (u - l) + 2/α (l - x)⁺ + 2/α (x - u)⁺ with α = 1 - confidence: Gneiting & Raftery 2007, eq. 43. It is
+        proper: the quantiles that a forecaster believes in give the best expected score.
+        """
+        return self.high - self.low + 2 / (1 - self.confidence) * max(self.low - x, x - self.high, 0.0)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """One prediction for one task, and the measured score."""
+
+    proposer: str
+    model: str | None
+    variant: str
+    protocol: str
+    task: TaskName
+    direction: Direction | None
+    """Direction of the predicted change to the parent; None if the parent's score is not known."""
+    mean: float | None
+    interval: Interval | None
+    """None if only a direction was predicted."""
+    measured: float
+    parent: float | None
+    outcome: Outcome | None
+    """The verdict on the measured score against the parent's score."""
+    no_change: Interval | None
+    """The interval of a replicate of the parent: the forecast that nothing changes."""
+    note: str = ""
+
+    @property
+    def sign(self) -> Sign | None:
+        """Whether the direction was right, wrong, open or ruled out, given noise and structure."""
+        if self.direction is None or self.outcome is None:
+            return None
+        if self.outcome in ("inert", "indistinguishable"):
+            if self.direction in ("unchanged", "not down"):
+                return "right"
+            return "ruled out" if self.outcome == "inert" else "open"
+        allowed = ("up", "not down") if self.outcome == "better" else ("down",)
+        return "right" if self.direction in allowed else "wrong"
+
+    @property
+    def claims_change(self) -> bool:
+        """Whether a change was predicted, not only that nothing gets worse."""
+        return self.direction in ("up", "down")
+
+    @property
+    def exact(self) -> bool:
+        """Whether a single value was predicted: it is right by structure, so it does not test the proposer."""
+        return self.interval is not None and self.interval.low == self.interval.high
+
+
+def direction(change: float) -> Direction:
+    """The direction of a predicted change of accuracy."""
+    if abs(change) < NEGLIGIBLE:
+        return "unchanged"
+    return "up" if change > 0 else "down"
+
 
 Key = tuple[str, str | None]
 """Proposer and model."""
@@ -18,7 +107,7 @@ Key = tuple[str, str | None]
 
 @dataclass(frozen=True)
 class Summary:
-    """Many forecasts together. Means are None where there was nothing to take them of; exact ones are left out."""
+    """Summary of many forecasts. Exact forecasts are left out. A mean over no forecasts is None."""
 
     n: int
     exact: int
@@ -27,31 +116,31 @@ class Summary:
     error: float | None
     """Mean absolute error of the predicted means, in accuracy."""
     error_of_no_change: float | None
-    """The same for the parent's score as the prediction, over the same forecasts."""
+    """The same error of the forecast that nothing changes (the parent's score), over the same forecasts."""
     score: float | None
     """Mean interval score."""
     score_of_no_change: float | None
     signs: Mapping[Sign, int]
-    """Of the changes that were predicted."""
+    """How often each sign occurred among the predicted changes."""
     steady: int
     """How often no change, or no loss, was predicted."""
     steady_right: int
 
     @property
     def coverage(self) -> float | None:
-        """Share of the intervals that held; `CONFIDENCE` of them should."""
+        """Share of the intervals that held the measured score; `CONFIDENCE` of the intervals should."""
         return self.inside / self.intervals if self.intervals else None
 
     @property
     def skill(self) -> float | None:
-        """1 - score / score of predicting no change: above 0 it beats that, 1 is perfect (Gneiting & Raftery 2007)."""
+        """1 - score / score of the forecast of no change. Above 0: better; 1: perfect (Gneiting & Raftery 2007)."""
         if self.score is None or not self.score_of_no_change:
             return None
         return 1 - self.score / self.score_of_no_change
 
 
 def summarise(forecasts: Iterable[Forecast]) -> Summary:
-    """Coverage, error, score and signs of some forecasts."""
+    """Coverage, error, interval score and signs of some forecasts."""
     found = list(forecasts)
     judged = [f for f in found if not f.exact]
     ranged = [(f, f.interval) for f in judged if f.interval is not None]
@@ -73,7 +162,7 @@ def summarise(forecasts: Iterable[Forecast]) -> Summary:
 
 
 def by_proposer(forecasts: Iterable[Forecast]) -> dict[Key, list[Forecast]]:
-    """Forecasts of each proposer and model, in their order."""
+    """The forecasts of each proposer and model, in the order of `forecasts`."""
     found: dict[Key, list[Forecast]] = {}
     for forecast in forecasts:
         found.setdefault((forecast.proposer, forecast.model), []).append(forecast)
@@ -81,14 +170,14 @@ def by_proposer(forecasts: Iterable[Forecast]) -> dict[Key, list[Forecast]]:
 
 
 def over_time(forecasts: Sequence[Forecast]) -> list[tuple[str, Summary]]:
-    """After each proposal, the summary of all forecasts so far; forecasts come in the order they were made."""
+    """Per variant, the summary of all forecasts up to that variant. forecasts: in the order they were made."""
     names = list(dict.fromkeys(forecast.variant for forecast in forecasts))
     ends = {name: max(i for i, f in enumerate(forecasts) if f.variant == name) + 1 for name in names}
     return [(name, summarise(forecasts[: ends[name]])) for name in names]
 
 
 def forecasts(records: Iterable[Record | Outline], board: Callable[[str], Board]) -> list[Forecast]:
-    """The predictions of scored records, oldest first. `board`: of a protocol, for the noise of one seed."""
+    """The predictions of scored records, oldest first. board: from a protocol to its board, for the noise of a seed."""
     found = []
     for record in sorted(records, key=lambda record: record.number):
         scores = record.scorecard.scores if record.scorecard else {}
@@ -100,8 +189,11 @@ def forecasts(records: Iterable[Record | Outline], board: Callable[[str], Board]
     return found
 
 
-def no_change(board: Board, task: Task, parent: float, n: int) -> Interval | None:
-    """Where the mean of n seeds of the parent's own function lies, the parent's being one too."""
+def no_change(board: Board, task: TaskName, parent: float, n: int) -> Interval | None:
+    """The interval for a mean of n seeds if the variant computes what its parent does.
+
+    parent: the parent's mean, which is itself a mean of n seeds with noise. None if the noise is not known.
+    """
     if task not in board.spreads:
         return None
     half = board.half_width(task, confidence=CONFIDENCE) * (2 / n) ** 0.5
@@ -110,7 +202,7 @@ def no_change(board: Board, task: Task, parent: float, n: int) -> Interval | Non
 
 def _forecast(
     record: Record | Outline,
-    task: Task,
+    task: TaskName,
     predicted: Prediction,
     measured: float,
     against: Comparison | None,

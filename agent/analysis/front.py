@@ -1,49 +1,57 @@
-"""The Pareto front of a leaderboard over its six tasks, and who comes nearest to beating the reference on all six.
+"""The Pareto front of a leaderboard over its tasks, and the row that is nearest to beating the reference on all tasks.
 
-What is called sure is tested, and corrected for how much was looked at. A row is surely dominated if some other is
-above it on every task on which the two can differ (the largest of the tasks' p-values, times the number of rivals); it
-is surely on the front if it is above each other row on some task (the smallest, times the number of tasks); it surely
-beats the reference if it is above it on all six. Over the rows of the board, each of the three is adjusted by Benjamini
-and Hochberg's procedure, as are the marks of single cells over the cells of the table.
+Statements with "surely" are tested, and corrected for the number of comparisons:
+
+* A row is surely dominated if another row is above it on every task on which the two can differ (p: the largest
+  p-value of the tasks, times the number of rivals).
+* A row is surely on the front if it is above every other row on some task (p: the smallest p-value of the tasks, times
+  the number of tasks).
+* A row surely beats the reference if it is above the reference on all tasks.
+
+Benjamini and Hochberg's procedure adjusts each of the three p-values over the rows of the board. It also adjusts the
+p-values of single cells over the cells of the table.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from agent.analysis.dominance import adjusted, look, p_beats
-from agent.analysis.gaps import Gap
-from agent.analysis.paired_differences import PairedDifferences
-from variants.contract import REFERENCE, TASKS, Task
+import numpy as np
+from scipy import stats
+
+from agent.analysis.paired_differences import Array, Gap, Lead, PairedDifferences
+from evaluator.statistics.pareto import dominating
+from evaluator.tasks.names import TaskName
+from variants.contract import REFERENCE
 
 RATE = 0.05
-"""False discovery rate of everything that is called sure."""
+"""False discovery rate of all statements with "surely"."""
 Standing = Literal["surely front", "front", "dominated", "surely dominated"]
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where one variant stands: on the front or below whom, and its distance to the reference on each task."""
+    """The place of one variant: on the front or dominated by which rows, and its gap to the reference on each task."""
 
     name: str
     mean: float
-    """Of the six tasks."""
-    scores: Mapping[Task, float]
+    """Mean over all tasks."""
+    scores: Mapping[TaskName, float]
     dominated_by: tuple[str, ...]
-    """Rows that are at least as good on all six means, and better on one."""
+    """Rows whose means are at least as good on all tasks, and better on one."""
     surely_dominated_by: str | None
-    """The row that is most surely above it; None where none is, for all that noise leaves open."""
+    """The row that most surely dominates this one; None if no row surely does."""
     surely_front: bool
-    gaps: Mapping[Task, Gap]
-    """To the reference; empty where the board has none."""
-    sure: frozenset[Task] = frozenset()
-    """Tasks on which that gap is more than chance, counting all cells of the table."""
+    gaps: Mapping[TaskName, Gap]
+    """Gaps to the reference; empty if the board lacks the reference."""
+    sure: frozenset[TaskName] = frozenset()
+    """Tasks on which the gap exceeds chance, corrected for all cells of the table."""
     p_beats: float = 1.0
-    """Of being above the reference on all six tasks, adjusted for all rows."""
+    """p-value of being above the reference on all tasks, adjusted for all rows."""
 
     @property
     def standing(self) -> Standing:
-        """`front`: undominated on the means, `dominated`: dominated on the means; noise may have made either."""
+        """Whether the variant is dominated or on the front by its means (noise may decide this), or surely so."""
         if self.surely_dominated_by:
             return "surely dominated"
         if self.dominated_by:
@@ -51,13 +59,13 @@ class Place:
         return "surely front" if self.surely_front else "front"
 
     @property
-    def above(self) -> tuple[Task, ...]:
+    def above(self) -> tuple[TaskName, ...]:
         """Tasks on which the mean is above the reference's."""
         return tuple(task for task, gap in self.gaps.items() if gap.difference > 0)
 
     @property
-    def missing(self) -> dict[Task, Gap]:
-        """Tasks on which it is not."""
+    def missing(self) -> dict[TaskName, Gap]:
+        """Gaps of the tasks on which the mean is not above the reference's."""
         return {task: gap for task, gap in self.gaps.items() if gap.difference <= 0}
 
     @property
@@ -67,7 +75,10 @@ class Place:
 
 
 def places(contrasts: PairedDifferences, reference: str = REFERENCE) -> tuple[Place, ...]:
-    """Every row with all six tasks, the nearest to beating the reference first: most tasks above, then least short."""
+    """The places of all rows that have every task, nearest to beating the reference first.
+
+    Nearest: above the reference on the most tasks, then the smallest shortfall.
+    """
     names = contrasts.names
     looked = [look(contrasts, own, reference) for own in range(len(names))]
     surely_below, surely_front = (
@@ -75,21 +86,21 @@ def places(contrasts: PairedDifferences, reference: str = REFERENCE) -> tuple[Pl
         adjusted([each.p_front for each in looked]) <= RATE,
     )
     gaps = {name: each.gaps for name, each in zip(names, looked, strict=True) if each.gaps}
-    sure = _sure_cells(gaps)
+    sure = sure_cells(contrasts, reference)
     beats = dict(zip(gaps, adjusted([p_beats(row) for row in gaps.values()]).tolist(), strict=True))
     found = []
     for own, (name, each) in enumerate(zip(names, looked, strict=True)):
-        scores = {task: contrasts.board.scores[name][task].mean for task in TASKS}
+        scores = {task: contrasts.board.scores[name][task].mean for task in contrasts.board.tasks}
         found.append(
             Place(
                 name=name,
-                mean=sum(scores.values()) / len(TASKS),
+                mean=sum(scores.values()) / len(scores),
                 scores=scores,
                 dominated_by=tuple(names[row] for row in each.dominating),
                 surely_dominated_by=names[each.above] if surely_below[own] else None,
                 surely_front=bool(surely_front[own]),
                 gaps=each.gaps,
-                sure=frozenset(task for task in TASKS if (name, task) in sure),
+                sure=frozenset(task for task in contrasts.board.tasks if (name, task) in sure),
                 p_beats=beats.get(name, 1.0),
             )
         )
@@ -97,7 +108,7 @@ def places(contrasts: PairedDifferences, reference: str = REFERENCE) -> tuple[Pl
 
 
 def nearest(found: tuple[Place, ...]) -> Place | None:
-    """Who comes nearest to beating the reference on all six tasks; None without a reference or a rival."""
+    """The variant nearest to beating the reference on all tasks; None without a reference or a rival."""
     return next((place for place in found if place.gaps), None)
 
 
@@ -133,7 +144,69 @@ def _row_json(place: Place) -> dict[str, Any]:
     }
 
 
-def _sure_cells(gaps: Mapping[str, Mapping[Task, Gap]]) -> set[tuple[str, Task]]:
-    cells = [(name, task) for name, row in gaps.items() for task, gap in row.items() if not gap.cannot_differ]
-    chances = adjusted([gaps[name][task].p for name, task in cells])
-    return {cell for cell, p in zip(cells, chances, strict=True) if p <= RATE}
+def sure_cells(contrasts: PairedDifferences, reference: str = REFERENCE) -> set[tuple[str, TaskName]]:
+    """Rows and tasks whose difference to the reference is more than chance, counting all cells of the table."""
+    if reference not in contrasts.names:
+        return set()
+    lead = contrasts.lead(reference)  # of the reference over each row: the sizes are those of each row over it
+    rows, columns = np.nonzero(~lead.same)
+    chances = adjusted(lead.p_either()[rows, columns])
+    return {
+        (contrasts.names[row], contrasts.board.tasks[column])
+        for row, column, p in zip(rows, columns, chances, strict=True)
+        if p <= RATE
+    }
+
+
+@dataclass(frozen=True)
+class Look:
+    """One row compared with all others: the rows that dominate it on the means, and the p-values."""
+
+    dominating: Sequence[int]
+    p_dominated: float
+    above: int
+    """The row that most surely dominates this one."""
+    p_front: float
+    gaps: Mapping[TaskName, Gap]
+
+
+def look(contrasts: PairedDifferences, own: int, reference: str) -> Look:
+    """Compare one row of a board with all other rows and with the reference. own: the number of the row."""
+    name, names = contrasts.names[own], contrasts.names
+    lead = contrasts.lead(name)
+    p_dominated, above = _p_dominated(lead, own)
+    gaps = {}
+    if reference in names and name != reference:
+        gaps = {task: lead.gap(names.index(reference), task) for task in contrasts.board.tasks}
+    return Look(dominating(-lead.difference, own), p_dominated, above, _p_front(lead, own), gaps)
+
+
+def _p_dominated(lead: Lead, own: int) -> tuple[float, int]:
+    """p-value of being dominated by some row, and the row that most likely dominates.
+
+    A tie to the last digit does not prevent domination: paired seeds tie if a result was inherited, or if a change
+    never took effect.
+    """
+    tie = lead.same | (lead.difference == 0)
+    p = np.where(tie, 0.0, lead.p_below()).max(axis=1)
+    p[tie.all(axis=1)] = 1.0
+    p[own] = 1.0
+    row = int(p.argmin())
+    return min(1.0, float(p[row]) * (len(p) - 1)), row
+
+
+def _p_front(lead: Lead, own: int) -> float:
+    """p-value of being above each other row on some task; the task may differ from row to row."""
+    p = np.minimum(1.0, lead.difference.shape[1] * lead.p_above().min(axis=1))
+    return float(np.delete(p, own).max()) if len(p) > 1 else 1.0
+
+
+def p_beats(gaps: Mapping[TaskName, Gap]) -> float:
+    """p-value of being above on all tasks: the largest of the one-sided p-values of the tasks."""
+    return max(gap.p / 2 if gap.difference > 0 else 1 - gap.p / 2 for gap in gaps.values())
+
+
+def adjusted(ps: Sequence[float] | Array) -> Array:
+    """p-values, adjusted by Benjamini and Hochberg's procedure."""
+    found: Array = np.asarray(stats.false_discovery_control(ps, method="bh") if len(ps) else [], dtype=np.float64)
+    return found

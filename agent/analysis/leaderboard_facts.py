@@ -1,74 +1,65 @@
-"""What a leaderboard says, computed: the best of each task, the distance to the reference, what is only noise."""
+"""Sentences about a leaderboard: the best of each task, the distance to the reference, the size of the noise."""
 
 from collections.abc import Iterable, Mapping
 
 from agent.analysis.board import Board
+from agent.words import counted, number, signed
 from evaluator.protocols.built_in import single_chunk_tasks
-from variants.contract import BASELINE, REFERENCE, TASKS, Task
+from evaluator.tasks.names import TaskName
+from variants.contract import BASELINE, REFERENCE, short_name
 
 CEILING = 0.99
 
 
 def leaderboard_facts(board: Board) -> tuple[str, ...]:
-    """Sentences for a researcher; each is left out where the board cannot support it."""
+    """Sentences for a researcher. A sentence is left out if the board does not have the scores for it."""
     found = (best_of_each_task(board), challenge(board), open_tasks(board), noise(board), twins(board), ceilings(board))
     return tuple(text for text in (*found, *one_chunk(board)) if text)
 
 
-def short(name: str) -> str:
-    """The idea in a variant's name; the references keep theirs."""
-    return name.removeprefix(f"{BASELINE}_").removesuffix("_in_for_loop")
-
-
-def signed(difference: float) -> str:
-    """`+0.012`, with a fourth digit where three would be zero; `0` for none."""
-    if abs(difference) < 0.00005:
-        return "0"
-    return f"{difference:+.4f}" if abs(difference) < 0.0005 else f"{difference:+.3f}"
-
-
-def leader(board: Board, task: Task) -> str | None:
-    """The best of a task, of equals the one with the shortest name; None where nobody has a score."""
+def leader(board: Board, task: TaskName) -> str | None:
+    """The best variant of a task; among equals, the variant with the shortest name. None without any score."""
     scored = sorted((name for name in board.scores if task in board.scores[name]), key=lambda name: (len(name), name))
     return max(scored, key=lambda name: board.scores[name][task].mean, default=None)
 
 
 def shortfall(board: Board, name: str) -> float:
-    """Sum over tasks of how far a variant is below the reference; a task without both scores counts nothing."""
+    """Sum over tasks of how far a variant is below the reference. A task without both scores is left out."""
     return sum(max(0.0, -gap) for gap in gaps(board, name, REFERENCE).values())
 
 
-def gaps(board: Board, name: str, other: str) -> dict[Task, float]:
-    """Score of one variant less that of another, on the tasks both have."""
+def gaps(board: Board, name: str, other: str) -> dict[TaskName, float]:
+    """Score of variant `name` less that of `other`, for each task that both have."""
     ours, theirs = board.scores.get(name, {}), board.scores.get(other, {})
-    return {task: ours[task].mean - theirs[task].mean for task in TASKS if task in ours and task in theirs}
+    return {task: ours[task].mean - theirs[task].mean for task in board.tasks if task in ours and task in theirs}
 
 
 def best_of_each_task(board: Board) -> str:
     """`Best per task: …`."""
-    leaders = {task: leader(board, task) for task in TASKS}
-    parts = [f"{task} {board.mean(name, task):.3f} (`{short(name)}`)" for task, name in leaders.items() if name]
+    leaders = {task: leader(board, task) for task in board.tasks}
+    parts = [f"{task} {board.mean(name, task):.3f} (`{short_name(name)}`)" for task, name in leaders.items() if name]
     return f"Best per task: {', '.join(parts)}." if parts else ""
 
 
 def challenge(board: Board) -> str:
-    """Who comes closest to beating the reference on all six tasks."""
+    """The variant that is nearest to beating the reference on all tasks."""
     leads = {name: gaps(board, name, REFERENCE) for name in sorted(board.scores, key=len) if name != REFERENCE}
-    leads = {name: own for name, own in leads.items() if len(own) == len(TASKS)}
+    leads = {name: own for name, own in leads.items() if len(own) == len(board.tasks)}
     if not leads:
         return ""
+    every = number(len(board.tasks))
     best = max(leads, key=lambda name: (_wins(leads[name]), -shortfall(board, name)))
-    if _wins(leads[best]) == len(TASKS):
-        return f"`{short(best)}` is above `{REFERENCE}` on all six tasks."
+    if _wins(leads[best]) == len(board.tasks):
+        return f"`{short_name(best)}` is above `{REFERENCE}` on all {every} tasks."
     missing = {task: gap for task, gap in leads[best].items() if gap <= 0}
     return (
-        f"No variant is above `{REFERENCE}` on all six tasks. `{short(best)}` comes closest, above it on "
+        f"No variant is above `{REFERENCE}` on all {every} tasks. `{short_name(best)}` comes closest, above it on "
         f"{_wins(leads[best])}; it is missing {_told(missing)}."
     )
 
 
 def open_tasks(board: Board) -> str:
-    """On which tasks the reference leads the baseline, and on which that may be noise."""
+    """The tasks on which the reference leads the baseline, and those where this lead may be noise."""
     leads = gaps(board, REFERENCE, BASELINE)
     if not leads:
         return ""
@@ -78,53 +69,54 @@ def open_tasks(board: Board) -> str:
 
 
 def noise(board: Board) -> str:
-    """How large a difference between single runs must be."""
+    """How large a difference between single runs must be to exceed noise."""
     parts = [f"{task} {board.least_difference(task):.3f}" for task in board.spreads]
     return f"Noise alone moves the difference of two single runs by up to (95 %): {', '.join(parts)}." if parts else ""
 
 
 def twins(board: Board) -> str:
-    """Pairs of rows that compute one function, and differ."""
+    """Pairs of rows that compute the same function and still have different scores."""
     whole = [task for task in board.spreads if task not in single_chunk_tasks(board.protocol)]
     pairs = {group for task in whole for group in board.spreads[task].groups if len(group) == 2}
     told = [(b, a, gaps(board, b, a)) for a, b in sorted(pairs)]
     return " ".join(
-        f"`{short(b)}` computes the same as `{short(a)}`, and differs by {_told(own)} all the same."
+        f"`{short_name(b)}` computes the same as `{short_name(a)}`, and differs by {_told(own)} all the same."
         for b, a, own in told
     )
 
 
 def ceilings(board: Board) -> str:
     """Tasks on which the baseline is at its ceiling."""
-    full = [task for task in TASKS if (board.mean(BASELINE, task) or 0) >= CEILING]
+    full = [task for task in board.tasks if (board.mean(BASELINE, task) or 0) >= CEILING]
     return f"{_listed(full)}: the baseline is at the ceiling, and a variant can only lose." if full else ""
 
 
 def one_chunk(board: Board) -> list[str]:
-    """For each task of one chunk: which rows cannot differ on it, and how far apart they are all the same."""
+    """For each task of one chunk: the rows that cannot differ on it, and how far apart their scores still are."""
     sentences = []
     for task in single_chunk_tasks(board.protocol):
         groups = board.spreads[task].groups if task in board.spreads else ()
         if groups:
             group = max(groups, key=len)
             values = [board.scores[name][task].mean for name in group]
-            some = _listed([f"`{short(name)}`" for name in group[:3]])
+            some = _listed([f"`{short_name(name)}`" for name in group[:3]])
             sentences.append(
-                f"{task} fits into one chunk, where the state is zero throughout: {len(group)} rows, among them "
-                f"{some}, cannot differ on it. They span {min(values):.3f} to {max(values):.3f}, and that is noise."
+                f"{task} fits into one chunk, where the state is zero throughout: {counted(len(group), 'row')}, "
+                f"among them {some}, cannot differ on it. "
+                f"They span {min(values):.3f} to {max(values):.3f}, and that is noise."
             )
     return sentences
 
 
-def _wins(leads: Mapping[Task, float]) -> int:
+def _wins(leads: Mapping[TaskName, float]) -> int:
     return sum(gap > 0 for gap in leads.values())
 
 
-def _least(board: Board, task: Task, name: str, other: str) -> float:
+def _least(board: Board, task: TaskName, name: str, other: str) -> float:
     return board.least_difference(task, board.scores[name][task].n, board.scores[other][task].n)
 
 
-def _told(differences: Mapping[Task, float]) -> str:
+def _told(differences: Mapping[TaskName, float]) -> str:
     return ", ".join(f"{task} {signed(gap)}" for task, gap in differences.items())
 
 

@@ -1,45 +1,105 @@
 """Differences between rows of a leaderboard, task by task: paired by seed where both were trained on the same seeds.
 
-Paired: the moderated t-test of `evaluator.statistics`, with the noise that all rows of a task show. Not paired (a
-published row has one seed, and nobody knows which): difference of the means, with the noise of one seed that the board
-knows.
+Paired rows: the moderated t-test of `evaluator.statistics`, with the noise of all rows of a task. Unpaired rows (a
+published row has one unknown seed): the difference of the means, with the board's noise of one seed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
 
 from agent.analysis.board import PUBLISHED_NAME, Board, open_board
-from agent.analysis.gaps import Array, Flags, Gap, Lead
-from agent.search.evaluate_variant import shipped
+from archive.seeding import shipped_by_variant
 from archive.store import Archive
-from evaluator.outcomes import Trial
+from evaluator.outcomes import Score, Trial
 from evaluator.statistics.moderated_t_test import PRIOR_FREEDOM, task_noise
 from evaluator.statistics.scorecards import seed_accuracies
-from variants.contract import TASKS, Task
+from evaluator.tasks.names import TaskName
+
+Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Score of one row less the score of another on one task, the standard error, and its degrees of freedom."""
+
+    difference: float
+    error: float
+    freedom: float
+    cannot_differ: bool = False
+    """Whether both rows compute the same function on the task, so that their difference is chance."""
+
+    @property
+    def noise(self) -> float:
+        """The difference that chance alone exceeds in 5 of 100 cases."""
+        return float(stats.t.ppf(0.975, self.freedom)) * self.error
+
+    @property
+    def beyond_noise(self) -> bool:
+        """Whether the difference exceeds noise, as a single comparison."""
+        return abs(self.difference) > self.noise and not self.cannot_differ
+
+    @property
+    def p(self) -> float:
+        """Two-sided p-value; 1 if the two rows cannot differ."""
+        return 1.0 if self.cannot_differ else 2 * float(stats.t.sf(abs(self.difference) / self.error, self.freedom))
+
+
+@dataclass(frozen=True)
+class Lead:
+    """One row less every row of `PairedDifferences.names`. Arrays are rows × tasks. same: the rows cannot differ."""
+
+    difference: Array
+    error: Array
+    freedom: Array
+    same: Flags
+    tasks: tuple[TaskName, ...]
+
+    def gap(self, row: int, task: TaskName) -> Gap:
+        """The gap to one of the rows on one task. row: its index in `PairedDifferences.names`."""
+        at = (row, self.tasks.index(task))
+        return Gap(float(self.difference[at]), float(self.error[at]), float(self.freedom[at]), bool(self.same[at]))
+
+    def p_above(self) -> Array:
+        """One-sided p-values of being above each row; 1 where the two rows cannot differ."""
+        return np.where(self.same, 1.0, stats.t.sf(self.difference / self.error, self.freedom))
+
+    def p_either(self) -> Array:
+        """Two-sided; 1 where the two cannot differ, or do not."""
+        none = self.same | (self.difference == 0)
+        with np.errstate(divide="ignore"):  # a difference where nothing shows any noise is sure
+            ratio = np.abs(self.difference) / np.where(none, 1.0, self.error)
+        return np.where(none, 1.0, 2 * stats.t.sf(ratio, self.freedom))
+
+    def p_below(self) -> Array:
+        """One-sided p-values of being below each row; 1 where the two rows cannot differ."""
+        return np.where(self.same, 1.0, stats.t.sf(-self.difference / self.error, self.freedom))
 
 
 @dataclass(frozen=True)
 class PairedDifferences:
-    """All rows of a board that have all six tasks, and the trials that tell which seeds are paired."""
+    """The rows of a board that have every task, and the trials that show which seeds are paired."""
 
     board: Board
     trials: Mapping[str, Sequence[Trial]]
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """In alphabetical order."""
-        return tuple(sorted(name for name, row in self.board.scores.items() if all(task in row for task in TASKS)))
+        """Names of the rows, in alphabetical order."""
+        return self.board.whole
 
     @cached_property
     def paired(self) -> bool:
-        """Whether seeds of these rows are paired, and more than one tells of their noise."""
+        """Whether the rows are paired by seed and have enough seeds to estimate the noise."""
         return bool(np.isfinite(self._noise).any())
 
     def lead(self, name: str) -> Lead:
-        """One row less every row."""
+        """The lead of one row over every row."""
         own = self._index[name]
         means, counts = self._means, self._counts
         difference = means[own] - means
@@ -47,14 +107,14 @@ class PairedDifferences:
         freedom = np.broadcast_to(self._freedom, difference.shape)
         if self.paired:
             difference, error, freedom = self._paired(own, difference, error, freedom)
-        return Lead(difference, error, freedom, self._same(name))
+        return Lead(difference, error, freedom, self._same(name), self.board.tasks)
 
-    def gap(self, name: str, other: str, task: Task) -> Gap:
-        """One row less another on one task."""
+    def gap(self, name: str, other: str, task: TaskName) -> Gap:
+        """The gap between row `name` and row `other` on one task."""
         return self.lead(name).gap(self._index[other], task)
 
     def _paired(self, own: int, difference: Array, error: Array, freedom: Array) -> tuple[Array, Array, Array]:
-        """The same by paired seeds, wherever the two rows share some and the task's noise is known."""
+        """The arguments, replaced by paired values where two rows share seeds and the noise of the task is known."""
         pairs = self._table[own] - self._table
         n = np.isfinite(pairs).sum(axis=2)
         mean = np.nansum(pairs, axis=2) / np.maximum(n, 1)
@@ -69,9 +129,9 @@ class PairedDifferences:
         )
 
     def _same(self, name: str) -> Flags:
-        """Rows × tasks: whether `name` and the row are one function there."""
-        same: Flags = np.zeros((len(self.names), len(TASKS)), dtype=np.bool_)
-        for column, task in enumerate(TASKS):
+        """Rows × tasks: whether the row computes the same function as `name` on the task."""
+        same: Flags = np.zeros((len(self.names), len(self.board.tasks)), dtype=np.bool_)
+        for column, task in enumerate(self.board.tasks):
             for group in self.board.one.get(task, ()):
                 if name in group:
                     same[[self._index[other] for other in group if other in self._index], column] = True
@@ -82,26 +142,31 @@ class PairedDifferences:
     def _index(self) -> dict[str, int]:
         return {name: index for index, name in enumerate(self.names)}
 
+    def _of_all(self, value: Callable[[Score], float]) -> Array:
+        """Rows × tasks: a number of each score."""
+        scores = [[value(self.board.scores[name][task]) for task in self.board.tasks] for name in self.names]
+        return np.array(scores, dtype=np.float64).reshape(len(self.names), len(self.board.tasks))
+
     @cached_property
     def _means(self) -> Array:
-        return np.array([[self.board.scores[name][task].mean for task in TASKS] for name in self.names]).reshape(-1, 6)
+        return self._of_all(lambda score: score.mean)
 
     @cached_property
     def _counts(self) -> Array:
-        return np.array([[self.board.scores[name][task].n for task in TASKS] for name in self.names]).reshape(-1, 6)
+        return self._of_all(lambda score: score.n)
 
     @cached_property
     def _deviation(self) -> Array:
-        return np.array([self.board.spreads[task].deviation for task in TASKS])
+        return np.array([self.board.spreads[task].deviation for task in self.board.tasks])
 
     @cached_property
     def _freedom(self) -> Array:
-        return np.array([float(self.board.spreads[task].freedom) for task in TASKS])
+        return np.array([float(self.board.spreads[task].freedom) for task in self.board.tasks])
 
     @cached_property
     def _noise(self) -> Array:
-        """Variance of a paired difference of single seeds, per task; NaN where nothing tells of it."""
-        known = [task_noise(self.trials, task) for task in TASKS]
+        """Variance of a paired difference of single seeds, per task; NaN if the trials do not give it."""
+        known = [task_noise(self.trials, task) for task in self.board.tasks]
         return np.array([found.variance if found is not None else np.nan for found in known])
 
     @cached_property
@@ -109,12 +174,14 @@ class PairedDifferences:
         """Rows × tasks × seeds; NaN where a row has no such seed."""
         found = [seed_accuracies(self.trials.get(name, ())) for name in self.names]
         seeds = sorted({seed for own in found for row in own.values() for seed in row})
-        return np.array([[[own.get(task, {}).get(seed, np.nan) for seed in seeds] for task in TASKS] for own in found])
+        return np.array(
+            [[[own.get(task, {}).get(seed, np.nan) for seed in seeds] for task in self.board.tasks] for own in found]
+        )
 
 
 def open_paired_differences(protocol: str, archive: Archive | None) -> PairedDifferences:
-    """Of a protocol, or of `published`, whose seeds are not known: from an archive, or from what ships with archer."""
+    """The differences of a protocol or of `published`, from an archive or, without an archive, from archer's files."""
     board = open_board(protocol, archive)
     if protocol == PUBLISHED_NAME:
         return PairedDifferences(board, {})
-    return PairedDifferences(board, archive.trials(protocol) if archive is not None else shipped(protocol))
+    return PairedDifferences(board, archive.trials(protocol) if archive is not None else shipped_by_variant(protocol))

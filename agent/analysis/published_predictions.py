@@ -1,39 +1,42 @@
-"""The ledger's first entry: what five published reports expected, entered by hand, beside what was published after.
+"""The predictions of five published reports, entered by hand, beside the scores that were published later.
 
-A word ("higher", "at least", "preserved") becomes a direction and no more. A number becomes an interval of accuracies,
-open ends being 1, which no accuracy exceeds; no report states a confidence, so they are scored as the 80 % of others.
+A word ("higher", "at least", "preserved") becomes a direction and no more. A number becomes an interval of accuracies;
+an open end is 1, the highest accuracy. No report states a confidence, so the intervals are scored as 80 % intervals.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from agent.analysis.board import PUBLISHED_PROTOCOL, Board
-from agent.analysis.calibration import no_change
-from agent.analysis.forecast import Forecast, Interval, Outcome
-from agent.analysis.gaps import Gap
-from agent.analysis.paired_differences import PairedDifferences
+from agent.analysis.board import PUBLISHED_NAME, PUBLISHED_PROTOCOL, Board, open_board
+from agent.analysis.calibration import Forecast, Interval, Outcome, by_proposer, forecasts, no_change
+from agent.analysis.paired_differences import Gap, PairedDifferences, open_paired_differences
 from archive.files import read_shipped
-from evaluator.outcomes import Value
-from variants.contract import BASELINE, Task, VariantName
-from variants.leaderboard import PUBLISHED
+from archive.leaderboard_csv import PUBLISHED
+from archive.store import Archive
+from evaluator.tasks.names import TaskName
+from evaluator.values import Value
+from variants.contract import BASELINE, VariantName
 
 PUBLISHED_PREDICTIONS = PUBLISHED.parents[1] / "ledger" / "published_reports.json"
 PROPOSER = "published reports"
 
 
 class Expectation(Value):
-    """What a report expects of one task, in archer's words; never a quotation."""
+    """The prediction of a report for one task, in archer's words; never a quotation."""
 
-    task: Task
+    task: TaskName
     change: Literal["up", "not down", "unchanged"]
     low: float | None = Field(default=None, ge=-1, le=1)
     high: float | None = Field(default=None, ge=-1, le=1)
     relative_to: VariantName | None = None
-    """What `low` and `high` are changes of; None: they are accuracies."""
+    """The variant to whose score `low` and `high` are changes; None: `low` and `high` are accuracies."""
     note: str = Field(min_length=1)
-    """What was stated, and how it became these fields."""
+    """The statement of the report, and how it became these fields."""
 
     @model_validator(mode="after")
     def _numbers_in_order(self) -> Self:
@@ -65,14 +68,15 @@ class PublishedPredictions(Value):
 
 
 def read_published_predictions(path: Path = PUBLISHED_PREDICTIONS) -> PublishedPredictions:
-    """Read the entries. Raises ArchiveError naming the file and the field at fault."""
+    """Read the reports. Raises ArchiveError that names the file and the wrong field."""
     return read_shipped(path, PublishedPredictions, "mend the entry, or install archer again")
 
 
 def published_forecasts(contrasts: PairedDifferences, ledger: PublishedPredictions) -> list[Forecast]:
-    """The reports' expectations beside a board's scores, where it has them; numbers only where the protocol is theirs.
+    """The predictions of the reports beside the scores of a board, for the variants and tasks that the board has.
 
-    An accuracy that a report names is one under the published protocol: on another board its direction alone counts.
+    The numbers of a report are accuracies under the published protocol. On a board of another protocol only the
+    direction counts.
     """
     found, board = [], contrasts.board
     for report in ledger.reports:
@@ -115,9 +119,42 @@ def _interval(expected: Expectation, board: Board) -> Interval | None:
 
 
 def _outcome(gap: Gap) -> Outcome:
-    """Better or worse only where the difference to the parent is larger than noise makes it in 95 of 100 cases."""
+    """Better or worse if the difference to the parent is larger than noise makes it in 95 of 100 cases."""
     if gap.cannot_differ:
         return "inert"
     if not gap.beyond_noise:
         return "indistinguishable"
     return "better" if gap.difference > 0 else "worse"
+
+
+UNSCORED_PROTOCOL = "quick"
+"""The protocol under which the two variants were measured that a published report proposed and nobody scored."""
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """One line of the calibration table: a proposer and its forecasts, oldest first."""
+
+    title: str
+    forecasts: Sequence[Forecast]
+
+
+def ledger_entries(archive: Archive | None) -> list[LedgerEntry]:
+    """Entries for the scored reports, for the reports never scored, then for each proposer of the archive.
+
+    Raises ArchiveError and LeaderboardError for files that cannot be read.
+    """
+    board = cache(lambda protocol: open_board(protocol, archive))
+    ledger = read_published_predictions()
+    unscored = {report.variant for report in ledger.reports if not report.scored}
+    published = published_forecasts(open_paired_differences(PUBLISHED_NAME, None), ledger)
+    measured = published_forecasts(open_paired_differences(UNSCORED_PROTOCOL, None), ledger)
+    own = forecasts(archive.outlines(), board) if archive is not None else []
+    return [
+        LedgerEntry("published reports, against the published scores", published),
+        LedgerEntry(
+            f"published reports never scored there, direction alone under {UNSCORED_PROTOCOL}",
+            [forecast for forecast in measured if forecast.variant in unscored],
+        ),
+        *(LedgerEntry(f"{who} ({model})" if model else who, made) for (who, model), made in by_proposer(own).items()),
+    ]

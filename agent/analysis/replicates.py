@@ -1,4 +1,4 @@
-"""Rows of a leaderboard that compute the same function: their spread is the noise of one training run."""
+"""Rows of a leaderboard that compute the same function: the deviation between them is the noise of one run."""
 
 import math
 from collections import defaultdict
@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from agent.catalogue import Genome
-from evaluator.protocols.built_in import single_chunk_tasks
-from variants.contract import TASKS, Task
+from evaluator.protocols.built_in import single_chunk_tasks, tasks_of
+from evaluator.tasks.names import TaskName
 
-PRIOR_FREEDOM = 4
+SHARED_FREEDOM = 4
+"""Degrees of freedom that the deviation shared by all tasks counts as, for the noise of a single run of one task."""
 UNKNOWN_SCALE = 0.06
-"""Deviation of one run over √(p (1-p)) where nothing was replicated: a little above what the published rows show."""
+"""Deviation of one run over √(p (1-p)) for a board without replicates: a little above that of the published rows."""
 
 
 @dataclass(frozen=True)
 class SeedDeviation:
-    """Standard deviation of one run, pooled over groups of replicates. `groups`: their names, where known."""
+    """Standard deviation of one run, pooled over groups of replicates. groups: the names in each group, if known."""
 
     deviation: float
     freedom: int
@@ -25,7 +26,7 @@ class SeedDeviation:
 
 
 def replicates(names: Iterable[str], genomes: Mapping[str, Genome], one_chunk: bool) -> tuple[tuple[str, ...], ...]:
-    """Groups of at least two names whose genomes are one function; with `one_chunk`, one in the first chunk."""
+    """Groups of two or more names whose genomes compute the same function; with `one_chunk`, on the first chunk."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name in names:
         if (genome := genomes.get(name)) is not None:
@@ -46,42 +47,46 @@ def pooled_deviation(scores: Mapping[str, float], groups: Iterable[tuple[str, ..
     return SeedDeviation(math.sqrt(squares / freedom), freedom, found)
 
 
-def moderate(known: Mapping[Task, SeedDeviation], levels: Mapping[Task, float]) -> dict[Task, SeedDeviation]:
-    """Every task's spread, drawn towards what all tasks have in common, as a moderated t-test does.
+def moderate(
+    known: Mapping[TaskName, SeedDeviation], levels: Mapping[TaskName, float]
+) -> dict[TaskName, SeedDeviation]:
+    """The deviation of every task, drawn towards the common deviation of all tasks, as a moderated t-test does.
 
-    Accuracies p are noisier in the middle than at the ceiling: what is shared is the deviation over √(p (1-p)). It
-    counts as `PRIOR_FREEDOM` degrees of freedom, so that a task with one pair of replicates borrows from the others.
+    Accuracies p are noisier in the middle than at the ceiling, so the common value is the deviation over √(p (1-p)).
+    It counts as `SHARED_FREEDOM` degrees of freedom: a task with one pair of replicates uses the other tasks too.
+    levels: a typical accuracy p of each task.
     """
-    squares = sum(s.freedom * s.deviation**2 / _binomial(levels[task]) for task, s in known.items() if task in levels)
+    squares = sum(s.freedom * s.deviation**2 / binomial(levels[task]) for task, s in known.items() if task in levels)
     freedom = sum(s.freedom for task, s in known.items() if task in levels)
     shared = squares / freedom if freedom else UNKNOWN_SCALE**2
-    found: dict[Task, SeedDeviation] = {}
+    found: dict[TaskName, SeedDeviation] = {}
     for task, level in levels.items():
         own = known.get(task, SeedDeviation(0.0, 0))
-        total = PRIOR_FREEDOM + own.freedom
-        variance = (PRIOR_FREEDOM * shared * _binomial(level) + own.freedom * own.deviation**2) / total
+        total = SHARED_FREEDOM + own.freedom
+        variance = (SHARED_FREEDOM * shared * binomial(level) + own.freedom * own.deviation**2) / total
         found[task] = SeedDeviation(math.sqrt(variance), total, own.groups)
     return found
 
 
-def _binomial(level: float) -> float:
+def binomial(level: float) -> float:
+    """p (1 - p) of an accuracy p, but not less than at 0.999: no run is without any noise."""
     return max(level * (1 - level), 1e-3)
 
 
 def function_groups(
     names: Iterable[str], genomes: Mapping[str, Genome], protocol: str
-) -> dict[Task, tuple[tuple[str, ...], ...]]:
-    """Rows that are one function, per task of a protocol: on tasks of one chunk, those alike in their first chunk."""
+) -> dict[TaskName, tuple[tuple[str, ...], ...]]:
+    """Per task of a protocol, groups of rows that compute the same function. On one-chunk tasks: on the first chunk."""
     one_chunk = single_chunk_tasks(protocol)
     known = tuple(names)
-    return {task: replicates(known, genomes, task in one_chunk) for task in TASKS}
+    return {task: replicates(known, genomes, task in one_chunk) for task in tasks_of(protocol)}
 
 
 def deviations_of_replicates(
-    table: Mapping[str, Mapping[Task, float]], genomes: Mapping[str, Genome], protocol: str
-) -> dict[Task, SeedDeviation]:
-    """The spread of each task of a table of single runs under a protocol; a task without replicates is absent."""
-    found: dict[Task, SeedDeviation] = {}
+    table: Mapping[str, Mapping[TaskName, float]], genomes: Mapping[str, Genome], protocol: str
+) -> dict[TaskName, SeedDeviation]:
+    """Standard deviation of one run per task, from a table of single runs. A task without replicates is absent."""
+    found: dict[TaskName, SeedDeviation] = {}
     for task, groups in function_groups(table, genomes, protocol).items():
         scores = {name: row[task] for name, row in table.items() if task in row}
         inside = (tuple(name for name in group if name in scores) for group in groups)

@@ -1,42 +1,99 @@
-"""What a proposer may know when it is asked."""
+"""The archive snapshot that a proposer gets: scores under the protocol, noise of one seed, code and genomes."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
 
-from agent.catalogue import Genome
+from agent.analysis.measured_changes import MeasuredChange, PairNoise, measured_changes, pair_noise
+from agent.catalogue import SEED_GENOMES, Genome
+from archive.leaderboard_csv import read_leaderboard
+from archive.leaderboards import LEADERBOARDS, scorecards
 from archive.outline import Outline
 from archive.record import Record
-from evaluator.outcomes import Score
-from variants.contract import Task, Variant
-
-
-@dataclass(frozen=True)
-class Pruned:
-    """Mechanisms of a proposal that was given up as worse, and its scores on the seeds that it was trained on."""
-
-    genome: Genome
-    scores: Mapping[Task, Score]
+from archive.store import Archive
+from evaluator.outcomes import Score, Status, Trial
+from evaluator.protocols.built_in import PROTOCOLS, tasks_of
+from evaluator.statistics.lazy_trials import LazyTrials, comparable
+from evaluator.statistics.scorecards import squares_between_seeds
+from evaluator.tasks.names import TaskName
+from variants.contract import Variant
 
 
 @dataclass(frozen=True)
 class ArchiveSnapshot:
-    """A snapshot of the archive, under one protocol. An ask is a function of it alone."""
+    """The archive at one moment, under one protocol. An ask depends on the snapshot alone."""
 
     protocol: str
-    standings: Mapping[str, Mapping[Task, Score]]
+    standings: Mapping[str, Mapping[TaskName, Score]]
     """Scores by variant name, measured under the protocol: seeds and proposals."""
     published: pd.DataFrame
     """The published leaderboard: one seed, another protocol; index of names, six task columns."""
-    noise: Mapping[Task, float]
+    noise: Mapping[TaskName, float]
     """Standard deviation of one seed under the protocol; a task without replicates is absent."""
     history: tuple[Record | Outline, ...]
     under_way: tuple[str, ...]
     variants: Mapping[str, Variant]
     genomes: Mapping[str, Genome]
     seed: int
-    """Seeds every random choice of this ask."""
+    """Random seed of every random choice in this ask."""
     forced_parent: str | None = None
-    pruned: Mapping[str, Pruned] = field(default_factory=dict)
-    """Proposals that racing gave up, by name: they stand on no board, but their mechanisms are known to do harm."""
+    changes: tuple[MeasuredChange, ...] = ()
+    """What each change of mechanisms did under the protocol, paired by seed: seeds, proposals, and what was pruned."""
+    pair_noise: Mapping[TaskName, PairNoise] = field(default_factory=dict)
+    """Noise of a difference that is paired by seed, of each task."""
+
+
+def take_snapshot(
+    archive: Archive, protocol: str, *, seed: int, under_way: Sequence[str] = (), forced_parent: str | None = None
+) -> ArchiveSnapshot:
+    """Read everything that a proposer may know from the archive as it is now."""
+    archive.require_sound()
+    records = tuple(archive.outlines())
+    trials = archive.trials(protocol)
+    known = pair_noise(trials, tasks_of(protocol))
+    return ArchiveSnapshot(
+        protocol=protocol,
+        standings={name: card.scores for name, card in scorecards(protocol, trials).items()},
+        published=published(archive),
+        noise=noise(trials),
+        history=records,
+        under_way=tuple(under_way),
+        variants=archive.variants(),
+        genomes=genomes(records),
+        seed=seed,
+        forced_parent=forced_parent,
+        changes=measured_changes(trials, _given_up(archive, protocol), records, known),
+        pair_noise=known,
+    )
+
+
+def published(archive: Archive) -> pd.DataFrame:
+    """The archive's published leaderboard, indexed by name."""
+    return read_leaderboard(archive.root / LEADERBOARDS / "published.csv")
+
+
+def genomes(records: Iterable[Record | Outline]) -> dict[str, Genome]:
+    """Genomes by variant name, of the seed variants and of the scored proposals that have a genome."""
+    scored = [record for record in records if record.status is Status.SCORED]
+    own = {r.proposal.variant.name: r.proposal.provenance.mechanisms for r in scored}
+    return SEED_GENOMES | {name: Genome.model_validate(found) for name, found in own.items() if found}
+
+
+def _given_up(archive: Archive, protocol: str) -> dict[str, Sequence[Trial]]:
+    """Trials under today's version of the protocol of what racing gave up: on no board, but known to do harm."""
+    current = PROTOCOLS[protocol].hash if protocol in PROTOCOLS else None
+    return comparable(archive.pruned_trials(protocol), current)
+
+
+def noise(trials: Mapping[str, Sequence[Trial]]) -> dict[TaskName, float]:
+    """Standard deviation of one seed's accuracy per task, pooled within variants. A task without it is absent."""
+    squares: dict[TaskName, float] = defaultdict(float)
+    freedom: dict[TaskName, int] = defaultdict(int)
+    for own in trials.values():
+        known = own.digest.spreads if isinstance(own, LazyTrials) else squares_between_seeds(own)
+        for task, (more, degrees) in known.items():
+            squares[task] += more
+            freedom[task] += degrees
+    return {task: (squares[task] / freedom[task]) ** 0.5 for task in freedom if freedom[task]}

@@ -13,25 +13,27 @@ from agent.commands.options import (
     ProtocolOption,
     QuietOption,
     SandboxOption,
-    Speech,
     UnsandboxedOption,
     find_protocol,
     open_sandbox,
 )
 from agent.errors import DONE, UserError
-from agent.search.find_variant import archive_if_any, variant_from_file
+from agent.search.find_variant import archive_if_any, find_variant, recorded_parent, variant_from_file
 from agent.search.fingerprint_index import FingerprintIndex
+from agent.terminal.speech import Speech
 from agent.terminal.view import allowed_lines, check_lines
 from evaluator import fence
 from evaluator.checks import check as check_variant
 from evaluator.outcomes import Grade
 from evaluator.trials.evaluate import kernel_shapes
 from variants.contract import BASELINE
-from variants.seeds import seed_variants
 
 
 def check(
-    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="A variant: x_in_for_loop.py.")] = None,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="A variant file, as my_idea.py.")] = None,
+    parent: Annotated[
+        str | None, typer.Option(metavar="NAME", help=f"Compare with this variant; else with {BASELINE}.")
+    ] = None,
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
     minimum: SandboxOption = Grade.B,
     unsandboxed: UnsandboxedOption = False,
@@ -41,7 +43,9 @@ def check(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
-    """Check a variant in the sandbox: signature, causality, gradients and the rest. Exit code 1 if a check fails.
+    """Check a variant file in the sandbox. Nothing is trained.
+
+    It takes seconds. A check that fails shows its counterexample, and the exit code is 1.
 
     Example: archer check variants/delta_net_4layer_rope_qk_in_for_loop.py
     """
@@ -52,12 +56,14 @@ def check(
         raise UserError("name the variant file to check: archer check FILE")
     settings = find_protocol(protocol)
     variant = variant_from_file(file)
-    twins = FingerprintIndex(archive_if_any(archive))
+    found = archive_if_any(archive)
+    other = find_variant(parent or recorded_parent(variant, found) or BASELINE, found)
+    twins = FingerprintIndex(found)
     with open_sandbox(minimum, unsandboxed, speech) as sandbox:
         report = check_variant(
             variant,
             sandbox,
-            parent=seed_variants()[BASELINE],
+            parent=other,
             shapes=kernel_shapes(settings),
             known=twins.of_others(variant),
         )

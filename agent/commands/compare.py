@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from agent.commands.model_options import (
     BaseUrlOption,
+    CommandOption,
     ContextTokensOption,
     FormOption,
     GgufOption,
@@ -17,6 +18,7 @@ from agent.commands.model_options import (
     ModelOption,
     PricesOption,
     PromptsOption,
+    ReplyTokensOption,
 )
 from agent.commands.options import (
     DEFAULT_PROTOCOL,
@@ -24,7 +26,6 @@ from agent.commands.options import (
     ProtocolOption,
     QuietOption,
     SandboxOption,
-    Speech,
     UnsandboxedOption,
     find_protocol,
     open_sandbox,
@@ -34,66 +35,88 @@ from agent.comparing.best_so_far import curve, differences
 from agent.comparing.plot import plot_curves
 from agent.comparing.view import answer
 from agent.errors import DONE, INTERRUPTED, UserError
-from agent.proposers.base import Proposer
+from agent.proposer import Proposer
 from agent.proposers.open_proposer import Choice, open_proposer
 from agent.reports.figures import require_drawable
 from agent.search.attempt import SearchResources
 from agent.search.engine import DEFAULT_SHARE, EngineName, open_engine
 from agent.search.loop import Search, SearchPlan
+from agent.terminal.durations import duration
 from agent.terminal.interrupt import interruptible
 from agent.terminal.progress import Progress
-from archive.seeding import make_archive
+from agent.terminal.speech import Speech
+from agent.words import counted
+from archive.seeding import make_archive, shipped_by_variant
 from archive.store import Archive
 from evaluator.outcomes import Grade
 from evaluator.trials.trial_log import TrialLog
+from variants.contract import BASELINE
 
 PROPOSERS = ("evolve", "random", "openai")
+DEFAULT_PROPOSERS, DEFAULT_PROPOSALS = "evolve,random", 10
 
 
 def compare(
-    proposers: Annotated[str, typer.Option(metavar="NAME,NAME", help=f"Of {', '.join(PROPOSERS)}.")] = "evolve,random",
-    proposals: Annotated[
-        int, typer.Option("--n", "--budget-proposals", min=1, help="Proposals of each, in each repeat.")
-    ] = 10,
-    minutes: Annotated[
-        float | None, typer.Option("--minutes", "--budget-minutes", min=0, help="CPU-minutes of training, likewise.")
+    proposers: Annotated[
+        str | None, typer.Option(metavar="NAME,NAME", help=f"Compare these: {', '.join(PROPOSERS)}.")
     ] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Archives for each proposer.")] = 1,
+    proposals: Annotated[
+        int | None,
+        typer.Option(
+            "--n",
+            "--budget-proposals",
+            min=1,
+            help="Train at most so many proposals of each; 10 where --minutes alone is given.",
+        ),
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", "--budget-minutes", min=0, help="Train each for so many CPU-minutes.")
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Repeat all of it so often, each in an archive of its own.")] = 1,
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the archives are; named again, it goes on.")] = Path(
-        "archer-compare"
-    ),
-    seed: Annotated[int, typer.Option(min=0, help="Of the first repeat.")] = 0,
-    jobs: Annotated[int, typer.Option(min=1, help="Proposals of one proposer under way at once.")] = 1,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Keep the archives in this folder; the same folder again goes on.")
+    ] = Path("archer-compare"),
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first repeat.")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="Work on so many proposals at once.")] = 1,
     model: ModelOption = None,
+    command: CommandOption = None,
     base_url: BaseUrlOption = None,
     gguf: GgufOption = None,
     form: FormOption = None,
     context_tokens: ContextTokensOption = None,
+    reply_tokens: ReplyTokensOption = None,
     max_usd: MaxUsdOption = None,
     prompts: PromptsOption = None,
     prices: PricesOption = None,
     llm_file: LLMFileOption = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the curves: .png, .svg, .pdf.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the curves to this file: .png, .svg, .pdf.")
+    ] = None,
     minimum: SandboxOption = Grade.B,
     unsandboxed: UnsandboxedOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
-    """Set proposers against each other at equal budget; print and draw how good their best was when.
+    """Set proposers against each other at equal budget.
 
-    Every proposal is trained in full: nothing is raced, mended or confirmed. Stopped, it goes on when called again.
+    It shows how good the best proposal of each was, and when. This takes hours: every proposal is trained in full. The
+    same command goes on where it was stopped. `archer versus` compares two variants, and trains nothing.
+
     Example: archer compare --proposers openai,evolve,random --gguf model.gguf --n 20 --minutes 80 --out duel
     """
     speech, settings = Speech(as_json, quiet), find_protocol(protocol)
-    names = _names(proposers)
+    names = _names(DEFAULT_PROPOSERS if proposers is None else proposers)
     if plot is not None:
         require_drawable(plot)
     if "openai" not in names and (given := gguf or model or base_url):
         raise UserError(f"{given}: no language model is compared; add openai to --proposers")
-    budget = ProposerBudget(proposals, minutes)
+    if proposers is None or (proposals is None and minutes is None):
+        raise UserError(_asked(names, proposals or DEFAULT_PROPOSALS, repeats, protocol))
+    budget = ProposerBudget(proposals or DEFAULT_PROPOSALS, minutes)
     archives = {name: [_archive(out / f"{name}-{index}") for index in range(1, repeats + 1)] for name in names}
-    llm: dict[str, object] = {"model": model, "base_url": base_url, "form": form, "context_tokens": context_tokens}
+    llm: dict[str, object] = {"model": model, "command": command, "base_url": base_url, "form": form}
+    llm |= {"context_tokens": context_tokens, "reply_tokens": reply_tokens}
     llm |= {"max_usd": max_usd, "prompts": prompts, "prices": prices}
     asked = Choice("openai", gguf, jobs, llm, llm_file)
     with (
@@ -131,6 +154,19 @@ def compare(
     return DONE if finished else INTERRUPTED
 
 
+def _asked(names: list[str], proposals: int, repeats: int, protocol: str) -> str:
+    """What is missing, and what an answer would cost: nobody trains for hours who did not ask for it."""
+    count = len(names) * proposals * repeats
+    seconds = sum(trial.cpu_seconds for trial in shipped_by_variant(protocol).get(BASELINE, ()))
+    cost = f"{count} proposals"
+    if seconds:
+        cost += f", about {duration(count * seconds)} on one core"
+    return (
+        f"say whom to compare and how long: `archer compare --proposers {','.join(names)} --n {proposals}` would train "
+        f"{cost}; `archer versus A B` compares two variants and trains nothing"
+    )
+
+
 def _names(text: str) -> list[str]:
     names = list(dict.fromkeys(name.strip() for name in text.split(",")))
     if unknown := [name for name in names if name not in PROPOSERS]:
@@ -156,10 +192,11 @@ def _run(
         jobs=min(jobs, left),
         seed=seed + made,
         confirm=False,
+        resume=False,
         max_cpu_seconds=None if minutes is None else 60 * minutes,
     )
     with Progress(speech.progress, left) as progress:
-        progress.announce(escape(f"{bench.proposer.name}: {left} proposals in {archive.root}"))
+        progress.announce(escape(f"{bench.proposer.name}: {counted(left, 'proposal')} in {archive.root}"))
         search = Search(archive, bench, plan, progress)
         with interruptible(search.stop, progress.announce) as interrupted:
             for record in search.run():

@@ -1,4 +1,4 @@
-"""`archer diff`: a variant against its parent."""
+"""`archer diff`: the code of a variant against its parent's, or another's."""
 
 import difflib
 from typing import Annotated
@@ -6,39 +6,43 @@ from typing import Annotated
 import typer
 from rich.syntax import Syntax
 
-from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption, Speech
-from agent.errors import UserError
-from agent.search.find_variant import existing_archive
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption
+from agent.search.find_variant import archive_if_any, find_variant, recorded_parent
 from agent.terminal.console import clean
+from agent.terminal.speech import Speech
+from variants.contract import BASELINE
 from variants.source import loop_source
 
 
 def diff(
-    reference: Annotated[str, typer.Argument(metavar="ID", help="Number, folder name or variant name.")],
-    full: Annotated[bool, typer.Option("--full", help="The whole files, not only the for-loop's body.")] = False,
+    variant: Annotated[str, typer.Argument(metavar="VARIANT", help="A number, a name, a short name or a file.")],
+    other: Annotated[
+        str | None, typer.Argument(metavar="[OTHER]", help="Compare with this variant; else with the parent.")
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Compare the whole files, not only the loop.")] = False,
     archive: ArchiveOption = DEFAULT_ARCHIVE,
     no_pager: NoPagerOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Show how a proposal's code differs from its parent's: the loop body, or all with --full.
+    """Show how the code of a variant differs from its parent, or from another variant.
+
+    Without --full it shows the body of the loop. `archer versus` compares scores.
 
     Example: archer diff 1
     """
     speech = Speech(as_json, quiet)
-    found = existing_archive(archive)
-    proposal = found.record(reference).proposal
-    parent = found.variant(proposal.parent)
-    if parent is None:
-        raise UserError(f"the archive has no code of the parent {proposal.parent}; `archer verify` says what is wrong")
+    found = archive_if_any(archive)
+    ours = find_variant(variant, found)
+    parent = recorded_parent(ours, found)
+    theirs = find_variant(other or parent or BASELINE, found)
     part = (lambda source: source) if full else loop_source
     lines = difflib.unified_diff(
-        part(parent.source).splitlines(), part(proposal.variant.source).splitlines(),
-        proposal.parent, proposal.variant.name, lineterm="",
-    )  # fmt: skip
+        part(theirs.source).splitlines(), part(ours.source).splitlines(), theirs.name, ours.name, lineterm=""
+    )
     text = "\n".join(lines)
     if as_json:
-        speech.answer({"parent": proposal.parent, "name": proposal.variant.name, "full": full, "diff": text})
+        speech.answer({"parent": parent, "against": theirs.name, "name": ours.name, "full": full, "diff": text})
     elif not text:
         speech.out.print("no difference" if full else "no difference in the loop; try --full")
     elif speech.out.is_terminal:

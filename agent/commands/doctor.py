@@ -7,13 +7,20 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from rich.markup import escape
 
-from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
+from agent.commands.model_options import BaseUrlOption, CommandOption, LLMFileOption, ModelOption, PricesOption
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption
 from agent.errors import DONE, NO
+from agent.proposers.llm.endpoint.errors import BusyError, EndpointError, UnnamedModelError
+from agent.proposers.llm.endpoint.options import merged, one_by_one
+from agent.proposers.llm.endpoint.probe import probe
+from agent.proposers.llm.endpoint.settings import KEY_VARIABLE, URL_VARIABLE, LLMSettings, withdraw_key
+from agent.terminal.speech import Speech
+from agent.words import counted
 from archive.errors import ArchiveError
 from archive.store import Archive
 from evaluator.device import best_device
@@ -32,13 +39,27 @@ class Sign:
     advice: str = ""
 
 
-def doctor(archive: ArchiveOption = DEFAULT_ARCHIVE, as_json: JsonOption = False, quiet: QuietOption = False) -> int:
-    """Look at Python, torch, sandbox (with real attacks), model endpoint, git, archive; exit code 1 if one is missing.
+def doctor(
+    model: ModelOption = None,
+    command: CommandOption = None,
+    base_url: BaseUrlOption = None,
+    prices: PricesOption = None,
+    llm_file: LLMFileOption = None,
+    archive: ArchiveOption = DEFAULT_ARCHIVE,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> int:
+    """Check what this machine has and what is missing.
+
+    It looks at Python, torch, git and the archive, attacks the sandbox to see whether it holds, and asks the language
+    model for one token. The exit code is 1 if something is missing.
 
     Example: archer doctor
     """
     speech = Speech(as_json, quiet)
-    signs = [_python(), _torch(), _git(), *_sandbox(), _endpoint(), _archive(archive)]
+    llm = {"model": model, "command": command, "base_url": base_url, "prices": prices}
+    models = list(_models(llm, llm_file))  # first: what is started from here on must not inherit the key
+    signs = [_python(), _torch(), _git(), *_sandbox(), *models, _archive(archive)]
     if as_json:
         speech.answer([asdict(sign) for sign in signs])
     style = {"ok": "green", "warning": "yellow", "missing": "bold red"}
@@ -84,22 +105,54 @@ def _sandbox() -> Iterator[Sign]:
         yield Sign("canary", state, f"{name}: {'stopped' if stopped else 'GOT THROUGH'} ({detail})")
 
 
-def _endpoint() -> Sign:
-    base = os.environ.get("OPENAI_BASE_URL", "")
-    if os.environ.get("OPENAI_API_KEY") or base:
-        return Sign(
-            "model",
-            "ok",
-            f"endpoint {base or 'api.openai.com'}, key {'set' if os.environ.get('OPENAI_API_KEY') else 'not set'}",
-        )
-    advice = "set OPENAI_API_KEY, and OPENAI_BASE_URL for another endpoint; without, proposals come from evolution"
-    return Sign("model", "warning", "no endpoint configured", advice)
+def _models(llm: dict[str, Any], options: Path | None) -> Iterator[Sign]:
+    """Each model that a search would ask, asked for one token."""
+    key = withdraw_key(os.environ)
+    try:
+        given = merged(llm, options)
+        named = given.get("base_url") or given.get("command") or os.environ.get(URL_VARIABLE)
+        if not (key or named):
+            advice = f"set {KEY_VARIABLE}, and {URL_VARIABLE} for another endpoint; else proposals come from evolution"
+            yield Sign("model", "warning", "no endpoint configured", advice)
+            return
+        settings = [LLMSettings.resolve(os.environ, key, **each) for each in one_by_one(given)]
+    except EndpointError as error:
+        yield Sign("model", "missing", error.message)
+        return
+    for each in settings:
+        yield _model(each)
+
+
+def _model(settings: LLMSettings) -> Sign:
+    where = "as a command" if settings.command is not None else f"at {settings.public_url}"
+    try:
+        found = probe(settings)
+    except BusyError as error:
+        return Sign("model", "warning", error.message, "it answers, but not now; try again later")
+    except UnnamedModelError as error:
+        return Sign("model", "warning", error.message, "the endpoint answers; name a model to have it asked")
+    except EndpointError as error:
+        return Sign("model", "missing", error.message)
+    tokens = f"{_count(found.prompt_tokens)} tokens in, {_count(found.reply_tokens)} out"
+    cost = "cost unknown" if found.usd is None else f"cost {found.usd:.6f} USD"
+    window = f", window of {found.window} tokens" if found.window else ""
+    return Sign("model", "ok", f"{found.model} {where} answers in {found.seconds:.1f} s ({tokens}, {cost}{window})")
+
+
+def _count(tokens: int | None) -> str:
+    return "unknown" if tokens is None else str(tokens)
 
 
 def _archive(path: Path) -> Sign:
     if not path.exists():
         return Sign("archive", "ok", f"none at {path} yet; `archer propose` makes it")
     try:
-        return Sign("archive", "ok", f"{path}: {len(Archive(path).ids())} proposals")
+        archive = Archive(path)
+        damage = archive.damage()
     except ArchiveError as error:
         return Sign("archive", "missing", str(error))
+    count = f"{path}: {counted(len(archive.ids()), 'proposal')}"
+    if not damage:
+        return Sign("archive", "ok", count)
+    first = next(iter(damage.values()))
+    return Sign("archive", "missing", f"{count}, of which {len(damage)} cannot be read: {first}", "run `archer verify`")

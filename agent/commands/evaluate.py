@@ -1,5 +1,6 @@
 """`archer evaluate`: check, train and score one variant."""
 
+from threading import Event
 from typing import Annotated, Any
 
 import typer
@@ -9,42 +10,56 @@ from agent.commands.options import (
     DEFAULT_ARCHIVE,
     DEFAULT_PROTOCOL,
     ArchiveOption,
+    EngineOption,
+    EnsembleOption,
+    GpuShareOption,
     JsonOption,
     ProtocolOption,
     QuietOption,
     SandboxOption,
-    Speech,
     UnsandboxedOption,
+    chosen_tasks,
     find_protocol,
     open_sandbox,
 )
 from agent.errors import DONE, INTERRUPTED, NO, UserError
-from agent.search.add_by_hand import archive_result
-from agent.search.engine import DEFAULT_SHARE, EngineName, EngineOption, GpuShareOption, at_once_here, open_engine
-from agent.search.ensemble_size import EnsembleOption, members_of, require_memory
-from agent.search.evaluate_variant import Measured, Measurement
+from agent.search.add_by_hand import add_by_hand
+from agent.search.engine import DEFAULT_SHARE, EngineName, at_once_here, open_engine
+from agent.search.ensemble_size import members_of, require_memory
+from agent.search.evaluate_variant import VariantRequest, VariantResult
 from agent.search.find_variant import archive_if_any, existing_archive, find_variant
+from agent.search.pipeline import Pipeline
+from agent.terminal.discoveries import fresh_lines
 from agent.terminal.interrupt import interruptible
 from agent.terminal.progress import Heartbeat
+from agent.terminal.speech import Speech
 from agent.terminal.trials_under_way import UnderWay
-from agent.terminal.view import check_lines, inherited_text, scores_json, verdict_table
+from agent.terminal.view import check_lines, fresh_json, inherited_text, scores_json, verdict_table
+from agent.words import counted
 from evaluator.outcomes import Grade, Status
 from evaluator.trials.evaluate import Evaluator
-from evaluator.trials.train_and_score import Isolation
+from evaluator.trials.run_trial import Isolation
 from evaluator.trials.trial_log import TrialLog
-from variants.contract import TASKS, Task
 
 
 def evaluate(
-    subject: Annotated[str, typer.Argument(metavar="FILE_OR_NAME", help="A variant file, or the name of a known one.")],
+    subject: Annotated[
+        str, typer.Argument(metavar="FILE_OR_NAME", help="A variant file; or a number, a name or a short name.")
+    ],
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
-    tasks: Annotated[str, typer.Option(help='Only these, as in "Memorize,Compress".')] = ",".join(TASKS),
-    seeds: Annotated[int | None, typer.Option(min=1, help="How many; else as the protocol says.")] = None,
+    tasks: Annotated[str | None, typer.Option(help='Train only these tasks, as "Memorize,Compress".')] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Train so many seeds; else as many as the protocol has.")
+    ] = None,
     confirm: Annotated[
-        bool, typer.Option("--confirm", help="On fresh seeds, the parent, too; the kernel alone in the sandbox.")
+        bool,
+        typer.Option("--confirm", help="Train variant and parent on fresh seeds, with only the kernel in the sandbox."),
     ] = False,
     add: Annotated[bool, typer.Option("--add", help="Put the result into the archive.")] = False,
-    parent: Annotated[str | None, typer.Option(metavar="NAME", help="Compare with this variant.")] = None,
+    parent: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Compare with this variant; else with the recorded parent, or the baseline."),
+    ] = None,
     ensemble: EnsembleOption = None,
     engine: EngineOption = EngineName.LOCAL,
     gpu_share: GpuShareOption = DEFAULT_SHARE,
@@ -54,14 +69,16 @@ def evaluate(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
-    """Check, train and score a variant; compare it with its parent. Exit code 1 if a check or the training fails.
+    """Check, train and score one variant. It is compared with its parent and with the gated reference.
 
-    Where there is an archive, an evaluation that was stopped goes on with the trials that had ended.
+    The exit code is 1 if a check or the training fails. With an archive, an evaluation that was stopped goes on where
+    it was.
 
     Example: archer evaluate delta_net_4layer --protocol smoke
     """
     speech = Speech(as_json, quiet)
-    settings, chosen = find_protocol(protocol), tasks_of(tasks)
+    settings = find_protocol(protocol)
+    chosen = chosen_tasks(tasks, settings)
     if confirm and ensemble:
         raise UserError("--confirm trains each run with its kernel apart: leave out --ensemble")
     if confirm and add:
@@ -70,67 +87,71 @@ def evaluate(
         )
     found = existing_archive(archive) if add else archive_if_any(archive)
     variant = find_variant(subject, found)
-    measurement = Measurement.of(variant, settings, chosen, seeds, parent, found)
-    measurement = measurement.on_fresh_seeds() if confirm else measurement
-    members = 1 if confirm else members_of(ensemble, settings, variant.layer, measurement.specs)
+    request = VariantRequest.of(variant, settings, chosen, seeds, parent, found)
+    request = request.fresh() if confirm else request.using_archived() if add else request
+    members = 1 if confirm else members_of(ensemble, settings, variant.layer, request.specs)
     if engine is EngineName.LOCAL:
-        require_memory(settings, variant.layer, measurement.specs, members, at_once_here(gpu_share), speech)
+        require_memory(settings, variant.layer, request.training, members, at_once_here(gpu_share), speech)
+    stop = Event()
     with (
         open_sandbox(minimum, unsandboxed, speech) as sandbox,
         open_engine(engine, gpu_share, sandbox.grade, speech) as workers,
         Spinner(f"checking {variant.name}", console=speech.progress) as spinner,
         Heartbeat(speech.progress, lambda: [str(spinner.status)]),
-        interruptible(measurement.stop.set, spinner.update) as interrupted,
+        interruptible(stop.set, spinner.update) as interrupted,
     ):
-        log = TrialLog(found.unfinished) if found is not None else None
+        log = TrialLog(found.unfinished) if found is not None and found.is_writable else None
         isolation: Isolation = "split" if confirm else "sandbox"
         evaluator = Evaluator(settings, sandbox, workers.executor, isolation, members, log, workers.run_group)
-        under_way = UnderWay(settings, measurement.training)
-        measured = measurement.run(evaluator, lambda step: spinner.update(under_way.told(step)))
-    if add and found is not None:
-        archive_result(found, measured)
-    _answer(speech, measured)
+        under_way = UnderWay(settings, request.training)
+        result = request.run(Pipeline(evaluator, {}, lambda step: spinner.update(under_way.told(step)), stop))
+    added = add_by_hand(found, result) if add and found is not None else ""
+    _answer(speech, result, added)
     if interrupted.is_set():
         return INTERRUPTED
-    return DONE if measured.status is Status.SCORED else NO
+    return DONE if result.evaluated.status is Status.SCORED else NO
 
 
-def tasks_of(text: str) -> tuple[Task, ...]:
-    """Tasks by name, in any case. Raises UserError naming those there are."""
-    by_name = {task.lower(): task for task in TASKS}
-    found = []
-    for name in text.split(","):
-        if (task := by_name.get(name.strip().lower())) is None:
-            raise UserError(f"--tasks: no task is called {name.strip()!r}; choose from {', '.join(TASKS)}")
-        found.append(task)
-    return tuple(dict.fromkeys(found))
-
-
-def _answer(speech: Speech, measured: Measured) -> None:
-    scores = measured.card.scores if measured.card else {}
+def _answer(speech: Speech, result: VariantResult, added: str) -> None:
+    request, evaluated = result.request, result.evaluated
+    scores = evaluated.card.scores if evaluated.card else {}
     if speech.as_json:
-        protocol = {"name": measured.protocol.name, "hash": measured.protocol.hash}
-        against = [verdict for verdict in measured.verdicts if verdict.against == measured.parent]
-        fresh = {"fresh_seeds": measured.fresh.to_json()} if measured.fresh else {}
-        document: dict[str, Any] = measured.report.model_dump(mode="json", exclude={"fingerprint"}) | {
-            "status": measured.status,
-            "reason": measured.reason,
-            "scores": scores_json(scores),
-            "versus_parent": against[0].model_dump(mode="json") if against else None,
-            "cpu_seconds": measured.cpu_seconds,
-            "protocol": protocol,
-        }
-        speech.answer(document | fresh)
+        speech.answer(_document(result, added))
         return
-    if measured.report.verdict == "fail":
-        speech.out.print("\n".join(check_lines(measured.report)))
-    elif measured.card is None:
-        speech.out.print(f"{measured.status}: {measured.reason}", style="red", markup=False)
+    if evaluated.report.verdict == "fail":
+        speech.out.print("\n".join(check_lines(evaluated.report)))
+        failed = sum(finding.status == "fail" for finding in evaluated.report.findings)
+        speech.out.print(f"{evaluated.status}: {counted(failed, 'check')} failed, so nothing was trained.", style="red")
+    elif evaluated.card is None:
+        speech.out.print(f"{evaluated.status}: {evaluated.reason}", style="red", markup=False)
     else:
-        speech.out.print(verdict_table(f"{measured.variant.name}, {measured.protocol.name}", scores, measured.verdicts))
-        if told := inherited_text(measured.report):
+        title = f"{request.variant.name}, {request.protocol.name}"
+        speech.out.print(verdict_table(title, scores, evaluated.verdicts, tuple(request.protocol.tasks)))
+        if twin := evaluated.report.duplicate_of:
+            speech.out.print(f"computes the same as {twin}", style="yellow", markup=False)
+        if told := inherited_text(evaluated.report):
             speech.out.print(told, style="cyan", markup=False)
-        for line in measured.fresh.lines() if measured.fresh else ():
+        for line in fresh_lines(result.fresh) if result.fresh else ():
             speech.out.print(line)
-        kept = "on fresh seeds: for no leaderboard" if measured.fresh else "--add archives this"
-        speech.out.print(f"{measured.cpu_seconds:.0f} CPU s, {measured.wall_seconds:.0f} s; {kept}")
+        kept = added or ("on fresh seeds: for no leaderboard" if result.fresh else "--add archives this")
+        speech.out.print(f"{result.cpu_seconds:.0f} CPU s, {result.wall_seconds:.0f} s; {kept}", markup=False)
+        return
+    if added:
+        speech.out.print(added, markup=False)
+
+
+def _document(result: VariantResult, added: str) -> dict[str, Any]:
+    request, evaluated = result.request, result.evaluated
+    scores = evaluated.card.scores if evaluated.card else {}
+    against = [verdict for verdict in evaluated.verdicts if verdict.against == request.parent.name]
+    document: dict[str, Any] = evaluated.report.model_dump(mode="json", exclude={"fingerprint"}) | {
+        "status": evaluated.status,
+        "reason": evaluated.reason,
+        "scores": scores_json(scores),
+        "versus_parent": against[0].model_dump(mode="json") if against else None,
+        "cpu_seconds": result.cpu_seconds,
+        "protocol": {"name": request.protocol.name, "hash": request.protocol.hash},
+    }
+    if result.fresh:
+        document["fresh_seeds"] = fresh_json(result.fresh)
+    return document | ({"added": added} if added else {})

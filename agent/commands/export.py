@@ -5,28 +5,33 @@ from typing import Annotated
 
 import typer
 
-from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption
 from agent.errors import UserError, readable
-from agent.reports.patch import FOLDERS, new_file_patch, replacement_patch
+from agent.reports.patch import new_file_patch, replacement_patch
 from agent.search.find_variant import archive_if_any, find_variant
 from agent.terminal.console import clean
+from agent.terminal.speech import Speech
 from archive.files import write_text
 
 
 def export(
-    reference: Annotated[str, typer.Argument(metavar="ID", help="Number or variant name, of the archive or a seed.")],
-    patch: Annotated[bool, typer.Option("--patch", help="As a patch for flash-linear-attention.")] = False,
+    reference: Annotated[
+        str, typer.Argument(metavar="ID", help="A number, a name or a short name; a seed variant, too.")
+    ],
+    patch: Annotated[bool, typer.Option("--patch", help="Write a patch for flash-linear-attention.")] = False,
     against: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Your naive.py: replace its function, else add a file.")
+        Path | None, typer.Option(metavar="FILE", help="Replace the function in this file, your naive.py.")
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write there instead of printing.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write to this file instead.")] = None,
     archive: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Export a variant: its source, or a patch that adds it to a checkout of flash-linear-attention.
+    """Export a variant as a file or a patch.
 
-    Without --against the patch adds fla/ops/delta_rule/naive_IDEA.py; apply either with `git apply FILE`.
+    The patch is for a checkout of flash-linear-attention; apply it with `git apply FILE`. Without --against it adds the
+    file fla/ops/delta_rule/naive_IDEA.py; with --against it replaces the function in your file.
+
     Example: archer export 1 --patch --against fla/ops/delta_rule/naive.py --out 1.patch
     """
     speech = Speech(as_json, quiet)
@@ -38,10 +43,10 @@ def export(
     elif against is None:
         path, text = new_file_patch(variant)
     else:
-        with readable(against, "file"):
+        with readable(against, "file of --against"):
             old = against.read_bytes().decode("utf-8")
-        path = _within_checkout(against) or f"{FOLDERS[variant.layer]}/naive.py"
-        text = replacement_patch(variant, path, old)
+        path = _within_checkout(against) or f"{variant.contract.operator}/naive.py"
+        text = replacement_patch(variant, path, old, str(against))
     if out is not None:
         write_text(out, text)
         speech.progress.print(f"written: {out}", markup=False)

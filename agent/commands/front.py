@@ -1,17 +1,19 @@
-"""`archer leaderboard --front`: who is undominated over the six tasks, and what is missing to beat the reference."""
+"""`archer leaderboard --front`: who is undominated over the tasks, and what is missing to beat the reference."""
 
 from collections.abc import Iterator
 
 from rich.table import Table
 
 from agent.analysis.front import RATE, Place, front_json, nearest, places
-from agent.analysis.leaderboard_facts import signed
+from agent.analysis.leaderboard import WORTHLESS
 from agent.analysis.paired_differences import PairedDifferences, open_paired_differences
-from agent.commands.options import Speech
 from agent.errors import UserError
-from agent.terminal.view import WORTHLESS, short_name
+from agent.terminal.speech import Speech
+from agent.terminal.view import name_markup
+from agent.words import accuracy, counted, number, signed
 from archive.store import Archive
-from variants.contract import REFERENCE, TASKS, Task
+from evaluator.tasks.names import TaskName
+from variants.contract import REFERENCE
 
 _STYLE = {"surely front": "bold", "front": "default", "dominated": "default", "surely dominated": "dim"}
 
@@ -21,7 +23,7 @@ def print_front(speech: Speech, protocol: str, archive: Archive | None) -> None:
     contrasts = open_paired_differences(protocol, archive)
     found = places(contrasts)
     if not found:
-        raise UserError(f"no variant has all six tasks under {protocol}: score some with `archer propose`")
+        raise UserError(f"no variant has every task under {protocol}: score some with `archer propose`")
     if speech.as_json:
         speech.answer(front_json(contrasts, found))
         return
@@ -36,18 +38,27 @@ def _table(contrasts: PairedDifferences, found: tuple[Place, ...]) -> Table:
         f"(false discovery rate {RATE:.0%}); = cannot differ"
     )
     table = Table(
-        "variant", "mean", *TASKS, "above on", "short by", "standing", title=heading, title_justify="left", box=None
+        "variant",
+        "mean",
+        *contrasts.board.tasks,
+        "above on",
+        "short by",
+        "standing",
+        title=heading,
+        title_justify="left",
+        box=None,
     )
+    tasks = contrasts.board.tasks
     for place in found:
-        told = [f"{len(place.above)} of 6", f"{place.shortfall:.3f}"] if place.gaps else ["reference", ""]
-        cells = [_cell(place, task) for task in TASKS] if place.gaps else ["0"] * len(TASKS)
+        told = [f"{len(place.above)} of {len(tasks)}", accuracy(place.shortfall)] if place.gaps else ["reference", ""]
+        cells = [_cell(place, task) for task in tasks] if place.gaps else ["0"] * len(tasks)
         style = _STYLE[place.standing]
-        row = [short_name(place.name), f"{place.mean:.3f}", *cells, *told, _standing(place)]
+        row = [name_markup(place.name), accuracy(place.mean), *cells, *told, _standing(place)]
         table.add_row(*(f"[{style}]{cell}[/]" for cell in row))
     return table
 
 
-def _cell(place: Place, task: Task) -> str:
+def _cell(place: Place, task: TaskName) -> str:
     gap = place.gaps[task]
     if gap.cannot_differ:
         return f"{signed(gap.difference)} ="
@@ -57,10 +68,10 @@ def _cell(place: Place, task: Task) -> str:
 
 def _standing(place: Place) -> str:
     if place.surely_dominated_by:
-        return f"{place.standing} by {short_name(place.surely_dominated_by)}"
+        return f"{place.standing} by {name_markup(place.surely_dominated_by)}"
     by = place.dominated_by
     more = f" and {len(by) - 1} more" if len(by) > 1 else ""
-    return f"{place.standing} by {short_name(by[0])}{more}" if by else place.standing
+    return f"{place.standing} by {name_markup(by[0])}{more}" if by else place.standing
 
 
 def _sentences(contrasts: PairedDifferences, found: tuple[Place, ...]) -> Iterator[str]:
@@ -75,15 +86,16 @@ def _sentences(contrasts: PairedDifferences, found: tuple[Place, ...]) -> Iterat
         yield f"{REFERENCE} has no row here, so nothing can be said of beating it."
         return
     sure = sum(task in best.sure for task in best.above)
-    told = f"Nearest to beating {REFERENCE} on all six: {short_name(best.name)}, above on {len(best.above)}"
+    every = number(len(contrasts.board.tasks))
+    told = f"Nearest to beating {REFERENCE} on all {every}: {name_markup(best.name)}, above on {len(best.above)}"
     told += f", {sure} of them more than chance."
     if best.missing:
         lacking = (
             f"{task} {signed(gap.difference)} ({'more than chance' if task in best.sure else 'within noise'}: "
-            f"a single difference has a noise of {gap.noise:.3f})"
+            f"a single difference has a noise of {accuracy(gap.noise)})"
             for task, gap in best.missing.items()
         )
         told += f" Missing: {', '.join(lacking)}."
     else:
-        told += f" Above on all six: p {best.p_beats:.3f}, counting {len(found) - 1} rows."
+        told += f" Above on all {every}: p {best.p_beats:.3f}, counting {counted(len(found) - 1, 'row')}."
     yield told

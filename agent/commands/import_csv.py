@@ -6,25 +6,29 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption
 from agent.errors import UserError, readable
+from agent.terminal.speech import Speech
+from agent.words import counted
+from archive.leaderboard_csv import format_leaderboard, read_leaderboard
 from archive.leaderboards import LEADERBOARDS
 from archive.seeding import make_archive
 from archive.store import Archive
 from evaluator.protocols.built_in import PROTOCOLS
-from variants.leaderboard import format_leaderboard, read_leaderboard
 
 
 def import_csv(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A first column of names, then the six tasks.")],
-    name: Annotated[
-        str, typer.Option("--name", help="Which leaderboard takes the rows; `archer report` shows any.")
-    ] = "published",
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A CSV file: a first column of names, then one column for each task.")
+    ],
+    name: Annotated[str, typer.Option("--name", help="Add the rows to this leaderboard.")] = "published",
     archive: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Read a leaderboard in the published form; rows of the same name are replaced, the others kept.
+    """Read a published leaderboard into an archive.
+
+    Rows of the same name are replaced; the other rows are kept.
 
     Example: archer import-csv accuracies_df.csv
     """
@@ -45,4 +49,4 @@ def import_csv(
     if as_json:
         speech.answer(counts)
     else:
-        speech.out.print(f"{path}: {added} rows added, {counts['replaced']} replaced, {len(kept)} kept")
+        speech.out.print(f"{path}: {counted(added, 'row')} added, {counts['replaced']} replaced, {len(kept)} kept")

@@ -5,17 +5,22 @@ from typing import Annotated
 
 import typer
 
-from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption
+from agent.terminal.speech import Speech
 from archive.seeding import make_archive
 
 
 def init(
-    folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Where; else --archive.")] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="Make it in this folder; else in that of --archive.")
+    ] = None,
     archive: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Make an archive: a git repository with the seed variants, their scores and the published leaderboard.
+    """Make an archive.
+
+    It is a git repository with the seed variants, their scores and the published leaderboard.
 
     Example: archer init my-search
     """

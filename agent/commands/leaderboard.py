@@ -1,6 +1,5 @@
 """`archer leaderboard`: the table of a protocol."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,9 +8,8 @@ import typer
 from rich.text import Text
 
 from agent.analysis.board import PUBLISHED_NAME
-from agent.analysis.false_discovery import archive_lines, families, families_json
-from agent.analysis.inert import measured_inert, published_inert
-from agent.analysis.published_inert import published_annotations
+from agent.analysis.false_discovery import families, families_json
+from agent.analysis.leaderboard import BoardRow, measured_leaderboard, published_leaderboard
 from agent.commands.front import print_front
 from agent.commands.options import (
     DEFAULT_ARCHIVE,
@@ -20,40 +18,45 @@ from agent.commands.options import (
     JsonOption,
     NoPagerOption,
     QuietOption,
-    Speech,
 )
 from agent.errors import UserError
 from agent.reports.board_export import BoardFormat, write_board
-from agent.search.evaluate_variant import shipped
 from agent.search.find_variant import archive_if_any, name_damage
-from agent.terminal.board import BoardRow, board_view
-from agent.terminal.view import WORTHLESS, scores_json
+from agent.terminal.board import board_view
+from agent.terminal.discoveries import archive_lines
+from agent.terminal.speech import Speech
+from agent.terminal.view import scores_json
 from archive.files import write_text
-from archive.leaderboards import LEADERBOARDS, leaderboard_csv, scorecards
-from archive.store import Archive
-from evaluator.outcomes import Score, Trial, Verdict
 from evaluator.protocols.built_in import PROTOCOLS
-from evaluator.statistics.scorecards import verdict
-from variants.contract import REFERENCE, TASKS
-from variants.leaderboard import PUBLISHED, format_leaderboard, read_leaderboard
 
-OutOption = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write there instead of printing.")]
+OutOption = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write to this file instead.")]
 
 
 def leaderboard(
-    protocol: Annotated[str, typer.Option("--protocol", help="smoke, quick, mad, or published.")] = DEFAULT_PROTOCOL,
-    csv: Annotated[bool, typer.Option("--csv", help="The published form: name, six tasks.")] = False,
-    form: Annotated[BoardFormat | None, typer.Option("--format", help="Intervals and n too, for a paper.")] = None,
+    protocol: Annotated[
+        str, typer.Option("--protocol", help=f"Show this protocol: {', '.join((*PROTOCOLS, PUBLISHED_NAME))}.")
+    ] = DEFAULT_PROTOCOL,
+    csv: Annotated[
+        bool, typer.Option("--csv", help="Print the published form: a name, then a mean for each task.")
+    ] = False,
+    form: Annotated[
+        BoardFormat | None, typer.Option("--format", help="Print a table with intervals and n, for a paper.")
+    ] = None,
     out: OutOption = None,
-    front: Annotated[bool, typer.Option("--front", help="Who is undominated; what is missing where.")] = False,
+    front: Annotated[
+        bool,
+        typer.Option("--front", help="Show who is on the Pareto front, and what is missing to beat the reference."),
+    ] = False,
     archive: ArchiveOption = DEFAULT_ARCHIVE,
     no_pager: NoPagerOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Show the leaderboard of one protocol: mean, 95 % interval, n, and the verdict against the gated reference.
+    """Show the leaderboard of one protocol.
 
-    Without an archive, the scores of the seeds that ship with archer are shown.
+    It has the mean, the 95 % interval, the number of seeds, and the verdict against the gated reference. Without an
+    archive it shows the scores of the seed variants.
+
     Example: archer leaderboard --protocol quick --format latex --out table.tex
     """
     speech = Speech(as_json, quiet)
@@ -69,56 +72,20 @@ def leaderboard(
     if front:
         print_front(speech, protocol, found)
         return
-    if protocol == PUBLISHED_NAME:
-        rows, published, title = _published(found)
-    else:
-        rows, published, title = _measured(protocol, found)
+    board = published_leaderboard(found) if protocol == PUBLISHED_NAME else measured_leaderboard(protocol, found)
     if csv or form:
-        _write(speech, write_board(form, rows, title) if form else published, out)
+        _write(speech, write_board(form, board.rows, board.tasks, board.title) if form else board.csv, out)
         name_damage(found.damage() if found else {})
         return
     if as_json:
         tried = families(found, protocol) if found else {}
         fresh = [each.model_dump(mode="json") for each in (found.confirmations(protocol) if found else {}).values()]
         more = {"discoveries": families_json(tried), "confirmations": fresh} if protocol in PROTOCOLS else {}
-        speech.answer({"protocol": _protocol_json(protocol), "rows": [_json(row) for row in rows]} | more)
+        speech.answer({"protocol": _protocol_json(protocol), "rows": [_json(row) for row in board.rows]} | more)
     else:
         told = archive_lines(found, protocol) if found else ()
-        speech.show(board_view(title, rows), *map(Text.from_markup, told), pager=not no_pager)
+        speech.show(board_view(board.title, board.rows, board.tasks), *map(Text.from_markup, told), pager=not no_pager)
     name_damage(found.damage() if found else {})
-
-
-def _measured(protocol: str, archive: Archive | None) -> tuple[list[BoardRow], str, str]:
-    """Rows with the best first, the published form, and a title."""
-    trials = archive.trials(protocol) if archive else shipped(protocol)
-    cards = scorecards(protocol, trials)
-    rows = [
-        BoardRow(name, card.scores, _against_reference(name, trials), measured_inert(name, trials[name], protocol))
-        for name, card in cards.items()
-    ]
-    title = f"{protocol}: accuracy with 95 % interval; against {REFERENCE}: ▲ better, ▼ worse, each for itself"
-    title += f"; {WORTHLESS[protocol]}" if protocol in WORTHLESS else ""
-    return sorted(rows, key=lambda row: -row.mean), leaderboard_csv(cards), title
-
-
-def _published(archive: Archive | None) -> tuple[list[BoardRow], str, str]:
-    board = read_leaderboard(archive.root / LEADERBOARDS / "published.csv" if archive else PUBLISHED)
-    annotations = published_annotations()
-    rows = [
-        BoardRow(
-            str(name),
-            {task: Score(mean=row[task], low=row[task], high=row[task], n=1) for task in TASKS},
-            inert=published_inert(annotations, str(name)),
-        )
-        for name, row in board.iterrows()
-    ]
-    return rows, format_leaderboard(board), "published: one seed, full MAD on GPU"
-
-
-def _against_reference(name: str, trials: Mapping[str, Sequence[Trial]]) -> Verdict | None:
-    if name == REFERENCE or REFERENCE not in trials:
-        return None
-    return verdict(trials[name], trials[REFERENCE], REFERENCE)
 
 
 def _protocol_json(protocol: str) -> dict[str, str | None]:

@@ -7,13 +7,15 @@ from typing import Annotated
 import typer
 from rich.console import RenderableType
 
-from agent.analysis.false_discovery import summaries
-from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption, Speech
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption
 from agent.search.find_variant import existing_archive, name_damage
 from agent.terminal.console import Fitting, Grid
-from agent.terminal.view import STATUS_STYLE, bare_name, mean_text, protocol_text, stacked
+from agent.terminal.speech import Speech
+from agent.terminal.view import STATUS_STYLE, mean_text, protocol_text, stacked, summaries
 from archive.index import ProposalLine
+from archive.names import find_name
 from evaluator.outcomes import Status
+from variants.contract import short_name
 
 
 class Order(StrEnum):
@@ -41,27 +43,36 @@ _KEYS: dict[Order, Callable[[ProposalLine], float | str]] = {
 
 def list_(
     archive: ArchiveOption = DEFAULT_ARCHIVE,
-    status: Annotated[Status | None, typer.Option(help="Only proposals that ended so.")] = None,
-    parent: Annotated[str | None, typer.Option(metavar="NAME", help="Only children of this variant.")] = None,
-    proposer: Annotated[str | None, typer.Option(metavar="NAME", help="Only of this proposer or model.")] = None,
-    sort: Annotated[Order, typer.Option(help="By what; mean and cost: largest first.")] = Order.ID,
-    reverse: Annotated[bool, typer.Option("--reverse", help="The other way round.")] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many.")] = None,
+    status: Annotated[
+        Status | None, typer.Option(case_sensitive=False, help="List only proposals with this status.")
+    ] = None,
+    parent: Annotated[str | None, typer.Option(metavar="NAME", help="List only children of this variant.")] = None,
+    proposer: Annotated[
+        str | None, typer.Option(metavar="NAME", help="List only proposals of this proposer or model.")
+    ] = None,
+    sort: Annotated[Order, typer.Option(help="Sort by this; mean and cost start with the largest.")] = Order.ID,
+    reverse: Annotated[bool, typer.Option("--reverse", help="Reverse the order.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="List only the first so many.")] = None,
     no_pager: NoPagerOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """List the proposals of an archive, oldest first.
+    """List the proposals of an archive.
+
+    The oldest comes first. Rejected and failed proposals are listed, too.
 
     Example: archer list --status SCORED --sort mean
     """
     speech = Speech(as_json, quiet)
     found = existing_archive(archive)
+    every = found.lines()
+    if parent is not None:
+        parent = find_name(parent, [*(line.parent for line in every), *found.variant_names()]) or parent
     lines = [
         line
-        for line in found.lines()
+        for line in every
         if status in (None, line.status)
-        and (parent is None or parent in (line.parent, bare_name(line.parent)))
+        and parent in (None, line.parent)
         and (proposer is None or proposer in (line.proposer, line.model))
     ]
     lines.sort(key=_KEYS[sort], reverse=reverse != (sort in (Order.MEAN, Order.COST)))
@@ -82,8 +93,8 @@ def _table(lines: Sequence[ProposalLine]) -> RenderableType:
             str(line.number),
             (line.status, STATUS_STYLE[line.status]),
             mean_text(line),
-            bare_name(line.name),
-            bare_name(line.parent),
+            short_name(line.name),
+            short_name(line.parent),
             line.model or line.proposer,
             protocol_text(line.protocol, line.protocol_hash),
         )

@@ -6,10 +6,12 @@ import typer
 from rich.status import Status as Spinner
 
 from agent.catalogue import Genome
-from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption
 from agent.search.find_variant import existing_archive
 from agent.terminal.progress import Heartbeat
+from agent.terminal.speech import Speech
 from agent.terminal.view import protocol_text
+from agent.words import counted
 from archive.merge import merge
 from archive.merged import Merged
 from archive.record import Record
@@ -21,10 +23,12 @@ def merge_(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Bring proposals, trials and failed asks of another archive into this one: none lost, none doubled.
+    """Bring the proposals of another archive into this one.
 
-    What is committed there counts. A proposal that is here already, by content, is left alone; the others get the next
-    numbers, and new names where theirs are taken. Scores are believed; `archer replay ID --evaluate` tests one.
+    It takes what is committed there, trials and failed asks, too. A proposal with the same content is not taken twice.
+    The others get the next numbers, and new names where theirs are taken. archer believes the scores;
+    `archer replay ID --evaluate` tests one.
+
     Example: archer merge ../colleague/archer-archive
     """
     speech = Speech(as_json, quiet)
@@ -33,7 +37,7 @@ def merge_(
         Spinner("fetching and checking all of it", console=speech.progress) as spinner,
         Heartbeat(speech.progress, lambda: [str(spinner.status)]),
     ):
-        done = merge(found, other, _accept, lambda n, of: spinner.update(f"{n} of {of} proposals are in"))
+        done = merge(found, other, _accept, lambda n, of: spinner.update(f"{n} of {counted(of, 'proposal')} taken"))
     if as_json:
         added = [{"id": here, "from": there} for here, there in done.added]
         facts = {key: value for key, value in vars(done).items() if key != "added"}
@@ -58,8 +62,8 @@ def _lines(done: Merged) -> list[str]:
     if done.conflicts:
         lines.append(f"{done.conflicts} trials or confirmations had another result there; this archive's are kept")
     if done.ignored:
-        lines.append(f"{done.ignored} files that no archive has were left out")
+        lines.append(f"left out: {counted(done.ignored, 'file')} of kinds that no archive has")
     if done.confirmations:
-        lines.append(f"{done.confirmations} results on fresh seeds are new")
-    count = f"{len(done.added)} proposals and {done.trials} trials are new, {done.known} proposals were here already"
-    return [*lines, count]
+        lines.append(f"new: {counted(done.confirmations, 'result')} on fresh seeds")
+    new = f"new: {counted(len(done.added), 'proposal')}, {counted(done.trials, 'trial')}"
+    return [*lines, f"{new}; here already: {counted(done.known, 'proposal')}"]

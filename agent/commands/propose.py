@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from agent.analysis.false_discovery import archive_lines, summaries
 from agent.commands.model_options import (
     BaseUrlOption,
+    CommandOption,
     ContextTokensOption,
     FormOption,
     GgufOption,
@@ -18,64 +18,88 @@ from agent.commands.model_options import (
     ModelOption,
     PricesOption,
     PromptsOption,
+    ReplyTokensOption,
 )
 from agent.commands.options import (
     DEFAULT_ARCHIVE,
     DEFAULT_PROTOCOL,
     ArchiveOption,
+    EngineOption,
+    EnsembleOption,
+    GpuShareOption,
     JsonOption,
     ProtocolOption,
     QuietOption,
     SandboxOption,
-    Speech,
     UnsandboxedOption,
     find_protocol,
     open_sandbox,
 )
-from agent.errors import DONE, INTERRUPTED, UserError
+from agent.errors import DONE, INTERRUPTED, NO, UserError
+from agent.listener import Listener, heard_by
 from agent.proposers.open_proposer import CHOICES, Choice, open_proposer
 from agent.search.attempt import SearchResources
-from agent.search.engine import DEFAULT_SHARE, EngineName, EngineOption, GpuShareOption, open_engine
-from agent.search.ensemble_size import EnsembleOption
-from agent.search.loop import Search, SearchPlan
+from agent.search.engine import DEFAULT_SHARE, EngineName, open_engine
+from agent.search.loop import Search, SearchPlan, interrupted_proposals
+from agent.terminal.discoveries import archive_lines
 from agent.terminal.interrupt import interruptible
 from agent.terminal.progress import Progress
-from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, STATUS_STYLE, short_name
+from agent.terminal.speech import Speech
+from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, STATUS_STYLE, name_markup, summaries
+from agent.words import accuracy, counted, signed
+from archive.names import find_name
 from archive.record import Record
 from archive.seeding import make_archive
 from archive.store import Archive
 from evaluator.outcomes import Grade, Status
+from evaluator.protocols.built_in import tasks_of
+from evaluator.protocols.protocol import Protocol
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import TASKS
 from evaluator.trials.trial_log import TrialLog
-from variants.contract import TASKS, Task
 
 
 def propose(
     n: Annotated[
-        int, typer.Option("--n", min=0, help="How many proposals; 0 only ends a confirmation that waits.")
+        int, typer.Option("--n", min=0, help="Make so many proposals; 0 only finishes a confirmation that waits.")
     ] = 5,
-    proposer: Annotated[str, typer.Option(metavar="|".join(CHOICES), help="Who proposes.")] = "auto",
+    proposer: Annotated[
+        str,
+        typer.Option(
+            metavar="|".join(CHOICES), help="Ask this proposer; auto asks a language model if one is configured."
+        ),
+    ] = "auto",
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
-    parent: Annotated[str | None, typer.Option(metavar="NAME", help="Build on this variant.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Proposals under way at once.")] = 2,
+    parent: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Build on this variant; else the proposer chooses.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Work on so many proposals at once.")] = 2,
     engine: EngineOption = EngineName.LOCAL,
     gpu_share: GpuShareOption = DEFAULT_SHARE,
-    max_minutes: Annotated[float | None, typer.Option(min=0, help="Start no proposal after this.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of the proposer; else the archive's size.")] = None,
+    max_minutes: Annotated[float | None, typer.Option(min=0, help="Start no proposal after so many minutes.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of the proposer's choices; else the number of archived proposals.")
+    ] = None,
     model: ModelOption = None,
+    command: CommandOption = None,
     base_url: BaseUrlOption = None,
     gguf: GgufOption = None,
     form: FormOption = None,
     context_tokens: ContextTokensOption = None,
-    repairs: Annotated[int, typer.Option(min=0, help="How often a rejected variant goes back.")] = 2,
+    reply_tokens: ReplyTokensOption = None,
+    repairs: Annotated[
+        int, typer.Option(min=0, help="Give a rejected variant back to the model at most so often.")
+    ] = 2,
     race: Annotated[
-        bool, typer.Option("--race/--no-race", help="Stop early what is clearly worse than its parent (quick).")
+        bool,
+        typer.Option("--race/--no-race", help="Stop the training of a variant that is clearly worse than its parent."),
     ] = True,
     ensemble: EnsembleOption = None,
     confirm: Annotated[
         bool,
         typer.Option(
             "--confirm/--no-confirm",
-            help="Train a would-be new best and the best so far on fresh seeds: at least twice a proposal's CPU.",
+            help="Train a possible new best and the best so far on fresh seeds; this costs at least two proposals.",
         ),
     ] = True,
     max_usd: MaxUsdOption = None,
@@ -88,22 +112,26 @@ def propose(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
-    """Propose variants, check, train and score them, and archive each with its report.
+    """Propose variants, check, train and score them, and archive each with a report.
+
+    It makes the archive if there is none. Ctrl-C stops it; what is finished is archived.
 
     Example: archer propose --n 5
     """
     speech = Speech(as_json, quiet)
     settings = find_protocol(protocol)
-    llm: dict[str, object] = {"model": model, "base_url": base_url, "form": form, "context_tokens": context_tokens}
+    llm: dict[str, object] = {"model": model, "command": command, "base_url": base_url, "form": form}
+    llm |= {"context_tokens": context_tokens, "reply_tokens": reply_tokens}
     llm |= {"max_usd": max_usd, "prompts": prompts, "prices": prices}
     found = _open_or_make(archive, speech)
-    if parent is not None and parent not in found.variants():
-        raise UserError(f"--parent {parent}: the archive has no such variant; `archer leaderboard` shows the names")
+    if parent is not None and (parent := find_name(given := parent, found.variant_names())) is None:
+        raise UserError(f"--parent {given}: the archive has no such variant; `archer leaderboard` shows the names")
     start = len(found.ids()) if seed is None else seed
     plan = SearchPlan(
         n=n, jobs=max(1, min(jobs, n)), seed=start, parent=parent, max_minutes=max_minutes, confirm=confirm
     )
     with (
+        heard_by(Listener(detail=lambda said: speech.progress.print(said, markup=False))),
         open_proposer(Choice(proposer, gguf, plan.jobs, llm, llm_file), found) as (chosen, who),
         open_sandbox(minimum, unsandboxed, speech) as sandbox,
         open_engine(engine, gpu_share, sandbox.grade, speech) as workers,
@@ -120,10 +148,21 @@ def propose(
             records = [_announced(record, progress) for record in search.run()]
     _answer(speech, found, records, protocol)
     if interrupted.is_set():
+        _say_how_to_go_on(speech, found, settings)
         return INTERRUPTED
     if search.error is not None:
         raise search.error
-    return DONE
+    return NO if n > 0 and search.made == 0 else DONE
+
+
+def _say_how_to_go_on(speech: Speech, archive: Archive, protocol: Protocol) -> None:
+    if left := len(interrupted_proposals(archive, protocol)):
+        whom = "it" if left == 1 else "them"
+        speech.progress.print(
+            f"{counted(left, 'proposal')} INTERRUPTED: the next `archer propose` starts by finishing {whom}; "
+            f"`archer propose --n 0` finishes {whom} and proposes nothing new",
+            markup=False,
+        )
 
 
 def _open_or_make(root: Path, speech: Speech) -> Archive:
@@ -137,7 +176,7 @@ def _announced(record: Record, progress: Progress) -> Record:
     style = STATUS_STYLE[record.status]
     reason = f": {escape(record.reason)}" if record.reason else ""
     progress.announce(
-        f"[{style}]{record.status:11}[/] {record.number:4} {short_name(record.proposal.variant.name)}{reason}"
+        f"[{style}]{record.status:11}[/] {record.number:4} {name_markup(record.proposal.variant.name)}{reason}"
     )
     return record
 
@@ -148,7 +187,7 @@ def _answer(speech: Speech, archive: Archive, records: Sequence[Record], protoco
         speech.answer(summaries(archive, [line for line in archive.lines() if line.id in told]))
         return
     if records:
-        for line in (*_lines(records), *archive_lines(archive, protocol)):
+        for line in (*_lines(records, tasks_of(protocol)), *archive_lines(archive, protocol)):
             speech.out.print(line)
         first = records[0].number
         where = "" if archive.root == DEFAULT_ARCHIVE else f" --archive {archive.root}"
@@ -159,35 +198,25 @@ def _answer(speech: Speech, archive: Archive, records: Sequence[Record], protoco
             speech.out.print(line)
 
 
-def _lines(records: Sequence[Record]) -> Iterator[str]:
+def _lines(records: Sequence[Record], tasks: Sequence[TaskName]) -> Iterator[str]:
     """Two lines a proposal: what it is; its scores and differences to the parent, coloured by the verdict."""
     legend = "[green]▲ better[/], [red]▼ worse[/], [cyan]= cannot differ[/], [dim]else within noise[/]"
     yield f"score and difference to the parent: {legend}"
-    yield "[bold]" + " " * 5 + "".join(f"{_ABBREVIATED[task]:13}" for task in TASKS) + "[/]"
+    yield "[bold]" + " " * 5 + "".join(f"{TASKS[task].short:14}" for task in tasks) + "[/]"
     for record in records:
         proposal = record.proposal
         status = "" if record.status is Status.SCORED else f" [{STATUS_STYLE[record.status]}]{record.status}[/]"
-        yield f"{record.number:4} [bold]{short_name(proposal.variant.name)}[/]{status}"
-        yield f"     from {short_name(proposal.parent)}"
+        yield f"{record.number:4} [bold]{name_markup(proposal.variant.name)}[/]{status}"
+        yield f"     from {name_markup(proposal.parent)}"
         if record.scorecard:
-            yield " " * 5 + "".join(_cell(record, task) for task in TASKS)
+            yield " " * 5 + "".join(_cell(record, task) for task in tasks)
 
 
-def _cell(record: Record, task: Task) -> str:
+def _cell(record: Record, task: TaskName) -> str:
     score = record.scorecard.scores.get(task) if record.scorecard else None
     against = next((verdict for verdict in record.verdicts if verdict.against == record.proposal.parent), None)
     found = against.tasks.get(task) if against else None
     if score is None or found is None:
-        return f"{score.mean if score else float('nan'):<13.3f}"
-    text = f"{score.mean:.3f}{found.difference:+.3f}{OUTCOME_MARK[found.outcome]}"
-    return f"[{OUTCOME_STYLE[found.outcome]}]{text:13}[/]"
-
-
-_ABBREVIATED: dict[Task, str] = {
-    "Compress": "Compress",
-    "Context Recall": "Context",
-    "Fuzzy Recall": "Fuzzy",
-    "Memorize": "Memorize",
-    "Noisy Recall": "Noisy",
-    "Selective Copy": "Sel. Copy",
-}
+        return f"{accuracy(score.mean) if score else '–':14}"
+    text = f"{accuracy(score.mean)} {signed(found.difference)}{OUTCOME_MARK[found.outcome]}"
+    return f"[{OUTCOME_STYLE[found.outcome]}]{text:14}[/]"

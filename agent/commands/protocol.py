@@ -12,11 +12,11 @@ from agent.commands.options import (
     ArchiveOption,
     JsonOption,
     QuietOption,
-    Speech,
     find_protocol,
 )
 from agent.errors import DONE
 from agent.terminal.durations import duration
+from agent.terminal.speech import Speech
 from evaluator.device import best_device
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.protocols.protocol import Protocol
@@ -31,14 +31,16 @@ class Action(StrEnum):
 
 
 def protocol(
-    action: Annotated[Action, typer.Argument(help="List them all, or show one.")],
-    name: Annotated[str, typer.Argument(help=f"Which to show: {', '.join(PROTOCOLS)}.")] = DEFAULT_PROTOCOL,
+    action: Annotated[Action, typer.Argument(help="List all protocols, or show one.")],
+    name: Annotated[str, typer.Argument(help=f"Show this protocol: {', '.join(PROTOCOLS)}.")] = DEFAULT_PROTOCOL,
     cost: Annotated[bool, typer.Option(help="Time a few steps of the baseline here to estimate the cost.")] = True,
     archive: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
-    """Show a protocol's settings, steps and optimiser grid, and what one variant would cost on this machine.
+    """Show what a protocol trains, and what that costs here.
+
+    It lists settings, steps and learning rates, and estimates the CPU time of one variant on this machine.
 
     Example: archer protocol show mad
     """

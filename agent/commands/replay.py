@@ -1,7 +1,8 @@
 """`archer replay`: an archived proposal made again from what was recorded, with no key and no network."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -10,7 +11,6 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from agent.commands.evaluate import tasks_of
 from agent.commands.options import (
     DEFAULT_ARCHIVE,
     DEFAULT_PROTOCOL,
@@ -18,8 +18,8 @@ from agent.commands.options import (
     JsonOption,
     QuietOption,
     SandboxOption,
-    Speech,
     UnsandboxedOption,
+    chosen_tasks,
     find_protocol,
     open_sandbox,
 )
@@ -32,46 +32,53 @@ from agent.replaying.rebuilt import rebuilt_steps
 from agent.replaying.steps import Answer, ReplayStep, worst
 from agent.search.engine import at_once_here
 from agent.search.find_variant import existing_archive
+from agent.search.pipeline import Pipeline
 from agent.terminal.interrupt import interruptible
+from agent.terminal.speech import Speech
 from archive.store import Archive
-from evaluator.checks import check
 from evaluator.outcomes import Grade
 from evaluator.protocols.protocol import Protocol
 from evaluator.sandbox import Sandbox
-from evaluator.trials.evaluate import Evaluator, TrialProgress, kernel_shapes
-from evaluator.trials.train_and_score import Isolation
-from variants.contract import TASKS, Task
+from evaluator.tasks.names import TaskName
+from evaluator.trials.evaluate import Evaluator, TrialProgress
+from evaluator.trials.run_trial import Isolation
 
 STYLE: dict[Answer, str] = {"identical": "green", "within noise": "cyan", "differs": "bold yellow"}
 
 
 def replay(
-    reference: Annotated[str, typer.Argument(metavar="ID", help="Number, folder or variant name; a seed's name.")],
-    evaluate: Annotated[bool, typer.Option("--evaluate", help="Train and score again, too.")] = False,
-    tasks: Annotated[str, typer.Option(help='Train only these, as in "Memorize,Compress".')] = ",".join(TASKS),
-    protocol: Annotated[str, typer.Option(help="Which scores of a seed; a proposal has its own.")] = DEFAULT_PROTOCOL,
-    prompts: Annotated[Path | None, typer.Option(metavar="DIR", help="Templates that override archer's.")] = None,
+    reference: Annotated[
+        str, typer.Argument(metavar="ID", help="A number, a name or a short name; a seed variant, too.")
+    ],
+    evaluate: Annotated[bool, typer.Option("--evaluate", help="Also train and score again.")] = False,
+    tasks: Annotated[str | None, typer.Option(help='Train only these tasks, as "Memorize,Compress".')] = None,
+    protocol: Annotated[
+        str, typer.Option(help="Take the scores of a seed variant from this protocol; a proposal has its own.")
+    ] = DEFAULT_PROTOCOL,
+    prompts: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Take prompt templates from this folder first.")
+    ] = None,
     minimum: SandboxOption = Grade.B,
     unsandboxed: UnsandboxedOption = False,
     archive: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
-    """Make a proposal again, step by step: prompt, reply, file, checks; with --evaluate, training and scores.
+    """Make a proposal again and say what differs.
 
-    Each step is identical, within noise, or differs, with the reason that can be found. Needs no key and no network.
-    Exit code 1 if a step differs by more than noise.
+    It repeats prompt, reply, file and checks, and with --evaluate the training and the scores. Each step is identical,
+    within noise, or differs. It needs no key and no network. The exit code is 1 if a step differs by more than noise.
 
     Example: archer replay 1 --evaluate
     """
     speech = Speech(as_json, quiet)
     found = existing_archive(archive)
     original = find_original(found, reference, protocol)
-    chosen = tasks_of(tasks) if evaluate else ()
     stop = Event()
     steps = []
     with open_sandbox(minimum, unsandboxed, speech) as sandbox:
         settings = find_protocol(original.protocol)
+        chosen = chosen_tasks(tasks, settings) if evaluate else ()
         work = _Replay(found, original, settings, sandbox, chosen, prompts, speech, stop)
         with interruptible(stop.set, speech.progress.print) as interrupted:
             for step in work.steps():
@@ -89,7 +96,7 @@ class _Replay:
     original: Original
     protocol: Protocol
     sandbox: Sandbox
-    tasks: tuple[Task, ...]
+    tasks: tuple[TaskName, ...]
     prompts: Path | None
     speech: Speech
     stop: Event
@@ -99,13 +106,8 @@ class _Replay:
         yield (current := protocol_step(self.original, self.protocol))
         if self.original.check is not None or self.original.fingerprint:
             parent = self.archive.variants().get(self.original.parent)
-            again = check(
-                self.original.rebuilt,
-                self.sandbox,
-                parent=parent,
-                shapes=kernel_shapes(self.protocol),
-                loop_only=self.original.of_a_search,
-            )
+            with self._pipeline() as pipeline:
+                again = pipeline.check(self.original.rebuilt, parent, loop_only=self.original.of_a_search)
             yield from check_steps(self.original, again)
         if self.tasks and current.answer == "identical" and not self.stop.is_set():
             yield from self._training()
@@ -123,14 +125,16 @@ class _Replay:
                 ended += 1
                 self.speech.progress.print(f"trained again: {ended} of {total}", markup=False)
 
-        with ThreadPoolExecutor(at_once_here()) as executor:
-            evaluator = Evaluator(self.protocol, self.sandbox, executor, self._isolation())
-            result = evaluator.evaluate(self.original.rebuilt, tuple(training.trained), follow=follow, stop=self.stop)
+        with self._pipeline(follow) as pipeline:
+            result = pipeline.train(self.original.rebuilt, tuple(training.trained))
         yield from training.steps(result.trials, known)
 
-    def _isolation(self) -> Isolation:
-        """As the record's was: split training must be bit-identical, but only the same way is a replay."""
-        return self.original.trials[-1].isolation
+    @contextmanager
+    def _pipeline(self, follow: Callable[[TrialProgress], None] = lambda _: None) -> Iterator[Pipeline]:
+        """Isolated as the record was: split training must be bit-identical, but only the same way is a replay."""
+        isolation: Isolation = self.original.trials[-1].isolation if self.original.trials else "sandbox"
+        with ThreadPoolExecutor(at_once_here()) as executor:
+            yield Pipeline(Evaluator(self.protocol, self.sandbox, executor, isolation), follow=follow, stop=self.stop)
 
 
 def _print(speech: Speech, step: ReplayStep) -> None:

@@ -6,22 +6,26 @@ from typing import Annotated
 
 import typer
 
-from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption
 from agent.search.find_variant import existing_archive, name_damage
 from agent.site.build import build
+from agent.terminal.speech import Speech
+from agent.words import counted
 
 DEFAULT_OUT = Path("archer-report")
 
 
 def report(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the site.")] = DEFAULT_OUT,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Write the site to this folder.")] = DEFAULT_OUT,
     archive: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Write a static site of the archive: open DIR/index.html from disk, or serve DIR as files.
+    """Write a static site of the archive.
 
-    A second call writes only what changed. Example: archer report --out site
+    Open DIR/index.html in a browser; no server is needed. A second call writes only what changed.
+
+    Example: archer report --out site
     """
     speech = Speech(as_json, quiet)
     found = existing_archive(archive)
@@ -43,7 +47,8 @@ def report(
         )
     else:
         speech.out.print(
-            f"{built.index.resolve()}\n{built.proposals} proposals; {built.written} files written, "
+            f"{built.index.resolve()}\n"
+            f"{counted(built.proposals, 'proposal')}; {counted(built.written, 'file')} written, "
             f"{built.skipped} unchanged, {built.removed} removed, {seconds:.1f} s",
             markup=False,
         )

@@ -8,25 +8,31 @@ from rich.console import RenderableType
 from rich.markdown import Markdown
 from rich.text import Text
 
-from agent.analysis.false_discovery import confirmation_lines, families, tests_json, tests_lines
-from agent.analysis.fresh_seeds import task_lines
-from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption, Speech
+from agent.analysis.false_discovery import families, tests_json
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption
 from agent.search.find_variant import existing_archive
 from agent.terminal.console import clean
+from agent.terminal.discoveries import confirmation_lines, task_lines, tests_lines
 from agent.terminal.measurements import measurements
-from agent.terminal.view import STATUS_STYLE, bare_name, check_lines, protocol_text, record_summary
+from agent.terminal.speech import Speech
+from agent.terminal.view import STATUS_STYLE, check_lines, protocol_text, record_summary
 from archive.record import Record
 from evaluator.statistics.scorecards import scorecard
+from variants.contract import short_name
 
 
 def show(
-    reference: Annotated[str, typer.Argument(metavar="ID", help="Number, folder name or variant name.")],
+    reference: Annotated[
+        str, typer.Argument(metavar="ID", help="A number, a name or a short name, as `archer list` shows them.")
+    ],
     archive: ArchiveOption = DEFAULT_ARCHIVE,
     no_pager: NoPagerOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Show one proposal: predictions beside results, learning curves, verdicts, checks, report, provenance.
+    """Show one proposal: results, checks, report.
+
+    It shows predictions beside results, learning curves, verdicts, every check, and who proposed it.
 
     Example: archer show 1
     """
@@ -45,7 +51,11 @@ def show(
         return
     on_terminal = speech.out.is_terminal
     text: RenderableType = Markdown(clean(report), hyperlinks=False) if on_terminal else Text(clean(report))
-    told = [*tests_lines(name, tried), *confirmation_lines([fresh] if fresh else [])] if record.scorecard else []
+    told = (
+        [*tests_lines(name, tried, record.protocol), *confirmation_lines([fresh] if fresh else [])]
+        if record.scorecard
+        else []
+    )
     if record.scorecard and (again := found.fresh_trials(record.protocol).get(name)):
         told += task_lines(record.scorecard.scores, scorecard(again).scores)
     tests = map(Text.from_markup, told)
@@ -58,12 +68,12 @@ def _head(record: Record, commit: str | None) -> Iterator[RenderableType]:
     provenance = proposal.provenance
     price = "" if not provenance.model else ", price unknown" if cost.usd is None else f", {cost.usd:.4f} USD"
     yield Text.assemble(
-        (record.status, STATUS_STYLE[record.status]), f" {record.number}  ", (bare_name(proposal.variant.name), "bold")
+        (record.status, STATUS_STYLE[record.status]), f" {record.number}  ", (short_name(proposal.variant.name), "bold")
     )
     lines = [
         proposal.title,
         *([record.reason] if record.reason else []),
-        f"parent {bare_name(proposal.parent)}; protocol {protocol_text(record.protocol, record.protocol_hash)}",
+        f"parent {short_name(proposal.parent)}; protocol {protocol_text(record.protocol, record.protocol_hash)}",
         f"proposer {provenance.proposer}{f' ({provenance.model})' if provenance.model else ''}, "
         f"seed {provenance.seed}; {cost.cpu_seconds:.0f} CPU s, {cost.wall_seconds:.0f} s{price}",
         f"commit {(commit or 'none')[:12]}, created {record.created}",

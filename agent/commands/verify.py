@@ -4,18 +4,25 @@ from typing import Annotated
 
 import typer
 
-from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, Speech
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption
 from agent.search.find_variant import existing_archive
+from agent.terminal.speech import Speech
+from agent.words import counted
 from archive.verify import problems
 
 
 def verify(
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="Derive the leaderboards anew and commit them.")] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="First compute the leaderboards again and commit them.")
+    ] = False,
     archive: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
-    """Check that every record parses, hashes match and every leaderboard row has its trials. Exit code 1 if not.
+    """Check that an archive is whole.
+
+    Every record must parse, every hash must match, and every leaderboard row must have its trials. The exit code is 1
+    if something is wrong.
 
     Example: archer verify --rebuild
     """
@@ -30,5 +37,5 @@ def verify(
     else:
         for problem in wrong:
             speech.out.print(problem, style="red", markup=False)
-        speech.out.print(f"{len(found.ids())} proposals, {len(wrong)} problems")
+        speech.out.print(f"{counted(len(found.ids()), 'proposal')}, {counted(len(wrong), 'problem')}")
     return int(bool(wrong))

@@ -10,7 +10,6 @@ from archive.store import Archive
 from evaluator.outcomes import Status
 from evaluator.protocols.protocol import Protocol
 from evaluator.statistics.moderated_t_test import seed_means
-from variants.contract import TASKS
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Arm:
 
     minutes: tuple[float, ...]
     scores: tuple[tuple[float, ...], ...]
-    """Mean of six by training seed; empty for a proposal without a score."""
+    """Mean of all tasks by training seed; empty for a proposal without a score."""
     asking_minutes: float = 0.0
 
     @classmethod
@@ -57,7 +56,9 @@ class Arm:
                 break
             minutes.append(spent)
             asking += sum(exchange.seconds for exchange in record.exchanges) / 60 if record else 0.0
-            known = seed_means(record.trials, TASKS) if record and record.status is Status.SCORED else {}
+            known = (
+                seed_means(record.trials, tuple(protocol.tasks)) if record and record.status is Status.SCORED else {}
+            )
             scores.append(tuple(known.values()))
         return cls(tuple(minutes), tuple(scores), asking)
 

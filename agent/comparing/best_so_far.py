@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 
 from agent.comparing.arms import Arm
-from evaluator.outcomes import Value
 from evaluator.statistics.moderated_t_test import effect
+from evaluator.values import Value
 
 DRAWS = 1_000
 """Of the bootstrap over training seeds."""
 
 
 class Point(Value):
-    """Best mean of six among the proposals so far, over repeats, with a 95 % interval where there can be one."""
+    """Best mean of all tasks among the proposals so far, over repeats, with a 95 % interval where there can be one."""
 
     at: float
     mean: float

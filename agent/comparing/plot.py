@@ -5,6 +5,8 @@ from pathlib import Path
 
 from agent.comparing.best_so_far import Curve
 from agent.reports.figures import require_drawable
+from agent.words import number
+from evaluator.protocols.built_in import tasks_of
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73")
 """From the palette of Okabe and Ito."""
@@ -30,7 +32,7 @@ def plot_curves(curves: Sequence[Curve], protocol: str, path: Path) -> None:
     left.set_xlabel("proposals")
     left.xaxis.set_major_locator(MaxNLocator(integer=True))
     right.set_xlabel("CPU-minutes")
-    left.set_ylabel(f"best so far, mean of six ({protocol})")
+    left.set_ylabel(f"best so far, mean of {number(len(tasks_of(protocol)))} ({protocol})")
     left.legend()
     with rc_context({"svg.hashsalt": "archer"}):
         figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)

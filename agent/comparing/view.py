@@ -5,9 +5,11 @@ from typing import Any
 
 from rich.table import Table
 
-from agent.commands.options import Speech
+from agent.analysis.leaderboard import WORTHLESS
 from agent.comparing.best_so_far import Curve, Point
-from agent.terminal.view import WORTHLESS
+from agent.terminal.speech import Speech
+from agent.words import number
+from evaluator.protocols.built_in import tasks_of
 
 
 def answer(
@@ -18,15 +20,16 @@ def answer(
         document = {"protocol": {"name": protocol, "hash": digest}, "differences": list(against)}
         speech.answer(document | {"curves": [each.model_dump(mode="json") for each in curves]})
         return
+    best = f"best, mean of {number(len(tasks_of(protocol)))}"
     table = Table(
-        "proposer", "repeats", "proposals", "scored", "CPU min", "asking, min", "best, mean of six", "interval over",
+        "proposer", "repeats", "proposals", "scored", "CPU min", "asking, min", best, "interval over",
         box=None, title=f"{protocol}: best proposal within the budget", title_justify="left",
     )  # fmt: skip
     for each in curves:
-        best = _told(each.by_proposal[-1]) if each.by_proposal else "–"
+        reached = _told(each.by_proposal[-1]) if each.by_proposal else "–"
         times = (f"{each.cpu_minutes:.1f}", f"{each.asking_minutes:.1f}" if each.asking_minutes else "–")
         counts = (str(each.repeats), str(each.proposals), str(each.scored), *times)
-        table.add_row(each.proposer, *counts, best, each.interval)
+        table.add_row(each.proposer, *counts, reached, each.interval)
     speech.out.print(table)
     for row in against:
         if row["difference"] is not None:

@@ -2,19 +2,25 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from agent.errors import UserError
-from agent.proposers.base import Proposer
+from agent.proposer import Proposer
 from agent.proposers.evolution.evolve import EvolveProposer
 from agent.proposers.evolution.random import RandomProposer
+from agent.proposers.llm.deduplication import Claims
 from agent.proposers.llm.endpoint.local import LocalServer
-from agent.proposers.llm.endpoint.options import read_options
+from agent.proposers.llm.endpoint.options import merged, one_by_one
 from agent.proposers.llm.endpoint.settings import KEY_VARIABLE, URL_VARIABLE, LLMSettings, withdraw_key
+from agent.proposers.llm.endpoint.spending import SpendingLimit
+from agent.proposers.llm.exchanges import model_of, usd_of
+from agent.proposers.llm.model_choice import Try
+from agent.proposers.llm.prompt.gather import FOCUSES
 from agent.proposers.llm.proposer import OpenAIProposer
+from agent.proposers.llm.several_models import SeveralModels
 from agent.proposers.replay import ReplayProposer
 from archive.store import Archive
 
@@ -35,9 +41,8 @@ class Choice:
     options: Path | None = None
 
     def settings(self, archive: Archive) -> dict[str, Any]:
-        """Options of the command line, of the file, and the archive's journal. Raises EndpointError."""
-        given = {name: value for name, value in self.llm.items() if value is not None}
-        return {**read_options(self.options), **given, "journal": archive.journal}
+        """Options of the command line and of the file, and the archive's journal. Raises EndpointError."""
+        return {**merged(self.llm, self.options), "journal": archive.journal}
 
 
 @contextmanager
@@ -48,7 +53,7 @@ def open_proposer(choice: Choice, archive: Archive) -> Iterator[tuple[Proposer, 
     """
     key = withdraw_key(os.environ)
     llm = choice.settings(archive)
-    configured = bool(key or os.environ.get(URL_VARIABLE) or llm.get("base_url"))
+    configured = bool(key or os.environ.get(URL_VARIABLE) or llm.get("base_url") or llm.get("command"))
     name = choice.name
     if name.startswith("replay:"):
         record = archive.record(name.removeprefix("replay:"))
@@ -61,11 +66,53 @@ def open_proposer(choice: Choice, archive: Archive) -> Iterator[tuple[Proposer, 
         yield RandomProposer(), "random: genomes of the catalogue, drawn blindly"
     elif name not in ("auto", "openai"):
         raise UserError(f"--proposer {name}: choose one of {', '.join(CHOICES)}")
-    elif choice.gguf is not None:
-        with LocalServer(choice.gguf, slots=choice.jobs) as server:
-            proposer = OpenAIProposer(server.settings(**llm))
-            yield proposer, f"openai ({proposer.model}, served on this machine)"
     else:
-        settings = LLMSettings.resolve(os.environ, key, **llm)
-        proposer = OpenAIProposer(settings)
-        yield proposer, f"openai ({proposer.model} at {settings.public_url})"
+        with ExitStack() as stack:
+            served = None if choice.gguf is None else stack.enter_context(LocalServer(choice.gguf, slots=choice.jobs))
+            settings = [_settings(options, key, served) for options in _models(llm, served)]
+            yield _asking(settings, archive)
+
+
+def _models(llm: dict[str, Any], served: LocalServer | None) -> list[dict[str, Any]]:
+    """The options of each model that is asked. Raises UserError where one server is to serve several."""
+    if served is None:
+        return one_by_one(llm)
+    without = {name: value for name, value in llm.items() if name != "command"}
+    own = one_by_one(without)
+    if len(own) > 1:
+        raise UserError(f"--gguf {served.gguf}: it is one model, and {len(own)} are named with --model")
+    commands = {name: value for name, value in llm.items() if name != "model"}
+    return own + (one_by_one(commands) if llm.get("command") else [])
+
+
+def _settings(options: dict[str, Any], key: str, served: LocalServer | None) -> LLMSettings:
+    if served is not None and "command" not in options:
+        return served.settings(**options)
+    return LLMSettings.resolve(os.environ, key, **options)
+
+
+def _asking(settings: list[LLMSettings], archive: Archive) -> tuple[Proposer, str]:
+    """The proposer that asks these models, and which they are."""
+    claims, budget = Claims(FOCUSES), SpendingLimit(settings[0].max_usd)
+    arms = [OpenAIProposer(each, claims, budget) for each in settings]
+    who = ", ".join(f"{arm.model} {_where(each)}" for arm, each in zip(arms, settings, strict=True))
+    if len(arms) == 1:
+        return arms[0], f"openai ({who})"
+    return SeveralModels(arms, _failed_tries(archive)), f"openai ({len(arms)} models: {who})"
+
+
+def _where(settings: LLMSettings) -> str:
+    if settings.command is not None:
+        return "as a command"
+    return "served on this machine" if settings.free else f"at {settings.public_url}"
+
+
+def _failed_tries(archive: Archive) -> list[Try]:
+    """Asks of earlier searches that gave no proposal."""
+    tries = []
+    for exchanges in archive.failed_exchanges():
+        for model in {model_of(exchange) for exchange in exchanges} - {None}:
+            own = tuple(exchange for exchange in exchanges if model_of(exchange) == model)
+            seconds = sum(exchange.seconds for exchange in own)
+            tries.append(Try(str(model), seconds=seconds, usd=usd_of(own)))
+    return tries

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import Genome, render_variant
 from agent.errors import UserError
-from agent.proposers.base import Ask
+from agent.proposer import Ask
 from agent.proposers.llm.exchanges import last_conversation
 from agent.proposers.llm.reply.build import build_proposal
 from agent.proposers.llm.reply.naming import same_idea

@@ -12,8 +12,8 @@ from evaluator.checks.fingerprint import same
 from evaluator.outcomes import CheckReport, Finding, Grade, Status, Trial
 from evaluator.protocols.protocol import Protocol, TrialSpec
 from evaluator.statistics.scorecards import seed_accuracies
+from evaluator.tasks.names import TaskName
 from evaluator.trials.run_trial import spec_of
-from variants.contract import Task
 
 
 def protocol_step(original: Original, protocol: Protocol) -> ReplayStep:
@@ -71,7 +71,7 @@ def _said(finding: Finding | None) -> str:
     return f"{finding.status}: {finding.message}" if finding is not None else "absent"
 
 
-def _listed(tasks: Sequence[Task]) -> str:
+def _listed(tasks: Sequence[TaskName]) -> str:
     return ", ".join(tasks) or "none"
 
 
@@ -84,7 +84,7 @@ class Training:
     noise: ReplayNoise
 
     @classmethod
-    def of(cls, original: Original, tasks: Sequence[Task], noise: ReplayNoise) -> "Training":
+    def of(cls, original: Original, tasks: Sequence[TaskName], noise: ReplayNoise) -> "Training":
         """An interrupted trial has no result to compare with, and is left out."""
         ended = [t for t in original.trials if t.status is not Status.INTERRUPTED and t.task in tasks]
         known = {spec_of(t): t for t in ended if t.protocol_hash == original.protocol_hash}
@@ -131,7 +131,7 @@ class Training:
             else:
                 yield ReplayStep("score", task, "differs", f"{fmean(seeds.values()):.3f} has no score now")
 
-    def _score(self, task: Task, was: float, found: float, n: int) -> ReplayStep:
+    def _score(self, task: TaskName, was: float, found: float, n: int) -> ReplayStep:
         one = next(trial for spec, trial in self.trained.items() if spec.task == task)
         low, high = self.noise.interval(one.model_copy(update={"accuracy": was}), runs=n)
         detail = f"mean of {n} {was:.3f} is {found:.3f}, noise {low:.3f} to {high:.3f}"

@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from agent.analysis.take_snapshot import noise
+from agent.analysis.snapshot import noise
 from evaluator.outcomes import Trial
-from variants.contract import Task
+from evaluator.tasks.names import TaskName
 
 NORMAL_95 = 1.96
 
@@ -19,7 +19,7 @@ class ReplayNoise:
     seed does at most: the difference of two runs is what counts.
     """
 
-    deviations: Mapping[Task, float]
+    deviations: Mapping[TaskName, float]
 
     @classmethod
     def of(cls, trials: Mapping[str, Sequence[Trial]]) -> "ReplayNoise":

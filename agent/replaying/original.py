@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from agent.errors import UserError
 from agent.proposers.replay import is_rebuildable, rebuild
 from agent.search.fingerprint_index import FingerprintIndex
+from archive.names import find_name
 from archive.record import BY_HAND, Record
 from archive.store import Archive
 from evaluator.checks.fingerprint import PROBES_HASH, Fingerprint
@@ -41,9 +42,8 @@ class Original:
 
 def find_original(archive: Archive, reference: str, protocol: str) -> Original:
     """The proposal, else the seed, of this name. `protocol`: which scores of a seed. Raises ArchiveError, UserError."""
-    seed = seeds().get(reference)
-    if seed is not None and not any(name.split("-", 1)[1] == reference for name in archive.ids()):
-        return _of_seed(archive, seed, protocol)
+    if archive.identity(reference) is None and (name := find_name(reference, seeds())) is not None:
+        return _of_seed(archive, seeds()[name], protocol)
     record = archive.record(reference)
     came = archive.origin(record.id)
     return _of_record(record, came.renamed if came else {})

@@ -5,13 +5,14 @@ import io
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 
-from agent.analysis.inert import inert_legend
-from agent.terminal.board import BoardRow
-from agent.terminal.view import bare_name
-from variants.contract import TASKS, Task
+from agent.analysis.inert import Inert, inert_legend
+from agent.analysis.leaderboard import BoardRow
+from agent.words import accuracy, interval, verdict_words
+from evaluator.tasks.names import TaskName
+from variants.contract import short_name
 
 _MARKS = {"better": "▲", "worse": "▼"}
-_LATEX_MARKS = {"▲": r"$\uparrow$", "▼": r"$\downarrow$", "≈": r"$\approx$", "=": "$=$", "±": r"$\pm$"}
+_LATEX_MARKS = {"▲": r"$\uparrow$", "▼": r"$\downarrow$", "=": "$=$", "±": r"$\pm$"}
 _LATEX = str.maketrans(
     {
         "\\": r"\textbackslash{}",
@@ -34,72 +35,83 @@ class BoardFormat(StrEnum):
     LATEX = "latex"
 
 
-def write_board(form: BoardFormat, rows: Sequence[BoardRow], caption: str) -> str:
+def write_board(form: BoardFormat, rows: Sequence[BoardRow], tasks: Sequence[TaskName], caption: str) -> str:
     """The table as text that ends with a line break; `caption` says protocol and marks where it has room."""
-    writers: dict[BoardFormat, Callable[[Sequence[BoardRow], str], str]] = {
+    writers: dict[BoardFormat, Callable[[Sequence[BoardRow], Sequence[TaskName], str], str]] = {
         BoardFormat.CSV: _csv,
         BoardFormat.MARKDOWN: _markdown,
         BoardFormat.LATEX: _latex,
     }
-    return writers[form](rows, caption)
+    return writers[form](rows, tasks, caption)
 
 
-def _csv(rows: Sequence[BoardRow], _caption: str) -> str:
+def _csv(rows: Sequence[BoardRow], tasks: Sequence[TaskName], _caption: str) -> str:
     """Name, mean, then per task: mean, ends of the 95 % interval, n, verdict, and whether it can differ.
 
-    `inert`: at what share of the settings it cannot, and from whom. `archer import-csv` reads it, too.
+    `cannot differ from`: a variant, and at what share of the settings. Cells of a task that was not measured are empty.
+    `archer import-csv` reads rows that have all tasks.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    parts = ("", " low", " high", " n", " verdict", " inert")
-    writer.writerow(["name", "mean", *(f"{task}{part}" for task in TASKS for part in parts)])
+    parts = ("", " low", " high", " n", " verdict", " cannot differ from")
+    writer.writerow(["name", "mean", *(f"{task}{part}" for task in tasks for part in parts)])
     for row in rows:
         cells: list[object] = []
-        for task in TASKS:
+        for task in tasks:
             score = row.scores.get(task)
             numbers = (round(score.mean, 6), round(score.low, 6), round(score.high, 6)) if score else ("", "", "")
-            inert = row.inert.get(task)
-            cells += [*numbers, score.n if score else 0, row.outcome(task) if row.against else ""]
-            cells.append(f"{inert.share:.3g} {inert.of}" if inert else "")
-        writer.writerow([row.name, round(row.mean, 6), *cells])
+            cells += [*numbers, score.n if score else "", _verdict(row, task)]
+            cells.append(_cannot_differ_from(row.inert.get(task)))
+        writer.writerow([row.name, "" if row.mean is None else round(row.mean, 6), *cells])
     return out.getvalue()
 
 
-def _markdown(rows: Sequence[BoardRow], caption: str) -> str:
-    best, legend = _best(rows), _legend(rows)
+def _cannot_differ_from(inert: Inert | None) -> str:
+    if inert is None:
+        return ""
+    return inert.of if inert.share == 1 else f"{inert.of} at {inert.share:.3g} of the settings"
+
+
+def _verdict(row: BoardRow, task: TaskName) -> str:
+    found = row.against.tasks.get(task) if row.against else None
+    return "" if found is None else verdict_words(found.outcome, found.n)
+
+
+def _markdown(rows: Sequence[BoardRow], tasks: Sequence[TaskName], caption: str) -> str:
+    best, legend = _best(rows, tasks), _legend(rows)
     lines = [
         f"{(caption + legend).translate(_MARKDOWN)}; "
         "the best mean of each column in bold, `[95 % interval]` over n seeds.",
         "",
-        "| variant | mean | " + " | ".join(TASKS) + " | n |",
-        "| --- | ---: |" + " ---: |" * (len(TASKS) + 1),
+        "| variant | mean | " + " | ".join(tasks) + " | n |",
+        "| --- | ---: |" + " ---: |" * (len(tasks) + 1),
     ]
     for row in rows:
-        cells = [_text(row, task, best, "**{}**") for task in TASKS]
-        mean = _bold(f"{row.mean:.3f}", row in best[None], "**{}**")
-        lines.append(f"| {bare_name(row.name).translate(_MARKDOWN)} | {mean} | {' | '.join(cells)} | {row.n} |")
+        cells = [_text(row, task, best, "**{}**") for task in tasks]
+        mean = _bold(_mean(row), row in best[None], "**{}**")
+        lines.append(f"| {short_name(row.name).translate(_MARKDOWN)} | {mean} | {' | '.join(cells)} | {row.n} |")
     return "\n".join(lines) + "\n"
 
 
-def _latex(rows: Sequence[BoardRow], caption: str) -> str:
+def _latex(rows: Sequence[BoardRow], tasks: Sequence[TaskName], caption: str) -> str:
     """A `table*` of booktabs rules; needs `\\usepackage{booktabs}` and nothing else."""
-    best = _best(rows)
-    head = " & ".join(["variant", "mean", *TASKS, "$n$"])
+    best = _best(rows, tasks)
+    head = " & ".join(["variant", "mean", *tasks, "$n$"])
     lines = [
         r"% \usepackage{booktabs}",
         r"\begin{table*}",
         r"  \centering",
         rf"  \caption{{{_marked((caption + _legend(rows)).translate(_LATEX))}}}",
         r"  \small",
-        r"  \begin{tabular}{l" + "r" * (len(TASKS) + 2) + "}",
+        r"  \begin{tabular}{l" + "r" * (len(tasks) + 2) + "}",
         r"    \toprule",
         f"    {head} \\\\",
         r"    \midrule",
     ]
     for row in rows:
-        cells = [_marked(_text(row, task, best, r"\textbf{{{}}}")).replace("–", "--") for task in TASKS]
-        mean = _bold(f"{row.mean:.3f}", row in best[None], r"\textbf{{{}}}")
-        name = r"\texttt{" + bare_name(row.name).translate(_LATEX) + "}"
+        cells = [_marked(_text(row, task, best, r"\textbf{{{}}}")).replace("–", "--") for task in tasks]
+        mean = _bold(_mean(row), row in best[None], r"\textbf{{{}}}")
+        name = r"\texttt{" + short_name(row.name).translate(_LATEX) + "}"
         lines.append(f"    {' & '.join([name, mean, *cells, str(row.n)])} \\\\")
     return "\n".join([*lines, r"    \bottomrule", r"  \end{tabular}", r"\end{table*}"]) + "\n"
 
@@ -115,24 +127,30 @@ def _marked(text: str) -> str:
     return text
 
 
-def _text(row: BoardRow, task: Task, best: dict[Task | None, list[BoardRow]], bold: str) -> str:
+def _text(row: BoardRow, task: TaskName, best: dict[TaskName | None, list[BoardRow]], bold: str) -> str:
     score = row.scores.get(task)
     if score is None:
         return "–"
-    interval = f" [{score.low:.3f}, {score.high:.3f}]" if score.n > 1 else ""
+    around = f" {interval(score.low, score.high)}" if score.n > 1 else ""
     marks = [row.inert[task].mark] if task in row.inert else []
     marks += [_MARKS[row.outcome(task)]] if row.outcome(task) in _MARKS else []
-    return " ".join([_bold(f"{score.mean:.3f}", row in best[task], bold) + interval, *marks])
+    return " ".join([_bold(accuracy(score.mean), row in best[task], bold) + around, *marks])
+
+
+def _mean(row: BoardRow) -> str:
+    return "–" if row.mean is None else accuracy(row.mean)
 
 
 def _bold(text: str, wanted: bool, bold: str) -> str:
     return bold.format(text) if wanted else text
 
 
-def _best(rows: Sequence[BoardRow]) -> dict[Task | None, list[BoardRow]]:
+def _best(rows: Sequence[BoardRow], tasks: Sequence[TaskName]) -> dict[TaskName | None, list[BoardRow]]:
     """Rows with the largest mean, to the three digits shown, per task and (None) over all; ties are all best."""
-    found: dict[Task | None, list[BoardRow]] = {None: _leaders({id(row): row.mean for row in rows}, rows)}
-    for task in TASKS:
+    found: dict[TaskName | None, list[BoardRow]] = {
+        None: _leaders({id(row): row.mean for row in rows if row.mean is not None}, rows)
+    }
+    for task in tasks:
         found[task] = _leaders({id(row): row.scores[task].mean for row in rows if task in row.scores}, rows)
     return found
 

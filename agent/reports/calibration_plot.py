@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.analysis.board import PUBLISHED_PROTOCOL
-from agent.analysis.calibration import over_time
-from agent.analysis.forecast import CONFIDENCE, Forecast, Sign
+from agent.analysis.calibration import CONFIDENCE, Forecast, Sign, over_time
 from agent.reports.figures import require_drawable
+from variants.contract import short_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -94,5 +94,5 @@ def _draw_coverage(axes: "Axes", own: Sequence[Titled]) -> None:
 
 
 def _idea(found: Forecast) -> str:
-    idea = found.variant.removeprefix("delta_net_4layer_").removesuffix("_in_for_loop").removesuffix("_state_update")
+    idea = short_name(found.variant).removesuffix("_state_update")
     return idea if found.protocol == PUBLISHED_PROTOCOL else f"{idea}, {found.protocol}"

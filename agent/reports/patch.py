@@ -5,35 +5,35 @@ import difflib
 from collections.abc import Sequence
 
 from agent.errors import UserError
-from variants.contract import Layer, Variant
+from variants.contract import Variant, short_name
 from variants.parsing import parse
-
-FOLDERS = {Layer.DELTA_NET: "fla/ops/delta_rule", Layer.GATED_DELTA_NET: "fla/ops/gated_delta_rule"}
-"""Where the naive operators are, in a checkout of that project."""
 
 
 def new_file_patch(variant: Variant) -> tuple[str, str]:
     """Path in the checkout and a patch that adds the variant there as a file of its own, beside `naive.py`."""
-    idea = variant.name.removeprefix("delta_net_4layer_").removesuffix("_in_for_loop")
-    path = f"{FOLDERS[variant.layer]}/naive_{idea}.py"
+    idea = short_name(variant.name)
+    path = f"{variant.contract.operator}/naive_{idea}.py"
     return path, _patch(path, None, variant.source)
 
 
-def replacement_patch(variant: Variant, path: str, old: str) -> str:
+def replacement_patch(variant: Variant, path: str, old: str, given: str = "") -> str:
     """A patch to the file `old` at `path` that puts the variant's kernel in the place of the function of that name.
 
     Helpers of the variant stand before it; imports that the file lacks, after its own. Raises UserError for a file that
-    has no such function, or that uses a name of the variant's for something else.
+    has no such function, or that uses a name of the variant's for something else. `given`: the file's name for users.
     """
-    function = variant.signature.function
-    target, source = _parsed(old, path), _parsed(variant.source, variant.name)
+    given = given or path
+    function = variant.contract.function
+    target, source = _parsed(old, f"--against {given}"), _parsed(variant.source, variant.name)
     kernels = [node for node in target.body if isinstance(node, ast.FunctionDef) and node.name == function]
     if len(kernels) != 1:
         count = len(kernels) or "no"
-        raise UserError(f"--against {path}: it has {count} function {function}; name another file, or none")
+        raise UserError(f"--against {given}: it has {count} function {function}; name another file, or none")
     moved = [node for node in source.body if not isinstance(node, ast.Import | ast.ImportFrom) and not _is_text(node)]
     if clash := sorted(_defined(moved) & (_defined(target.body) - {function})):
-        raise UserError(f"--against {path}: it already uses the name {clash[0]} of {variant.name}; leave --against out")
+        raise UserError(
+            f"--against {given}: it already uses the name {clash[0]} of {variant.name}; leave --against out"
+        )
     imports = [
         ast.unparse(one)
         for node in source.body
@@ -49,7 +49,7 @@ def replacement_patch(variant: Variant, path: str, old: str) -> str:
     if place == 0 and target.body and _is_text(target.body[0]):
         place = target.body[0].end_lineno or 0
     if place > begin:
-        raise UserError(f"--against {path}: it imports after {function}; move its imports to the top")
+        raise UserError(f"--against {given}: it imports after {function}; move its imports to the top")
     lines[place:place] = imports
     new = ending.join(lines) + (ending if old.endswith("\n") else "")
     return _patch(path, old, new)

@@ -3,24 +3,28 @@
 import difflib
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from agent.analysis.board import Board, measured_board, published_board
+from agent.analysis.calibration import CONFIDENCE, NEGLIGIBLE
 from agent.analysis.leaderboard_facts import leaderboard_facts
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.reports.claims.contradictions import contradictions
 from agent.reports.tables import (
     code,
     expected_rows,
-    held,
     measured_rows,
     standing_rows,
     verdict_rows,
 )
 from agent.templates import templates
+from agent.words import ONE_SEED, VERDICTS, counted, number, verdict_words
 from archive.record import Record
 from evaluator.outcomes import Finding, Status, Verdict
-from variants.contract import BASELINE, REFERENCE, TASKS
+from evaluator.protocols.built_in import tasks_of
+from evaluator.tasks.names import TaskName
+from variants.contract import BASELINE, REFERENCE
 from variants.source import loop_source
 
 
@@ -28,12 +32,12 @@ def render_report(record: Record, snapshot: ArchiveSnapshot) -> str:
     """Markdown. Sections on results say so where there are none, and why."""
     measured, published = measured_board(snapshot), published_board(snapshot)
     boards = [board for board in (measured, published) if len(board.scores) > 1]
-    proposal = record.proposal
+    proposal, tasks = record.proposal, tasks_of(record.protocol)
     claims = "\n".join((*proposal.insights, proposal.motivation, *proposal.differences))
     return templates().get_template("report.md.j2").render(
         record=record,
         proposal=proposal,
-        tasks=TASKS,
+        tasks=tasks,
         baseline=BASELINE,
         reference=REFERENCE,
         boards=[_board_facts(board, proposal.parent) for board in boards],
@@ -45,7 +49,7 @@ def render_report(record: Record, snapshot: ArchiveSnapshot) -> str:
         measured=measured_rows(record, measured),
         calibration=calibration(record, measured),
         verdicts=[_verdict_facts(verdict) for verdict in record.verdicts],
-        headlines=[headline(verdict) for verdict in record.verdicts],
+        headlines=[headline(verdict, tasks) for verdict in record.verdicts],
         caution=_caution(record, snapshot),
         counterexamples=_counterexamples(record),
         inert=record.check.inert_tasks if record.check else (),
@@ -65,47 +69,44 @@ def calibration(record: Record, board: Board) -> str:
         return ""
     scores = record.scorecard.scores
     both = {task: (found, scores[task]) for task, found in record.proposal.predictions.items() if task in scores}
-    ranges = [held(predicted, score) for predicted, score in both.values() if predicted.low < predicted.high]
+    ranges = [predicted.holds(score.mean) for predicted, score in both.values() if predicted.low < predicted.high]
     told = (
-        f"{sum(ranges)} of {len(ranges)} measured means lie inside their 80 % interval "
-        f"(expected: {0.8 * len(ranges):.1f})."
+        f"{sum(ranges)} of {len(ranges)} measured means lie inside their {100 * CONFIDENCE:.0f} % interval "
+        f"(expected: {CONFIDENCE * len(ranges):.1f})."
     )
-    exact = [held(predicted, score) for predicted, score in both.values() if predicted.low == predicted.high]
+    exact = [predicted.holds(score.mean) for predicted, score in both.values() if predicted.low == predicted.high]
     if exact:
         told += f" {sum(exact)} of {len(exact)} predicted exactly came out exactly."
     signs = [
         (predicted.mean - parent) * (score.mean - parent) > 0
         for task, (predicted, score) in both.items()
-        if (parent := board.mean(record.proposal.parent, task)) is not None and abs(predicted.mean - parent) >= 0.005
+        if (parent := board.mean(record.proposal.parent, task)) is not None
+        and abs(predicted.mean - parent) >= NEGLIGIBLE
     ]
     if signs:
-        told += f" A change of at least 0.005 was predicted on {len(signs)}; its direction was right on {sum(signs)}."
+        told += f" A change of at least {NEGLIGIBLE} was predicted on {len(signs)}; "
+        told += f"its direction was right on {sum(signs)}."
     return told
 
 
-def headline(verdict: Verdict) -> str:
-    """The verdict against one variant in a sentence."""
+def headline(verdict: Verdict, every: Sequence[TaskName]) -> str:
+    """The verdict against one variant in a sentence. `every`: all tasks of the protocol."""
     if all(found.n < 2 and found.outcome != "inert" for found in verdict.tasks.values()):
         return f"Against {code(verdict.against)}: one seed each, so nothing can be called better or worse."
-    words = {
-        "better": "better on",
-        "worse": "worse on",
-        "indistinguishable": "within noise on",
-        "inert": "cannot differ on",
-    }
+    told = {task: verdict_words(found.outcome, found.n) for task, found in verdict.tasks.items()}
     parts = []
-    for outcome, phrase in words.items():
-        tasks = [task for task in TASKS if task in verdict.tasks and verdict.tasks[task].outcome == outcome]
-        if tasks:
-            parts.append(f"{phrase} {', '.join(tasks)}")
-    told = f"Against {code(verdict.against)}: {'; '.join(parts)}."
-    if verdict.against == REFERENCE and _beats_all(verdict):
-        told += " **All six tasks at once: the standing challenge, if fresh seeds confirm it.**"
-    return told
+    for words in (*VERDICTS.values(), ONE_SEED):
+        if tasks := [task for task in every if told.get(task) == words]:
+            parts.append(f"{words} on {', '.join(tasks)}")
+    sentence = f"Against {code(verdict.against)}: {'; '.join(parts)}."
+    if verdict.against == REFERENCE and _beats_all(verdict, every):
+        challenge = f"All {number(len(every))} tasks at once: the standing challenge, if fresh seeds confirm it."
+        sentence += f" **{challenge}**"
+    return sentence
 
 
-def _beats_all(verdict: Verdict) -> bool:
-    return all(task in verdict.tasks and verdict.tasks[task].outcome == "better" for task in TASKS)
+def _beats_all(verdict: Verdict, every: Sequence[TaskName]) -> bool:
+    return all(task in verdict.tasks and verdict.tasks[task].outcome == "better" for task in every)
 
 
 def _board_facts(board: Board, parent: str) -> dict[str, Any]:
@@ -143,8 +144,8 @@ def _caution(record: Record, snapshot: ArchiveSnapshot) -> str:
         for known in snapshot.history
     )
     return (
-        f"Scored under this protocol before: {earlier} proposals. Each comparison has its own 95 % interval: of twenty "
-        "without an effect, one is called better or worse."
+        f"Scored under this protocol before: {counted(earlier, 'proposal')}. Each comparison has its own "
+        "95 % interval: of twenty without an effect, one is called better or worse."
     )
 
 

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 
 from agent.analysis.board import Board
-from agent.analysis.leaderboard_facts import leader, short, signed
-from agent.terminal.view import half_width
+from agent.analysis.leaderboard_facts import leader
+from agent.words import accuracy, interval, signed, verdict_words
 from archive.record import Prediction, Record
 from evaluator.outcomes import Comparison, Score, Verdict
-from variants.contract import BASELINE, REFERENCE, TASKS, Task
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import TASKS
+from variants.contract import BASELINE, REFERENCE, short_name
 
 Row = list[str]
 NONE = "–"
@@ -15,23 +17,26 @@ NONE = "–"
 
 def code(name: str) -> str:
     """A variant's idea as inline code."""
-    return f"`{short(name)}`"
+    return f"`{short_name(name)}`"
 
 
-def score_cell(board: Board, task: Task, score: Score | None) -> str:
+def score_cell(board: Board, task: TaskName, score: Score | None) -> str:
     """`0.442 ± 0.060`: half of the 95 % interval, that of a single seed from the board's noise."""
     if score is None:
         return NONE
     if score.n > 1:
-        return f"{score.mean:.3f} ± {half_width(score):.3f}"
-    return f"{score.mean:.3f} ± {board.half_width(task):.3f}" if task in board.spreads else f"{score.mean:.3f}"
+        return f"{accuracy(score.mean)} ± {accuracy(score.half_width)}"
+    noise = f" ± {accuracy(board.half_width(task))}" if task in board.spreads else ""
+    return accuracy(score.mean) + noise
 
 
 def standing_rows(board: Board, parent: str) -> list[Row]:
     """Baseline, reference, parent and the best of each task."""
-    leaders = [name for task in TASKS if (name := leader(board, task)) is not None]
+    leaders = [name for task in board.tasks if (name := leader(board, task)) is not None]
     names = [name for name in dict.fromkeys((BASELINE, REFERENCE, parent, *leaders)) if name in board.scores]
-    return [[code(name), *(score_cell(board, task, board.scores[name].get(task)) for task in TASKS)] for name in names]
+    return [
+        [code(name), *(score_cell(board, task, board.scores[name].get(task)) for task in board.tasks)] for name in names
+    ]
 
 
 def expected_rows(record: Record, board: Board, published: Board) -> list[Row]:
@@ -44,7 +49,7 @@ def expected_rows(record: Record, board: Board, published: Board) -> list[Row]:
             [
                 task,
                 score_cell(board, task, parent),
-                f"**{predicted.mean:.3f}**",
+                f"**{accuracy(predicted.mean)}**",
                 _interval(predicted.low, predicted.high),
                 change,
                 *(_published(published, name, task) for name in (record.proposal.parent, REFERENCE)),
@@ -64,36 +69,28 @@ def measured_rows(record: Record, board: Board) -> list[Row]:
         rows.append(
             [
                 task,
-                NONE if parent is None else f"{parent:.3f}",
-                f"{predicted.mean:.3f} {_interval(predicted.low, predicted.high)}" if predicted else NONE,
-                f"**{score.mean:.3f}**" + (f" {_interval(score.low, score.high)}" if score.n > 1 else ""),
+                NONE if parent is None else accuracy(parent),
+                f"{accuracy(predicted.mean)} {_interval(predicted.low, predicted.high)}" if predicted else NONE,
+                f"**{accuracy(score.mean)}**" + (f" {_interval(score.low, score.high)}" if score.n > 1 else ""),
                 str(score.n),
                 signed(score.mean - predicted.mean) if predicted else NONE,
-                ("yes" if held(predicted, score) else "**no**") if predicted else NONE,
+                ("yes" if predicted.holds(score.mean) else "**no**") if predicted else NONE,
             ]
         )
     return rows
 
 
-def held(predicted: Prediction, score: Score) -> bool:
-    """Whether the measured mean lies in the predicted interval, to the digits a prediction has."""
-    return predicted.holds(score.mean)
-
-
 def verdict_rows(verdict: Verdict) -> list[Row]:
     """One row a task: difference, interval, outcome."""
     return [
-        [task, signed(found.difference), _difference_interval(found), str(found.n), _OUTCOMES[found.outcome]]
+        [task, signed(found.difference), _difference_interval(found), str(found.n), _outcome(found)]
         for task, found in ((task, verdict.tasks[task]) for task in TASKS if task in verdict.tasks)
     ]
 
 
-_OUTCOMES = {
-    "better": "**better**",
-    "worse": "**worse**",
-    "indistinguishable": "within noise",
-    "inert": "cannot differ",
-}
+def _outcome(found: Comparison) -> str:
+    words = verdict_words(found.outcome, found.n)
+    return f"**{words}**" if found.outcome in ("better", "worse") else words
 
 
 def _difference_interval(found: Comparison) -> str:
@@ -101,13 +98,13 @@ def _difference_interval(found: Comparison) -> str:
 
 
 def _interval(low: float, high: float) -> str:
-    return f"[{low:.3f}, {high:.3f}]" if low < high else "exactly"
+    return interval(low, high) if low < high else "exactly"
 
 
-def _published(published: Board, name: str, task: Task) -> str:
+def _published(published: Board, name: str, task: TaskName) -> str:
     mean = published.mean(name, task)
-    return NONE if mean is None else f"{mean:.3f}"
+    return NONE if mean is None else accuracy(mean)
 
 
-def _in_order(predictions: dict[Task, Prediction]) -> Sequence[tuple[Task, Prediction]]:
+def _in_order(predictions: dict[TaskName, Prediction]) -> Sequence[tuple[TaskName, Prediction]]:
     return [(task, predictions[task]) for task in TASKS if task in predictions]

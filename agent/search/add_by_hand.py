@@ -1,35 +1,45 @@
-"""Archiving what `archer evaluate` measured: further trials of a known variant, or a proposal made by hand."""
+"""Archives the result of `archer evaluate --add`: further trials of an archived variant, or a proposal made by hand."""
 
 from datetime import UTC, datetime
 
-from agent.analysis.take_snapshot import take_snapshot
+from agent.analysis.snapshot import take_snapshot
 from agent.reports.report import render_report
-from agent.search.evaluate_variant import Measured
+from agent.search.evaluate_variant import VariantResult
+from agent.words import counted
 from archive.record import BY_HAND, Cost, Proposal, Provenance, Record
 from archive.store import Archive
 from evaluator.outcomes import Status
+from evaluator.trials.run_trial import spec_of
 from variants.contract import Variant
 
 
-def archive_result(archive: Archive, measured: Measured) -> None:
-    """Archive further trials of a known variant, or a new one as a proposal made by hand. Raises ArchiveError."""
-    known = archive.variants().get(measured.variant.name)
-    if known is not None and known.source == measured.variant.source and measured.evaluation is not None:
-        new = [trial for trial in measured.evaluation.trials if trial.status is Status.SCORED]
-        if new:
-            archive.tell_trials(new)
-        return
-    name = archive.free_name(measured.variant.name)
-    record = _record(measured, measured.variant.model_copy(update={"name": name}))
-    archive.tell(record, render_report(record, take_snapshot(archive, measured.protocol.name, seed=0)))
+def add_by_hand(archive: Archive, result: VariantResult) -> str:
+    """Archive the trials of a variant that the archive has; archive any other variant as a new proposal.
+
+    Returns one line that says which of the two was done. Raises ArchiveError.
+    """
+    request, evaluated = result.request, result.evaluated
+    known = archive.variants().get(request.variant.name)
+    if known is not None and known.source == request.variant.source:
+        new = [t for t in evaluated.trials if t.status is Status.SCORED and spec_of(t) not in request.known]
+        if not new and evaluated.status is not Status.SCORED:
+            return f"nothing to add: {request.variant.name} is in {archive.root} already"
+        if not new:
+            return f"nothing to add: {archive.root} has all of these trials of {request.variant.name}"
+        archive.tell_trials(new)
+        return f"added {counted(len(new), 'trial')} of {request.variant.name} to {archive.root}"
+    name = archive.free_name(request.variant.name)
+    record = _record(result, request.variant.model_copy(update={"name": name}))
+    told = archive.tell(record, render_report(record, take_snapshot(archive, request.protocol.name, seed=0)))
+    return f"archived as proposal {told.number}, {name}, {told.status}, in {archive.root}"
 
 
-def _record(measured: Measured, variant: Variant) -> Record:
-    trials = measured.evaluation.trials if measured.evaluation else ()
+def _record(result: VariantResult, variant: Variant) -> Record:
+    request, evaluated = result.request, result.evaluated
     rename = {"variant": variant.name}
     proposal = Proposal(
         variant=variant,
-        parent=measured.parent,
+        parent=request.parent.name,
         title=f"{variant.name}, added by hand",
         insights=(),
         motivation="Written outside of archer and added with `archer evaluate --add`.",
@@ -37,19 +47,19 @@ def _record(measured: Measured, variant: Variant) -> Record:
         predictions={},
         differences=(),
         next_steps=(),
-        provenance=Provenance(proposer=BY_HAND, seed=0, parents=(measured.parent,)),
+        provenance=Provenance(proposer=BY_HAND, seed=0, parents=(request.parent.name,)),
     )
     return Record(
         number=0,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         proposal=proposal,
-        status=measured.status,
-        reason=measured.reason,
-        protocol=measured.protocol.name,
-        protocol_hash=measured.protocol.hash,
-        check=measured.report.model_copy(update={"name": variant.name}),
-        trials=tuple(trial.model_copy(update=rename) for trial in trials),
-        scorecard=measured.card.model_copy(update=rename) if measured.card else None,
-        verdicts=measured.verdicts,
-        cost=Cost(cpu_seconds=measured.cpu_seconds, wall_seconds=measured.wall_seconds),
+        status=evaluated.status,
+        reason=evaluated.reason,
+        protocol=request.protocol.name,
+        protocol_hash=request.protocol.hash,
+        check=evaluated.report.model_copy(update={"name": variant.name}),
+        trials=tuple(trial.model_copy(update=rename) for trial in evaluated.trials),
+        scorecard=evaluated.card.model_copy(update=rename) if evaluated.card else None,
+        verdicts=evaluated.verdicts,
+        cost=Cost(cpu_seconds=result.cpu_seconds, wall_seconds=result.wall_seconds),
     )

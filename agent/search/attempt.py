@@ -1,33 +1,34 @@
-"""One proposal from ask to result, in a thread of its own. It writes nothing: its records go back to the loop."""
+"""One proposal from ask to result, in its own thread. This thread writes no record: it returns records to the loop."""
 
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+
+from rich.markup import escape
 
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.errors import UserError
-from agent.proposers.base import Ask, AskFailed, Proposer, Repairer
+from agent.listener import Listener, heard_by
+from agent.proposer import Ask, AskFailed, Proposer, Repairer
 from agent.search.engine import Engine
 from agent.search.ensemble_size import members_of
+from agent.search.pipeline import Evaluated, Pipeline, Twin
 from agent.search.racing import Race
 from agent.terminal.progress import Progress
+from agent.terminal.time_left import weights
 from archive.record import Cost, Exchange, Proposal, Record
-from evaluator.checks import check
-from evaluator.outcomes import CheckReport, Status, Trial
-from evaluator.protocols.protocol import Protocol, trial_specs
+from evaluator.outcomes import Status, Trial
+from evaluator.protocols.protocol import Protocol, TrialSpec, trial_specs
 from evaluator.sandbox import Sandbox
-from evaluator.statistics.scorecards import scorecard, verdict
-from evaluator.trials.evaluate import Evaluation, Evaluator, TrialProgress, inheritable, kernel_shapes
+from evaluator.trials.evaluate import Evaluator, TrialProgress
 from evaluator.trials.trial_log import TrialLog
-from variants.contract import BASELINE, REFERENCE, Variant
 
 
 @dataclass(frozen=True)
 class SearchResources:
-    """What every attempt of a search works with. `engine` runs the trials of all attempts."""
+    """What all attempts of a search share. `engine` runs the trials of all attempts."""
 
     proposer: Proposer
     sandbox: Sandbox
@@ -39,10 +40,10 @@ class SearchResources:
     ensemble: bool | None = None
     """Whether the trials of a setting train as one model; None: on a GPU only."""
     log: TrialLog | None = None
-    """Keeps the trials of what is stopped, or killed, for when it is asked for again."""
+    """Keeps the finished trials of a proposal that was stopped or killed. A later run of the same code reuses them."""
 
     def evaluator(self, members: int = 1) -> Evaluator:
-        """What trains and scores; `members`: how many trials of a setting as one model."""
+        """The evaluator that trains and scores. members: how many trials of a setting train as one model."""
         engine = self.engine
         return Evaluator(
             self.protocol, self.sandbox, engine.executor, members=members, log=self.log, run_group=engine.run_group
@@ -56,18 +57,19 @@ class FailedAsk:
     reason: str
     exchanges: tuple[Exchange, ...]
     error: UserError | None = None
-    """Set where no further ask can do better until the user mends it."""
+    """Set if the user has to correct something."""
+    passing: bool = False
+    """Whether a later ask may do without; else none can."""
 
 
 @dataclass(frozen=True)
 class AttemptInputs:
-    """What an attempt may ask of the search around it; safe to call from its thread."""
+    """What an attempt gets from the search. The functions are safe to call from the attempt's thread."""
 
     snapshot: ArchiveSnapshot
     trials: Mapping[str, Sequence[Trial]]
     """By variant, under the search's protocol."""
-    twin: Callable[[tuple[float, ...]], str | None]
-    """Name of the variant with this fingerprint, if one is known."""
+    twin: Twin
     reserve: Callable[[str], str]
     """Claims a free variant name."""
     stop: threading.Event
@@ -76,103 +78,84 @@ class AttemptInputs:
 
 
 class Attempt:
-    """One ask and what becomes of it, repairs included."""
+    """One ask, its proposal and the repairs of the proposal."""
 
-    def __init__(self, workbench: SearchResources, surroundings: AttemptInputs, progress: Progress, index: int) -> None:
-        self._workbench = workbench
-        self._around = surroundings
+    def __init__(
+        self, resources: SearchResources, prepare: Callable[[], AttemptInputs], progress: Progress, index: int
+    ) -> None:
+        """prepare: called when the attempt starts, so that the attempt sees the archive as it is then."""
+        self._resources = resources
+        self._prepare = prepare
         self._progress = progress
-        self._index = index
+        self.index = index
 
     def run(self) -> tuple[Record | FailedAsk, ...]:
-        """The record of every proposal that was made, rejected ones that were repaired first; a failed ask is last."""
+        """The records of the proposal and of its repairs, in the order they were made; a failed ask is last."""
+        with heard_by(Listener(self._hear, lambda said: self._progress.announce(escape(said)))):
+            return self._run()
+
+    def _run(self) -> tuple[Record | FailedAsk, ...]:
         records: list[Record | FailedAsk] = []
         self._show(stage="asking")
+        inputs, proposer = self._prepare(), self._resources.proposer
         try:
-            ask = self._workbench.proposer.ask(self._around.snapshot)
-            record = self._judge(ask)
+            ask = proposer.ask(inputs.snapshot)
+            record = self._evaluated(_named(ask, inputs), inputs)
             records.append(record)
-            proposer = self._workbench.proposer
-            while isinstance(proposer, Repairer) and len(records) <= self._workbench.repairs and _mendable(record):
-                self._show(stage="repairing")
-                ask = proposer.repair(self._around.snapshot, ask, record.reason)
-                record = self._judge(ask)
+            while isinstance(proposer, Repairer) and len(records) <= self._resources.repairs and _mendable(record):
+                self._show(stage="repairing", detail="")
+                ask = proposer.repair(inputs.snapshot, ask, record.reason)
+                record = self._evaluated(_named(ask, inputs), inputs)
                 records.append(record)
         except AskFailed as failed:
             error = failed if isinstance(failed, UserError) else None
-            records.append(FailedAsk(str(failed), failed.exchanges, error))
+            records.append(FailedAsk(str(failed), failed.exchanges, error, failed.passing))
         return tuple(records)
 
-    def _judge(self, ask: Ask) -> Record:
+    def _evaluated(self, ask: Ask, inputs: AttemptInputs) -> Record:
         """Check, train and score one proposal."""
         began = time.monotonic()
-        proposal = self._named(ask.proposal)
-        variant = proposal.variant
-        self._show(stage="checking", name=variant.name)
-        parent = self._around.snapshot.variants.get(proposal.parent)
-        report = check(
+        proposal, protocol = ask.proposal, self._resources.protocol
+        variant, specs = proposal.variant, trial_specs(protocol)
+        self._show(stage="checking", name=variant.name, detail="")
+        members = members_of(self._resources.ensemble, protocol, variant.layer, specs)
+        pipeline = Pipeline(self._resources.evaluator(members), inputs.trials, self._following(specs), inputs.stop)
+        race = Race.against(proposal.parent, inputs.trials, protocol) if self._resources.race else None
+        predicted: list[str | None] = []
+
+        def before_training() -> None:
+            predicted.append(inputs.predict(proposal))
+            self._show(stage="training", detail="", done=0.05)
+
+        evaluated = pipeline.evaluate(
             variant,
-            self._workbench.sandbox,
-            parent=parent,
-            shapes=kernel_shapes(self._workbench.protocol),
-            known=self._around.twin,
+            inputs.snapshot.variants.get(proposal.parent),
+            specs,
+            inputs.twin,
             loop_only=True,
+            before_training=before_training,
+            hopeless=race.lost if race is not None else lambda _: "",
         )
-        if report.verdict == "fail":
-            return self._record(ask, proposal, began, Status.REJECTED, failures(report), check=report)
-        if report.duplicate_of is not None:
-            told = f"; a no-op: its parent {proposal.parent} is the same at every setting" if report.no_op else ""
-            reason = f"computes the same as {report.duplicate_of}{told}"
-            return self._record(ask, proposal, began, Status.DUPLICATE, reason, check=report)
-        predicted = self._around.predict(proposal)
-        result = self._train(variant, proposal.parent, report)
-        found = self._results(proposal, result) | {"predicted": predicted}
-        return self._record(ask, proposal, began, result.status, result.reason, check=report, **found)
+        return self._record(ask, began, evaluated, predicted[0] if predicted else None)
 
-    def _named(self, proposal: Proposal) -> Proposal:
-        name = self._around.reserve(proposal.variant.name)
-        variant = proposal.variant.model_copy(update={"name": name})
-        return proposal.model_copy(update={"variant": variant})
-
-    def _train(self, variant: Variant, parent: str, report: CheckReport) -> Evaluation:
-        bench = self._workbench
-        specs = trial_specs(bench.protocol)
-        parent_trials = self._around.trials.get(parent, ())
-        inherited = inheritable(variant, specs, report.inert_settings, parent_trials, bench.protocol)
-        self._show(stage="training", detail="", done=0.05)
-        shares = dict.fromkeys(specs, 0.0)
+    def _following(self, specs: Sequence[TrialSpec]) -> Callable[[TrialProgress], None]:
+        work = weights(self._resources.protocol, specs)
+        ended = dict.fromkeys(specs, 0.0)
 
         def follow(step: TrialProgress) -> None:
-            shares[step.spec] = step.done
-            done = sum(shares.values()) / len(shares)
-            self._show(detail=f"{step.spec.task}, seed {step.spec.seed}", done=0.05 + 0.9 * done)
+            if step.trial is not None and not ended[step.spec]:  # inherited, or ended before: no work of this run
+                work[step.spec] = 0.0
+            ended[step.spec] = step.done * work[step.spec]
+            done = sum(ended.values()) / (sum(work.values()) or 1.0)
+            self._show(detail=f"{step.spec.task}, seed {step.spec.seed}", done=0.05 + 0.9 * done, worked=done)
             if step.trial is not None and step.trial.accuracy is not None:
-                self._progress.score(self._index, step.spec.task, step.trial.accuracy)
+                self._progress.score(self.index, step.spec.task, step.trial.accuracy)
 
-        members = members_of(bench.ensemble, bench.protocol, variant.layer, specs)
-        race = Race.against(parent, self._around.trials, bench.protocol) if bench.race else None
-        hopeless = race.lost if race is not None else lambda _: ""
-        return bench.evaluator(members).evaluate(
-            variant, specs, inherited=inherited, follow=follow, hopeless=hopeless, stop=self._around.stop
-        )
+        return follow
 
-    def _results(self, proposal: Proposal, result: Evaluation) -> dict[str, Any]:
-        if result.status is not Status.SCORED:
-            return {"trials": result.trials}
-        known = self._around.trials
-        rivals = dict.fromkeys((proposal.parent, BASELINE, REFERENCE))
-        return {
-            "trials": result.trials,
-            "scorecard": scorecard(result.trials),
-            "verdicts": tuple(verdict(result.trials, known[name], name) for name in rivals if name in known),
-        }
-
-    def _record(
-        self, ask: Ask, proposal: Proposal, began: float, status: Status, reason: str = "", **found: Any
-    ) -> Record:
-        trials: Sequence[Trial] = found.get("trials", ())
+    def _record(self, ask: Ask, began: float, evaluated: Evaluated, predicted: str | None) -> Record:
         cost = Cost(
-            cpu_seconds=sum(trial.cpu_seconds for trial in trials),
+            cpu_seconds=sum(trial.cpu_seconds for trial in evaluated.trials),
             wall_seconds=time.monotonic() - began + sum(exchange.seconds for exchange in ask.exchanges),
             prompt_tokens=sum(int(exchange.usage.get("prompt_tokens", 0)) for exchange in ask.exchanges),
             completion_tokens=sum(int(exchange.usage.get("completion_tokens", 0)) for exchange in ask.exchanges),
@@ -181,23 +164,56 @@ class Attempt:
         return Record(
             number=0,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            proposal=proposal,
-            status=status,
-            reason=reason,
-            protocol=self._workbench.protocol.name,
-            protocol_hash=self._workbench.protocol.hash,
+            proposal=ask.proposal,
+            status=evaluated.status,
+            reason=evaluated.reason,
+            protocol=self._resources.protocol.name,
+            protocol_hash=self._resources.protocol.hash,
+            check=evaluated.report,
+            trials=evaluated.trials,
+            scorecard=evaluated.card,
+            verdicts=evaluated.verdicts,
             exchanges=ask.exchanges,
             cost=cost,
-            **found,
+            predicted=predicted,
         )
 
+    def _hear(self, said: str) -> None:
+        self._show(detail=said)
+
     def _show(self, **changes: object) -> None:
-        self._progress.update(self._index, **changes)
+        self._progress.update(self.index, **changes)
 
 
-def failures(report: CheckReport) -> str:
-    """Every failed check with its counterexample, as one line."""
-    return "; ".join(f"{found.check}: {found.message}" for found in report.findings if found.status == "fail")
+class Resumption(Attempt):
+    """A proposal that was interrupted, evaluated to its end under its own number. What had ended is not run again."""
+
+    def __init__(
+        self,
+        resources: SearchResources,
+        prepare: Callable[[], AttemptInputs],
+        progress: Progress,
+        index: int,
+        interrupted: Record,
+    ) -> None:
+        """`interrupted`: its record."""
+        super().__init__(resources, prepare, progress, index)
+        self._interrupted = interrupted
+
+    def run(self) -> tuple[Record | FailedAsk, ...]:
+        """The record, with what became of it."""
+        before, inputs = self._interrupted, self._prepare()
+        if before.predicted is not None:
+            inputs = replace(inputs, predict=lambda _: before.predicted)
+        record = self._evaluated(Ask(before.proposal, before.exchanges, before.cost.usd), inputs)
+        return (record.model_copy(update={"number": before.number}),)
+
+
+def _named(ask: Ask, inputs: AttemptInputs) -> Ask:
+    """The ask with its proposal under a name that is free."""
+    proposal = ask.proposal
+    variant = proposal.variant.model_copy(update={"name": inputs.reserve(proposal.variant.name)})
+    return replace(ask, proposal=proposal.model_copy(update={"variant": variant}))
 
 
 def _mendable(record: Record) -> bool:

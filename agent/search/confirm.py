@@ -1,30 +1,30 @@
-"""Confirmation: before a proposal is called the new best, it and the best so far are trained on fresh seeds, split.
+"""Confirmation: before a proposal is called the new best, archer trains it and the best so far on fresh seeds, split.
 
-The best of many is chosen by its luck, too, and its first score shows that luck. The fresh seeds are the same for all
-confirmations of a protocol, and no leaderboard or proposer sees their scores; the best so far, if it was confirmed on
-them itself, has the advantage of that. There are two looks, after n seeds and, where the proposal is ahead within
-noise, after 2 n; they share the risk (Bonferroni). A lead so small that 2 n seeds could not tell it from noise if they
-repeated it is not worth their cost: it is named, and no new best.
+Luck helps to choose the best of many proposals, and the first score of the best includes this luck. All confirmations
+of a protocol use the same fresh seeds. No leaderboard and no proposer sees scores on fresh seeds. If the best so far
+was confirmed on these seeds, it was lucky on them, if anything, and the next proposal has to beat that.
+
+A confirmation has at most two looks: after n seeds and, if the proposal is ahead but within noise, after 2 n seeds.
+The looks share the risk (Bonferroni). If 2 n seeds that repeat the lead could not tell it from noise, archer does not
+train them: it names the lead and calls nothing a new best.
 """
 
 import math
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from statistics import fmean
 from typing import Self
 
+from agent.search.pipeline import Pipeline
 from archive.confirmations import Confirmation, Difference
 from archive.leaderboards import scorecards
 from archive.store import Archive
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.protocol import Protocol, trial_specs
-from evaluator.statistics.lazy_trials import of_version
+from evaluator.statistics.lazy_trials import comparable
 from evaluator.statistics.moderated_t_test import Effect, Noise, effect, mean_noise, paired
-from evaluator.trials.evaluate import Evaluator, TrialProgress
+from evaluator.statistics.over_tasks import mean_over_tasks
 from evaluator.trials.run_trial import spec_of
-from variants.contract import TASKS, Variant
+from variants.contract import Variant
 
 FIRST_FRESH = 1_000_000
 """Fresh seeds begin here: `--seeds` counts from 0."""
@@ -32,13 +32,13 @@ LOOKS, RISK = 2, 0.05
 
 
 def fresh_seeds(protocol: Protocol, looks: int = 1) -> tuple[int, ...]:
-    """As many as the protocol has, once for each look."""
+    """The fresh seeds of `looks` looks: as many for each look as the protocol has seeds."""
     return tuple(range(FIRST_FRESH, FIRST_FRESH + looks * len(protocol.seeds)))
 
 
 @dataclass(frozen=True)
 class WouldBeBest:
-    """A proposal that would be the new best, and what it must beat; `known`: trials of both on fresh seeds."""
+    """A proposal that would be the new best, and the rival that it must beat. known: trials of both on fresh seeds."""
 
     variant: Variant
     rival: Variant
@@ -49,21 +49,17 @@ class WouldBeBest:
 
     @classmethod
     def of(cls, archive: Archive, protocol: Protocol) -> Self | None:
-        """The proposal that is ahead of all that is confirmed, and has no decision yet; None where there is none.
+        """The undecided proposal that is ahead of all seed variants and of all confirmed proposals; None if none is.
 
-        A protocol of one seed tells nothing of noise: under it nothing is called a new best.
+        A protocol of one seed gives no noise between seeds, so under it there is no new best.
         """
         if len(protocol.seeds) < 2:
             return None
-        trials = {
-            name: current
-            for name, own in archive.trials(protocol.name).items()
-            if (current := of_version(own, protocol.hash))
-        }
+        trials = comparable(archive.trials(protocol.name), protocol.hash)
         means = {
-            name: fmean(score.mean for score in card.scores.values())
+            name: mean
             for name, card in scorecards(protocol.name, trials).items()
-            if len(card.scores) == len(TASKS)
+            if (mean := mean_over_tasks(card.scores, tuple(protocol.tasks))) is not None
         }
         decided = {n: c for n, c in archive.confirmations(protocol.name).items() if c.protocol_hash == protocol.hash}
         proposed = {line.name for line in archive.lines()}
@@ -74,7 +70,10 @@ class WouldBeBest:
             return None
         best, ahead = (max(names, key=lambda name: means[name]) for names in (settled, waiting))
         rival = decided[ahead].against if ahead in decided else best
-        first = effect(paired(trials[ahead], trials[rival]), noise := mean_noise(trials, TASKS))
+        first = effect(
+            paired(trials[ahead], trials[rival], tuple(protocol.tasks)),
+            noise := mean_noise(trials, tuple(protocol.tasks)),
+        )
         if means[ahead] <= means[rival] or first is None:
             return None
         known = [t for name in (ahead, rival) for t in archive.fresh_trials(protocol.name).get(name, ())]
@@ -84,9 +83,9 @@ class WouldBeBest:
 
     @property
     def out_of_reach(self) -> bool:
-        """Whether the same lead again, on as many fresh seeds as there may be, would still be within noise.
+        """Whether the first lead, repeated on the most fresh seeds that a confirmation uses, would be within noise.
 
-        Never where it was begun: most of the cost is paid.
+        False if the confirmation has begun, because most of its cost is then paid.
         """
         if any(trial.variant == self.variant.name for trial in self.known):
             return False
@@ -94,25 +93,24 @@ class WouldBeBest:
         again = replace(self.first, error=self.first.error * math.sqrt(self.first.n / n), n=n)
         return again.lower(1 - RISK / LOOKS) <= 0
 
-    def run(
-        self, evaluator: Evaluator, follow: Callable[[TrialProgress], None], stop: threading.Event
-    ) -> tuple[Confirmation, tuple[Trial, ...]]:
-        """Train what is missing, look by look, until there is a decision; returns it with the new trials."""
-        evaluator = replace(evaluator, isolation="split")
+    def run(self, pipeline: Pipeline) -> tuple[Confirmation, tuple[Trial, ...]]:
+        """Train the missing trials, split, look by look, until a decision. Returns the decision and the new trials."""
+        pipeline = replace(pipeline, evaluator=replace(pipeline.evaluator, isolation="split"))
         trials = {variant.name: [t for t in self.known if t.variant == variant.name] for variant in self._both}
         new: list[Trial] = []
         for looks in range(1, LOOKS + 1):
             specs = trial_specs(self.protocol, seeds=fresh_seeds(self.protocol, looks))
             for variant in self._both:
                 have = {spec_of(trial): trial for trial in trials[variant.name]}
-                result = evaluator.evaluate(variant, specs, inherited=have, follow=follow, stop=stop)
+                result = pipeline.train(variant, specs, known=have)
                 made = [t for t in result.trials if t.status is Status.SCORED and spec_of(t) not in have]
                 trials[variant.name] += made
                 new += made
                 if result.status is not Status.SCORED:
                     outcome = "unfinished" if result.status is Status.INTERRUPTED else "failed"
                     return self._decided(outcome, f"{variant.name}: {result.reason}", None), tuple(new)
-            found = effect(paired(*(trials[variant.name] for variant in self._both)), self.noise)
+            ours, theirs = (trials[variant.name] for variant in self._both)
+            found = effect(paired(ours, theirs, tuple(self.protocol.tasks)), self.noise)
             if found is not None and found.lower(1 - RISK / LOOKS) > 0:
                 return self._decided("confirmed", "", found), tuple(new)
             if found is None or found.mean <= 0:

@@ -1,4 +1,4 @@
-"""Where the trials of a search or an evaluation run: on threads here, or on a Ray cluster."""
+"""Where the trials of a search or an evaluation run: on threads of this process, or on a Ray cluster."""
 
 import os
 from collections.abc import Iterator
@@ -6,52 +6,43 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
 
-import typer
-
-from agent.commands.options import Speech
 from agent.errors import UserError
+from agent.terminal.speech import Speech
 from evaluator.device import best_device
 from evaluator.outcomes import Grade
 from evaluator.trials.grouped import RunGroup, run_group
 
 
 class EngineName(StrEnum):
-    """What there is."""
+    """The engines of `--engine`."""
 
     LOCAL = "local"
     RAY = "ray"
 
 
-EngineOption = Annotated[
-    EngineName, typer.Option("--engine", help="Where trials run: here, or on the Ray cluster of RAY_ADDRESS.")
-]
-GpuShareOption = Annotated[
-    float, typer.Option(min=0.01, max=1.0, help="Part of a GPU that one training run takes, where there is a GPU.")
-]
 DEFAULT_SHARE = 0.25
 
 
 @dataclass(frozen=True)
 class Engine:
-    """`executor`: its threads wait for what `run_group` runs."""
+    """Runs groups of trials. Each thread of `executor` waits for one call of `run_group`."""
 
     executor: Executor
     run_group: RunGroup = run_group
 
 
 def at_once_here(gpu_share: float = DEFAULT_SHARE) -> int:
-    """Training runs that the local engine has under way at once: one a core, and no more than share the GPU."""
+    """How many training runs the local engine runs at once: one per core, and at most as many as share the GPU."""
     cores = os.cpu_count() or 1
     return cores if best_device() == "cpu" else min(cores, int(1 / gpu_share))
 
 
 @contextmanager
 def open_engine(name: EngineName, gpu_share: float, minimum: Grade, speech: Speech) -> Iterator[Engine]:
-    """Trials here: as many at once as there are cores, or as share the GPU. On a cluster: as many as it has room for.
+    """Open the engine. The local engine runs `at_once_here` trials at once, a cluster as many as its nodes can hold.
 
-    minimum: the weakest sandbox to accept on a node. Raises UserError.
+    minimum: the weakest sandbox grade to accept on a node. Raises UserError.
     """
     if name is EngineName.LOCAL:
         with ThreadPoolExecutor(at_once_here(gpu_share)) as pool:

@@ -1,166 +1,134 @@
-"""Measuring one variant outside of a search: for `archer evaluate`."""
+"""One variant evaluated outside of a search, for `archer evaluate`."""
 
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from agent.analysis.fresh_seeds import FreshComparison
-from agent.search.attempt import failures
 from agent.search.confirm import fresh_seeds
-from agent.search.find_variant import find_variant
+from agent.search.find_variant import find_variant, recorded_parent
 from agent.search.fingerprint_index import FingerprintIndex
-from archive.seeding import shipped_trials
+from agent.search.pipeline import Evaluated, Pipeline
+from archive.seeding import shipped_by_variant
 from archive.store import Archive
-from evaluator.checks import check
-from evaluator.outcomes import CheckReport, Scorecard, Status, Trial, Verdict
+from evaluator.outcomes import Status, Trial
 from evaluator.protocols.protocol import Protocol, TrialSpec, trial_specs
-from evaluator.statistics.scorecards import scorecard, verdict
-from evaluator.trials.evaluate import Evaluation, Evaluator, TrialProgress, inheritable, kernel_shapes
-from variants.contract import BASELINE, REFERENCE, Task, Variant
-from variants.seeds import seeds
+from evaluator.statistics.lazy_trials import comparable
+from evaluator.tasks.names import TaskName
+from evaluator.trials.run_trial import spec_of
+from variants.contract import BASELINE, Variant
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What came of it. `card` is there if and only if `status` is SCORED."""
+class VariantResult:
+    """The result of a request. parent_trials: trials of the parent that were run for this request."""
 
-    variant: Variant
-    parent: str
-    protocol: Protocol
-    status: Status
-    reason: str
-    report: CheckReport
-    evaluation: Evaluation | None = None
-    card: Scorecard | None = None
-    verdicts: tuple[Verdict, ...] = ()
-    wall_seconds: float = 0.0
+    request: "VariantRequest"
+    evaluated: Evaluated
+    wall_seconds: float
     fresh: FreshComparison | None = None
-    """The first scores beside these, where these are of fresh seeds."""
-    parent_cpu_seconds: float = 0.0
+    """The first scores beside the scores on fresh seeds; None if the request is not on fresh seeds."""
+    parent_trials: tuple[Trial, ...] = ()
 
     @property
     def cpu_seconds(self) -> float:
-        """CPU time of all trials, both sides of the sandbox; the parent's, too, where it was trained for this."""
-        own = sum(trial.cpu_seconds for trial in self.evaluation.trials) if self.evaluation else 0.0
-        return own + self.parent_cpu_seconds
+        """CPU time of the new trials, of the variant and of the parent, on both sides of the sandbox."""
+        known = self.request.known
+        new = [trial for trial in self.evaluated.trials if spec_of(trial) not in known]
+        return sum(trial.cpu_seconds for trial in (*new, *self.parent_trials))
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """One variant, what it is compared with, and which part of a protocol it runs."""
+class VariantRequest:
+    """One variant, the parent that it is compared with, and the tasks and seeds of a protocol to evaluate.
+
+    trials: trials of all variants under the protocol, by variant. known: trials of the variant that need not be run
+    again. on_fresh_seeds: whether `seeds` are fresh seeds; the parent is then trained on these seeds too.
+    """
 
     variant: Variant
     parent: Variant
     protocol: Protocol
-    tasks: Sequence[Task]
+    tasks: Sequence[TaskName]
     seeds: Sequence[int]
     trials: Mapping[str, Sequence[Trial]]
     twins: FingerprintIndex
-    first: Mapping[str, Sequence[Trial]] | None = None
-    """Everyone's trials on the protocol's seeds, where these are fresh ones: the parent is trained on them, too."""
-    stop: threading.Event = field(default_factory=threading.Event)
-
-    def on_fresh_seeds(self) -> "Measurement":
-        """The same on seeds that nothing was chosen by; the parent is then trained on them, too."""
-        first = fresh_seeds(self.protocol)[0]
-        return replace(self, seeds=range(first, first + len(self.seeds)), trials={}, first=self.trials)
+    known: Mapping[TrialSpec, Trial]
+    on_fresh_seeds: bool = False
 
     @classmethod
     def of(
         cls,
         variant: Variant,
         protocol: Protocol,
-        tasks: Sequence[Task],
+        tasks: Sequence[TaskName],
         seed_count: int | None,
         parent: str | None,
         archive: Archive | None,
-    ) -> "Measurement":
-        """Trials of others come from the archive, else from what ships with archer. Raises UserError."""
-        own = seeds().get(variant.name)
-        other = find_variant(parent or (own.parent if own and own.parent else BASELINE), archive)
+    ) -> "VariantRequest":
+        """A request that uses the trials of the archive; without an archive, the trials that ship with archer.
+
+        parent: its name; None: the recorded parent of the variant, else the baseline. Raises UserError.
+        """
+        other = find_variant(parent or recorded_parent(variant, archive) or BASELINE, archive)
         chosen = protocol.seeds if seed_count is None else range(seed_count)
-        trials = archive.trials(protocol.name) if archive else shipped(protocol.name)
-        return cls(variant, other, protocol, tasks, tuple(chosen), trials, FingerprintIndex(archive))
+        trials = archive.trials(protocol.name) if archive else shipped_by_variant(protocol.name)
+        return cls(variant, other, protocol, tasks, tuple(chosen), trials, FingerprintIndex(archive), {})
+
+    def fresh(self) -> "VariantRequest":
+        """The same request on fresh seeds."""
+        first = fresh_seeds(self.protocol)[0]
+        return replace(self, seeds=range(first, first + len(self.seeds)), on_fresh_seeds=True)
+
+    def using_archived(self) -> "VariantRequest":
+        """The same request with the archived trials of the same variant and code, which need not be run again."""
+        own = comparable(self.trials, self.protocol.hash).get(self.variant.name, ())
+        same = {spec_of(trial): trial for trial in own if trial.source_hash == self.variant.source_hash}
+        return replace(self, known={spec: same[spec] for spec in self.specs if spec in same})
 
     @property
     def specs(self) -> tuple[TrialSpec, ...]:
-        """The trials that it takes."""
+        """The specs of all trials of the variant, known ones included."""
         return trial_specs(self.protocol, self.tasks, self.seeds)
 
     @property
     def training(self) -> tuple[TrialSpec, ...]:
-        """The trials that are trained for it: on fresh seeds the parent's, too."""
-        return self.specs * (2 if self._parent_too else 1)
+        """The specs of all trials that may be trained: those not known and, on fresh seeds, those of the parent."""
+        own = tuple(spec for spec in self.specs if spec not in self.known)
+        return own + (self.specs if self._parent_too else ())
 
     @property
     def _parent_too(self) -> bool:
-        return self.first is not None and self.parent.name != self.variant.name
+        return self.on_fresh_seeds and self.parent.name != self.variant.name
 
-    def run(self, evaluator: Evaluator, follow: Callable[[TrialProgress], None]) -> Measured:
-        """Check; if that passes, train and score. A duplicate is measured all the same: it was asked for."""
+    def run(self, pipeline: Pipeline) -> VariantResult:
+        """Evaluate the variant, even if it is a duplicate. The request's trials replace those of `pipeline`."""
         began = time.monotonic()
-        report = check(
+        trials = self.trials
+        of_parent: tuple[Trial, ...] = ()
+        if self._parent_too:
+            report = pipeline.check(self.variant, self.parent, self.twins.of_others(self.variant))
+            ended = pipeline.train(self.parent, self.specs) if report.verdict == "pass" else None
+            of_parent = ended.trials if ended is not None else ()
+            if ended is not None and ended.status is not Status.SCORED:
+                reason = f"{self.parent.name}, its parent: {ended.reason}"
+                failed = Evaluated(ended.status, reason, report)
+                return VariantResult(self, failed, time.monotonic() - began, None, of_parent)
+            trials = {self.parent.name: of_parent}
+        elif self.on_fresh_seeds:
+            trials = {}
+        evaluated = replace(pipeline, trials=trials).evaluate(
             self.variant,
-            evaluator.sandbox,
-            parent=self.parent,
-            shapes=kernel_shapes(self.protocol),
-            known=self.twins.of_others(self.variant),
+            self.parent,
+            self.specs,
+            self.twins.of_others(self.variant),
+            known=self.known,
+            train_duplicates=True,
         )
-        if report.verdict == "fail":
-            return self._measured(began, Status.REJECTED, failures(report), report)
-        if not self._parent_too:
-            return self._trained(began, report, evaluator, follow)
-        rival = evaluator.evaluate(self.parent, self.specs, follow=follow, stop=self.stop)
-        if rival.status is not Status.SCORED:
-            return self._measured(began, rival.status, f"{self.parent.name}, its parent: {rival.reason}", report)
-        paired = replace(self, trials={self.parent.name: rival.trials})
-        return paired._trained(began, report, evaluator, follow)
+        fresh = self._beside_first(evaluated, trials) if evaluated.card is not None and self.on_fresh_seeds else None
+        return VariantResult(self, evaluated, time.monotonic() - began, fresh, of_parent)
 
-    def _trained(
-        self, began: float, report: CheckReport, evaluator: Evaluator, follow: Callable[[TrialProgress], None]
-    ) -> Measured:
-        """Train and score; what cannot differ from the parent is inherited where the parent has it."""
-        inherited = {}
-        if self.parent.name != self.variant.name:
-            known = self.trials.get(self.parent.name, ())
-            inherited = inheritable(self.variant, self.specs, report.inert_settings, known, self.protocol)
-        result = evaluator.evaluate(self.variant, self.specs, inherited=inherited, follow=follow, stop=self.stop)
-        return self._measured(began, result.status, result.reason, report, result)
-
-    def _measured(
-        self, began: float, status: Status, reason: str, report: CheckReport, result: Evaluation | None = None
-    ) -> Measured:
-        scored = result is not None and status is Status.SCORED
-        fresh, parents_cpu = None, 0.0
-        if self.first is not None:
-            parents_cpu = sum(trial.cpu_seconds for own in self.trials.values() for trial in own)
-        if scored and result and self.first is not None:
-            new = {**self.trials, self.variant.name: result.trials}
-            fresh = FreshComparison.of(self.variant.name, self.parent.name, self._current(self.first), new, self.tasks)
-        return Measured(
-            self.variant, self.parent.name, self.protocol, status, reason, report, result,
-            card=scorecard(result.trials) if scored and result else None,
-            verdicts=self._verdicts(result.trials) if scored and result else (),
-            wall_seconds=time.monotonic() - began,
-            fresh=fresh,
-            parent_cpu_seconds=parents_cpu,
-        )  # fmt: skip
-
-    def _verdicts(self, trials: Sequence[Trial]) -> tuple[Verdict, ...]:
-        current = self._current(self.trials)
-        rivals = dict.fromkeys((self.parent.name, BASELINE, REFERENCE))
-        return tuple(verdict(trials, current[n], n) for n in rivals if current.get(n) and n != self.variant.name)
-
-    def _current(self, trials: Mapping[str, Sequence[Trial]]) -> dict[str, list[Trial]]:
-        return {
-            name: [trial for trial in own if trial.protocol_hash == self.protocol.hash] for name, own in trials.items()
-        }
-
-
-def shipped(protocol: str) -> dict[str, list[Trial]]:
-    """The trials that ship with archer, by variant."""
-    trials: dict[str, list[Trial]] = {}
-    for trial in shipped_trials(protocol):
-        trials.setdefault(trial.variant, []).append(trial)
-    return trials
+    def _beside_first(self, evaluated: Evaluated, trials: Mapping[str, Sequence[Trial]]) -> FreshComparison:
+        first = comparable(self.trials, self.protocol.hash)
+        new = {**trials, self.variant.name: evaluated.trials}
+        return FreshComparison.of(self.variant.name, self.parent.name, first, new, self.tasks)

@@ -1,4 +1,4 @@
-"""The variant that a command is about: a file of the user's or a name."""
+"""Finds the variant that a command is about, from a file or a name, and the archive."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,17 +8,20 @@ from pydantic import ValidationError
 
 from agent.errors import UserError, readable
 from archive.errors import ArchiveError
+from archive.names import find_name
 from variants.contract import Variant
-from variants.seeds import seed_variants
+from variants.seeds import seed_variants, seeds
 
 if TYPE_CHECKING:  # it brings git, pandas and scipy along, for which a check of a file need not wait
     from archive.store import Archive
 
 MAX_SOURCE_BYTES = 1_000_000
+NAMING = "it must begin with a lower-case letter and have only lower-case letters, digits and _, 120 at most"
+"""Which names work. A file's name is its variant's, without the ending."""
 
 
 def variant_from_file(path: Path) -> Variant:
-    """Read a variant file. Raises UserError for what cannot be read, named or held in memory."""
+    """Read a variant file. Raises UserError if the file is unreadable or too large, or its name is no variant name."""
     with readable(path, "variant file"):
         if path.is_file() and path.stat().st_size > MAX_SOURCE_BYTES:
             raise UserError(
@@ -28,26 +31,50 @@ def variant_from_file(path: Path) -> Variant:
             return Variant.from_file(path)
         except ValidationError as error:
             raise UserError(
-                f"{path.name} is no variant name; use lower-case letters, digits and _ (x_in_for_loop.py)"
+                f"{path.name} cannot be the name of a variant: {NAMING}; rename the file, as my_idea.py"
             ) from error
 
 
 def find_variant(file_or_name: str, archive: "Archive | None") -> Variant:
-    """A file if it looks like one, else a variant of the archive, else a seed. Raises UserError."""
+    """Read the variant from a file if the argument looks like one, else from the archive, else from the seed variants.
+
+    Raises UserError.
+    """
     if file_or_name.endswith(".py") or "/" in file_or_name or Path(file_or_name).is_file():
         return variant_from_file(Path(file_or_name))
-    known = seed_variants()
+    return named_variant(file_or_name, archive)
+
+
+def named_variant(reference: str, archive: "Archive | None") -> Variant:
+    """A variant of the archive by number, folder name, full or short name; else a seed.
+
+    Raises UserError, ArchiveError.
+    """
+    shipped = seed_variants()
     if archive is not None:
-        known |= archive.variants()
-        if file_or_name.isdecimal():
-            return archive.record(file_or_name).proposal.variant
-    if file_or_name not in known:
-        raise UserError(f"no variant is called {file_or_name!r}; `archer leaderboard` and `archer list` show the names")
-    return known[file_or_name]
+        if reference[:1].isdigit():
+            return archive.record(reference).proposal.variant
+        if (name := find_name(reference, [*archive.variant_names(), *shipped])) is not None:
+            return archive.variant(name) or shipped[name]
+    elif (name := find_name(reference, shipped)) is not None:
+        return shipped[name]
+    if Path(reference).is_dir():
+        raise UserError(f"{reference} is a folder, and no variant is called so; name a file or a variant")
+    raise UserError(f"no variant is called {reference!r}; `archer leaderboard` and `archer list` show the names")
+
+
+def recorded_parent(variant: Variant, archive: "Archive | None") -> str | None:
+    """The parent of a seed, or of the proposal of the archive that has this very code; None where neither is known."""
+    if (seed := seeds().get(variant.name)) is not None and seed.variant.source == variant.source:
+        return seed.parent
+    if archive is None or (identity := archive.identity(variant.name)) is None:
+        return None
+    known = archive.record(identity).proposal
+    return known.parent if known.variant == variant else None
 
 
 def archive_if_any(root: Path) -> "Archive | None":
-    """The archive at `root`; None where nothing is. Raises ArchiveError for a folder that is something else."""
+    """The archive at `root`; None if `root` does not exist. Raises ArchiveError if `root` is not an archive."""
     return existing_archive(root) if root.exists() else None
 
 
@@ -61,7 +88,10 @@ def existing_archive(root: Path) -> "Archive":
 
 
 def name_damage(damage: Mapping[str, str]) -> None:
-    """Raise ArchiveError for proposals that cannot be read, after all others were shown."""
+    """Raise ArchiveError if some proposals cannot be read. Call it after the readable proposals were shown.
+
+    damage: what is wrong, by folder name.
+    """
     if damage:
         first, *others = damage.values()
         more = f" (and {len(others)} more; `archer verify` lists them)" if others else ""

@@ -1,6 +1,6 @@
-"""Which variants are already known to compute what: fingerprints of the seeds and of an archive's proposals.
+"""Finds a known variant that computes the same: fingerprints of the seed variants and of an archive's proposals.
 
-What was read from an archive is kept beside its history, so that a command on a large archive reads only what is new.
+The fingerprints of an archive are kept in a file in `.git`, so a command on a large archive reads only new proposals.
 """
 
 import contextlib
@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from archive.folders import PROPOSALS
+from archive.leaderboard_csv import PUBLISHED
 from evaluator.checks.fingerprint import PROBES_HASH, WIDTH, Fingerprint, FingerprintTable, Prints
 from evaluator.outcomes import Status
 from variants.contract import Variant
-from variants.leaderboard import PUBLISHED
 from variants.seeds import seed_variants
 
 if TYPE_CHECKING:
@@ -26,16 +26,17 @@ if TYPE_CHECKING:
 
 SHIPPED = PUBLISHED.with_name("fingerprints.json")
 FEW = 32
-"""So many new proposals are read again rather than that a large file is written."""
+"""With fewer new proposals than this, the kept file is not rewritten; the next command reads them again."""
 
 
 class FingerprintIndex:
-    """An index of fingerprints. Seeds come first, so that a duplicate is linked to its oldest twin."""
+    """An index of fingerprints, oldest variants first, so that a duplicate is linked to the oldest equal variant."""
 
     def __init__(self, archive: "Archive | None") -> None:
-        """Know the seeds whose code is the shipped one, and every proposal of `archive` that passed its checks.
+        """Index the seed variants with unchanged code, and every proposal of `archive` that passed its checks.
 
-        A proposal that was interrupted is none: it may be asked for again. Prints of other probes do not compare.
+        Interrupted proposals are left out, because they may be proposed again. So are fingerprints of other probes,
+        which do not compare.
         """
         names, prints = _seeds()
         if archive is not None:
@@ -44,22 +45,22 @@ class FingerprintIndex:
         self._index = FingerprintTable(names, prints)
 
     def find(self, fingerprint: Fingerprint) -> str | None:
-        """Name of the oldest variant with this fingerprint."""
+        """Name of the oldest variant with this fingerprint; None if there is none."""
         return self._index.find(fingerprint)
 
     def of(self, name: str) -> Fingerprint:
-        """The fingerprint of this variant; empty where it is not known."""
+        """The fingerprint of the variant of this name; empty if the index lacks it."""
         rows = [row for row, known in enumerate(self._index.names) if known == name]
         found = self._index.prints[rows[0]] if rows else np.empty(0)
         return () if np.isnan(found).any() else tuple(found.tolist())
 
     def of_others(self, variant: Variant) -> Callable[[Fingerprint], str | None]:
-        """`find` that leaves out the variant of this name, so that a known file is no duplicate of itself."""
+        """A `find` that ignores the name of `variant`, so that an archived variant is no duplicate of itself."""
         return lambda fingerprint: self._index.find(fingerprint, but=variant.name)
 
 
 def kept_at(archive: "Archive") -> Path:
-    """The file of what was read from an archive: derived, and outside of its history."""
+    """The file that keeps the fingerprints of an archive. It is derived, and outside of the git history."""
     return archive.root / ".git" / "archer-fingerprints.npz"
 
 
@@ -71,7 +72,7 @@ def _seeds() -> tuple[list[str], Prints]:
 
 
 def _proposals(archive: "Archive") -> tuple[list[str], Prints]:
-    """Names and prints of all proposals, the oldest first; a row of NaN, which matches nothing, for one without."""
+    """Names and fingerprints of all proposals, oldest first. A row of NaN, which matches nothing, means: none."""
     stamps = _stamps(archive.root / PROPOSALS)
     kept, rows = _load(kept_at(archive))
     places = {identity: row for row, (identity, stamp) in enumerate(kept.items()) if stamps.get(identity) == stamp}
@@ -96,7 +97,7 @@ def _print_of(archive: "Archive", identity: str) -> Prints:
 
 
 def _stamps(folder: Path) -> dict[str, int]:
-    """Time of change of every proposal's folder, the oldest proposal first."""
+    """Modification time (ns) of each proposal's folder, by folder name, oldest proposal first."""
     if not folder.is_dir():
         return {}
     with os.scandir(folder) as entries:
@@ -105,7 +106,7 @@ def _stamps(folder: Path) -> dict[str, int]:
 
 
 def _load(path: Path) -> tuple[dict[str, int], Prints]:
-    """What was kept; nothing where there is no such file, or one of other probes, or a damaged one."""
+    """The kept fingerprints; empty if the file is missing or damaged, or has other probes."""
     with contextlib.suppress(OSError, ValueError, KeyError, zipfile.BadZipFile), np.load(path) as content:
         identities = bytes(content["identities"]).decode().split("\n")
         stamps, prints = content["stamps"].tolist(), content["prints"]

@@ -1,4 +1,4 @@
-"""The search loop: ask, check, train, score, tell. One thread a proposal; only the main thread writes the archive."""
+"""The search loop: ask, check, train, score, tell. Each proposal has a thread; the main thread writes the archive."""
 
 import threading
 import time
@@ -6,32 +6,38 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from rich.markup import escape
 
-from agent.analysis.false_discovery import confirmation_lines
-from agent.analysis.take_snapshot import take_snapshot
+from agent.analysis.snapshot import take_snapshot
 from agent.errors import UserError
-from agent.proposers.base import Repairer
+from agent.proposer import Repairer
 from agent.reports.report import render_report
-from agent.search.attempt import Attempt, AttemptInputs, FailedAsk, SearchResources
+from agent.search.attempt import Attempt, AttemptInputs, FailedAsk, Resumption, SearchResources
 from agent.search.confirm import LOOKS, WouldBeBest
 from agent.search.fingerprint_index import FingerprintIndex
+from agent.search.pipeline import Pipeline
+from agent.terminal.discoveries import confirmation_lines
 from agent.terminal.progress import Progress
-from agent.terminal.view import bare_name
 from archive.confirmations import Confirmation
 from archive.record import Record
 from archive.store import Archive
-from evaluator.outcomes import Trial
+from evaluator.outcomes import Status, Trial
+from evaluator.protocols.protocol import Protocol
 from evaluator.trials.evaluate import TrialProgress
+from variants.contract import short_name
+
+FAILURES_IN_A_ROW = 3
+"""Of a proposer that may answer a later ask; after so many, a search ends."""
 
 Outcome = tuple[Record | FailedAsk, ...]
 
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """What one `archer propose` is to do. `max_minutes`: no proposal is started after that."""
+    """The limits and choices of one `archer propose`. max_minutes: after this time no proposal is started."""
 
     n: int
     jobs: int
@@ -39,18 +45,20 @@ class SearchPlan:
     parent: str | None = None
     max_minutes: float | None = None
     max_cpu_seconds: float | None = None
-    """No proposal is started once those that ended have taken so much."""
+    """No proposal is started after the finished proposals have used this much CPU time."""
     confirm: bool = True
     """Whether a would-be new best is trained on fresh seeds."""
+    resume: bool = True
+    """Whether what an earlier search left INTERRUPTED is evaluated to its end first."""
 
 
 class Search:
-    """Runs a plan on an archive. Results are paired with proposals by identity, in whatever order they come."""
+    """Runs a plan on an archive. Pairs results with proposals by identity, so their order does not matter."""
 
-    def __init__(self, archive: Archive, workbench: SearchResources, plan: SearchPlan, progress: Progress) -> None:
-        """`workbench` holds what an attempt works with: proposer, sandbox, protocol, executor of trials."""
+    def __init__(self, archive: Archive, resources: SearchResources, plan: SearchPlan, progress: Progress) -> None:
+        """resources: what all attempts share, e.g. proposer, sandbox, protocol and engine."""
         self._archive = archive
-        self._workbench = workbench
+        self._resources = resources
         self._plan = plan
         self._progress = progress
         self._stop = threading.Event()
@@ -61,43 +69,66 @@ class Search:
         self._confirming: dict[Future[tuple[Confirmation, tuple[Trial, ...]]], str] = {}
         self._unconfirmed: set[str] = set()
         self._began = time.monotonic()
+        self._failures = 0
+        """Asks in a row, up to the newest, in which the proposer failed in a way that may pass."""
+        self._passing: UserError | None = None
+        """What the newest of them failed with."""
+        self.made = 0
+        """Proposals that came of this search's own asks."""
         self.error: UserError | None = None
-        """Why no further proposal was asked for, where that is for the user to mend."""
+        """Why the search stopped asking, if the user has to correct something; else None."""
 
     def run(self) -> Iterator[Record]:
-        """Yield each record once it is archived. After `stop`, what is under way is archived as INTERRUPTED."""
+        """Yield each record after it is archived. After `stop`, running proposals are archived as INTERRUPTED."""
         self._archive.recover()
         running: dict[Future[Outcome], int] = {}
-        waiting = list(range(self._plan.n))
+        waiting = [*self._resumptions(), *self._attempts()]
         with ThreadPoolExecutor(self._plan.jobs, thread_name_prefix="proposal") as pool:
             try:
                 self._confirm(pool)
                 while running or self._confirming or (waiting and not self._closed()):
                     while waiting and len(running) < self._plan.jobs and not self._closed():
-                        index = waiting.pop(0)
-                        running[pool.submit(self._attempt, index)] = index
+                        attempt = waiting.pop(0)
+                        running[pool.submit(attempt.run)] = attempt.index
                     yield from self._collect(running)
                     self._collect_confirmed()
                     self._confirm(pool)
             except BaseException:
                 self.stop()  # else the pool would wait for trainings that nobody can archive
                 raise
+        if not self.made:
+            self.error = self.error or self._passing
 
     def stop(self) -> None:
         """Ask the search to end; safe in a signal handler."""
         self._stop.set()
-        if isinstance(self._workbench.proposer, Repairer):
-            self._workbench.proposer.cancel()
+        if isinstance(self._resources.proposer, Repairer):
+            self._resources.proposer.cancel()
 
     def _closed(self) -> bool:
-        """No proposal is to be started any more."""
+        """Whether no further proposal may start."""
         limit = self._plan.max_minutes
         late = limit is not None and time.monotonic() - self._began > 60 * limit
         late = late or (self._plan.max_cpu_seconds is not None and self._spent >= self._plan.max_cpu_seconds)
         return late or self._stop.is_set() or self.error is not None
 
-    def _attempt(self, index: int) -> Outcome:
-        under_way, protocol = tuple(self._reserved.values()), self._workbench.protocol
+    def _attempts(self) -> list[Attempt]:
+        first = range(self._plan.n)
+        return [Attempt(self._resources, partial(self._inputs, index), self._progress, index) for index in first]
+
+    def _resumptions(self) -> list[Attempt]:
+        """What was interrupted under this very protocol, oldest first."""
+        if not self._plan.resume:
+            return []
+        found = interrupted_proposals(self._archive, self._resources.protocol)
+        first = self._progress.extend(len(found))
+        return [
+            Resumption(self._resources, partial(self._inputs, index), self._progress, index, self._archive.record(name))
+            for index, name in enumerate(found, first)
+        ]
+
+    def _inputs(self, index: int) -> AttemptInputs:
+        under_way, protocol = tuple(self._reserved.values()), self._resources.protocol
         snapshot = take_snapshot(
             self._archive,
             protocol.name,
@@ -105,7 +136,7 @@ class Search:
             under_way=under_way,
             forced_parent=self._plan.parent,
         )
-        surroundings = AttemptInputs(
+        return AttemptInputs(
             snapshot=snapshot,
             trials=self._archive.trials(protocol.name),
             twin=FingerprintIndex(self._archive).find,
@@ -113,7 +144,6 @@ class Search:
             stop=self._stop,
             predict=lambda proposal: self._archive.tell_predictions(proposal, protocol.name, protocol.hash),
         )
-        return Attempt(self._workbench, surroundings, self._progress, index).run()
 
     def _reserve(self, index: int, name: str) -> str:
         with self._reserving:
@@ -121,7 +151,7 @@ class Search:
             return self._reserved[index]
 
     def _collect(self, running: dict[Future[Outcome], int]) -> Iterator[Record]:
-        """Archive what has ended. Short waits keep Ctrl-C responsive."""
+        """Archive the proposals that have ended. Short waits keep Ctrl-C responsive."""
         under_way: list[Future[Any]] = [*running, *self._confirming]
         done, _ = wait(under_way, timeout=0.2, return_when=FIRST_COMPLETED)
         for future in [future for future in running if future in done]:
@@ -136,14 +166,14 @@ class Search:
             self._look = True
 
     def _confirm(self, pool: ThreadPoolExecutor) -> None:
-        """Start to confirm a would-be new best: one that was just told, or that an earlier search left unconfirmed."""
+        """Start the confirmation of a would-be new best, from this search or from an earlier one."""
         if not self._plan.confirm or not self._look or self._confirming or self._closed():
             return
         self._look = False
-        bench = self._workbench
-        if (found := WouldBeBest.of(self._archive, bench.protocol)) is None:
+        resources = self._resources
+        if (found := WouldBeBest.of(self._archive, resources.protocol)) is None:
             return
-        name, rival, seeds = found.variant.name, found.rival.name, len(bench.protocol.seeds)
+        name, rival, seeds = found.variant.name, found.rival.name, len(resources.protocol.seeds)
         if found.out_of_reach:
             if name not in self._unconfirmed:
                 self._unconfirmed.add(name)
@@ -156,13 +186,13 @@ class Search:
             f"would be the new best: {escape(name)}; training it and {escape(rival)} "
             f"on {seeds} to {LOOKS * seeds} fresh seeds"
         )
-        evaluator = bench.evaluator()
-        future = pool.submit(found.run, evaluator, lambda step: self._show_confirming(name, step), self._stop)
+        follow = partial(self._show_confirming, name)
+        future = pool.submit(found.run, Pipeline(resources.evaluator(), follow=follow, stop=self._stop))
         self._confirming[future] = name
 
     def _show_confirming(self, name: str, step: TrialProgress) -> None:
         at = f"{step.spec.task}, seed {step.spec.seed}: {step.done:.0%}"
-        self._progress.aside(f"confirming {bare_name(name)}, or its rival: {at}")
+        self._progress.aside(f"confirming {short_name(name)}, or its rival: {at}")
 
     def _collect_confirmed(self) -> None:
         for future in [future for future in self._confirming if future.done()]:
@@ -178,11 +208,23 @@ class Search:
         if failed.exchanges:
             created = datetime.now(UTC).isoformat(timespec="milliseconds")
             self._archive.tell_failed_ask(created, failed.reason, failed.exchanges)
-        if failed.error is None or self.error is not None:  # the first error is the command's own last line
+        if failed.error is None or failed.passing or self.error is not None:
             self._progress.announce(f"[red]no proposal[/] {index + 1}: {escape(failed.reason)}")
-        self.error = self.error or failed.error
+        self._failures = 0 if failed.error is None else self._failures + 1
+        if not failed.passing or self._failures >= FAILURES_IN_A_ROW:
+            self.error = self.error or failed.error  # the command's own last line
+        self._passing = failed.error or self._passing
 
     def _tell(self, record: Record) -> Record:
+        self._failures, self.made = 0, self.made + (record.number == 0)
         self._spent += record.cost.cpu_seconds
         snapshot = take_snapshot(self._archive, record.protocol, seed=record.proposal.provenance.seed)
-        return self._archive.tell(record, render_report(record, snapshot))
+        tell = self._archive.retell if record.number else self._archive.tell
+        return tell(record, render_report(record, snapshot))
+
+
+def interrupted_proposals(archive: Archive, protocol: Protocol) -> list[str]:
+    """Folder names of proposals that were interrupted under this version of a protocol, oldest first."""
+    return [
+        line.id for line in archive.lines() if line.status is Status.INTERRUPTED and line.protocol_hash == protocol.hash
+    ]

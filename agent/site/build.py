@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.site.board import Identity, boards
-from agent.site.discovered import with_tests
-from agent.site.family import Family, Sketch, read_sketch
+from agent.site.content.board import Identity, boards
+from agent.site.content.discovered import with_tests
+from agent.site.content.family import Family, Sketch, read_sketch
+from agent.site.content.front import with_gaps
+from agent.site.content.row import DAMAGED, Row, page_of
 from agent.site.files import write
 from agent.site.manifest import LEDGER, BuildManifest, Entry, fingerprint, open_ledger
 from agent.site.page import Job, PageMaker, make_all
 from agent.site.pages import Shell, asset_files, board_files
-from agent.site.row import DAMAGED, Row, page_of
 from archive.store import Archive
 
 Told = Callable[[int, int], None]
@@ -97,7 +98,7 @@ class _Site:
         if lost := by_board.pop(("", ""), []):  # not even their protocol can be read
             largest = max(by_board, key=lambda identity: len(by_board[identity]), default=("damaged", ""))
             by_board[largest].extend(lost)
-        made = [with_tests(board, self.archive) for board in boards(self.archive, by_board)]
+        made = [with_gaps(with_tests(board, self.archive), self.archive) for board in boards(self.archive, by_board)]
         for path, text in board_files(made, self.shell):
             self._write(path, text.encode())
         for path, content in asset_files():

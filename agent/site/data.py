@@ -4,11 +4,14 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from agent.site.board import SiteBoard
-from agent.site.row import UNIT, Against, Row
-from variants.contract import BASELINE, REFERENCE, TASKS
+from agent.site.content.board import SiteBoard
+from agent.site.content.row import UNIT, Against, Row
+from agent.words import ONE_SEED, VERDICTS
+from variants.contract import BASELINE, REFERENCE
 
 _OUTCOMES = {"worse": -1, "indistinguishable": 0, "better": 1, "inert": 2}
+_SINGLE = 3
+"""In place of an outcome where one seed each was compared."""
 
 
 def board_script(board: SiteBoard, front: Iterable[Row] = ()) -> str:
@@ -20,9 +23,10 @@ def board_script(board: SiteBoard, front: Iterable[Row] = ()) -> str:
     content = {
         "protocol": board.label,
         "unit": UNIT,
-        "tasks": TASKS,
+        "tasks": board.tasks,
         "baseline": BASELINE,
         "reference": REFERENCE,
+        "words": VERDICTS | {"single": ONE_SEED},
         "rows": [_row(row) | ({"front": 1} if id(row) in undominated else {}) for row in board.rows],
     }
     return f"window.archerBoard = {script_json(content)};\n"
@@ -61,4 +65,7 @@ def _row(row: Row) -> dict[str, Any]:
 
 
 def _against(found: Against | None) -> tuple[int, int, int, int] | None:
-    return None if found is None else (_OUTCOMES[found[0]], *found[1:4])
+    if found is None:
+        return None
+    single = found[4] < 2 and found[0] != "inert"
+    return (_SINGLE if single else _OUTCOMES[found[0]], *found[1:4])

@@ -11,11 +11,11 @@ from typing import Self
 from pydantic import Field, ValidationError
 
 from agent.errors import UserError
-from agent.site.family import Sketch
-from agent.site.row import Row
+from agent.site.content.family import Sketch
+from agent.site.content.row import Row
 from archive.errors import ArchiveError
 from archive.files import read_json
-from evaluator.outcomes import Value
+from evaluator.values import Value
 
 LEDGER = ".archer-report.json"
 
@@ -74,10 +74,21 @@ def open_ledger(out: Path) -> BuildManifest:
     return old if old.maker == current else BuildManifest(maker=current, files=old.files)
 
 
+MAKERS = (
+    "agent.site",
+    "agent.site.content",
+    "agent.analysis",
+    "agent.reports",
+    "evaluator.statistics",
+    "evaluator.tasks",
+)
+"""Packages whose code decides how a page looks, and what it says."""
+
+
 def maker() -> str:
     """A hash of everything that decides how a page looks."""
     digest = hashlib.sha256()
-    for folder in (files("agent.site"), files("prompts") / "site", files("agent")):
+    for folder in (*map(files, MAKERS), files("prompts") / "site"):
         for entry in sorted(_files_of(folder), key=lambda found: found.name):
             digest.update(entry.name.encode() + b"\0" + entry.read_bytes())
     return digest.hexdigest()

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 
-from agent.site.board import Identity, trials_by_board
-from agent.site.family import Family, Sketch
+from agent.site.content.board import Identity, trials_by_board
+from agent.site.content.family import Family, Sketch
+from agent.site.content.proposal import Parent, proposal_page
+from agent.site.content.row import Row, damaged_row, page_of, proposal_row
 from agent.site.files import write
 from agent.site.manifest import Entry
 from agent.site.pages import Shell, damaged_html, proposal_html
-from agent.site.proposal import Parent, proposal_page
-from agent.site.row import Row, damaged_row, page_of, proposal_row
 from archive.confirmations import CONFIRMATIONS, Confirmation, read_confirmations
 from archive.errors import ArchiveError
 from archive.files import read_bytes, read_lines

@@ -10,17 +10,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from agent.analysis.calibration import summarise
-from agent.analysis.leaderboard_facts import short
-from agent.commands.calibration import UNSCORED_PROTOCOL
-from agent.site.board import SiteBoard
+from agent.analysis.front import RATE
+from agent.analysis.published_predictions import UNSCORED_PROTOCOL
+from agent.site.content.board import SiteBoard
+from agent.site.content.facts import facts, outcome_tasks
+from agent.site.content.family import Neighbours, Sketch
+from agent.site.content.front import front_rows, nearest
+from agent.site.content.predicted import calibration, ledger
+from agent.site.content.row import DAMAGED, UNIT, Row
+from agent.site.content.text import prose, visible
 from agent.site.data import board_script, script_json
-from agent.site.facts import above, facts, nearest, outcome_tasks
-from agent.site.family import Neighbours, Sketch
-from agent.site.front import undominated
-from agent.site.predicted import calibration, ledger
-from agent.site.row import DAMAGED, UNIT, Row
-from agent.site.text import prose, visible
-from variants.contract import BASELINE, REFERENCE, TASKS
+from agent.words import VERDICTS, accuracy, counted, number, signed, verdict_words
+from variants.contract import BASELINE, REFERENCE, short_name
 
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'"
 """Scripts and styles of the site's own files and nothing else: no inline ones, and no connection to anywhere."""
@@ -41,7 +42,7 @@ def board_files(boards: Sequence[SiteBoard], shell: Shell) -> Iterator[tuple[str
     found = ledger()
     published = {"published": {title: summarise(own) for title, own in found.items()}, "ledger": found}
     for board in boards:
-        front = undominated(board)
+        front = front_rows(board)
         yield f"data/{board.slug}.js", board_script(board, front)
         common = {"root": "", "shell": shell, "board": board, "boards": boards}
         own: dict[str, dict[str, Any]] = {
@@ -93,10 +94,9 @@ def _environment() -> Environment:
         "prose": prose,
         "breakable": _breakable,
         "chance": _chance,
-        "short": short,
+        "short": short_name,
     }
     made.globals |= {
-        "TASKS": TASKS,
         "BASELINE": BASELINE,
         "REFERENCE": REFERENCE,
         "UNIT": UNIT,
@@ -105,7 +105,12 @@ def _environment() -> Environment:
         "POLICY": POLICY,
         "VIEWS": VIEWS,
         "outcome_tasks": outcome_tasks,
-        "above": above,
+        "number": number,
+        "counted": counted,
+        "RATE": RATE,
+        "GAP_STYLES": {"▲": "better", "▼": "worse", "=": "inert", "": "indistinguishable"},
+        "WORDS": VERDICTS,
+        "verdict_words": verdict_words,
         "script_json": lambda value: Markup(script_json(value)),
     }
     return made
@@ -116,12 +121,12 @@ def _render(template: str, **context: Any) -> str:
 
 
 def _accuracy(units: int) -> str:
-    return f"{units / UNIT:.3f}"
+    return accuracy(units / UNIT)
 
 
 def _signed(units: int) -> str:
     """`+0.012`, with a true minus sign."""
-    return f"{units / UNIT:+.3f}".replace("-", "−")
+    return signed(units / UNIT).replace("-", "−")
 
 
 def _chance(p: float) -> str:

@@ -6,12 +6,14 @@ from statistics import fmean
 from rich.console import RenderableType
 from rich.text import Text
 
-from agent.reports.tables import held
 from agent.terminal.console import Cell, Fitting, Grid, sparkline, strip
-from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, bare_name, stacked
+from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, difference_text, stacked
+from agent.words import accuracy, interval
 from archive.record import Prediction, Record
 from evaluator.outcomes import Score, Trial, Verdict
-from variants.contract import TASKS, Task
+from evaluator.protocols.built_in import tasks_of
+from evaluator.tasks.names import TaskName
+from variants.contract import short_name
 
 Rows = list[tuple[Cell, ...]]
 
@@ -20,17 +22,18 @@ def measurements(record: Record) -> Iterator[RenderableType]:
     """Predicted beside measured, learning curves, and a table of verdicts. Empty where nothing was measured."""
     scores = record.scorecard.scores if record.scorecard else {}
     predictions = record.proposal.predictions
-    if tasks := [task for task in TASKS if task in scores or task in predictions]:
+    every = tasks_of(record.protocol)
+    if tasks := [task for task in every if task in scores or task in predictions]:
         yield from _section("Predicted [80 %] and measured [95 %], drawn from 0 to 1: ╌○╌ predicted, ━●━ measured")
         rows: Rows = [_expectation(task, predictions.get(task), scores.get(task)) for task in tasks]
         yield _fitted(("task", "predicted", "measured", "n", "inside", "0" + " " * 23 + "1"), rows)
-    if curves := [row for task in TASKS if (row := _curve(task, record.trials))]:
+    if curves := [row for task in every if (row := _curve(task, record.trials))]:
         yield from _section("Learning curves: training loss, mean over the runs")
         yield _fitted(("task", "steps", "from", "to", "loss"), curves)
     if record.verdicts:
-        yield from _section("Difference, paired by seed: ▲ better, ▼ worse, = cannot differ, else within noise")
-        rows = [(task, *(_difference(verdict, task) for verdict in record.verdicts)) for task in TASKS]
-        yield _fitted(("task", *(f"to {bare_name(verdict.against)}" for verdict in record.verdicts)), rows)
+        yield from _section("Difference, paired by seed")
+        rows = [(task, *(_difference(verdict, task) for verdict in record.verdicts)) for task in every]
+        yield _fitted(("task", *(f"to {short_name(verdict.against)}" for verdict in record.verdicts)), rows)
 
 
 def _section(title: str) -> Iterator[Text]:
@@ -53,7 +56,7 @@ def _named(name: str, cell: Cell, width: int) -> Cell:
     return f"{'' if name.startswith('0 ') else name:{width}}  {text}", style
 
 
-def _expectation(task: Task, predicted: Prediction | None, score: Score | None) -> tuple[Cell, ...]:
+def _expectation(task: TaskName, predicted: Prediction | None, score: Score | None) -> tuple[Cell, ...]:
     drawn = []
     if predicted:
         drawn.append((predicted.low, predicted.mean, predicted.high, "╌", "○"))
@@ -61,7 +64,7 @@ def _expectation(task: Task, predicted: Prediction | None, score: Score | None) 
         drawn.append((score.low, score.mean, score.high, "━", "●"))
     inside: Cell = "–"
     if predicted and score:
-        inside = ("yes", "green") if held(predicted, score) else ("no", "red")
+        inside = ("yes", "green") if predicted.holds(score.mean) else ("no", "red")
     return (
         task,
         _with_interval(predicted),
@@ -75,10 +78,10 @@ def _expectation(task: Task, predicted: Prediction | None, score: Score | None) 
 def _with_interval(found: Prediction | Score | None) -> str:
     if found is None:
         return "–"
-    return f"{found.mean:.3f}" + (f" [{found.low:.3f}, {found.high:.3f}]" if found.low < found.high else "")
+    return accuracy(found.mean) + (f" {interval(found.low, found.high)}" if found.low < found.high else "")
 
 
-def _curve(task: Task, trials: Sequence[Trial]) -> tuple[Cell, ...] | None:
+def _curve(task: TaskName, trials: Sequence[Trial]) -> tuple[Cell, ...] | None:
     """Mean loss at each step that every run of the task reported; None where none did."""
     runs = [{point.step: point.loss for point in trial.curve} for trial in trials if trial.task == task and trial.curve]
     steps = sorted(set.intersection(*map(set, runs))) if runs else []
@@ -86,9 +89,8 @@ def _curve(task: Task, trials: Sequence[Trial]) -> tuple[Cell, ...] | None:
     return (task, str(steps[-1]), f"{losses[0]:.2f}", f"{losses[-1]:.2f}", sparkline(losses)) if losses else None
 
 
-def _difference(verdict: Verdict, task: Task) -> Cell:
+def _difference(verdict: Verdict, task: TaskName) -> Cell:
     found = verdict.tasks.get(task)
     if found is None:
         return "–"
-    interval = f" [{found.low:+.3f}, {found.high:+.3f}]" if found.n > 1 and found.outcome != "inert" else ""
-    return f"{OUTCOME_MARK[found.outcome]} {found.difference:+.3f}{interval}", OUTCOME_STYLE[found.outcome]
+    return f"{OUTCOME_MARK[found.outcome]} {difference_text(found)}", OUTCOME_STYLE[found.outcome]

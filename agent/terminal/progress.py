@@ -10,18 +10,22 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from agent.terminal.time_left import seconds_left
+from variants.contract import short_name
+
 PLAIN_SECONDS = 20.0
 """Where the output is no terminal, a sign of life comes at least this often."""
 
 
 @dataclass(frozen=True)
 class ProgressLine:
-    """State of one proposal under way. `done` is its share of work, 0 to 1."""
+    """State of one proposal under way. `done` is its share of work, 0 to 1; `worked` what was really done of it."""
 
     name: str = ""
     stage: str = "waiting"
     detail: str = ""
     done: float = 0.0
+    worked: float = 0.0
     scores: dict[str, float] = field(default_factory=dict)
 
 
@@ -80,6 +84,13 @@ class Progress:
         if self._console.is_terminal:
             self._live.stop()
 
+    def extend(self, count: int) -> int:
+        """Follow so many more; returns the index of the first of them."""
+        with self._lock:
+            first = len(self._lines)
+            self._lines += [ProgressLine() for _ in range(count)]
+            return first
+
     def update(self, index: int, **changes: object) -> None:
         """Change fields of the line of proposal `index`."""
         with self._lock:
@@ -126,15 +137,25 @@ class Progress:
         for index, line in enumerate(lines, 1):
             if line.stage not in ("waiting", "archived"):
                 table.add_row(
-                    f"{index}/{len(lines)}", _bar(line.done), line.stage, _short(line.name), line.detail, _scores(line)
+                    f"{index}/{len(lines)}",
+                    _bar(line.done),
+                    line.stage,
+                    short_name(line.name),
+                    line.detail,
+                    _scores(line),
                 )
         return Group(table, *([Text(aside)] if aside else []), Text(self._time_left(lines), style="dim"))
 
     def _time_left(self, lines: list[ProgressLine]) -> str:
+        """By what was trained so far: a proposal that a check rejected tells nothing of the others."""
         elapsed = time.monotonic() - self._began
-        done = sum(line.done for line in lines) / len(lines) if lines else 0.0  # a search for nothing may confirm
-        left = f"about {_minutes(elapsed * (1 - done) / done)} left" if done > 0.02 else "estimating the time left"
-        return f"{_minutes(elapsed)} so far, {left}; Ctrl-C stops and keeps what is finished"
+        worked = sum(line.worked for line in lines)
+        waiting = sum(1.0 - line.worked for line in lines if line.stage != "archived")
+        left = seconds_left(worked, worked + waiting, elapsed)
+        so_far = f"{_minutes(elapsed)} so far"
+        if waiting:
+            so_far += f", about {_minutes(left)} left" if left is not None else ", estimating the time left"
+        return f"{so_far}; Ctrl-C stops and keeps what is finished"
 
 
 def _bar(done: float, width: int = 12) -> str:
@@ -144,10 +165,6 @@ def _bar(done: float, width: int = 12) -> str:
 
 def _scores(line: ProgressLine) -> str:
     return " ".join(f"{task.split()[0]} {accuracy:.2f}" for task, accuracy in line.scores.items())
-
-
-def _short(name: str) -> str:
-    return name.removeprefix("delta_net_4layer_").removesuffix("_in_for_loop")
 
 
 def _minutes(seconds: float) -> str:

@@ -6,24 +6,22 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from agent.terminal.durations import duration
+from agent.terminal.time_left import seconds_left, weights
 from evaluator.protocols.protocol import Protocol, TrialSpec
 from evaluator.trials.evaluate import TrialProgress
 
-SURE = 0.01
-"""Share of the work after which the time left is told."""
-
 
 class UnderWay:
-    """Counts trials by the tokens that they train on. `specs`: all that will be run; one twice if for two variants."""
+    """Counts trials and weighs their work. `specs`: all that will be run; one twice if for two variants."""
 
     def __init__(
         self, protocol: Protocol, specs: Sequence[TrialSpec], clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Begin now."""
-        self._work = {spec: _tokens(protocol, spec) for spec in specs}
+        self._work = weights(protocol, specs)
         self._open = Counter(specs)
         self._total = len(specs)
-        self._spent = 0
+        self._spent = 0.0
         self._running: dict[TrialSpec, float] = {}
         self._clock, self._began = clock, clock()
         self._lock = threading.Lock()
@@ -33,7 +31,7 @@ class UnderWay:
         with self._lock:
             if step.trial is None:
                 self._running[step.spec] = step.done
-            else:
+            elif step.spec in self._work:  # else it was known, and is none of those that are to be run
                 self._end(step.spec)
             spec = step.spec
             newest = f"{spec.task} {spec.setting}, rate {spec.lr:g}, decay {spec.weight_decay:g}, seed {spec.seed}"
@@ -49,11 +47,5 @@ class UnderWay:
         spent = self._spent + sum(done * self._work[spec] for spec, done in self._running.items())
         everything = self._spent + sum(count * self._work[spec] for spec, count in self._open.items())
         elapsed = self._clock() - self._began
-        if spent < SURE * everything:
-            return f"{duration(elapsed)} so far"
-        return f"{duration(elapsed)} so far, about {duration(elapsed * (everything - spent) / spent)} left"
-
-
-def _tokens(protocol: Protocol, spec: TrialSpec) -> int:
-    plan, setting = protocol.tasks[spec.task], protocol.setting(spec)
-    return plan.steps_of(setting) * plan.batch * setting.fed_length
+        left = seconds_left(spent, everything, elapsed)
+        return f"{duration(elapsed)} so far" + ("" if left is None else f", about {duration(left)} left")

@@ -1,6 +1,7 @@
 """How values look on a terminal and in JSON answers: names, statuses, verdicts, scores."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from textwrap import shorten
 from typing import Any
@@ -11,12 +12,17 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from agent.analysis.false_discovery import families
+from agent.analysis.fresh_seeds import FreshComparison
 from agent.terminal.console import Cell, clean
+from agent.words import accuracy, signed, signed_interval, verdict_words
 from archive.index import ProposalLine
 from archive.record import Record
-from evaluator.outcomes import CheckReport, Finding, Score, Status, Verdict
+from archive.store import Archive
+from evaluator.outcomes import CheckReport, Comparison, Finding, Score, Status, Verdict
 from evaluator.protocols.built_in import PROTOCOLS
-from variants.contract import TASKS, Task
+from evaluator.tasks.names import TaskName
+from variants.contract import short_name
 
 STATUS_STYLE = {
     Status.SCORED: "green",
@@ -29,8 +35,6 @@ STATUS_STYLE = {
 OUTCOME_STYLE = {"better": "green", "worse": "red", "indistinguishable": "dim", "inert": "cyan"}
 OUTCOME_MARK = {"better": "▲", "worse": "▼", "indistinguishable": " ", "inert": "="}
 """The same where there are no colours."""
-WORTHLESS = {"smoke": "smoke (20 steps) shows that things work; its scores say nothing of variants or proposers"}
-"""What is to be said wherever scores of a protocol are set against each other."""
 _FINDING_STYLE = {"pass": "green", "warn": "yellow", "fail": "bold red"}
 _DIFF_STYLE = {"-": "red", "+": "green"}
 DIFF = "diff"
@@ -45,14 +49,9 @@ MAX_MEMBERS = 60
 """Members of a module that are listed by name on a terminal."""
 
 
-def short_name(name: str) -> str:
-    """The idea in a variant's name; markup-safe."""
-    return escape(bare_name(name))
-
-
-def bare_name(name: str) -> str:
-    """The same where no markup is read."""
-    return name.removeprefix("delta_net_4layer_").removesuffix("_in_for_loop")
+def name_markup(name: str) -> str:
+    """The short name where Rich reads markup."""
+    return escape(short_name(name))
 
 
 def protocol_text(name: str, protocol_hash: str) -> str:
@@ -63,7 +62,7 @@ def protocol_text(name: str, protocol_hash: str) -> str:
 
 def mean_text(line: ProposalLine) -> str:
     """Mean accuracy over the tasks, or nothing."""
-    return "" if line.mean is None else f"{line.mean:.3f}"
+    return "" if line.mean is None else accuracy(line.mean)
 
 
 def stacked(items: Iterable[tuple[Sequence[Cell], Sequence[Cell]]]) -> RenderableType:
@@ -119,37 +118,38 @@ def outline_summary(outline: Mapping[str, Any], commit: str | None) -> dict[str,
     }
 
 
-def scores_json(scores: Mapping[Task, Score]) -> dict[str, Any]:
+def scores_json(scores: Mapping[TaskName, Score]) -> dict[str, Any]:
     """Scores by task as plain JSON."""
     return {task: score.model_dump(mode="json") for task, score in scores.items()}
-
-
-def half_width(score: Score) -> float:
-    """Half of a score's 95 % interval: the longer side, since the other one may have been cut off at 0 or 1."""
-    return max(score.high - score.mean, score.mean - score.low)
 
 
 def score_text(score: Score | None) -> str:
     """`0.412 ±0.012`, or a dash where there is none."""
     if score is None:
         return "–"
-    return f"{score.mean:.3f}" + (f" ±{half_width(score):.3f}" if score.n > 1 else "")
+    return accuracy(score.mean) + (f" ±{accuracy(score.half_width)}" if score.n > 1 else "")
 
 
-def verdict_table(title: str, scores: dict[Any, Score], verdicts: Sequence[Verdict]) -> Table:
+def difference_text(found: Comparison) -> str:
+    """`+0.012 [-0.004, +0.028] within noise`: a difference, its interval and the verdict."""
+    interval = f" {signed_interval(found.low, found.high)}" if found.n > 1 and found.outcome != "inert" else ""
+    return f"{signed(found.difference)}{interval} {verdict_words(found.outcome, found.n)}"
+
+
+def verdict_table(
+    title: str, scores: Mapping[TaskName, Score], verdicts: Sequence[Verdict], tasks: Sequence[TaskName]
+) -> Table:
     """Scores per task beside the paired differences to each reference."""
     table = Table(
-        "task", "score", "n", *(f"vs {short_name(v.against)}" for v in verdicts), title=title, title_justify="left"
+        "task", "score", "n", *(f"vs {name_markup(v.against)}" for v in verdicts), title=title, title_justify="left"
     )
-    for task in TASKS:
-        cells = []
+    for task in tasks:
+        cells: list[str | Text] = []
         for verdict in verdicts:
             if (found := verdict.tasks.get(task)) is None:
                 cells.append("–")
                 continue
-            style = OUTCOME_STYLE[found.outcome]
-            interval = f" [{found.low:+.3f}, {found.high:+.3f}]" if found.n > 1 and found.outcome != "inert" else ""
-            cells.append(f"[{style}]{found.difference:+.3f}{interval} {found.outcome}[/]")
+            cells.append(Text(difference_text(found), OUTCOME_STYLE[found.outcome]))
         score = scores.get(task)
         table.add_row(task, score_text(score), str(score.n) if score else "–", *cells)
     return table
@@ -226,3 +226,26 @@ def inherited_text(report: CheckReport) -> str:
     if not report.inert_tasks and not partly:
         return ""
     return f"cannot differ from its parent on {'; '.join([*report.inert_tasks, *partly])}: results are inherited"
+
+
+def summaries(archive: Archive, lines: Sequence[ProposalLine]) -> list[dict[str, Any]]:
+    """Proposals as `--json` prints them, each with its tests."""
+    tests: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
+    for protocol in {line.protocol for line in lines}:
+        for rival, family in families(archive, protocol, single=False).items():
+            for test in family.means:
+                tests[protocol, test.name][rival] = test.model_dump(mode="json")
+    commits = archive.commits()
+    return [
+        outline_summary(archive.raw_outline(line.id), commits.get(line.id))
+        | {"tests": tests.get((line.protocol, line.name), {})}
+        for line in lines
+    ]
+
+
+def fresh_json(found: FreshComparison) -> dict[str, Any]:
+    """As `archer evaluate --confirm --json` prints it."""
+    first, fresh = (
+        each.model_dump(mode="json") if each else None for each in (found.first_difference, found.fresh_difference)
+    )
+    return {"first_scores": scores_json(found.first), "difference": {"first": first, "fresh": fresh}}

@@ -4,17 +4,15 @@ import time
 
 from evaluator.protocols.built_in import QUICK
 from evaluator.protocols.protocol import trial_specs
-from evaluator.tasks.registry import examples
-from evaluator.tasks.settings import PUBLISHED
-from variants.contract import TASKS
+from evaluator.tasks.registry import MAD_TASKS, TASKS, examples
 
 
 def data(count: int = 12_800) -> None:
     """CPU-seconds to draw examples of the 66 published settings: each task's slowest, and what `quick` draws."""
     print("| task | slowest of its settings | train, CPU-s | of quick's setting |\n|---|---|---:|---:|")
-    for task in TASKS:
+    for task in MAD_TASKS:
         found = {}
-        for setting in PUBLISHED[task]:
+        for setting in TASKS[task].published:
             began = time.process_time()
             examples(setting, "train", count, 0)
             found[setting.id] = time.process_time() - began

@@ -10,7 +10,7 @@ from archive.files import read_lines
 from benchmarks.memorize import RUNS, STEPS, Run
 from evaluator.protocols.built_in import MAD
 from evaluator.protocols.protocol import trial_specs
-from evaluator.tasks.settings import PUBLISHED
+from evaluator.tasks.registry import TASKS
 from evaluator.training.train import train
 from variants.contract import Layer
 from variants.delta_net_4layer import delta_rule_chunkwise
@@ -35,7 +35,7 @@ def ends() -> None:
     made = reports[-1]
     print(f"| Context Recall {spec.setting}, lr {LR:g} | 1 | {job.steps} | {made} | {1 - made / job.steps:.1%} |")
     recorded = read_lines(RUNS, Run)
-    for setting in PUBLISHED["Memorize"]:
+    for setting in TASKS["Memorize"].published:
         steps = [run.looks[-1].step for run in recorded if run.vocabulary == setting.vocabulary]
         if steps:
             row = f"| Memorize {setting.id}, recorded | {len(steps)} | {STEPS} | {fmean(steps):.0f} |"

@@ -8,10 +8,11 @@ from torch import Tensor
 from benchmarks.speed.timing import interleaved
 from evaluator.protocols.built_in import QUICK
 from evaluator.protocols.protocol import trial_specs
+from evaluator.tasks.registry import MAD_TASKS
 from evaluator.training import ensemble
 from evaluator.training.jobs import EnsembleJob
 from evaluator.training.train import train
-from variants.contract import TASKS, Layer
+from variants.contract import Layer
 from variants.delta_net_4layer import delta_rule_chunkwise
 
 COUNTS = (3, 6)
@@ -21,7 +22,7 @@ STEPS = 6
 def members(rounds: int) -> None:
     """CPU-seconds of a step and member, trained as one and apart, at the shapes of `quick`. Seeds are the members."""
     print("| task | members | apart, ms | as one, ms | apart / as one |\n|---|---:|---:|---:|---:|")
-    for task in TASKS:
+    for task in MAD_TASKS:
         for count in COUNTS:
             specs = trial_specs(QUICK, [task], range(count))
             jobs = [QUICK.job(spec, Layer.DELTA_NET).model_copy(update={"steps": STEPS, "warmup": 0}) for spec in specs]

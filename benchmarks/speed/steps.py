@@ -15,15 +15,15 @@ from evaluator.model.backbones import LanguageModel, build
 from evaluator.model.layers import initialise
 from evaluator.protocols.built_in import MAD
 from evaluator.tasks.examples import IGNORED
-from evaluator.tasks.registry import examples
-from evaluator.tasks.settings import PUBLISHED
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import TASKS, examples
 from evaluator.training.jobs import TrainingJob
 from evaluator.training.train import training_step
-from variants.contract import Layer, Task
+from variants.contract import Layer
 from variants.delta_net_4layer import delta_rule_chunkwise
 
 BATCH = 128
-STATED: dict[Task, float] = {
+STATED: dict[TaskName, float] = {
     "Context Recall": 3.01, "Fuzzy Recall": 3.31, "Selective Copy": 7.39, "Compress": 0.67, "Memorize": 0.74,
 }  # fmt: skip
 """CPU-seconds of the reference's step with 8 heads elsewhere, on a thread of 140 to 160 GFLOP/s."""
@@ -42,9 +42,9 @@ class Subject(NamedTuple):
     targets: Tensor
 
 
-def subject(task: Task, heads: int) -> Subject:
+def subject(task: TaskName, heads: int) -> Subject:
     """The ways to make one step of batch 128 and width 128."""
-    setting = PUBLISHED[task][0]
+    setting = TASKS[task].published[0]
     config = MAD.model(setting, Layer.DELTA_NET).model_copy(update={"heads": heads})
     job = TrainingJob(model=config, lr=1e-3, weight_decay=0.0, schedule="constant", steps=9, batch=BATCH, seed=0)
     drawn = examples(setting, "train", BATCH, 0)

@@ -11,10 +11,10 @@ from benchmarks.speed.steps import Subject, subject
 from benchmarks.speed.timing import interleaved
 from evaluator.model.functional import causal_convolution, rms_norm, swiglu, unit_heads
 from evaluator.model.linear import linear
+from evaluator.tasks.names import TaskName
 from evaluator.training import jobs
-from variants.contract import Task
 
-TASKS: tuple[Task, ...] = ("Context Recall", "Selective Copy", "Memorize")
+TASKS: tuple[TaskName, ...] = ("Context Recall", "Selective Copy", "Memorize")
 Step = Callable[[], object]
 
 

@@ -128,7 +128,7 @@ def check_finite(bench: Bench) -> Finding:
         inputs = bench.draw(case)
         reply = bench.forward(inputs, grad=True)
         grads = bench.backward(reply, {"o": torch.ones_like(reply.o)}, inputs)
-        named = zip(bench.signature.inputs, grads, strict=True)
+        named = zip(bench.contract.inputs, grads, strict=True)
         for name, x in (
             ("o", reply.o),
             ("S", reply.S),
@@ -149,7 +149,7 @@ def check_mutation(bench: Bench, shapes: Iterable[TaskShape] = ()) -> Finding:
             inputs = bench.draw(case)
             reply = bench.sized(case).forward(inputs, grad=grad, echo=True)
             bench.client.release(reply.call)
-            for name, sent, left in zip(bench.signature.inputs, inputs, reply.inputs, strict=True):
+            for name, sent, left in zip(bench.contract.inputs, inputs, reply.inputs, strict=True):
                 if sent.shape != left.shape or not torch.equal(sent, left):
                     return failed("mutation", *_changed(bench, case, name))
             if reply.random:

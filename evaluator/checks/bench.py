@@ -10,7 +10,7 @@ from evaluator.checks.inputs import CHECKED, Shape, draw, perturbed
 from evaluator.outcomes import Failure
 from evaluator.sandbox import KernelClient, VariantFailed
 from evaluator.sandbox.client import Reply
-from variants.contract import CHUNK_SIZE, KernelSignature
+from variants.contract import CHUNK_SIZE, KernelContract
 
 SLACK = 200.0
 """How many times the spread that one rounding of the inputs causes still counts as rounding."""
@@ -44,13 +44,13 @@ class Case:
 
 @dataclass
 class Bench:
-    """A running kernel and its signature, called with chunks of one size.
+    """A running kernel and its contract, called with chunks of one size.
 
     finest: float64 where the kernel computes in it throughout, else float32; see `precision`.
     """
 
     client: KernelClient
-    signature: KernelSignature
+    contract: KernelContract
     seed: int = 0
     chunk_size: int = CHUNK_SIZE
     finest: torch.dtype = torch.float64
@@ -86,7 +86,7 @@ class Bench:
 
     def draw(self, case: Case, offset: int = 0) -> tuple[Tensor, ...]:
         """The inputs of a case; another offset gives others like them."""
-        return draw(self.signature, case.shape, CHECKED[case.regime], self.seed + case.seed + 7919 * offset, case.dtype)
+        return draw(self.contract, case.shape, CHECKED[case.regime], self.seed + case.seed + 7919 * offset, case.dtype)
 
     def o(self, inputs: tuple[Tensor, ...]) -> Tensor:
         """The output without gradients."""

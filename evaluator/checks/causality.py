@@ -185,7 +185,7 @@ def _through_gradients(bench: Bench, case: Case) -> Finding | None:
     grads = _of_the_past(bench, inputs, weights, cuts)
     again: list[list[Tensor | None]] = []
     resolution = torch.finfo(case.dtype).eps
-    for index, (name, grad) in enumerate(zip(bench.signature.inputs, grads, strict=True)):
+    for index, (name, grad) in enumerate(zip(bench.contract.inputs, grads, strict=True)):
         if grad is None:
             continue
         early, sizes = before(cuts, grad), grad.double().abs().nan_to_num(nan=float("inf"))

@@ -19,7 +19,8 @@ from evaluator.checks.inert import felt
 from evaluator.checks.inputs import REGIMES, Shape, draw
 from evaluator.kernel import Kernel
 from evaluator.protocols.built_in import PROTOCOLS
-from variants.contract import CHUNK_SIZE, KernelSignature
+from evaluator.tasks.registry import fed_length
+from variants.contract import CHUNK_SIZE, KernelContract
 
 Fingerprint = tuple[float, ...]
 Prints = NDArray[np.float64]
@@ -53,7 +54,7 @@ def probes() -> tuple[Probe, ...]:
     met: dict[int, set[tuple[int, int]]] = {}
     for protocol in PROTOCOLS.values():
         for plan in protocol.tasks.values():
-            lengths = {(setting.fed_length, protocol.width // protocol.heads) for setting in plan.settings}
+            lengths = {(fed_length(setting), protocol.width // protocol.heads) for setting in plan.settings}
             met.setdefault(plan.chunk_size, set()).update(lengths)
     found = []
     for chunk_size, lengths in sorted(met.items()):
@@ -77,7 +78,7 @@ KEY = 1 + 2 * PROJECTIONS * KEY_PROBE
 
 
 def fingerprint(
-    kernel: Kernel, signature: KernelSignature, refused: Collection[int] = (), dtype: torch.dtype = torch.float64
+    kernel: Kernel, contract: KernelContract, refused: Collection[int] = (), dtype: torch.dtype = torch.float64
 ) -> Fingerprint:
     """Outputs on each probe, and gradients as a mixer lets them through, on fixed random directions.
 
@@ -86,24 +87,24 @@ def fingerprint(
     prints compare all the same. Empty for a kernel that overflows: it has no print. Raises VariantFailed when the
     kernel does.
     """
-    numbers: list[float] = [len(signature.inputs)]
+    numbers: list[float] = [len(contract.inputs)]
     for index, probe in enumerate(PROBES):
-        leaves = draw(signature, probe.shape, REGIMES[probe.regime], seed=20_000 + index, dtype=torch.float64)
+        leaves = draw(contract, probe.shape, REGIMES[probe.regime], seed=20_000 + index, dtype=torch.float64)
         steep = probe.shape[2] <= GRADIENT_LENGTH
         inputs = [x.to(dtype).requires_grad_(steep) for x in leaves]
         o, _ = kernel(*inputs, chunk_size=CHUNK_SIZE if probe.chunk_size in refused else probe.chunk_size)
         numbers += _projected([o.detach()], index)
-        numbers += _projected(_gradients(signature, inputs, o, index), index) if steep else [0.0] * PROJECTIONS
+        numbers += _projected(_gradients(contract, inputs, o, index), index) if steep else [0.0] * PROJECTIONS
     return tuple(float(f"{x:.{DIGITS}g}") for x in numbers) if all(map(math.isfinite, numbers)) else ()
 
 
-def _gradients(signature: KernelSignature, inputs: Sequence[Tensor], o: Tensor, seed: int) -> list[Tensor]:
+def _gradients(contract: KernelContract, inputs: Sequence[Tensor], o: Tensor, seed: int) -> list[Tensor]:
     """Of the output weighted at random, as they pass through the mixer's normalisation; zero where none arrives."""
     if not o.requires_grad:
         return [torch.zeros_like(x) for x in inputs]
     weights = torch.randn(o.shape, generator=torch.Generator().manual_seed(500 + seed), dtype=torch.float64)
     grads = torch.autograd.grad((o * weights.to(o.dtype)).sum(), list(inputs), allow_unused=True)
-    passed = felt(signature, [x.detach() for x in inputs], grads)
+    passed = felt(contract, [x.detach() for x in inputs], grads)
     return [torch.zeros_like(x) if g is None else g for x, g in zip(inputs, passed, strict=True)]
 
 

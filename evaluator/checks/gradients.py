@@ -23,9 +23,9 @@ def check_gradients(bench: Bench, tree: ast.Module) -> Finding:
     weights = torch.randn(reply.o.shape, generator=torch.Generator().manual_seed(case.seed), dtype=F64)
     weights = weights.to(case.dtype)
     grads = bench.backward(reply, {"o": weights}, inputs)
-    reached = {name: grad for name, grad in zip(bench.signature.inputs, grads, strict=True) if _is_some(grad)}
-    unused = [name for name in bench.signature.inputs if name not in reached and not _matters(bench, case, name)]
-    missing = [name for name in bench.signature.inputs if name not in reached and name not in unused]
+    reached = {name: grad for name, grad in zip(bench.contract.inputs, grads, strict=True) if _is_some(grad)}
+    unused = [name for name in bench.contract.inputs if name not in reached and not _matters(bench, case, name)]
+    missing = [name for name in bench.contract.inputs if name not in reached and name not in unused]
     if missing:
         message = f"no gradient reaches {', '.join(missing)}, though the output depends on it"
         return failed("gradients", message, case.evidence() | {"inputs": missing})
@@ -47,7 +47,7 @@ def _is_some(grad: Tensor | None) -> bool:
 def _matters(bench: Bench, case: Case, name: str) -> bool:
     """Whether the output changes with this input."""
     inputs, others = bench.draw(case), bench.draw(case, offset=1)
-    index = bench.signature.inputs.index(name)
+    index = bench.contract.inputs.index(name)
     changed = (*inputs[:index], others[index], *inputs[index + 1 :])
     o = bench.o(inputs)
     return beyond(bench.o(changed), o, bench.tolerance(inputs, o)) > 0
@@ -62,7 +62,7 @@ def _against_differences(
     out its backward pass by hand has no such excuse.
     """
     step = bench.step_size(inputs)
-    for index, name in enumerate(bench.signature.inputs):
+    for index, name in enumerate(bench.contract.inputs):
         errors = [_error(bench, inputs, grads, weights, index, step, seed) for seed in range(DIRECTIONS)]
         error = float(torch.tensor(errors).median())
         if error <= TOLERANCE:

@@ -65,7 +65,7 @@ def _head_gradients(bench: Bench, case: Case) -> Finding | None:
     only = torch.zeros_like(reply.o)
     only[:, 0] = 1.0
     grads = bench.backward(reply, {"o": only}, inputs)
-    for name, grad in zip(bench.signature.inputs, grads, strict=True):
+    for name, grad in zip(bench.contract.inputs, grads, strict=True):
         if grad is not None and (astray := largest(grad[:, 1:])) > STRAY * largest(grad):
             message = f"the gradient of head 0 reaches {name} of other heads ({astray:.2g})"
             return failed("heads", message, case.evidence() | {"input": name, "max_abs": astray})

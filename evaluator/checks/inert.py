@@ -7,7 +7,8 @@ from torch import Tensor
 
 from evaluator.checks.bench import Bench, Case, distance
 from evaluator.checks.inputs import TaskShape
-from variants.contract import KernelSignature, Task
+from evaluator.tasks.names import TaskName
+from variants.contract import KernelContract
 
 REGIMES = ("training", "unit", "loud", "repeats")
 GRADIENTS = {torch.float64: 1e-6, torch.float32: 1e-4}
@@ -15,14 +16,14 @@ GRADIENTS = {torch.float64: 1e-6, torch.float32: 1e-4}
 
 
 def inert_settings(
-    bench: Bench, parent: Bench, shapes: Mapping[Task, Mapping[str, TaskShape]]
-) -> dict[Task, tuple[str, ...]]:
+    bench: Bench, parent: Bench, shapes: Mapping[TaskName, Mapping[str, TaskShape]]
+) -> dict[TaskName, tuple[str, ...]]:
     """Settings at whose shape outputs, and gradients through them, are the parent's for inputs of all magnitudes.
 
     A kernel that passed the check of prefixes does in a short sequence what it does at the start of a long one. So
     once it differs at a length, it differs at all longer ones of the same chunk size and width, and those are not run.
     """
-    if bench.signature != parent.signature:
+    if bench.contract != parent.contract:
         return {}
     differ: set[tuple[int, ...]] = set()
     inert: set[TaskShape] = set()
@@ -54,14 +55,15 @@ def _agree(bench: Bench, parent: Bench, case: Case) -> bool:
     grads = []
     for one in (bench, parent):
         reply = one.forward(inputs, grad=True)
-        grads.append(felt(one.signature, inputs, one.backward(reply, {"o": weights}, inputs)))
+        grads.append(felt(one.contract, inputs, one.backward(reply, {"o": weights}, inputs)))
     return all(_same_gradient(a, b, GRADIENTS[case.dtype]) for a, b in zip(*grads, strict=True))
 
 
-def felt(signature: KernelSignature, inputs: Sequence[Tensor], grads: Sequence[Tensor | None]) -> list[Tensor | None]:
+def felt(contract: KernelContract, inputs: Sequence[Tensor], grads: Sequence[Tensor | None]) -> list[Tensor | None]:
     """The gradients without their parts along q and k: the mixer's L2 normalisation lets none of those through."""
-    named = zip(signature.inputs, inputs, grads, strict=True)
-    return [g - (g * x).sum(-1, keepdim=True) * x if n in "qk" and g is not None else g for n, x, g in named]
+    each = zip(contract.kinds.values(), inputs, grads, strict=True)
+    unit = ("query", "key")
+    return [g - (g * x).sum(-1, keepdim=True) * x if kind in unit and g is not None else g for kind, x, g in each]
 
 
 def _same_gradient(one: Tensor | None, other: Tensor | None, tolerance: float) -> bool:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from variants.contract import KernelSignature
+from variants.contract import InputKind, KernelContract
 
 Shape = tuple[int, int, int, int, int]
 """B, H, L, Dk, Dv."""
@@ -69,7 +69,7 @@ CHECKED = REGIMES | {
 
 
 def draw(
-    signature: KernelSignature, shape: Shape, regime: Regime, seed: int, dtype: torch.dtype = torch.float32
+    contract: KernelContract, shape: Shape, regime: Regime, seed: int, dtype: torch.dtype = torch.float32
 ) -> tuple[Tensor, ...]:
     """q, k `[B, H, L, Dk]`, v `[B, H, L, Dv]`, beta and, where the kernel takes it, g `[B, H, L]`. Same for a seed."""
     B, H, L, Dk, Dv = shape
@@ -92,12 +92,13 @@ def draw(
         v = v * (torch.rand(B, H, L, 1, generator=generator, dtype=v.dtype) > regime.empty)
     v = regime.value * (F.silu(v) if regime.rectified else v)
     beta = torch.sigmoid(regime.beta_spread * normal(B, H, L) + regime.beta)
-    drawn = {"q": q, "k": k, "v": v, "beta": beta}
-    if "g" in signature.inputs:
-        drawn["g"] = -F.softplus(normal(B, H, L) - 2.0)
+    drawn: dict[InputKind, Tensor] = {"query": q, "key": k, "value": v, "rate": beta}
+    if "log_decay" in contract.kinds.values():
+        drawn["log_decay"] = -F.softplus(normal(B, H, L) - 2.0)
     if regime.norm_spread:
-        drawn |= {name: drawn[name] * (regime.norm_spread * normal(B, H, L, 1)).exp() for name in "qk"}
-    return tuple(drawn[name].to(dtype) for name in signature.inputs)
+        drawn["query"] = q * (regime.norm_spread * normal(B, H, L, 1)).exp()
+        drawn["key"] = k * (regime.norm_spread * normal(B, H, L, 1)).exp()
+    return tuple(drawn[kind].to(dtype) for kind in contract.kinds.values())
 
 
 def splice(past: tuple[Tensor, ...], future: tuple[Tensor, ...], cuts: Tensor) -> tuple[Tensor, ...]:

@@ -19,7 +19,8 @@ from evaluator.checks.precision import Precision, precision
 from evaluator.checks.scope import check_scope
 from evaluator.outcomes import CheckName, CheckReport, Finding
 from evaluator.sandbox import Limits, Sandbox, VariantFailed
-from variants.contract import Task, Variant
+from evaluator.tasks.names import TaskName
+from variants.contract import Variant
 
 LIMITS = Limits(wall_seconds=20.0, cpu_seconds=120)
 FAILURES: dict[str, CheckName] = {"timeout": "timeout", "memory": "memory", "crash": "crash", "garbage": "signature"}
@@ -33,7 +34,7 @@ def check(
     sandbox: Sandbox,
     *,
     parent: Variant | None = None,
-    shapes: Mapping[Task, Mapping[str, TaskShape]] | None = None,
+    shapes: Mapping[TaskName, Mapping[str, TaskShape]] | None = None,
     known: Callable[[Fingerprint], str | None] | None = None,
     loop_only: bool = False,
     limits: Limits = LIMITS,
@@ -46,7 +47,7 @@ def check(
     """
     began = time.monotonic()
     findings, tree = static_findings(variant, parent, loop_only=loop_only)
-    inert: dict[Task, tuple[str, ...]] = {}
+    inert: dict[TaskName, tuple[str, ...]] = {}
     print_: Fingerprint = ()
     if tree is not None:
         running = _Running(variant, sandbox, tree, parent, shapes or {}, limits)
@@ -86,7 +87,7 @@ def static_findings(
         evidence = {"violations": [{"line": line, "what": what} for line, what in violations]}
         return [*findings, failed("fence", f"{what}{more}. {fence.POINTER}", evidence)], None
     findings.append(_taken_off(fence.taken_off(variant.source)))
-    findings.append(signature.check_definition(tree, variant.signature))
+    findings.append(signature.check_definition(tree, variant.contract))
     findings.append(check_scope(tree, variant, parent, loop_only=loop_only))
     unfit = any(finding.status == "fail" and finding.check != "scope" for finding in findings)
     return findings, None if unfit else tree
@@ -109,13 +110,13 @@ class _Running:
         sandbox: Sandbox,
         tree: ast.Module,
         parent: Variant | None,
-        shapes: Mapping[Task, Mapping[str, TaskShape]],
+        shapes: Mapping[TaskName, Mapping[str, TaskShape]],
         limits: Limits,
     ) -> None:
         self.variant, self.sandbox, self.tree, self.parent, self.shapes = variant, sandbox, tree, parent, shapes
         self.limits = limits
         self.refused: dict[int, str] = {}
-        self.inert: dict[Task, tuple[str, ...]] = {}
+        self.inert: dict[TaskName, tuple[str, ...]] = {}
         self.fingerprint: Fingerprint = ()
 
     def findings(self) -> Iterator[Finding]:
@@ -155,7 +156,7 @@ class _Running:
 
     def _facts(self, stack: ExitStack, bench: Bench, dtype: torch.dtype) -> None:
         """dtype: float64 where the kernel takes it, however it computes, so that prints stay what they are."""
-        self.fingerprint = fingerprint(bench.client, self.variant.signature, self.refused, dtype)
+        self.fingerprint = fingerprint(bench.client, self.variant.contract, self.refused, dtype)
         usable = {
             task: {setting: found for setting, found in own.items() if found.chunk_size not in self.refused}
             for task, own in self.shapes.items()
@@ -171,4 +172,4 @@ class _Running:
 
     def _bench(self, stack: ExitStack, variant: Variant) -> Bench:
         client = stack.enter_context(self.sandbox.kernel(variant, self.limits))
-        return Bench(client, variant.signature)
+        return Bench(client, variant.contract)

@@ -44,9 +44,9 @@ def check_scope(tree: ast.Module, variant: Variant, parent: Variant | None, *, l
 
     loop_only: whether a difference is a failure; else it is a warning.
     """
-    if parent is None or parent.signature != variant.signature:
+    if parent is None or parent.contract != variant.contract:
         return passed("scope", "no parent to compare with")
-    changes = _changes(_outside(fence.parse(parent.source), parent), _outside(tree, variant), parent.signature.inputs)
+    changes = _changes(_outside(fence.parse(parent.source), parent), _outside(tree, variant), parent.contract.inputs)
     if not changes:
         return passed("scope", f"differs from {parent.name} inside the for-loop only")
     evidence = {"parent": parent.name, "diff": _diff(changes, parent, variant)}
@@ -58,7 +58,7 @@ def check_scope(tree: ast.Module, variant: Variant, parent: Variant | None, *, l
 
 def _outside(tree: ast.Module, variant: Variant) -> Outside:
     """A kernel's statements outside of its loop, the longest outermost one, with what of the file they use."""
-    function, inputs = variant.signature.function, variant.signature.inputs
+    function, inputs = variant.contract.function, variant.contract.inputs
     kernel = next((x for x in tree.body if isinstance(x, ast.FunctionDef) and x.name == function), None)
     if kernel is None:
         return Outside((), frozenset())

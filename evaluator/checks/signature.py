@@ -4,33 +4,31 @@ import ast
 
 from evaluator.checks.findings import failed, passed
 from evaluator.outcomes import Finding
-from variants.contract import SIGNATURES, KernelSignature
+from variants.contract import CONTRACTS, KernelContract
 
 
-def check_definition(tree: ast.Module, signature: KernelSignature) -> Finding:
+def check_definition(tree: ast.Module, contract: KernelContract) -> Finding:
     """The file defines the kernel at its top level, and its parameters are those of the contract, in order."""
-    parameters = _parameters(tree, signature.function)
-    wanted = [*signature.inputs, "chunk_size"]
+    parameters = _parameters(tree, contract.function)
+    wanted = [*contract.inputs, "chunk_size"]
     if parameters is None:
         return _no_kernel(tree)
     names, free = parameters
     if names[: len(wanted)] == wanted and len(names) - len(wanted) <= free:
-        return passed("signature", f"{signature.function}({', '.join(names)})")
+        return passed("signature", f"{contract.function}({', '.join(names)})")
     if not names:  # an assigned callable: calling it will tell
-        return passed("signature", f"{signature.function} is defined by assignment")
-    message = f"{signature.function} takes ({', '.join(names)}), not ({', '.join(wanted)})"
-    return failed("signature", message, {"function": signature.function, "parameters": names})
+        return passed("signature", f"{contract.function} is defined by assignment")
+    message = f"{contract.function} takes ({', '.join(names)}), not ({', '.join(wanted)})"
+    return failed("signature", message, {"function": contract.function, "parameters": names})
 
 
 def _no_kernel(tree: ast.Module) -> Finding:
     """Names the kernels that a file may define, and the functions that this one does."""
-    wanted = [f"{one.function}({', '.join((*one.inputs, 'chunk_size'))})" for one in SIGNATURES.values()]
+    wanted = [f"{one.function}({', '.join((*one.inputs, 'chunk_size'))})" for one in CONTRACTS.values()]
     defined = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
     found = f"; it defines {', '.join(defined)}" if defined else ""
     message = f"the file defines no kernel: neither {' nor '.join(wanted)}{found}"
-    return failed(
-        "signature", message, {"functions": [one.function for one in SIGNATURES.values()], "defined": defined}
-    )
+    return failed("signature", message, {"functions": [one.function for one in CONTRACTS.values()], "defined": defined})
 
 
 def _parameters(tree: ast.Module, function: str) -> tuple[list[str], int] | None:

@@ -12,7 +12,7 @@ from evaluator.kernel import Kernel
 from evaluator.model.functional import along
 from evaluator.model.layers import Initialised, Linear, RMSNorm, SwiGLU
 from evaluator.model.mixers import MIXERS
-from evaluator.outcomes import Value
+from evaluator.values import Value
 from variants.contract import CHUNK_SIZE, Layer
 
 EMBEDDING_STD = 0.02

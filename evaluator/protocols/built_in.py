@@ -1,65 +1,20 @@
 """The protocols by name: `smoke` shows that all works, `quick` is for a laptop, `mad` is the published suite."""
 
-from evaluator.protocols.protocol import Protocol, TaskPlan, TrialSpec, trial_specs
-from evaluator.tasks.settings import PUBLISHED, Setting
-from variants.contract import TASKS, Task
-
-__all__ = [
-    "MAD",
-    "PROTOCOLS",
-    "QUICK",
-    "SMOKE",
-    "Protocol",
-    "TaskPlan",
-    "TrialSpec",
-    "single_chunk_tasks",
-    "trial_specs",
-]
+from evaluator.protocols.protocol import Protocol
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import MAD_TASKS, TASKS, longest_fed
+from evaluator.tasks.task import TaskPlan
+from variants.contract import CHUNK_SIZE
 
 
-def _plan(
-    setting: Setting,
-    steps: int,
-    lr: float,
-    *,
-    weight_decay: float = 0.1,
-    batch: int = 16,
-    chunk_size: int = 16,
-    test_examples: int = 384,
-    cuts: int = 4,
-) -> TaskPlan:
-    """A plan of one setting. Sequences are shorter than the published ones, and chunks with them."""
-    return TaskPlan(
-        settings=(setting,),
-        lr=(lr,),
-        weight_decay=(weight_decay,),
-        batch=batch,
-        steps=steps,
-        test_examples=test_examples,
-        cuts=cuts,
-        chunk_size=chunk_size,
-    )
+def plans(protocol: str) -> dict[TaskName, TaskPlan]:
+    """The plans that tasks have for a protocol of this name, in the order of the registry."""
+    return {name: task.plans[protocol] for name, task in TASKS.items() if protocol in task.plans}
 
-
-_COMPRESS = Setting(task="Compress", vocabulary=6, length=32, train_examples=12_800)
-_CONTEXT = Setting(task="Context Recall", vocabulary=16, length=64, train_examples=12_800)
-_FUZZY = Setting(task="Fuzzy Recall", vocabulary=8, length=64, train_examples=12_800)
-_MEMORIZE = Setting(task="Memorize", vocabulary=2_048, length=32, train_examples=256)
-_NOISY = Setting(task="Noisy Recall", vocabulary=28, length=64, train_examples=12_800, noise=0.2)
-_COPY = Setting(task="Selective Copy", vocabulary=16, length=64, train_examples=12_800, copies=8)
 
 QUICK = Protocol(
     name="quick",
-    tasks={
-        "Compress": _plan(_COMPRESS, steps=400, lr=3e-3, weight_decay=0.0, chunk_size=8),
-        "Context Recall": _plan(_CONTEXT, steps=300, lr=6e-3),
-        "Fuzzy Recall": _plan(_FUZZY, steps=400, lr=6e-3),
-        "Memorize": _plan(
-            _MEMORIZE, steps=120, lr=2.5e-3, weight_decay=0.0, batch=32, chunk_size=32, test_examples=256
-        ),
-        "Noisy Recall": _plan(_NOISY, steps=300, lr=4e-3),
-        "Selective Copy": _plan(_COPY, steps=500, lr=6e-3),
-    },
+    tasks=plans("quick"),
     seeds=(0, 1, 2),
     width=64,
     inner=176,
@@ -86,7 +41,7 @@ MAD = Protocol(
     name="mad",
     tasks={
         task: TaskPlan(
-            settings=PUBLISHED[task],
+            settings=TASKS[task].published,
             lr=(1e-4, 5e-4, 1e-3),
             weight_decay=(0.0, 0.1),
             batch=128,
@@ -94,7 +49,7 @@ MAD = Protocol(
             test_examples=1_280,
             cuts=4,
         )
-        for task in TASKS
+        for task in MAD_TASKS
     },
     seeds=(0,),
     schedule="constant",
@@ -114,9 +69,15 @@ The grid's best is still taken on test accuracy, as published.
 PROTOCOLS: dict[str, Protocol] = {protocol.name: protocol for protocol in (SMOKE, QUICK, MAD)}
 
 
-def single_chunk_tasks(protocol: str) -> tuple[Task, ...]:
-    """Tasks all of whose settings fit into one chunk; Memorize, for a protocol that archer does not know."""
+def single_chunk_tasks(protocol: str) -> tuple[TaskName, ...]:
+    """Tasks all of whose settings fit into one chunk; of the published ones, for a protocol that archer has not."""
     if protocol not in PROTOCOLS:
-        return ("Memorize",)
-    plans = PROTOCOLS[protocol].tasks
-    return tuple(t for t, plan in plans.items() if all(s.fed_length <= plan.chunk_size for s in plan.settings))
+        settings = {task: (TASKS[task].published, CHUNK_SIZE) for task in MAD_TASKS}
+    else:
+        settings = {task: (plan.settings, plan.chunk_size) for task, plan in PROTOCOLS[protocol].tasks.items()}
+    return tuple(task for task, (own, size) in settings.items() if all(longest_fed(s) <= size for s in own))
+
+
+def tasks_of(protocol: str) -> tuple[TaskName, ...]:
+    """Tasks of a protocol in the order of the registry; those of the published suite, for one that archer has not."""
+    return tuple(PROTOCOLS[protocol].tasks) if protocol in PROTOCOLS else MAD_TASKS

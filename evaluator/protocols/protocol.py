@@ -2,54 +2,25 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor
 
 from evaluator.device import DeviceName, Precision, precision_on
 from evaluator.model.backbones import ModelConfig
-from evaluator.outcomes import Value
-from evaluator.tasks.registry import examples
-from evaluator.tasks.settings import Setting
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import TASKS, examples, fed_length
+from evaluator.tasks.task import Setting, TaskPlan
 from evaluator.training.jobs import EpochSelection, TrainingJob
-from variants.contract import CHUNK_SIZE, Layer, Task
-
-
-class TaskPlan(Value):
-    """How one task is trained and tested: its settings, the optimiser grid, and either steps or epochs."""
-
-    settings: tuple[Setting, ...] = Field(min_length=1)
-    lr: tuple[float, ...] = Field(min_length=1)
-    weight_decay: tuple[float, ...] = Field(min_length=1)
-    batch: int = Field(ge=1)
-    steps: int | None = None
-    epochs: int | None = None
-    test_examples: int = Field(ge=1)
-    cuts: int = Field(ge=1)
-    """Predictions counted per test sequence, each made with its future replaced (Compress counts all positions)."""
-    chunk_size: int = Field(default=CHUNK_SIZE, ge=1)
-    """Positions in a chunk of the kernel; short sequences need short chunks to have several."""
-
-    @model_validator(mode="after")
-    def _one_duration(self) -> Self:
-        if (self.steps is None) == (self.epochs is None):
-            raise ValueError("give steps or epochs, one of them")
-        return self
-
-    def steps_of(self, setting: Setting) -> int:
-        """Training steps at a setting."""
-        return self.steps if self.steps is not None else (self.epochs or 0) * self.epoch_of(setting)
-
-    def epoch_of(self, setting: Setting) -> int:
-        """Steps in one pass over the training examples; a smaller last batch counts."""
-        return -(-setting.train_examples // self.batch)
+from evaluator.values import Value
+from variants.contract import Layer
 
 
 class TrialSpec(Value):
     """One training run of a protocol, for any variant. `setting` is a Setting's id."""
 
-    task: Task
+    task: TaskName
     setting: str
     lr: float
     weight_decay: float
@@ -64,7 +35,7 @@ class Protocol(Value):
     """
 
     name: str
-    tasks: dict[Task, TaskPlan]
+    tasks: dict[TaskName, TaskPlan]
     seeds: tuple[int, ...] = Field(min_length=1)
     width: int = 128
     heads: int = 1
@@ -90,10 +61,10 @@ class Protocol(Value):
     def model(self, setting: Setting, layer: Layer) -> ModelConfig:
         """The model trained at a setting."""
         return ModelConfig(
-            backbone="autoencoder" if setting.task == "Compress" else "language_model",
+            backbone=TASKS[setting.task].backbone,
             layer=layer,
             vocabulary=setting.vocabulary,
-            length=setting.fed_length,
+            length=fed_length(setting),
             width=self.width,
             heads=self.heads,
             inner=self.inner,
@@ -134,7 +105,7 @@ class Protocol(Value):
 
 
 def trial_specs(
-    protocol: Protocol, tasks: Sequence[Task] | None = None, seeds: Sequence[int] | None = None
+    protocol: Protocol, tasks: Sequence[TaskName] | None = None, seeds: Sequence[int] | None = None
 ) -> tuple[TrialSpec, ...]:
     """All trials of a protocol, or of some of its tasks, on its own seeds or on others. Seeds vary slowest."""
     return tuple(

@@ -60,7 +60,7 @@ class KernelClient:
         self._chunk_sizes: dict[str, int] = {}
         self.cpu_seconds = 0.0
         """CPU time of the kernel's process, once it has ended."""
-        function = variant.signature.function
+        function = variant.contract.function
         with _during(during="import", device=device):
             self._request({"name": variant.name, "source": variant.source, "function": function}, {}, SLACK)
 

@@ -40,7 +40,7 @@ def run_training(
 ) -> dict[str, Tensor]:
     """Drive one run to its end. Raises VariantFailed and TrainingStopped; the caller ends the process."""
     deadline = time.monotonic() + limits.wall_seconds
-    function = variant.signature.function
+    function = variant.contract.function
     order = {"name": variant.name, "source": variant.source, "function": function, "job": dict(job)}
     watch = _Stopper(candidate, stop)
     try:

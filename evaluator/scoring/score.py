@@ -16,11 +16,12 @@ from torch import Tensor
 
 from evaluator.kernel import Kernel
 from evaluator.model.backbones import AutoEncoder, LanguageModel, build
-from evaluator.outcomes import Failure, Value
+from evaluator.outcomes import Failure
 from evaluator.protocols.protocol import Protocol, TrialSpec
 from evaluator.scoring.futures import draw_cuts, replace_future, up_to
 from evaluator.tasks.registry import examples, stream
 from evaluator.training.jobs import TrainingJob
+from evaluator.values import Value
 
 SCORING_BATCH = 64
 CERTIFIED = 128

@@ -1,25 +1,27 @@
-"""Which of all proposals tried are better, once it is counted how many were tried: the false discovery rate.
+"""Which proposals are better, corrected for the number of proposals tried: the false discovery rate.
 
-Benjamini and Hochberg's procedure over the proposals of an archive, by scipy: of those called better at a rate of 0.10,
-at most a tenth are expected not to be. Two families: the mean over tasks, one hypothesis a proposal, by the moderated
-test of `effects`; and the single tasks, each by a paired t-test. Both one-sided.
+Benjamini and Hochberg's procedure over the proposals of an archive, by scipy. At a rate of 0.10, at most a tenth of the
+proposals that are called better are expected not to be better. There are two families, both one-sided: the mean over
+tasks, one hypothesis for each proposal, by `moderated_t_test`; and the single tasks, each by a paired t-test.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from evaluator.outcomes import Trial, Value
+from evaluator.outcomes import Trial
 from evaluator.statistics.lazy_trials import sources, variant_of
 from evaluator.statistics.moderated_t_test import Effect, effect, mean_noise, paired
 from evaluator.statistics.scorecards import seed_accuracies
-from variants.contract import Task, VariantName
+from evaluator.tasks.names import TaskName
+from evaluator.values import Value
+from variants.contract import VariantName
 
 LEVELS = (0.05, 0.10)
 
 
 @dataclass(frozen=True)
 class TriedProposal:
-    """A proposal that was trained, with what it is compared with. `pruned`: it was given up as worse."""
+    """A trained proposal and the rival that it is compared with. pruned: whether racing stopped it as worse."""
 
     name: VariantName
     against: VariantName
@@ -29,12 +31,12 @@ class TriedProposal:
 
 
 class Tested(Value):
-    """One hypothesis: mean difference with its 95 % interval, one-sided p, and p adjusted for all that were tried."""
+    """One hypothesis: mean difference, 95 % interval, one-sided p, and p adjusted for all proposals tried."""
 
     name: VariantName
     against: VariantName
-    task: Task | None = None
-    """None: the mean over all tasks that both have."""
+    task: TaskName | None = None
+    """None: the mean over all tasks."""
     difference: float
     low: float
     high: float
@@ -49,7 +51,7 @@ class Discoveries(Value):
     tried: int
     pruned: int
     untestable: int
-    """Proposals with one seed where nothing tells of noise; not counted as tried."""
+    """Number of proposals without a test: they lack a task, or their noise is not known. They do not count as tried."""
     means: tuple[Tested, ...]
     tasks: tuple[Tested, ...]
 
@@ -61,18 +63,19 @@ class Discoveries(Value):
 def discoveries(
     tried: Sequence[TriedProposal],
     everyone: Mapping[str, Sequence[Trial]],
-    tasks: Sequence[Task],
+    tasks: Sequence[TaskName],
     *,
     single: bool = True,
 ) -> Discoveries:
-    """Test every proposal. `everyone`: trials of all variants under the protocol, which tell of the noise of a seed.
+    """Test every proposal.
 
-    `single`: the single tasks, too; they take most of the time.
+    everyone: trials of all variants under the protocol, which give the noise of one seed. single: whether to test the
+    single tasks too, which takes most of the time.
     """
     noise = mean_noise(everyone, tasks)
-    live = [each for each in tried if not each.pruned and not _inert(each.trials)]
+    live = [each for each in tried if not each.pruned and _whole(each.trials, tasks) and not _inert(each.trials)]
     pruned = sum(each.pruned for each in tried)
-    found = [(each, effect(paired(each.trials, each.rival), noise)) for each in live]
+    found = [(each, effect(paired(each.trials, each.rival, tasks), noise)) for each in live]
     means = [(each, None, known) for each, known in found if known is not None]
     apart = live if single else []
     alone = [(each, task, known) for each in apart for task, known in _per_task(each) if known is not None]
@@ -85,7 +88,7 @@ def discoveries(
     )
 
 
-def _per_task(each: TriedProposal) -> list[tuple[Task, Effect | None]]:
+def _per_task(each: TriedProposal) -> list[tuple[TaskName, Effect | None]]:
     ours, theirs = seed_accuracies(each.trials), seed_accuracies(each.rival)
     found = []
     for task in sorted(ours.keys() & theirs.keys()):
@@ -95,7 +98,7 @@ def _per_task(each: TriedProposal) -> list[tuple[Task, Effect | None]]:
     return found
 
 
-def _adjusted(hypotheses: Sequence[tuple[TriedProposal, Task | None, Effect]], hopeless: int) -> tuple[Tested, ...]:
+def _adjusted(hypotheses: Sequence[tuple[TriedProposal, TaskName | None, Effect]], hopeless: int) -> tuple[Tested, ...]:
     """Adjusted p-values of a family that has `hopeless` further members with p = 1."""
     if not hypotheses:
         return ()
@@ -113,6 +116,10 @@ def _adjusted(hypotheses: Sequence[tuple[TriedProposal, Task | None, Effect]], h
             )
         )  # fmt: skip
     return tuple(sorted(tests, key=lambda test: (test.p, test.name)))
+
+
+def _whole(trials: Sequence[Trial], tasks: Sequence[TaskName]) -> bool:
+    return seed_accuracies(trials).keys() >= set(tasks)
 
 
 def _inert(trials: Sequence[Trial]) -> bool:

@@ -1,10 +1,10 @@
-"""The difference between two variants over paired seeds, with the noise of a seed learnt from many variants.
+"""The difference between two variants over paired seeds, with the noise of a seed estimated from many variants.
 
-Three seeds tell little of their own variance: Student's t with two degrees of freedom needs an effect of several
-standard deviations. All variants of a protocol together tell it well. Both are weighed as in a moderated t-test (Smyth
-2004, "Linear models and empirical Bayes methods for assessing differential expression", doi:10.2202/1544-6115.1027),
-the common variance counting as `PRIOR_FREEDOM` degrees of freedom, fewer than the data would allow, since variants do
-differ in noise: docs/results/statistics.md. Distributions are scipy's.
+Three seeds give a poor estimate of their variance: Student's t with two degrees of freedom needs an effect of several
+standard deviations. All variants of a protocol together give a good estimate. A moderated t-test combines both
+estimates (Smyth 2004, "Linear models and empirical Bayes methods for assessing differential expression",
+doi:10.2202/1544-6115.1027). The common variance counts as `PRIOR_FREEDOM` degrees of freedom. The data would allow
+more, but variants differ in noise: docs/results/statistics.md. The distributions are scipy's.
 """
 
 import math
@@ -18,7 +18,7 @@ from scipy import special
 from evaluator.outcomes import Trial
 from evaluator.statistics.lazy_trials import LazyTrials
 from evaluator.statistics.scorecards import quantile, seed_accuracies, sum_of_squares
-from variants.contract import Task
+from evaluator.tasks.names import TaskName
 
 PRIOR_FREEDOM = 8
 
@@ -33,7 +33,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class Effect:
-    """Mean of `n` paired differences, its standard error, and the degrees of freedom of that."""
+    """Mean of `n` paired differences, its standard error, and the degrees of freedom of the error."""
 
     mean: float
     error: float
@@ -42,28 +42,28 @@ class Effect:
 
     @property
     def p_greater(self) -> float:
-        """One-sided: chance of such a mean, or a larger one, where the true difference is 0."""
+        """One-sided p-value: probability of this mean or a larger one if the true difference is 0."""
         if self.error == 0:
             return 0.0 if self.mean > 0 else 1.0
         return float(special.stdtr(self.freedom, -self.mean / self.error))
 
     def lower(self, confidence: float) -> float:
-        """One-sided bound: the true difference is above it with this confidence."""
+        """One-sided lower bound: the true difference is above the bound with this confidence."""
         return self.mean - quantile(confidence, self.freedom) * self.error
 
     def upper(self, confidence: float) -> float:
-        """One-sided bound: the true difference is below it with this confidence."""
+        """One-sided upper bound: the true difference is below the bound with this confidence."""
         return 2 * self.mean - self.lower(confidence)
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """Two-sided."""
+        """Two-sided interval of the true difference."""
         return self.lower(0.5 + confidence / 2), self.upper(0.5 + confidence / 2)
 
 
 def effect(differences: Sequence[float], noise: Noise | None) -> Effect | None:
-    """The effect of a variant, from differences paired by seed; None where nothing tells of noise.
+    """The effect of a variant, from differences paired by seed; None if the noise cannot be estimated.
 
-    Without `noise` this is the paired t-test. With it, a single seed is enough.
+    Without `noise` this is the paired t-test. With `noise`, a single seed is enough.
     """
     n = len(differences)
     own = n - 1
@@ -76,10 +76,10 @@ def effect(differences: Sequence[float], noise: Noise | None) -> Effect | None:
 
 
 def common_noise(rows: Mapping[str, Mapping[int, float]]) -> Noise | None:
-    """Twice the residual variance of a block design, variants × seeds: what a seed does to all of them is paired away.
+    """Twice the residual variance of a block design, variants × seeds. Pairing removes the effect common to a seed.
 
-    `rows`: a value for each seed, by variant. Those that lack a seed of the first are left out. None for fewer than two
-    variants or seeds.
+    rows: a value for each seed, by variant. A variant that lacks a seed of the first variant is left out. None for
+    fewer than two variants or seeds.
     """
     seeds = sorted(next(iter(rows.values()), {}))
     table = np.array([[row[seed] for seed in seeds] for row in rows.values() if row.keys() >= set(seeds)])
@@ -90,27 +90,27 @@ def common_noise(rows: Mapping[str, Mapping[int, float]]) -> Noise | None:
     return Noise(2 * float((residual**2).sum()) / freedom, freedom)
 
 
-def mean_noise(trials: Mapping[str, Sequence[Trial]], tasks: Sequence[Task]) -> Noise | None:
-    """Noise of the mean over `tasks`, from all variants that have all of them."""
+def mean_noise(trials: Mapping[str, Sequence[Trial]], tasks: Sequence[TaskName]) -> Noise | None:
+    """Noise of the mean over `tasks`, from all variants that have every task."""
     rows = {name: seed_means(own, tasks) for name, own in trials.items()}
     return common_noise({name: row for name, row in rows.items() if row})
 
 
-def task_noise(trials: Mapping[str, Sequence[Trial]], task: Task) -> Noise | None:
-    """Noise of one task, from the variants that were trained on it: an inherited score is no further draw."""
+def task_noise(trials: Mapping[str, Sequence[Trial]], task: TaskName) -> Noise | None:
+    """Noise of one task, from the variants that were trained on it. Inherited scores repeat a run and are left out."""
     own = {name: _trained(found, task) for name, found in trials.items()}
     return common_noise({name: found for name, found in own.items() if found})
 
 
-def _trained(trials: Sequence[Trial], task: Task) -> Mapping[int, float]:
+def _trained(trials: Sequence[Trial], task: TaskName) -> Mapping[int, float]:
     if isinstance(trials, LazyTrials) and set(trials.digest.sources.get(task, ())) <= {trials.digest.variant}:
         return trials.digest.accuracies.get(task, {})
     own = [trial for trial in trials if trial.task == task and trial.inherited_from is None]
     return seed_accuracies(own).get(task, {})
 
 
-def seed_means(trials: Sequence[Trial], tasks: Sequence[Task]) -> dict[int, float]:
-    """Mean accuracy over `tasks` of each seed that has them all."""
+def seed_means(trials: Sequence[Trial], tasks: Sequence[TaskName]) -> dict[int, float]:
+    """Mean accuracy over `tasks`, for each seed that has every task."""
     asked = tuple(tasks)
     if isinstance(trials, LazyTrials) and asked in trials.means:
         return trials.means[asked]
@@ -122,8 +122,7 @@ def seed_means(trials: Sequence[Trial], tasks: Sequence[Task]) -> dict[int, floa
     return means
 
 
-def paired(ours: Sequence[Trial], theirs: Sequence[Trial]) -> list[float]:
-    """Differences of the mean over the tasks that both have, for each seed that both have, in order of seeds."""
-    tasks = sorted(seed_accuracies(ours).keys() & seed_accuracies(theirs).keys())
+def paired(ours: Sequence[Trial], theirs: Sequence[Trial], tasks: Sequence[TaskName]) -> list[float]:
+    """Differences of the mean over `tasks`, for each seed for which both variants have every task, by seed."""
     one, other = seed_means(ours, tasks), seed_means(theirs, tasks)
     return [one[seed] - other[seed] for seed in sorted(one.keys() & other.keys())]

@@ -10,7 +10,8 @@ from scipy import special
 
 from evaluator.outcomes import Comparison, Score, Scorecard, Status, Trial, Verdict
 from evaluator.statistics.lazy_trials import Digest, LazyTrials, sources, variant_of
-from variants.contract import Task, VariantName
+from evaluator.tasks.names import TaskName
+from variants.contract import VariantName
 
 CONFIDENCE = 0.95
 
@@ -26,7 +27,7 @@ def scorecard(trials: Sequence[Trial], confidence: float = CONFIDENCE) -> Scorec
         return Scorecard(variant=variant, protocol=protocol, protocol_hash=protocol_hash, scores=trials.digest.scores)
     scores = {}
     for task, seeds in seed_accuracies(trials).items():
-        mean, low, high = _interval(list(seeds.values()), confidence)
+        mean, low, high = student_interval(list(seeds.values()), confidence)
         scores[task] = Score(mean=mean, low=max(0.0, low), high=min(1.0, high), n=len(seeds))
     return Scorecard(variant=variant, protocol=protocol, protocol_hash=protocol_hash, scores=scores)
 
@@ -34,11 +35,11 @@ def scorecard(trials: Sequence[Trial], confidence: float = CONFIDENCE) -> Scorec
 def verdict(
     trials_a: Sequence[Trial], trials_b: Sequence[Trial], against: VariantName, confidence: float = CONFIDENCE
 ) -> Verdict:
-    """Compare a with b (`against`) on each task both have, by differences a - b paired by seed.
+    """Compare a with b (`against`) on each task that both have, by differences a - b paired by seed.
 
-    better, worse: the interval of the mean difference excludes 0. One seed has no interval: indistinguishable. inert:
-    the scores of both come from the same runs, since a cannot differ from b. For several proposals tried at once, raise
-    the confidence (Bonferroni: 1 - 0.05 / proposals).
+    better, worse: the interval of the mean difference excludes 0. With one seed there is no interval, and the outcome
+    is indistinguishable. inert: both scores come from the same runs, because a cannot differ from b. To compare several
+    proposals at once, raise the confidence (Bonferroni: 1 - 0.05 / proposals).
     """
     ours, theirs = seed_accuracies(trials_a), seed_accuracies(trials_b)
     runs_a, runs_b = sources(trials_a), sources(trials_b)
@@ -52,12 +53,12 @@ def verdict(
     return Verdict(against=against, tasks=tasks)
 
 
-def seed_accuracies(trials: Iterable[Trial]) -> Mapping[Task, Mapping[int, float]]:
+def seed_accuracies(trials: Iterable[Trial]) -> Mapping[TaskName, Mapping[int, float]]:
     """Accuracy of each task for each complete seed."""
     if isinstance(trials, LazyTrials):
         return trials.digest.accuracies
-    best: dict[Task, dict[int, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
-    settings: dict[Task, set[str]] = defaultdict(set)
+    best: dict[TaskName, dict[int, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
+    settings: dict[TaskName, set[str]] = defaultdict(set)
     for trial in trials:
         settings[trial.task].add(trial.setting)
         if trial.status is Status.SCORED and trial.accuracy is not None:
@@ -71,7 +72,7 @@ def seed_accuracies(trials: Iterable[Trial]) -> Mapping[Task, Mapping[int, float
 
 
 def lazy_trials(trials: Sequence[Trial]) -> LazyTrials:
-    """The same trials with what statistics need of them, worked out once. Raises ValueError as `scorecard` does."""
+    """The same trials with a digest for statistics, computed once. Raises ValueError as `scorecard` does."""
     if isinstance(trials, LazyTrials):
         return trials
     card = scorecard(trials)
@@ -87,9 +88,9 @@ def lazy_trials(trials: Sequence[Trial]) -> LazyTrials:
     return LazyTrials(digest, lambda: trials)
 
 
-def squares_between_seeds(trials: Iterable[Trial]) -> dict[Task, tuple[float, int]]:
-    """Per task, sum of squares between seeds within each setting, and its degrees of freedom; inherited runs aside."""
-    groups: dict[Task, dict[tuple[str, float, float], list[float]]] = defaultdict(lambda: defaultdict(list))
+def squares_between_seeds(trials: Iterable[Trial]) -> dict[TaskName, tuple[float, int]]:
+    """Per task, sum of squares between seeds within each setting, and its freedom, without inherited runs."""
+    groups: dict[TaskName, dict[tuple[str, float, float], list[float]]] = defaultdict(lambda: defaultdict(list))
     for trial in trials:
         if trial.accuracy is not None and trial.inherited_from is None:
             groups[trial.task][trial.setting, trial.lr, trial.weight_decay].append(trial.accuracy)
@@ -105,12 +106,12 @@ def squares_between_seeds(trials: Iterable[Trial]) -> dict[Task, tuple[float, in
 def _inherited(
     trials_a: Sequence[Trial], runs_a: Sequence[VariantName], trials_b: Sequence[Trial], runs_b: Sequence[VariantName]
 ) -> bool:
-    """Whether both have the same runs, as one of them inherited the other's."""
+    """Whether both variants have the same runs, because one inherited the runs of the other."""
     return set(runs_a) == set(runs_b) and not {*runs_a} == {variant_of(trials_a)} == {variant_of(trials_b)}
 
 
 def _comparison(differences: list[float], inert: bool, confidence: float) -> Comparison:
-    mean, low, high = _interval(differences, confidence)
+    mean, low, high = student_interval(differences, confidence)
     n = len(differences)
     if inert:
         return Comparison(outcome="inert", difference=mean, low=low, high=high, n=n)
@@ -121,8 +122,8 @@ def _comparison(differences: list[float], inert: bool, confidence: float) -> Com
     return Comparison(outcome="indistinguishable", difference=mean, low=low, high=high, n=n)
 
 
-def _interval(values: list[float], confidence: float) -> tuple[float, float, float]:
-    """Mean and Student's t interval; of one value, the value thrice."""
+def student_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float, float]:
+    """Mean, low and high of Student's t interval. For one value, all three are this value."""
     mean = fmean(values)
     if len(values) == 1:
         return mean, mean, mean
@@ -133,14 +134,14 @@ def _interval(values: list[float], confidence: float) -> tuple[float, float, flo
 
 
 def sum_of_squares(values: Sequence[float]) -> float:
-    """Sum of squared differences to the mean."""
+    """Sum of squared deviations from the mean."""
     mean = fmean(values)
     return math.fsum((value - mean) ** 2 for value in values)
 
 
 @lru_cache(maxsize=4096)
 def quantile(probability: float, freedom: float) -> float:
-    """Of Student's t distribution, by scipy."""
+    """Quantile of Student's t distribution, by scipy."""
     return float(special.stdtrit(freedom, probability))
 
 

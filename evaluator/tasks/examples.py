@@ -1,12 +1,14 @@
 """Examples of a task: token sequences with a target for every scored position."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
+
+if TYPE_CHECKING:  # names and settings of tasks are wanted before anything needs torch, which takes a second to import
+    from torch import Tensor
 
 IGNORED = -100
 """Target of a position that is not scored; the index that PyTorch's cross-entropy ignores."""
@@ -22,16 +24,25 @@ Bools = npt.NDArray[np.bool_]
 class Examples:
     """N sequences. inputs: `[N, L]` int64; targets: `[N, L]` int64, IGNORED where a position is not scored."""
 
-    inputs: Tensor
-    targets: Tensor
+    inputs: "Tensor"
+    targets: "Tensor"
 
     @classmethod
     def of(cls, inputs: npt.NDArray[Any], targets: npt.NDArray[Any]) -> "Examples":
         """Examples from integer arrays of any width and layout."""
         return cls(_tensor(inputs), _tensor(targets))
 
+    @classmethod
+    def joined(cls, parts: "Sequence[Examples]") -> "Examples":
+        """All examples of some parts, in their order."""
+        import torch
 
-def _tensor(array: npt.NDArray[Any]) -> Tensor:
+        return cls(torch.cat([part.inputs for part in parts]), torch.cat([part.targets for part in parts]))
+
+
+def _tensor(array: npt.NDArray[Any]) -> "Tensor":
+    import torch
+
     return torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64))
 
 

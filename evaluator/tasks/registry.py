@@ -1,20 +1,39 @@
-"""The six tasks by name, and the streams of random numbers that their examples come from."""
+"""All tasks by name, and the streams of random numbers that their examples come from. A new task is one line here."""
 
 import hashlib
-from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 
-from evaluator.tasks.copying import compress, memorize, memorized_map, selective_copy
+from evaluator.tasks.compress import COMPRESS
+from evaluator.tasks.context_recall import CONTEXT_RECALL
 from evaluator.tasks.examples import Examples, Split
-from evaluator.tasks.fuzzy import fuzzy_recall
-from evaluator.tasks.recall import recall
-from evaluator.tasks.settings import Setting
-from variants.contract import Task
+from evaluator.tasks.fuzzy_recall import FUZZY_RECALL
+from evaluator.tasks.memorize import MEMORIZE
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.noisy_recall import NOISY_RECALL
+from evaluator.tasks.selective_copy import SELECTIVE_COPY
+from evaluator.tasks.task import Setting, Suite, Task
 
-Generator = Callable[[Setting, Split, int, int], Examples]
-"""(setting, split, count, seed) -> examples."""
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        COMPRESS,
+        CONTEXT_RECALL,
+        FUZZY_RECALL,
+        MEMORIZE,
+        NOISY_RECALL,
+        SELECTIVE_COPY,
+    )
+}
+
+
+def tasks_of_suite(suite: Suite) -> tuple[TaskName, ...]:
+    """Names of a suite's tasks, in the order of the registry."""
+    return tuple(name for name, task in TASKS.items() if task.suite == suite)
+
+
+MAD_TASKS = tasks_of_suite("mad")
+"""The published suite: what a search is judged by."""
 
 
 def stream(setting: Setting, purpose: str, seed: int) -> np.random.Generator:
@@ -23,31 +42,16 @@ def stream(setting: Setting, purpose: str, seed: int) -> np.random.Generator:
     return np.random.default_rng(list(hashlib.sha256(key.encode()).digest()))
 
 
-def _drawn_anew(
-    draw: Callable[[Setting, Split, int, np.random.Generator], Examples],
-    setting: Setting,
-    split: Split,
-    count: int,
-    seed: int,
-) -> Examples:
-    return draw(setting, split, count, stream(setting, split, seed))
-
-
-def _memorize(setting: Setting, split: Split, count: int, seed: int) -> Examples:
-    value_of = memorized_map(setting, stream(setting, "map", seed))
-    return memorize(setting, value_of, count, stream(setting, split, seed))
-
-
-GENERATORS: dict[Task, Generator] = {
-    "Compress": partial(_drawn_anew, compress),
-    "Context Recall": partial(_drawn_anew, recall),
-    "Fuzzy Recall": partial(_drawn_anew, fuzzy_recall),
-    "Memorize": _memorize,
-    "Noisy Recall": partial(_drawn_anew, recall),
-    "Selective Copy": partial(_drawn_anew, selective_copy),
-}
-
-
 def examples(setting: Setting, split: Split, count: int, seed: int) -> Examples:
     """`count` examples of a setting: the same for every variant of a seed, and never shared between splits."""
-    return GENERATORS[setting.task](setting, split, count, seed)
+    return TASKS[setting.task].draw(setting, split, count, lambda purpose: stream(setting, purpose, seed))
+
+
+def fed_length(setting: Setting, split: Split = "train") -> int:
+    """Tokens that the model sees per sequence of a setting."""
+    return TASKS[setting.task].fed_length(setting, split)
+
+
+def longest_fed(setting: Setting) -> int:
+    """The longest sequence that the model sees of a setting, in training or test."""
+    return max(fed_length(setting, "train"), fed_length(setting, "test"))

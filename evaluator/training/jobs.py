@@ -10,7 +10,7 @@ from torch import Tensor
 
 from evaluator.device import DeviceName, Precision
 from evaluator.model.backbones import ModelConfig
-from evaluator.outcomes import Value
+from evaluator.values import Value
 
 CURVE_POINTS = 20
 PART_TOKENS = 8192

@@ -8,25 +8,26 @@ from torch import Tensor
 
 from evaluator.protocols.protocol import Protocol, TrialSpec
 from evaluator.tasks.examples import IGNORED
-from evaluator.tasks.registry import examples
-from evaluator.tasks.settings import Setting
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import TASKS, examples, fed_length
+from evaluator.tasks.task import Setting
 from evaluator.training.train import train
-from variants.contract import CHUNK_SIZE, TASKS, Layer, Task
+from variants.contract import CHUNK_SIZE, Layer
 from variants.delta_net_4layer import delta_rule_chunkwise
 
 PROBE_TOKENS = 4_096
 """Tokens of a timed step: enough that arithmetic, and not Python, takes the time."""
 _TIMED_STEPS = 3
 _FORWARD_SHARE = 1 / 3
-"""Of a training step's arithmetic; the backward pass does twice the forward's."""
+"""The forward pass's share of a training step; the backward pass does twice as much arithmetic."""
 _FLOPS_PER_WEIGHT = 6
 
 
 @dataclass(frozen=True)
 class SettingCost:
-    """One setting of a protocol. `trials`: of one variant, all seeds; `seconds`: CPU-seconds of one of them."""
+    """Cost of one setting. trials: number of trials of one variant, all seeds. seconds: CPU-seconds of one trial."""
 
-    task: Task
+    task: TaskName
     setting: Setting
     steps: int
     trials: int
@@ -36,25 +37,25 @@ class SettingCost:
 def estimate(protocol: Protocol) -> tuple[SettingCost, ...]:
     """Cost of every setting for the baseline, on one CPU thread, if no trial ends early. Trains for some seconds.
 
-    A step is taken to cost as much for each token as one of the task's first setting, plus its read-out, which grows
-    with the vocabulary. Held-out looks and scoring are forward passes.
+    The estimate assumes that a token costs as much as in the task's first setting, plus the read-out, which grows with
+    the vocabulary. Evaluations on the held-out set and scoring are forward passes.
     """
     torch.set_num_threads(1)
     rate = _products_per_second()
-    return tuple(cost for task in TASKS if task in protocol.tasks for cost in _task(protocol, task, rate))
+    return tuple(cost for task in protocol.tasks for cost in _task(protocol, task, rate))
 
 
-def _task(protocol: Protocol, task: Task, rate: float) -> list[SettingCost]:
+def _task(protocol: Protocol, task: TaskName, rate: float) -> list[SettingCost]:
     plan = protocol.tasks[task]
     first = plan.settings[0]
-    batch = max(1, min(plan.batch, PROBE_TOKENS // first.fed_length))
+    batch = max(1, min(plan.batch, PROBE_TOKENS // fed_length(first)))
     read_out = {setting: _read_out_seconds(protocol, setting, rate) for setting in plan.settings}
-    a_token = max(0.0, _step_seconds(protocol, task, batch) / batch - read_out[first]) / first.fed_length
+    a_token = max(0.0, _step_seconds(protocol, task, batch) / batch - read_out[first]) / fed_length(first)
     found = []
     for setting in plan.settings:
-        a_sequence = setting.fed_length * a_token + read_out[setting]
+        a_sequence = fed_length(setting) * a_token + read_out[setting]
         steps = plan.steps_of(setting)
-        forward = plan.test_examples * (1 if task == "Compress" else plan.cuts)
+        forward = plan.test_examples * (1 if TASKS[task].backbone == "autoencoder" else plan.cuts)
         if protocol.held_examples:
             forward += protocol.held_examples * (steps // plan.epoch_of(setting))
         sequences = steps * min(plan.batch, setting.train_examples) + _FORWARD_SHARE * forward
@@ -63,7 +64,7 @@ def _task(protocol: Protocol, task: Task, rate: float) -> list[SettingCost]:
     return found
 
 
-def _step_seconds(protocol: Protocol, task: Task, batch: int) -> float:
+def _step_seconds(protocol: Protocol, task: TaskName, batch: int) -> float:
     plan = protocol.tasks[task]
     setting = plan.settings[0]
     spec = TrialSpec(task=task, setting=setting.id, lr=plan.lr[0], weight_decay=0.0, seed=0)
@@ -84,7 +85,7 @@ def _baseline(*inputs: Tensor, chunk_size: int = CHUNK_SIZE) -> tuple[Tensor, Te
 
 
 def _read_out_seconds(protocol: Protocol, setting: Setting, rate: float) -> float:
-    """Of one sequence in one training step."""
+    """CPU-seconds of the read-out of one sequence in one training step."""
     scored = examples(setting, "train", 8, 0).targets != IGNORED
     return float(scored.sum()) / 8 * setting.vocabulary * protocol.width * _FLOPS_PER_WEIGHT / rate
 

@@ -1,4 +1,4 @@
-"""All trials of one variant under a protocol: inherited where they must be equal, run elsewhere, stopped when lost."""
+"""All trials of one variant under a protocol: inherited if they must be equal, else run, and stopped if hopeless."""
 
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -10,18 +10,19 @@ from evaluator.checks.inputs import TaskShape
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.protocol import Protocol, TrialSpec
 from evaluator.sandbox import Sandbox
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import fed_length
 from evaluator.trials.grouped import Group, RunGroup, groups, run_group
-from evaluator.trials.run_trial import spec_of
-from evaluator.trials.train_and_score import Isolation
+from evaluator.trials.run_trial import Isolation, spec_of
 from evaluator.trials.trial_log import TrialLog
-from variants.contract import Task, Variant
+from variants.contract import Variant
 
 POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
 class TrialProgress:
-    """News of an evaluation: a trial at `done` of its steps (0 to 1), or the trial itself once it ended."""
+    """Progress of one trial. done: share of its steps, 0 to 1. trial: the trial, after it ended."""
 
     spec: TrialSpec
     done: float
@@ -30,7 +31,7 @@ class TrialProgress:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How the trials of a variant ended. A score may be made of them if and only if `status` is SCORED."""
+    """The trials of a variant and how they ended. They give a score if and only if `status` is SCORED."""
 
     status: Status
     reason: str
@@ -39,10 +40,10 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Runs trials of a protocol by `run_group`, here or elsewhere; the threads of `executor` wait for it.
+    """Runs trials of a protocol by `run_group`, in this process or on a cluster; threads of `executor` wait for it.
 
-    `members`: how many trials of one setting may train as one model, in one child. `log`: keeps what has ended of an
-    evaluation that is stopped, and is asked for it the next time.
+    members: how many trials of one setting may train as one model, in one child. log: keeps the finished trials of an
+    evaluation that was stopped; the next evaluation of the same code reuses them.
     """
 
     protocol: Protocol
@@ -63,21 +64,27 @@ class Evaluator:
         hopeless: Callable[[Sequence[Trial]], str] = lambda _: "",
         stop: threading.Event | None = None,
     ) -> Evaluation:
-        """Trials in the order of `specs`. The first failure that decides the outcome cancels the rest.
+        """Run the trials of `specs`. The first failure that decides the outcome cancels the other trials.
 
-        `hopeless` is asked after each trial, with all that were scored: a reason prunes the rest. `follow` is called
-        from several threads, for what is inherited or had ended before, too. `stop` ends what runs; what had ended by
-        then is kept.
+        inherited: trials that need not be run. hopeless: called after each trial with all scored trials; if it returns
+        a reason, the other trials are pruned. follow: called from several threads, also for inherited and resumed
+        trials. stop: ends running trials when it is set; finished trials are kept. Returns trials in the order of
+        `specs`.
         """
         cancel = threading.Event()
         pruned = ""
+
+        def report(spec: TrialSpec, progress: Mapping[str, Any]) -> None:
+            follow(TrialProgress(spec, progress["step"] / progress["steps"]))
+
         found = {spec: trial for spec, trial in (inherited or {}).items() if spec in specs}
         found |= self._resumed(variant, [spec for spec in specs if spec not in found])
         for spec, trial in found.items():
             follow(TrialProgress(spec, 1.0, trial))
         running: set[Future[tuple[Trial, ...]]] = set()
         for group in groups([spec for spec in specs if spec not in found], self.members):
-            running.add(self.executor.submit(self._run, variant, group, follow, cancel))
+            work = Group(variant, self.protocol, group, self.isolation)
+            running.add(self.executor.submit(self.run_group, work, self.sandbox, report, cancel))
         try:
             for spec, trial in _ended(running, cancel, stop):
                 found[spec] = trial
@@ -98,23 +105,11 @@ class Evaluator:
     def _resumed(self, variant: Variant, specs: Sequence[TrialSpec]) -> dict[TrialSpec, Trial]:
         return self.log.ended(variant, self.protocol, specs, self.isolation) if self.log is not None else {}
 
-    def _run(
-        self,
-        variant: Variant,
-        group: tuple[TrialSpec, ...],
-        follow: Callable[[TrialProgress], None],
-        cancel: threading.Event,
-    ) -> tuple[Trial, ...]:
-        def report(spec: TrialSpec, progress: Mapping[str, Any]) -> None:
-            follow(TrialProgress(spec, progress["step"] / progress["steps"]))
-
-        return self.run_group(Group(variant, self.protocol, group, self.isolation), self.sandbox, report, cancel)
-
 
 def _ended(
     running: set[Future[tuple[Trial, ...]]], cancel: threading.Event, stop: threading.Event | None
 ) -> Iterator[tuple[TrialSpec, Trial]]:
-    """Trials as they end; once cancelled, those that have not begun never do."""
+    """Yield trials when they end. After `cancel`, no further trial begins."""
     while running:
         done, _ = wait(running, POLL_SECONDS, FIRST_COMPLETED)
         if stop is not None and stop.is_set():
@@ -128,11 +123,11 @@ def _ended(
 
 
 def _lost(found: Mapping[TrialSpec, Trial], specs: Sequence[TrialSpec]) -> str:
-    """Why no score can come of this any more; empty while one can.
+    """Why these trials can no longer give a score; empty if they still can.
 
-    A grid forgives a divergence as long as another point of it may still do; nothing else is forgiven.
+    A grid forgives a trial that diverges, if another point of the grid may still succeed. It forgives no other failure.
     """
-    cells: dict[tuple[Task, str, int], list[Trial | None]] = {}
+    cells: dict[tuple[TaskName, str, int], list[Trial | None]] = {}
     for spec in specs:
         cells.setdefault((spec.task, spec.setting, spec.seed), []).append(found.get(spec))
     for (task, _, seed), trials in cells.items():
@@ -164,7 +159,7 @@ def _outcome(trials: tuple[Trial, ...], specs: Sequence[TrialSpec], found: Mappi
 def inheritable(
     variant: Variant,
     specs: Sequence[TrialSpec],
-    inert: Mapping[Task, Collection[str]],
+    inert: Mapping[TaskName, Collection[str]],
     parent_trials: Sequence[Trial],
     protocol: Protocol,
 ) -> dict[TrialSpec, Trial]:
@@ -185,10 +180,10 @@ def inheritable(
     return found
 
 
-def kernel_shapes(protocol: Protocol) -> dict[Task, dict[str, TaskShape]]:
-    """What the kernel meets in each task at each setting, by the setting's id; two sequences stand for a batch."""
+def kernel_shapes(protocol: Protocol) -> dict[TaskName, dict[str, TaskShape]]:
+    """The kernel's input shapes in each task, by the setting's id; two sequences stand for a batch."""
     head = protocol.width // protocol.heads
     return {
-        task: {s.id: TaskShape((2, protocol.heads, s.fed_length, head, head), plan.chunk_size) for s in plan.settings}
+        task: {s.id: TaskShape((2, protocol.heads, fed_length(s), head, head), plan.chunk_size) for s in plan.settings}
         for task, plan in protocol.tasks.items()
     }

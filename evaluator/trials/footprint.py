@@ -8,19 +8,20 @@ import torch
 from evaluator.device import DeviceName
 from evaluator.model.backbones import ModelConfig, build
 from evaluator.protocols.protocol import Protocol, TrialSpec
+from evaluator.tasks.names import TaskName
 from evaluator.training.jobs import TrainingJob, sequences_at_once
-from variants.contract import Layer, Task
+from variants.contract import Layer
 
 FLOAT = 4
 WITHIN = 2.0
-"""The measured peak of the baseline lies within this factor of the estimate, either way. A variant may take more."""
+"""The baseline's measured peak is at most this factor above or below the estimate. A variant may take more."""
 
 
 def footprint(job: TrainingJob, members: int = 1) -> int:
-    """Bytes at the peak of a step: parameters, gradients and Adam's moments, what the backward needs, the kernel's.
+    """Bytes at the peak of a step: parameters, gradients, Adam's moments, and tensors kept for the backward pass.
 
-    Counts the tensors that the layers of `evaluator/model` and the baseline kernel keep for the backward, in float32
-    (bfloat16 on a GPU needs less), of as many sequences as go through the model together.
+    Counts the tensors that the layers of `evaluator/model` and the baseline kernel keep for the backward pass, in
+    float32 (bfloat16 on a GPU needs less), for the sequences that go through the model together.
     """
     config = job.model
     with torch.device("meta"):
@@ -37,14 +38,14 @@ def _no_kernel(*_: torch.Tensor, chunk_size: int = 32) -> tuple[torch.Tensor, to
 
 
 def _kernel(config: ModelConfig) -> int:
-    """Numbers a token that the baseline kernel keeps: padded and weighted q, k, v, u, w; scores; states."""
+    """Numbers per token that the baseline kernel keeps: padded and weighted q, k, v, u, w; scores; states."""
     states = config.width * config.head_dim // config.chunk_size
     return 12 * config.width + 4 * config.heads * config.chunk_size + 2 * states
 
 
 def largest(
     protocol: Protocol, layer: Layer, specs: tuple[TrialSpec, ...], members: int = 1, device: DeviceName = "cpu"
-) -> tuple[int, Task, str]:
+) -> tuple[int, TaskName, str]:
     """The largest footprint of these trials on a device, and the task and setting that it belongs to."""
     settings = {(spec.task, spec.setting): spec for spec in specs}
     return max((footprint(protocol.job(spec, layer, device), members), *key) for key, spec in settings.items())

@@ -1,4 +1,4 @@
-"""Several trials of one setting, trained as one model in one sandboxed child, scored one by one outside of it."""
+"""Several trials of one setting: trained as one model in one sandboxed child, scored one by one outside the child."""
 
 import threading
 import time
@@ -12,19 +12,19 @@ from torch import Tensor
 from evaluator.outcomes import Failure, Trial
 from evaluator.protocols.protocol import Protocol, TrialSpec
 from evaluator.sandbox import Sandbox, TrainingStopped, VariantFailed
+from evaluator.tasks.names import TaskName
 from evaluator.training.jobs import EnsembleJob, TrainingJob
-from evaluator.trials.run_trial import run_trial
-from evaluator.trials.train_and_score import Isolation, TrainingLog, TrialRequest, limits_of, train_and_score
-from variants.contract import Task, Variant
+from evaluator.trials.run_trial import Ending, Isolation, TrainingLog, TrialRequest, ended_trial, limits_of, run_trial
+from variants.contract import Variant
 
 Follow = Callable[[TrialSpec, Mapping[str, Any]], None]
 
 
 def groups(specs: Sequence[TrialSpec], most: int) -> list[tuple[TrialSpec, ...]]:
-    """Specs that may train as one: of one task and setting, at most `most`. In the given order if `most` is 1."""
+    """Split specs into groups of one task and setting, with at most `most` specs. With 1, the order stays."""
     if most == 1:
         return [(spec,) for spec in specs]
-    alike: dict[tuple[Task, str], list[TrialSpec]] = {}
+    alike: dict[tuple[TaskName, str], list[TrialSpec]] = {}
     for spec in specs:
         alike.setdefault((spec.task, spec.setting), []).append(spec)
     return [tuple(each[i : i + most]) for each in alike.values() for i in range(0, len(each), most)]
@@ -32,7 +32,7 @@ def groups(specs: Sequence[TrialSpec], most: int) -> list[tuple[TrialSpec, ...]]
 
 @dataclass(frozen=True)
 class Group:
-    """Specs of one task and setting, of one variant, that are run at one place: as one model if there are several."""
+    """Specs of one variant, task and setting that run in one place, as one model if there are several."""
 
     variant: Variant
     protocol: Protocol
@@ -41,20 +41,20 @@ class Group:
 
 
 RunGroup = Callable[[Group, Sandbox, Follow, threading.Event], tuple[Trial, ...]]
-"""What runs a group, here or elsewhere: its trials in the order of its specs."""
+"""Runs a group, in this process or on a cluster, and returns its trials in the order of its specs."""
 
 
 def run_group(group: Group, sandbox: Sandbox, follow: Follow, stop: threading.Event) -> tuple[Trial, ...]:
     """Run a group in this process's sandbox."""
     if len(group.specs) > 1:
-        return run_together(group.variant, group.protocol, group.specs, sandbox, follow=follow, stop=stop)
+        return run_grouped(group.variant, group.protocol, group.specs, sandbox, follow=follow, stop=stop)
     (spec,) = group.specs
     one = partial(follow, spec)
     trial = run_trial(group.variant, group.protocol, spec, sandbox, isolation=group.isolation, follow=one, stop=stop)
     return (trial,)
 
 
-def run_together(
+def run_grouped(
     variant: Variant,
     protocol: Protocol,
     specs: Sequence[TrialSpec],
@@ -63,15 +63,15 @@ def run_together(
     follow: Follow = lambda _, __: None,
     stop: threading.Event | None = None,
 ) -> tuple[Trial, ...]:
-    """Train one variant at specs of one task and setting as one model, and score each: trials in the order of `specs`.
+    """Train one variant at specs of one task and setting as one model, and score each. Returns trials as in `specs`.
 
-    Equal to `run_trial` up to rounding. A member that diverges fails alone. Where the child fails as a whole (a crash,
-    a time-out, memory), the specs are run one by one, up to the first that fails so by itself. A trial's CPU time of
-    training is its share of the child's.
+    Equal to `run_trial` up to rounding. A member that diverges fails alone. If the child fails as a whole (a crash, a
+    time-out, memory), the specs run one by one, up to the first that fails in the same way alone. The training's CPU
+    time of a trial is its share of the child's CPU time.
     """
-    asked = [TrialRequest(variant, protocol, spec, sandbox) for spec in specs]
-    jobs = [each.job for each in asked]
-    heard = _Heard(asked, follow, stop)
+    requests = [TrialRequest(variant, protocol, spec, sandbox) for spec in specs]
+    jobs = [request.job for request in requests]
+    heard = _Heard(requests, follow, stop)
     cpu_began = time.thread_time()
     weights: Mapping[str, Tensor] | None = None
     try:
@@ -85,35 +85,34 @@ def run_together(
         )
         weights, seconds = output.weights, output.cpu_seconds
     except VariantFailed:
-        return tuple(_one_by_one(asked, follow, stop))
+        return tuple(_one_by_one(requests, follow, stop))
     except TrainingStopped:
         seconds = 0.0
-    share = (seconds + time.thread_time() - cpu_began) / len(asked)
+    share = (seconds + time.thread_time() - cpu_began) / len(requests)
     trials = []
-    for number, (each, course) in enumerate(zip(asked, heard.courses, strict=True)):
-        course.cpu_seconds = share
-        trials.append(train_and_score(each, course, partial(_own, weights, number, heard), members=len(asked)))
+    for number, (request, log) in enumerate(zip(requests, heard.logs, strict=True)):
+        log.cpu_seconds = share
+        trials.append(ended_trial(request, log, _ending(weights, number, heard), members=len(requests)))
     return tuple(trials)
 
 
-def _one_by_one(asked: Sequence[TrialRequest], follow: Follow, stop: threading.Event | None) -> Iterator[Trial]:
-    """The trials apart; none after one that leaves nothing to score."""
-    for each in asked:
-        trial = run_trial(
-            each.variant, each.protocol, each.spec, each.sandbox, follow=partial(follow, each.spec), stop=stop
-        )
+def _one_by_one(requests: Sequence[TrialRequest], follow: Follow, stop: threading.Event | None) -> Iterator[Trial]:
+    """Run the trials one by one. Stop after a trial that leaves nothing to score."""
+    for request in requests:
+        variant, protocol, spec = request.variant, request.protocol, request.spec
+        trial = run_trial(variant, protocol, spec, request.sandbox, follow=partial(follow, spec), stop=stop)
         yield trial
         if trial.failure is not None and trial.failure.kind != "diverged":
             return
 
 
-def _own(weights: Mapping[str, Tensor] | None, number: int, heard: "_Heard") -> Mapping[str, Tensor]:
-    """A member's part of the weights. Raises TrainingStopped where there are none, VariantFailed if it diverged."""
+def _ending(weights: Mapping[str, Tensor] | None, number: int, heard: "_Heard") -> Ending:
+    """The weights of one member; a failure if the member diverged; None if the training was stopped."""
     if weights is None:
-        raise TrainingStopped
+        return None
     own = {name.partition("/")[2]: tensor for name, tensor in weights.items() if name.startswith(f"{number}/")}
     if not own and number in heard.diverged:
-        raise VariantFailed(Failure(kind="diverged", message=heard.diverged[number]))
+        return Failure(kind="diverged", message=heard.diverged[number])
     return own
 
 
@@ -123,18 +122,18 @@ def _job(jobs: Sequence[TrainingJob]) -> EnsembleJob:
 
 
 def _data(protocol: Protocol, specs: Sequence[TrialSpec]) -> dict[str, Tensor]:
-    """Each seed's training data once, led by the seed's place among the seeds."""
+    """The training data of each seed, once. Names begin with the index of the seed."""
     by_seed = {spec.seed: spec for spec in specs}
     sets = [protocol.training_data(by_seed[seed]) for seed in sorted(by_seed)]
     return {f"{number}/{name}": tensor for number, each in enumerate(sets) for name, tensor in each.items()}
 
 
 class _Heard:
-    """What the child said on the way, which counts for nothing: each member's course, and who diverged."""
+    """Untrusted progress messages of the child: each member's training log, and the members that diverged."""
 
-    def __init__(self, asked: Sequence[TrialRequest], follow: Follow, stop: threading.Event | None) -> None:
-        self._asked, self._follow, self._stop = asked, follow, stop
-        self.courses = [TrainingLog(each.job) for each in asked]
+    def __init__(self, requests: Sequence[TrialRequest], follow: Follow, stop: threading.Event | None) -> None:
+        self._requests, self._follow, self._stop = requests, follow, stop
+        self.logs = [TrainingLog(request.job) for request in requests]
         self.diverged: dict[int, str] = {}
 
     def __call__(self, progress: Mapping[str, Any]) -> None:
@@ -142,12 +141,12 @@ class _Heard:
             raise TrainingStopped
         step = progress["step"]
         for number, loss in self._by_member(progress.get("losses"), float):
-            self.courses[number].hear(step, loss)
-            told = {"step": step, "steps": self._asked[number].job.steps, "loss": loss}
-            self._follow(self._asked[number].spec, told)
+            self.logs[number].hear(step, loss)
+            told = {"step": step, "steps": self._requests[number].job.steps, "loss": loss}
+            self._follow(self._requests[number].spec, told)
         self.diverged |= dict(self._by_member(progress.get("diverged"), str))
 
     def _by_member(self, told: Any, kind: type) -> Iterator[tuple[int, Any]]:
-        for number in range(len(self._asked)):
+        for number in range(len(self._requests)):
             if isinstance(told, dict) and isinstance(told.get(str(number)), kind):
                 yield number, told[str(number)]

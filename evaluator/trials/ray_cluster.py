@@ -1,4 +1,4 @@
-"""Trials on a Ray cluster: a group of them is one task on some node, in a sandbox that this node's worker opens."""
+"""Trials on a Ray cluster. A group of trials is one Ray task on a node, in a sandbox that the node's worker opens."""
 
 import logging
 import os
@@ -27,14 +27,14 @@ Told = tuple[TrialSpec, dict[str, Any]]
 
 
 class ClusterError(RuntimeError):
-    """The cluster could not run a trial: a node cannot be reached, lacks archer, or has another one."""
+    """The cluster could not run a trial: a node cannot be reached, lacks archer, or has another version of archer."""
 
 
 class Cluster:
-    """The Ray cluster that RAY_ADDRESS names or that runs here, else one of this machine alone. A context manager.
+    """The Ray cluster of RAY_ADDRESS, else one that runs on this machine, else a new one. A context manager.
 
-    minimum: the weakest sandbox to accept on a node. gpu_share: what a group of trials takes of a GPU, where the
-    cluster has any. Raises ClusterError.
+    minimum: the weakest sandbox grade to accept on a node. gpu_share: the share of a GPU that a group of trials takes,
+    if the cluster has GPUs. Raises ClusterError.
     """
 
     def __init__(self, minimum: Grade, gpu_share: float) -> None:
@@ -47,7 +47,7 @@ class Cluster:
             raise ClusterError(f"no Ray cluster: {error}") from error
         gpus = resources.get("GPU", 0.0)
         self.slots = max(1, int(gpus / gpu_share if gpus else resources.get("CPU", 1.0)))
-        """Groups of trials that it runs at once."""
+        """How many groups of trials the cluster runs at once."""
         self._task = ray.remote(_run).options(num_cpus=1, num_gpus=gpu_share if gpus else 0)
         self._board: Any = ray.remote(_Board).options(num_cpus=0).remote()
 
@@ -58,7 +58,7 @@ class Cluster:
         ray.shutdown()
 
     def run_group(self, group: Group, sandbox: Sandbox, follow: Follow, stop: threading.Event) -> tuple[Trial, ...]:
-        """Run a group on some node, in a sandbox there. Empty if stopped before it began. Raises ClusterError."""
+        """Run a group in a sandbox on some node. Empty if `stop` is set before the group began. Raises ClusterError."""
         key = uuid4().hex
         try:
             task = self._task.remote(group, self._minimum, self._board, key, versions()["archer"])
@@ -81,7 +81,7 @@ class Cluster:
 
 
 def _knock(address: str) -> None:
-    """Raise OSError at once where nobody listens at `[ray://]host:port`, which Ray takes minutes to find out."""
+    """Raise OSError if nothing listens at `[ray://]host:port`. Ray itself would need minutes to notice."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdecimal():
         try:
@@ -95,7 +95,7 @@ def _last_line(error: RayError) -> str:
 
 
 class _Board:
-    """What running groups say and are told, by their keys: an actor, since tasks cannot be spoken to."""
+    """Messages from and to running groups, by their keys. It is a Ray actor, because a task receives no messages."""
 
     def __init__(self) -> None:
         self._began: set[str] = set()
@@ -103,22 +103,22 @@ class _Board:
         self._news: defaultdict[str, list[Told]] = defaultdict(list)
 
     def tell(self, key: str, news: list[Told]) -> bool:
-        """From the node: what happened. True if it shall stop."""
+        """Called by the node with its news. Returns whether the group must stop."""
         self._began.add(key)
         self._news[key] += news
         return key in self._stopped
 
     def read(self, key: str) -> tuple[bool, list[Told]]:
-        """From archer: whether the group has begun, and what it said since."""
+        """Called by archer. Returns whether the group has begun, and the news since the last call."""
         return key in self._began, self._news.pop(key, [])
 
     def stop(self, key: str) -> None:
-        """From archer: it shall stop."""
+        """Called by archer to stop the group."""
         self._stopped.add(key)
 
 
 def _run(group: Group, minimum: Grade, board: Any, key: str, archer: str) -> tuple[Trial, ...]:
-    """On a node: run the group, telling the board how far it is. `archer`: the version and code that asks for it."""
+    """Run the group on a node and report progress to the board. archer: version and code digest of the caller."""
     if (own := versions()["archer"]) != archer:
         raise RuntimeError(f"a node has archer {own}, and this machine {archer}: install the same one everywhere")
     stop = threading.Event()
@@ -136,5 +136,5 @@ def _run(group: Group, minimum: Grade, board: Any, key: str, archer: str) -> tup
 
 @cache
 def _sandbox(minimum: Grade) -> Sandbox:
-    """A worker's sandbox, which serves all that it runs and ends with it."""
+    """The sandbox of this worker process. It serves all groups of the worker and ends with the worker."""
     return Sandbox(minimum=minimum, device=best_device())

@@ -1,4 +1,4 @@
-"""Trials of evaluations that have not ended, so that one which is stopped, or killed, goes on where it was."""
+"""Keeps the finished trials of unfinished evaluations, so that a stopped or killed evaluation can go on later."""
 
 import threading
 from collections.abc import Sequence
@@ -9,13 +9,12 @@ from pydantic import ValidationError
 from evaluator.machine import versions
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.protocol import Protocol, TrialSpec
-from evaluator.trials.run_trial import spec_of
-from evaluator.trials.train_and_score import Isolation
+from evaluator.trials.run_trial import Isolation, spec_of
 from variants.contract import Variant
 
 
 class TrialLog:
-    """A file of trials that were scored or diverged, one a line, written as they end. Threads may share it."""
+    """A file of trials that were scored or diverged, one per line, each written when it ends. Safe in threads."""
 
     def __init__(self, path: Path) -> None:
         """The file need not exist yet."""
@@ -25,7 +24,7 @@ class TrialLog:
     def ended(
         self, variant: Variant, protocol: Protocol, specs: Sequence[TrialSpec], isolation: Isolation
     ) -> dict[TrialSpec, Trial]:
-        """What of these the same code, on the same machine and versions, has ended already."""
+        """The finished trials of `specs`, by the same code, on the same machine and with the same versions."""
         wanted = set(specs)
         return {
             spec_of(trial): trial.model_copy(update={"variant": variant.name})
@@ -36,7 +35,7 @@ class TrialLog:
         }
 
     def add(self, trial: Trial) -> None:
-        """Keep what would end the same again; the rest is run again. Raises OSError."""
+        """Keep a trial that would end the same again: scored or diverged, not inherited. Raises OSError."""
         diverged = trial.failure is not None and trial.failure.kind == "diverged"
         if (trial.status is Status.SCORED or diverged) and trial.inherited_from is None:
             with self._lock, self._path.open("a", encoding="utf-8") as stream:

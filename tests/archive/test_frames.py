@@ -1,27 +1,25 @@
 """The pandas view of an archive: tidy, complete, typed, and shown in a notebook that runs."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import archive as archives
-from archive.record import Prediction, Record
+from archive.record import Prediction
 from archive.store import Archive
 from evaluator.outcomes import CurvePoint, Status
-from variants.contract import BASELINE, TASKS
+from evaluator.tasks.registry import MAD_TASKS
+from tests.builders import make_record, make_trials, make_variant
+from tests.waiting import PATIENCE
+from variants.contract import BASELINE
 
-MakeRecord = Callable[..., Record]
 NOTEBOOKS = Path(__file__).parents[2] / "docs" / "notebooks"
 
 
 @pytest.fixture
-def filled(archive: Archive, make_record: MakeRecord) -> Archive:
-    record = make_record()
+def filled(archive: Archive) -> Archive:
     curve = (CurvePoint(step=1, loss=2.0), CurvePoint(step=2, loss=1.0))
-    archive.tell(
-        record.model_copy(update={"trials": tuple(t.model_copy(update={"curve": curve}) for t in record.trials)}), "r"
-    )
+    archive.tell(make_record(trials=make_trials(make_variant(), 0.6, curve=curve)), "r")
     archive.tell(make_record(Status.REJECTED, name="other", reason="causality"), "r")
     return archive
 
@@ -46,7 +44,7 @@ def test_scores_are_those_of_the_scorecard(filled: Archive):
     card = filled.record("1").scorecard
     assert card is not None
     own = scores[scores["proposal"] == 1].set_index("task")
-    assert {task: own.loc[task, "low"] for task in TASKS} == {task: card.scores[task].low for task in TASKS}
+    assert {task: own.loc[task, "low"] for task in MAD_TASKS} == {task: card.scores[task].low for task in MAD_TASKS}
     assert set(scores["n"]) == {3}
 
 
@@ -59,10 +57,9 @@ def test_predictions_stand_beside_what_was_measured(filled: Archive):
     assert rejected["inside"].isna().all()
 
 
-def test_an_exact_prediction_that_came_true_to_its_four_digits_is_inside(archive: Archive, make_record: MakeRecord):
+def test_an_exact_prediction_that_came_true_to_its_four_digits_is_inside(archive: Archive):
     exact = {task: Prediction(mean=at, low=at, high=at) for task, at in (("Memorize", 0.60995), ("Compress", 0.6098))}
-    record = make_record()
-    archive.tell(record.model_copy(update={"proposal": record.proposal.model_copy(update={"predictions": exact})}), "r")
+    archive.tell(make_record(predictions=exact), "r")
     inside = archives.open(archive.root).predictions().set_index("task")["inside"]
     assert inside.to_dict() == {"Memorize": True, "Compress": False}
 
@@ -83,6 +80,7 @@ def test_archive_without_proposals_has_the_same_columns(archive: Archive, filled
         assert list(getattr(empty, name)().columns) == list(getattr(full, name)().columns)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
 def test_notebook_runs_and_is_committed_without_output(filled: Archive, path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -94,5 +92,5 @@ def test_notebook_runs_and_is_committed_without_output(filled: Archive, path: Pa
     assert all(cell.outputs == [] and cell.execution_count is None for cell in cells)
     monkeypatch.setenv("ARCHER_ARCHIVE", str(filled.root))
     monkeypatch.setenv("PYTHONPATH", str(NOTEBOOKS.parents[1]))
-    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    NotebookClient(notebook, timeout=PATIENCE, startup_timeout=PATIENCE, kernel_name="python3").execute()
     assert "delta_net_4layer_x_in_for_loop" in str(cells[-1].outputs)

@@ -1,40 +1,36 @@
 """The index gives what the records give, notices every change, and names what cannot be read."""
 
 import json
-from collections.abc import Callable
 
 import pytest
 
 from archive.errors import ArchiveError
 from archive.index import ArchiveIndex
-from archive.record import Record
 from archive.store import Archive
 from evaluator.outcomes import CurvePoint, Status
 from evaluator.statistics.false_discovery import TriedProposal, discoveries
 from evaluator.statistics.lazy_trials import LazyTrials
 from evaluator.statistics.scorecards import lazy_trials, scorecard, seed_accuracies, verdict
-from variants.contract import BASELINE, TASKS
+from evaluator.tasks.registry import MAD_TASKS
+from tests.builders import make_record, make_trial, make_variant
+from variants.contract import BASELINE
 
-MakeRecord = Callable[..., Record]
 NAMES = ("delta_net_4layer_a_in_for_loop", "delta_net_4layer_b_in_for_loop")
 
 
 @pytest.fixture
-def told(archive: Archive, make_record: MakeRecord) -> Archive:
+def told(archive: Archive) -> Archive:
     """Two scored proposals, one of which inherits a task, and a rejected one."""
+    curve = (CurvePoint(step=1, loss=2.0),)
     for place, name in enumerate(NAMES):
-        record = make_record(name=name)
-        trials = tuple(
-            trial.model_copy(
-                update={
-                    "accuracy": (trial.accuracy or 0) + place * (trial.seed + 1) / 17,
-                    "inherited_from": BASELINE if place and trial.task == "Memorize" else None,
-                    "curve": (CurvePoint(step=1, loss=2.0),),
-                }
-            )
-            for trial in record.trials
-        )
-        archive.tell(record.model_copy(update={"trials": trials, "scorecard": scorecard(trials)}), "r")
+        own, parent = make_variant(name), BASELINE if place else None
+        trials = [
+            make_trial(own, task, seed, 0.6 + seed / 100 + place * (seed + 1) / 17, curve=curve,
+                       inherited_from=parent if task == "Memorize" else None)
+            for task in MAD_TASKS
+            for seed in range(3)
+        ]  # fmt: skip
+        archive.tell(make_record(name=name, trials=trials), "r")
     archive.tell(make_record(Status.REJECTED, name="c"), "r")
     return archive
 
@@ -52,7 +48,7 @@ def test_statistics_of_the_index_are_those_of_the_trials(told: Archive):
     family = [TriedProposal(name, BASELINE, known[name], known[BASELINE]) for name in NAMES]
     slow = [TriedProposal(name, BASELINE, own[name], tuple(known[BASELINE])) for name in NAMES]
     everyone = {name: tuple(trials) for name, trials in known.items()}
-    assert discoveries(family, known, TASKS) == discoveries(slow, everyone, TASKS)
+    assert discoveries(family, known, MAD_TASKS) == discoveries(slow, everyone, MAD_TASKS)
 
 
 def test_trials_are_read_whole_when_looked_at(told: Archive):

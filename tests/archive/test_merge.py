@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -15,22 +14,14 @@ from archive.matching import identity
 from archive.merge import merge
 from archive.merged import Merged
 from archive.naming import renamed_record
-from archive.record import Exchange, Record
+from archive.record import Exchange
 from archive.store import Archive
 from archive.verify import problems
-from evaluator.outcomes import Comparison, Status, Verdict
-from variants.contract import BASELINE, TASKS
-
-MakeRecord = Callable[..., Record]
-
-
-def git(root: Path, *arguments: str) -> str:
-    return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True).stdout
-
-
-def commit_all(root: Path) -> None:
-    git(root, "add", "--all")
-    git(root, "-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", "changed by hand")
+from evaluator.outcomes import Status
+from evaluator.tasks.registry import MAD_TASKS
+from tests.builders import NAME, SOURCE, make_comparison, make_record, make_trials, make_variant, make_verdict
+from tests.git_command import commit_all, git
+from variants.contract import BASELINE
 
 
 def bring(archive: Archive, other: Path | str) -> Merged:
@@ -42,15 +33,6 @@ def sound(archive: Archive) -> bool:
     return True
 
 
-def having(record: Record, **changes: object) -> Record:
-    """The record with another proposal: `parent`, `source`, `insights` and the like; its trials follow its code."""
-    source = changes.pop("source", record.proposal.variant.source)
-    variant = record.proposal.variant.model_copy(update={"source": source})
-    trials = tuple(trial.model_copy(update={"source_hash": variant.source_hash}) for trial in record.trials)
-    proposal = record.proposal.model_copy(update={"variant": variant} | changes)
-    return record.model_copy(update={"proposal": proposal, "trials": trials})
-
-
 @pytest.fixture
 def other(archive: Archive, tmp_path: Path) -> Archive:
     """A second archive that began as a copy of the first."""
@@ -59,18 +41,16 @@ def other(archive: Archive, tmp_path: Path) -> Archive:
 
 
 @pytest.fixture
-def pair(archive: Archive, other: Archive, make_record: MakeRecord) -> tuple[Archive, Archive]:
+def pair(archive: Archive, other: Archive) -> tuple[Archive, Archive]:
     """One proposal in both, under another number; and in each one of the same name with other code, with a child."""
     shared = make_record(name="both_had_this")
     archive.tell(shared, "shared")
     for where, code in ((archive, "# here\n"), (other, "# there\n")):
-        where.tell(having(make_record(name="own_idea"), source=f"{shared.proposal.variant.source}{code}"), "`own_idea`")
-        verdict = Verdict(
-            against="own_idea",
-            tasks={"Memorize": Comparison(outcome="better", difference=0.1, low=0.05, high=0.2, n=3)},
-        )
-        child = having(make_record(name="child"), parent="own_idea", insights=("`own_idea` led", "own_idea did"))
-        where.tell(child.model_copy(update={"verdicts": (verdict,)}), f"a child of `own_idea` {code}")
+        where.tell(make_record(name="own_idea", source=SOURCE + code), "`own_idea`")
+        verdict = make_verdict({"Memorize": make_comparison("better")}, against="own_idea")
+        insights = ("`own_idea` led", "own_idea did")
+        child = make_record(name="child", parent="own_idea", insights=insights, verdicts=(verdict,))
+        where.tell(child, f"a child of `own_idea` {code}")
     other.tell(shared, "shared")
     return archive, other
 
@@ -125,7 +105,7 @@ def test_both_ways_give_the_same_set(pair: tuple[Archive, Archive], tmp_path: Pa
     assert sound(theirs)
 
 
-def test_proposal_that_was_made_twice_there_comes_twice(archive: Archive, other: Archive, make_record: MakeRecord):
+def test_proposal_that_was_made_twice_there_comes_twice(archive: Archive, other: Archive):
     for name in ("once", "twice"):
         other.tell(make_record(Status.DUPLICATE, name=name), "r")
     assert len(bring(archive, other.root).added) == 2
@@ -159,9 +139,9 @@ def test_killed_before_the_commit_keeps_its_trailer(pair: tuple[Archive, Archive
 def test_trials_asks_and_imported_leaderboards_come_along(archive: Archive, other: Archive):
     seed = archive.variants()[BASELINE]
     (trial,) = [t for t in archive.trials("quick")[BASELINE] if (t.task, t.seed) == ("Memorize", 0)]
-    other.tell_trials([trial.model_copy(update={"task": task, "seed": 7}) for task in TASKS])
+    other.tell_trials([trial.model_copy(update={"task": task, "seed": 7}) for task in MAD_TASKS])
     other.tell_failed_ask("2026-01-01T00:00:00Z", "no JSON", [Exchange(attempt=1, prompt="p", reply="r")])
-    other.tell_leaderboard("paper", f"name,{','.join(TASKS)}\nx,0,0,0,0,0,1\n")
+    other.tell_leaderboard("paper", f"name,{','.join(MAD_TASKS)}\nx,0,0,0,0,0,1\n")
     done = bring(archive, other.root)
     assert (done.trials, done.conflicts) == (6, 0)
     ours = Archive(archive.root)
@@ -185,16 +165,13 @@ def test_other_results_of_the_same_trial_do_not_replace_ours(archive: Archive, o
     assert Archive(archive.root).trials("quick") == before
 
 
-def test_another_version_of_a_protocol_is_kept_apart(archive: Archive, other: Archive, make_record: MakeRecord):
-    record = make_record()
-    trials = tuple(trial.model_copy(update={"protocol_hash": "0" * 16}) for trial in record.trials)
-    assert record.scorecard is not None
-    card = record.scorecard.model_copy(update={"protocol_hash": "0" * 16})
-    other.tell(record.model_copy(update={"trials": trials, "scorecard": card, "protocol_hash": "0" * 16}), "r")
+def test_another_version_of_a_protocol_is_kept_apart(archive: Archive, other: Archive):
+    trials = make_trials(make_variant(), protocol_hash="0" * 16)
+    other.tell(make_record(trials=trials, protocol_hash="0" * 16), "r")
     done = bring(archive, other.root)
     assert done.apart == {"quick": ["0" * 16]}
     assert len(done.added) == 1
-    assert record.proposal.variant.name not in (archive.root / "leaderboards" / "quick.csv").read_text()
+    assert NAME not in (archive.root / "leaderboards" / "quick.csv").read_text()
     assert sound(archive)
 
 
@@ -263,7 +240,6 @@ def large(root: Path) -> None:
 def test_hostile_or_damaged_archive_is_refused_whole(
     archive: Archive,
     other: Archive,
-    make_record: MakeRecord,
     harm: Callable[[Path], None],
     says: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -282,9 +258,7 @@ def test_hostile_or_damaged_archive_is_refused_whole(
     assert sorted(path for path in archive.root.rglob("*.*") if path.name != "archer.lock") == files
 
 
-def test_hooks_filters_and_settings_of_the_other_are_never_run(
-    archive: Archive, other: Archive, make_record: MakeRecord, tmp_path: Path
-):
+def test_hooks_filters_and_settings_of_the_other_are_never_run(archive: Archive, other: Archive, tmp_path: Path):
     other.tell(make_record(), "r")
     trap = f"touch {tmp_path}/run"
     (other.root / ".gitattributes").write_text("* filter=trap diff=trap\n")
@@ -306,9 +280,7 @@ def test_what_is_no_repository_is_one_line(archive: Archive, where: str):
         bring(archive, where)
 
 
-def test_bare_clone_and_clone_of_a_clone_are_merged_and_whole(
-    archive: Archive, other: Archive, make_record: MakeRecord, tmp_path: Path
-):
+def test_bare_clone_and_clone_of_a_clone_are_merged_and_whole(archive: Archive, other: Archive, tmp_path: Path):
     other.tell(make_record(), "r")
     git(other.root, "branch", "predictions")
     git(tmp_path, "clone", "-q", "--bare", str(other.root), "bare.git")
@@ -322,13 +294,13 @@ def test_bare_clone_and_clone_of_a_clone_are_merged_and_whole(
     assert bring(Archive(archive.root), f"file://{tmp_path}/second").added == []
 
 
-def test_shallow_clone_is_found_incomplete(archive: Archive, make_record: MakeRecord, tmp_path: Path):
+def test_shallow_clone_is_found_incomplete(archive: Archive, tmp_path: Path):
     archive.tell(make_record(), "r")
     git(tmp_path, "clone", "-q", "--depth", "1", f"file://{archive.root}", "shallow")
     assert "git fetch --unshallow" in "\n".join(problems(Archive(tmp_path / "shallow")))
 
 
-def test_link_in_a_clone_is_not_followed(archive: Archive, make_record: MakeRecord, tmp_path: Path):
+def test_link_in_a_clone_is_not_followed(archive: Archive, tmp_path: Path):
     told = archive.tell(make_record(), "r")
     (tmp_path / "secret").write_text("secret")
     report = archive.root / "proposals" / told.id / "report.md"
@@ -340,24 +312,22 @@ def test_link_in_a_clone_is_not_followed(archive: Archive, make_record: MakeReco
     assert "is a link" in "\n".join(problems(Archive(archive.root)))
 
 
-def test_names_of_variants_in_what_was_sent_stay(make_record: MakeRecord):
-    record = make_record(name="own_idea").model_copy(
-        update={"exchanges": (Exchange(attempt=1, prompt="own_idea", reply="own_idea"),), "reason": "like own_idea_x"}
-    )
+def test_names_of_variants_in_what_was_sent_stay():
+    exchange = Exchange(attempt=1, prompt="own_idea", reply="own_idea")
+    record = make_record(name="own_idea", exchanges=(exchange,), reason="like own_idea_x")
     moved = renamed_record(record, {"own_idea": "own_idea_2"})
     assert moved.exchanges == record.exchanges
     assert (moved.reason, moved.proposal.variant.name) == ("like own_idea_x", "own_idea_2")
     assert json.loads(moved.model_dump_json())["proposal"]["title"] == "An idea"
 
 
-def test_predictions_keep_the_commits_that_date_them(archive: Archive, other: Archive, make_record: MakeRecord):
-    archive.tell(having(make_record(name="own_idea"), source="def delta_rule_chunkwise(): pass\n"), "r")
-    shared = make_record().proposal.variant.source
+def test_predictions_keep_the_commits_that_date_them(archive: Archive, other: Archive):
+    archive.tell(make_record(name="own_idea", source="def delta_rule_chunkwise(): pass\n"), "r")
     for where, name, code in ((archive, "here", ""), (other, "own_idea", "# there\n"), (other, "there", "")):
-        record = having(make_record(name=name), source=shared + code)
+        record = make_record(name=name, source=SOURCE + code)
         predicted = where.tell_predictions(record.proposal, record.protocol, record.protocol_hash)
-        created = "2100-01-01T00:00:00+00:00"
-        where.tell(record.model_copy(update={"predicted": predicted, "created": created}), "r")
+        dated = {"predicted": predicted, "created": "2100-01-01T00:00:00+00:00"}
+        where.tell(record.model_copy(update=dated), "r")
     bring(archive, other.root)
     ours = Archive(archive.root)
     assert [record.proposal.variant.name for record in ours.records()] == ["own_idea", "here", "own_idea_2"]

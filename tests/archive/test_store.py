@@ -2,50 +2,44 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from archive.errors import ArchiveError
-from archive.record import Exchange, Record
+from archive.record import Exchange
 from archive.seeding import create
 from archive.store import Archive
 from archive.verify import problems
 from evaluator.outcomes import Status
-
-MakeRecord = Callable[..., Record]
-
-
-def git(archive: Archive, *arguments: str) -> str:
-    run = subprocess.run(["git", "-C", str(archive.root), *arguments], capture_output=True, text=True, check=True)
-    return run.stdout
+from tests.builders import make_record
+from tests.git_command import git
 
 
-def test_what_is_told_is_read_back_by_another_process_view(archive: Archive, make_record: MakeRecord):
+def test_what_is_told_is_read_back_by_another_process_view(archive: Archive):
     told = archive.tell(make_record(), "# report\n")
     assert Archive(archive.root).record("1") == told
     assert (archive.root / "proposals" / told.id / "report.md").read_text() == "# report\n"
 
 
-def test_one_commit_a_proposal_with_trailers_and_nothing_left_over(archive: Archive, make_record: MakeRecord):
+def test_one_commit_a_proposal_with_trailers_and_nothing_left_over(archive: Archive):
     archive.tell(make_record(), "r")
     archive.tell(make_record(Status.REJECTED, name="other"), "r")
-    assert git(archive, "rev-list", "--count", "HEAD").strip() == "3"
-    trailers = git(archive, "log", "-1", "--format=%(trailers:only,unfold)").splitlines()
+    assert git(archive.root, "rev-list", "--count", "HEAD").strip() == "3"
+    trailers = git(archive.root, "log", "-1", "--format=%(trailers:only,unfold)").splitlines()
     assert [line.split(":")[0] for line in trailers if line] == ["Parent", "Status", "Protocol", "Proposer"]
     assert "Status: REJECTED" in trailers
-    assert git(archive, "status", "--porcelain") == ""
+    assert git(archive.root, "status", "--porcelain") == ""
 
 
-def test_scored_proposal_enters_the_leaderboard_and_rejected_does_not(archive: Archive, make_record: MakeRecord):
+def test_scored_proposal_enters_the_leaderboard_and_rejected_does_not(archive: Archive):
     archive.tell(make_record(), "r")
     archive.tell(make_record(Status.REJECTED, name="other"), "r")
     rows = (archive.root / "leaderboards" / "quick.csv").read_text().splitlines()
     assert [row.split(",")[0] for row in rows] == ["", "delta_net_4layer", "delta_net_4layer_x_in_for_loop"]
 
 
-def test_failed_commit_leaves_no_trace(archive: Archive, make_record: MakeRecord):
+def test_failed_commit_leaves_no_trace(archive: Archive):
     shutil.move(archive.root / ".git" / "objects", archive.root / ".git" / "gone")
     (archive.root / ".git" / "objects").write_text("no folder")
     with pytest.raises(ArchiveError, match="git"):
@@ -54,21 +48,21 @@ def test_failed_commit_leaves_no_trace(archive: Archive, make_record: MakeRecord
     assert not (archive.root / "variants" / "delta_net_4layer_x_in_for_loop.py").exists()
 
 
-def test_killed_between_rename_and_commit_is_finished_by_recover(archive: Archive, make_record: MakeRecord):
+def test_killed_between_rename_and_commit_is_finished_by_recover(archive: Archive):
     archive.tell(make_record(), "r")
-    git(archive, "reset", "--soft", "HEAD~1")
-    git(archive, "reset", "--quiet")
+    git(archive.root, "reset", "--soft", "HEAD~1")
+    git(archive.root, "reset", "--quiet")
     (archive.root / "proposals" / ".tmp-0002-half").mkdir()
     assert Archive(archive.root).recover() == ["0001-delta_net_4layer_x_in_for_loop"]
-    assert git(archive, "status", "--porcelain") == ""
+    assert git(archive.root, "status", "--porcelain") == ""
     assert not list((archive.root / "proposals").glob(".tmp-*"))
 
 
 def test_second_archive_in_the_same_folder_is_refused_and_the_folder_untouched(archive: Archive):
-    before = git(archive, "rev-parse", "HEAD")
+    before = git(archive.root, "rev-parse", "HEAD")
     with pytest.raises(ArchiveError, match="not empty"):
         create(archive.root, {}, (), {})
-    assert git(archive, "rev-parse", "HEAD") == before
+    assert git(archive.root, "rev-parse", "HEAD") == before
 
 
 def test_folder_that_is_no_archive_is_named(tmp_path: Path):
@@ -77,7 +71,7 @@ def test_folder_that_is_no_archive_is_named(tmp_path: Path):
 
 
 def test_commits_go_to_the_archive_even_inside_a_git_hook(
-    archive: Archive, make_record: MakeRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     subprocess.run(["git", "init", "-q", str(tmp_path / "callers")], check=True)
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "callers" / ".git"))
@@ -85,10 +79,10 @@ def test_commits_go_to_the_archive_even_inside_a_git_hook(
     Archive(archive.root).tell(make_record(), "r")
     monkeypatch.delenv("GIT_DIR", raising=False)
     monkeypatch.delenv("GIT_INDEX_FILE", raising=False)
-    assert git(archive, "log", "-1", "--format=%s").startswith("0001-")
+    assert git(archive.root, "log", "-1", "--format=%s").startswith("0001-")
 
 
-def test_name_already_taken_is_numbered_before_its_suffix(archive: Archive, make_record: MakeRecord):
+def test_name_already_taken_is_numbered_before_its_suffix(archive: Archive):
     archive.tell(make_record(), "r")
     assert archive.free_name("delta_net_4layer_x_in_for_loop") == "delta_net_4layer_x_2_in_for_loop"
     assert archive.free_name("new", ["new"]) == "new_2"
@@ -96,11 +90,11 @@ def test_name_already_taken_is_numbered_before_its_suffix(archive: Archive, make
 
 def test_ask_without_proposal_keeps_its_exchange(archive: Archive):
     archive.tell_failed_ask("2026-01-01T00:00:00Z", "no JSON", [Exchange(attempt=1, prompt="p", reply="r")])
-    assert "no JSON" in git(archive, "log", "-1", "--format=%s")
-    assert git(archive, "status", "--porcelain") == ""
+    assert "no JSON" in git(archive.root, "log", "-1", "--format=%s")
+    assert git(archive.root, "status", "--porcelain") == ""
 
 
-def test_clone_is_a_whole_archive(archive: Archive, make_record: MakeRecord, tmp_path: Path):
+def test_clone_is_a_whole_archive(archive: Archive, tmp_path: Path):
     told = archive.tell(make_record(), "r")
     subprocess.run(["git", "clone", "-q", str(archive.root), str(tmp_path / "clone")], check=True)
     clone = Archive(tmp_path / "clone")

@@ -3,11 +3,9 @@
 import json
 from collections.abc import Callable
 
-from archive.record import Record
 from archive.store import Archive
 from archive.verify import problems
-
-MakeRecord = Callable[..., Record]
+from tests.builders import make_record
 
 
 def found_after(archive: Archive, path: str, change: Callable[[str], str]) -> str:
@@ -16,12 +14,12 @@ def found_after(archive: Archive, path: str, change: Callable[[str], str]) -> st
     return "\n".join(problems(Archive(archive.root)))
 
 
-def test_sound_archive_has_no_problems(archive: Archive, make_record: MakeRecord):
+def test_sound_archive_has_no_problems(archive: Archive):
     archive.tell(make_record(), "r")
     assert list(problems(archive)) == []
 
 
-def test_changed_code_is_found(archive: Archive, make_record: MakeRecord):
+def test_changed_code_is_found(archive: Archive):
     archive.tell(make_record(), "r")
     damage = found_after(archive, "variants/delta_net_4layer_x_in_for_loop.py", lambda text: text + "#")
     assert "is not the code that 0001-" in damage
@@ -33,7 +31,7 @@ def test_changed_code_of_a_seed_is_found(archive: Archive):
     )
 
 
-def test_improved_score_is_found(archive: Archive, make_record: MakeRecord):
+def test_improved_score_is_found(archive: Archive):
     told = archive.tell(make_record(), "r")
 
     def improve(text: str) -> str:
@@ -45,7 +43,7 @@ def test_improved_score_is_found(archive: Archive, make_record: MakeRecord):
     assert "not what its trials give" in found_after(archive, path, improve)
 
 
-def test_edited_leaderboard_is_found_and_rebuilt(archive: Archive, make_record: MakeRecord):
+def test_edited_leaderboard_is_found_and_rebuilt(archive: Archive):
     archive.tell(make_record(), "r")
     damage = found_after(archive, "leaderboards/quick.csv", lambda text: text.replace("0.51", "0.99"))
     assert "verify --rebuild" in damage
@@ -53,13 +51,13 @@ def test_edited_leaderboard_is_found_and_rebuilt(archive: Archive, make_record: 
     assert list(problems(archive)) == []
 
 
-def test_truncated_trial_line_is_named(archive: Archive, make_record: MakeRecord):
+def test_truncated_trial_line_is_named(archive: Archive):
     told = archive.tell(make_record(), "r")
     path = f"proposals/{told.id}/trials.jsonl"
     assert f"{path}, line 18" in found_after(archive, path, lambda text: text[:-30])
 
 
-def test_missing_file_is_named(archive: Archive, make_record: MakeRecord):
+def test_missing_file_is_named(archive: Archive):
     told = archive.tell(make_record(), "r")
     (archive.root / "proposals" / told.id / "scorecard.json").unlink()
     assert "scorecard.json is missing" in "\n".join(problems(Archive(archive.root)))

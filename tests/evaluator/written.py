@@ -2,9 +2,6 @@
 
 from variants.contract import Variant
 
-NOW_HONEST = ("compile", "whole_chunks_only")
-"""Files of tests/cheaters that only do what is mended today: `torch.compile` is taken off, whole chunks are padded."""
-
 HEADER = "import torch\nimport torch.nn.functional as F\n"
 WHOLE_CHUNKS = """
 def delta_rule_chunkwise(q, k, v, beta, chunk_size=32):

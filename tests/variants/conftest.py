@@ -23,7 +23,7 @@ def load(name: str) -> Callable[..., tuple[Tensor, Tensor]]:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    kernel: Callable[..., tuple[Tensor, Tensor]] = getattr(module, seed_variants()[name].signature.function)
+    kernel: Callable[..., tuple[Tensor, Tensor]] = getattr(module, seed_variants()[name].contract.function)
     return kernel
 
 

@@ -2,11 +2,13 @@
 
 import pytest
 
-from variants.contract import BASELINE, REFERENCE, TASKS
-from variants.leaderboard import PUBLISHED, LeaderboardError, format_leaderboard, parse_leaderboard, read_leaderboard
+from archive.errors import LeaderboardError
+from archive.leaderboard_csv import PUBLISHED, format_leaderboard, parse_leaderboard, read_leaderboard
+from evaluator.tasks.registry import MAD_TASKS
+from variants.contract import BASELINE, REFERENCE
 from variants.seeds import PROPOSED, seeds
 
-HEADER = "," + ",".join(TASKS)
+HEADER = "," + ",".join(MAD_TASKS)
 
 
 def test_published_rows_are_seeds():
@@ -25,7 +27,7 @@ def test_published_table_round_trips_to_the_byte(tmp_path):
 
 
 def test_header_of_names_and_order_of_tasks_are_free():
-    text = "Unnamed: 0," + ",".join(reversed(TASKS)) + "\nx,0.6,0.5,0.4,0.3,0.2,0.1\n"
+    text = "Unnamed: 0," + ",".join(reversed(MAD_TASKS)) + "\nx,0.6,0.5,0.4,0.3,0.2,0.1\n"
     assert parse_leaderboard(text, "t").loc["x"].tolist() == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
 
 

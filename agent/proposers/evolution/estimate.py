@@ -1,45 +1,37 @@
-"""A small honest estimate of what a genome will score: additive effects of mechanisms, shrunken, with intervals.
+"""A small honest estimate of what a genome will score: its parent's score, and the effects of what changed.
 
-Per task, a Bayesian linear regression: score = level of the protocol + sum of the mechanisms' effects + noise. Effects
-start at 0 ± τ, τ being a typical effect on the published board or on the measured one, whichever is larger. Published
-rows count by their difference to the published baseline, with an extra variance τ² because the protocol is another;
-rows measured under the protocol count in full, but for the noise of their seeds and a variance (τ/2)² for what is not
-additive. Before anything is measured, the level of a protocol other than the published one is some share of the
-published level, any share alike. A child is predicted from its parent's measured score and the effects of what
-changed. On a task of one chunk only mechanisms that reach the first chunk have effects, and a child with its parent's
+Effects are learnt from differences, never from levels: from each variant measured under the protocol, less its parent,
+paired by seed; from a published row, less the published baseline, where its genome was not measured under the protocol,
+with an extra variance τ² because the protocol is another. A mechanism that changed nothing is therefore believed to
+change nothing, whatever the others did. τ is a typical change on the published board or on the measured one, whichever
+is larger. On a task of one chunk only mechanisms that reach the first chunk have effects, and a child with its parent's
 first chunk has its parent's score, exactly.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import fmean, median
 
-import numpy as np
-from numpy.typing import NDArray
-
-from agent.analysis.board import Board
+from agent.analysis.board import Board, measured_board, published_board
 from agent.analysis.leaderboard_facts import gaps
-from agent.analysis.snapshot import Pruned
-from agent.catalogue import CATALOGUE, Genome
+from agent.analysis.measured_changes import Difference, MeasuredChange, PairNoise
+from agent.analysis.snapshot import ArchiveSnapshot
+from agent.catalogue import SEED_GENOMES, Genome, Mechanism
+from agent.proposers.evolution.effects import QUIET, Effects, Observation, Signed, misfit, signed_changes
+from agent.proposers.evolution.without_effect import WithoutEffect
+from agent.words import signed
 from archive.record import Prediction
-from evaluator.outcomes import Score
 from evaluator.protocols.built_in import single_chunk_tasks
-from variants.contract import BASELINE, TASKS, Task
+from evaluator.tasks.names import TaskName
+from variants.contract import BASELINE
 
-Vector = NDArray[np.float64]
-
-COLUMN: dict[str, int] = {
-    kind.model_fields["mechanism"].default: index
-    for index, kind in enumerate((kind for kinds in CATALOGUE.values() for kind in kinds), start=1)
-}
-"""Column of each mechanism in the design; column 0 is the level of the protocol."""
-LEVEL_DEVIATION = 0.05
-"""Of the level under the published protocol; under another it is the published level times a uniform share."""
 LEAST_EFFECT = 0.01
-EIGHTY = 1.533
-"""Half of an 80 % interval, in standard deviations: Student's t with 4 degrees of freedom, for a few effects are huge.
+UNKNOWN_EFFECT = 0.1
+"""A typical effect where nothing was measured."""
+EIGHTY = 1.638
+"""Half of an 80 % interval, in standard deviations: Student's t with 3 degrees of freedom, for a few effects are huge.
 
-Of the published rows, left out one at a time, 80 of 104 scores lie inside; a normal distribution's 1.28 held for 74.
+Rows left out one at a time: `python -m benchmarks.estimator`, docs/results/estimator.md.
 """
 
 
@@ -58,152 +50,151 @@ class Estimate:
         return Prediction(mean=mean, low=low, high=high, why=self.why)
 
 
-@dataclass(frozen=True)
-class Effects:
-    """What is believed of one task: level and effects, jointly normal; and which mechanisms were ever scored."""
-
-    mean: Vector
-    covariance: NDArray[np.float64]
-    typical: float
-    scored: frozenset[str]
-
-
 class Estimator:
     """Effects per task, learned once from both boards."""
 
     def __init__(
-        self, board: Board, published: Board, genomes: dict[str, Genome], pruned: Mapping[str, Pruned] | None = None
+        self,
+        board: Board,
+        published: Board,
+        genomes: Mapping[str, Genome],
+        changes: Sequence[MeasuredChange] = (),
+        noise: Mapping[TaskName, PairNoise] | None = None,
     ) -> None:
         """`board`: measured under the protocol that is predicted for; may be without scores, or the published one.
 
-        `pruned`: what was given up under the board's protocol. Its one or two seeds teach like any, with their noise.
+        `changes` and `noise`: measured under that protocol, paired by seed. A row of the board without such a change
+        counts by the difference of means, with the board's noise.
         """
-        self._pruned = pruned or {}
         self._board = board
         self._published = published
         self._genomes = genomes
+        self._noise = noise or {}
         self._one_chunk = single_chunk_tasks(board.protocol)
-        self._effects = {task: self._learn(task) for task in TASKS}
+        self._without_effect = WithoutEffect(changes)
+        named = {change.name for change in changes}
+        self._changes = (*changes, *(change for change in unpaired_changes(board, genomes) if change.name not in named))
+        self._alone = _by_mechanism(self._changes)
+        self._elsewhere = unpaired_changes(published, genomes) if board != published else ()
+        self._effects = {task: self._learn(task) for task in board.tasks}
 
-    def predict(self, genome: Genome, parent: str) -> dict[Task, Estimate]:
+    def predict(self, genome: Genome, parent: str) -> dict[TaskName, Estimate]:
         """Scores to expect of a genome, told from its parent where that was measured."""
-        return {task: self._estimate(task, genome, parent) for task in TASKS}
+        return {task: self._estimate(task, genome, parent) for task in self._board.tasks}
 
-    def _estimate(self, task: Task, genome: Genome, parent: str) -> Estimate:
-        effects = self._effects[task]
+    def _estimate(self, task: TaskName, genome: Genome, parent: str) -> Estimate:
         anchor, origin = self._board.scores.get(parent, {}).get(task), self._genomes[parent]
+        if anchor is None:
+            return self._from_the_baseline(task, genome)
         ours, theirs = self._seen(task, genome), self._seen(task, origin)
-        if anchor is not None and ours.canonical == theirs.canonical:
+        if ours.canonical == theirs.canonical:
             return Estimate(
                 anchor.mean, 0.0, "cannot differ from the parent: the sequence is one chunk, its state zero"
             )
-        seed = self._deviation(task)
-        noise = seed**2 / (anchor.n if anchor else 1)
-        misfit = (effects.typical / 2) ** 2
-        if anchor is None:
-            x = _row(ours) + _level()
-            mean = float(x @ effects.mean)
-            return Estimate(mean, _root(x, effects, noise + misfit), "parent not measured; level and effects alone")
-        x = _row(ours) - _row(theirs)
-        mean = anchor.mean + float(x @ effects.mean)
-        return Estimate(mean, _root(x, effects, 2 * noise + misfit), self._why(effects, ours, theirs, anchor.mean))
+        effects, changes = self._effects[task], tuple(signed_changes(ours, theirs))
+        why = f"parent {anchor.mean:.3f}; {self._why(task, changes)}"
+        reduced = [self._without_effect.reduced(found).canonical for found in (genome, origin)]
+        if reduced[0] == reduced[1]:
+            return Estimate(anchor.mean, QUIET * effects.typical, why)
+        known = effects.of(changes)
+        mean = anchor.mean + known.mean
+        noise = self._pair_variance(task, anchor.mean, mean) / anchor.n
+        return Estimate(mean, (known.deviation**2 + noise + misfit(ours, theirs, effects.typical)) ** 0.5, why)
 
-    def _why(self, effects: Effects, ours: Genome, theirs: Genome, anchor: float) -> str:
-        changes = []
-        for slot in (*ours.mechanisms, *(slot for slot in theirs.mechanisms if slot not in ours.mechanisms)):
-            new, old = ours.mechanisms.get(slot), theirs.mechanisms.get(slot)
-            if new == old:
-                continue
-            if new and old and new.mechanism == old.mechanism:
-                changes.append(f"{new.mechanism} with other parameters")
-                continue
-            changes += [_effect(effects, found.mechanism, sign) for found, sign in ((new, 1), (old, -1)) if found]
-        return f"parent {anchor:.3f}; {'; '.join(changes)}"
+    def _from_the_baseline(self, task: TaskName, genome: Genome) -> Estimate:
+        """Of a child whose parent was not measured: the level of the protocol, and the effects of all mechanisms."""
+        effects, (level, deviation) = self._effects[task], self._level(task)
+        known = effects.of(signed_changes(self._seen(task, genome), Genome()))
+        variance = deviation**2 + known.deviation**2 + misfit(genome, Genome(), effects.typical)
+        variance += self._pair_variance(task, level, level) / 2
+        return Estimate(level + known.mean, variance**0.5, "parent not measured; level and effects alone")
 
-    def _learn(self, task: Task) -> Effects:
-        known = {name: gap for name in self._published.scores if (gap := self._published_gap(name, task)) is not None}
-        typical = self._typical(task, list(known.values()))
-        rows, values, variances, scored = [], [], [], set[str]()
-        for name, gap in known.items() if self._board != self._published else ():
-            rows.append(_row(self._seen(task, self._genomes[name])))
-            values.append(gap)
-            variances.append(2 * self._published.spreads[task].deviation ** 2 + typical**2)
-            scored |= {found.mechanism for found in self._genomes[name].mechanisms.values()}
-        for genome, score in self._measured(task):
-            rows.append(_row(self._seen(task, genome)) + _level())
-            values.append(score.mean)
-            variances.append(self._deviation(task) ** 2 / score.n + (typical / 2) ** 2)
-            scored |= {found.mechanism for found in genome.mechanisms.values()}
-        mean, covariance = _posterior(rows, values, variances, self._level(task), typical)
-        return Effects(mean, covariance, typical, frozenset(scored))
+    def _why(self, task: TaskName, changes: Iterable[Signed]) -> str:
+        """What is believed of each mechanism that changes, beside what was measured of it."""
+        told = []
+        for sign, found in changes:
+            verb = "adds" if sign > 0 else "drops"
+            told.append(f"{verb} {found.mechanism} ({self._believed(task, sign, found)})")
+        return "; ".join(told)
 
-    def _measured(self, task: Task) -> Iterator[tuple[Genome, Score]]:
-        """Of the board and of what was pruned, where a genome tells what it is made of."""
-        for name, scores in self._board.scores.items():
-            if task in scores and name in self._genomes:
-                yield self._genomes[name], scores[task]
-        for found in self._pruned.values():
-            if task in found.scores:
-                yield found.genome, found.scores[task]
+    def _learn(self, task: TaskName) -> Effects:
+        typical = self._typical(task)
+        measured, elsewhere = (tuple(self._observed(each, task)) for each in (self._changes, self._elsewhere))
+        return Effects.learn(measured, typical, elsewhere)
 
-    def _typical(self, task: Task, published: list[float]) -> float:
+    def _observed(self, changes: Iterable[MeasuredChange], task: TaskName) -> Iterator[Observation]:
+        for change in changes:
+            if (known := change.differences.get(task)) is not None:
+                genome, origin = self._seen(task, change.genome), self._seen(task, change.origin)
+                yield Observation(genome, origin, known.mean, known.variance, change.without_effect)
+
+    def _typical(self, task: TaskName) -> float:
         """Size of a usual effect: the larger of what the published board shows and what this one does."""
-        base = self._board.mean(BASELINE, task)
-        rows = ((name, self._board.mean(name, task)) for name in self._board.scores if name != BASELINE)
-        measured = [mean - base for _, mean in rows if mean is not None and base is not None]
-        usual = [1.48 * median(map(abs, gaps)) for gaps in (published, measured) if gaps]
-        return max(LEAST_EFFECT, *usual) if usual else 0.1
+        of_boards = (_from_baseline(board, task) for board in (self._published, self._board))
+        usual = [1.48 * median(map(abs, found)) for found in of_boards if found]
+        return max(LEAST_EFFECT, *usual) if usual else UNKNOWN_EFFECT
 
-    def _level(self, task: Task) -> tuple[float, float]:
-        """Mean and standard deviation of the protocol's level before anything is measured."""
-        known = self._published.mean(BASELINE, task)
-        if known is not None and self._board.protocol == self._published.protocol:
-            return known, LEVEL_DEVIATION
-        return (known or 1.0) / 2, (known or 1.0) / 12**0.5
+    def _level(self, task: TaskName) -> tuple[float, float]:
+        """Mean and standard deviation of the baseline's score: measured, or some share of the published one."""
+        if (measured := self._board.mean(BASELINE, task)) is not None:
+            return measured, 0.0
+        known = self._published.mean(BASELINE, task) or 1.0
+        return known / 2, known / 12**0.5
 
-    def _published_gap(self, name: str, task: Task) -> float | None:
-        return gaps(self._published, name, BASELINE).get(task) if name in self._genomes and name != BASELINE else None
+    def _pair_variance(self, task: TaskName, level: float, other: float) -> float:
+        """Of the difference of single runs at two accuracies: paired by seed where the noise of that is known."""
+        if task in self._noise:
+            return self._noise[task].variance(level, other)
+        board = self._board if task in self._board.spreads else self._published
+        return 2 * board.spreads[task].deviation ** 2 if task in board.spreads else 2 * 0.05**2
 
-    def _seen(self, task: Task, genome: Genome) -> Genome:
+    def _seen(self, task: TaskName, genome: Genome) -> Genome:
         """The part of a genome that can matter to a task."""
         return genome.first_chunk if task in self._one_chunk else genome
 
-    def _deviation(self, task: Task) -> float:
-        board = self._board if task in self._board.spreads else self._published
-        return board.spreads[task].deviation if task in board.spreads else 0.05
+    def _believed(self, task: TaskName, sign: int, mechanism: Mechanism) -> str:
+        """Belief and measurement of one mechanism, from the same changes."""
+        effects = self._effects[task]
+        belief = effects.of([(sign, mechanism)])
+        told = f"{signed(belief.mean)} ± {belief.deviation:.3f}"
+        if not effects.scored(mechanism):
+            return f"{told}: never scored"
+        alone = self._alone.get(mechanism, ())
+        measured = [change.differences[task].mean for change in alone if task in change.differences]
+        return f"{told}: measured {signed(sign * fmean(measured))}" if measured else told
 
 
-def _posterior(
-    rows: list[Vector], values: list[float], variances: list[float], level: tuple[float, float], typical: float
-) -> tuple[Vector, NDArray[np.float64]]:
-    """Mean and covariance of level and effects, given rows of the design with values of known variance."""
-    columns = 1 + len(COLUMN)
-    prior = np.diag([level[1] ** -2, *[typical**-2] * len(COLUMN)])
-    x, y, weight = np.array(rows).reshape(-1, columns), np.array(values), 1 / np.array(variances)
-    precision = prior + x.T @ (weight[:, None] * x)
-    covariance: NDArray[np.float64] = np.asarray(np.linalg.inv(precision), dtype=np.float64)
-    mean: Vector = covariance @ (prior @ (level[0] * _level()) + x.T @ (weight * y))
-    return mean, covariance
+def _by_mechanism(changes: Iterable[MeasuredChange]) -> dict[Mechanism, list[MeasuredChange]]:
+    """Changes that add one mechanism and nothing else."""
+    found: dict[Mechanism, list[MeasuredChange]] = {}
+    for change in changes:
+        added = tuple(signed_changes(change.genome, change.origin))
+        if len(added) == 1 and added[0][0] > 0:
+            found.setdefault(added[0][1], []).append(change)
+    return found
 
 
-def _row(genome: Genome) -> Vector:
-    row = np.zeros(1 + len(COLUMN))
-    row[[COLUMN[found.mechanism] for found in genome.mechanisms.values() if not found.no_op]] = 1.0
-    return row
+def estimator_of(snapshot: ArchiveSnapshot) -> Estimator:
+    """What an archive teaches of its protocol."""
+    genomes = {**SEED_GENOMES, **snapshot.genomes}
+    board = measured_board(snapshot)
+    return Estimator(board, published_board(snapshot), genomes, snapshot.changes, snapshot.pair_noise)
 
 
-def _level() -> Vector:
-    level = np.zeros(1 + len(COLUMN))
-    level[0] = 1.0
-    return level
+def unpaired_changes(board: Board, genomes: Mapping[str, Genome]) -> tuple[MeasuredChange, ...]:
+    """Rows of a board less its baseline, by the difference of means and the noise that the board knows."""
+    origin, changes = board.scores.get(BASELINE, {}), []
+    for name, row in board.scores.items():
+        if name in genomes and name != BASELINE:
+            variances = {task: board.spreads[task].deviation ** 2 for task in row.keys() & origin.keys()}
+            found = {
+                task: Difference(row[task].mean - origin[task].mean, variance * (1 / row[task].n + 1 / origin[task].n))
+                for task, variance in sorted(variances.items())
+            }
+            changes.append(MeasuredChange(name, BASELINE, genomes[name], Genome(), found))
+    return tuple(changes)
 
 
-def _root(x: Vector, effects: Effects, variance: float) -> float:
-    return float(np.sqrt(x @ effects.covariance @ x + variance))
-
-
-def _effect(effects: Effects, mechanism: str, sign: int) -> str:
-    column = COLUMN[mechanism]
-    verb = "adds" if sign > 0 else "drops"
-    told = f"{sign * effects.mean[column]:+.3f} ± {effects.covariance[column, column] ** 0.5:.3f}"
-    return f"{verb} {mechanism} ({told if mechanism in effects.scored else 'never scored'})"
+def _from_baseline(board: Board, task: TaskName) -> list[float]:
+    found = (gaps(board, name, BASELINE).get(task) for name in board.scores if name != BASELINE)
+    return [gap for gap in found if gap is not None]

@@ -1,20 +1,22 @@
 """The evolutionary proposer: no language model, no network; the control that a language model has to beat."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from agent.analysis.board import Board, best_board, measured_board, published_board
+from agent.analysis.board import Board, best_board, published_board
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import SEED_GENOMES, Genome, render_variant
-from agent.proposers.base import Ask, AskFailed
+from agent.proposer import Ask, AskFailed
 from agent.proposers.evolution import wording
-from agent.proposers.evolution.estimate import Estimate, Estimator
+from agent.proposers.evolution.estimate import Estimate, Estimator, estimator_of
 from agent.proposers.evolution.selection import choose_parents
 from agent.proposers.evolution.variation import offspring
+from agent.proposers.evolution.without_effect import WithoutEffect
 from archive.record import Proposal, Provenance
 from evaluator.outcomes import Status
-from variants.contract import BASELINE, REFERENCE, TASKS, Task
+from evaluator.tasks.names import TaskName
+from variants.contract import BASELINE, REFERENCE
 
 CANDIDATES = 24
 ATTEMPTS = 2_000
@@ -29,7 +31,7 @@ class UntriedChild:
     genome: Genome
     parent: str
     other: str
-    expected: Mapping[Task, Estimate]
+    expected: Mapping[TaskName, Estimate]
 
 
 class EvolveProposer:
@@ -46,13 +48,12 @@ class EvolveProposer:
         chance = random.Random(snapshot.seed)
         board, published = best_board(snapshot), published_board(snapshot)
         genomes = {**SEED_GENOMES, **snapshot.genomes}
-        pruned = snapshot.pruned if board.protocol == snapshot.protocol else {}
-        candidates = self._candidates(snapshot, board, genomes, Estimator(board, published, genomes, pruned), chance)
+        expected = estimator_of(snapshot)
+        choosing = expected if board.protocol == snapshot.protocol else Estimator(published, published, genomes)
+        candidates = self._candidates(snapshot, board, genomes, choosing, chance)
         best = max(candidates, key=lambda candidate: _promise(candidate, board, chance))
-        expected = Estimator(measured_board(snapshot), published, genomes, snapshot.pruned).predict(
-            best.genome, best.parent
-        )
-        return Ask(_proposal(best, len(candidates), expected, snapshot, board, genomes))
+        predicted = expected.predict(best.genome, best.parent)
+        return Ask(_proposal(best, len(candidates), predicted, snapshot, board, genomes))
 
     def _candidates(
         self,
@@ -62,14 +63,18 @@ class EvolveProposer:
         estimator: Estimator,
         chance: random.Random,
     ) -> list[UntriedChild]:
-        known, names = known_genomes(snapshot, genomes), {*snapshot.variants, *snapshot.under_way}
+        mute = WithoutEffect(snapshot.changes)
+        known = {mute.reduced(genome).canonical for genome in known_genomes(snapshot, genomes)}
+        names = {*snapshot.variants, *snapshot.under_way}
+        possible = [name for name in board.whole if name in genomes and not mute.carried(genomes[name])]
         found: list[UntriedChild] = []
         for _ in range(ATTEMPTS):
-            parent, other = _parents(snapshot, board, genomes, chance)
+            parent, other = _parents(snapshot, board, possible, chance)
             child = offspring(genomes[parent], genomes[other], chance)
-            if child.canonical in known or child.name in names:
+            function = mute.reduced(child).canonical
+            if function in known or child.name in names or mute.added(child, genomes[parent]):
                 continue
-            known.add(child.canonical)
+            known.add(function)
             found.append(UntriedChild(child, parent, other, estimator.predict(child, parent)))
             if len(found) == CANDIDATES:
                 break
@@ -79,13 +84,12 @@ class EvolveProposer:
 
 
 def _parents(
-    snapshot: ArchiveSnapshot, board: Board, genomes: Mapping[str, Genome], chance: random.Random
+    snapshot: ArchiveSnapshot, board: Board, possible: Sequence[str], chance: random.Random
 ) -> tuple[str, str]:
-    possible = [name for name, row in board.scores.items() if name in genomes and len(row) == len(TASKS)]
     drawn = choose_parents(board, possible, chance) if possible else (BASELINE, BASELINE)
     if snapshot.forced_parent is None:
         return drawn
-    if snapshot.forced_parent not in genomes:
+    if snapshot.forced_parent not in {**SEED_GENOMES, **snapshot.genomes}:
         raise AskFailed(
             f"evolve cannot build on {snapshot.forced_parent}: it is not made of mechanisms of the catalogue; "
             "name another with --parent, or use a language model"
@@ -93,12 +97,12 @@ def _parents(
     return snapshot.forced_parent, drawn[1]
 
 
-def known_genomes(snapshot: ArchiveSnapshot, genomes: Mapping[str, Genome]) -> set[str]:
-    """Canonical forms of the seeds and of everything proposed before; what was interrupted may be asked for again."""
+def known_genomes(snapshot: ArchiveSnapshot, genomes: Mapping[str, Genome]) -> tuple[Genome, ...]:
+    """The seeds and everything proposed before; what was interrupted may be asked for again."""
     ended = (record for record in snapshot.history if record.status is not Status.INTERRUPTED)
     recorded = [record.proposal.provenance.mechanisms for record in ended]
     past = [Genome.model_validate(mechanisms) for mechanisms in recorded if mechanisms]
-    return {genome.canonical for genome in (*genomes.values(), *past)}
+    return (*genomes.values(), *past)
 
 
 def _promise(candidate: UntriedChild, board: Board, chance: random.Random) -> float:
@@ -111,7 +115,7 @@ def _promise(candidate: UntriedChild, board: Board, chance: random.Random) -> fl
 def _proposal(
     chosen: UntriedChild,
     candidates: int,
-    expected: Mapping[Task, Estimate],
+    expected: Mapping[TaskName, Estimate],
     snapshot: ArchiveSnapshot,
     board: Board,
     genomes: Mapping[str, Genome],
@@ -124,8 +128,9 @@ def _proposal(
         variant=render_variant(child),
         parent=parent,
         title=wording.heading(child),
-        insights=wording.why_this_parent(
-            board, parent, on_front=parent != snapshot.forced_parent, candidates=candidates
+        insights=(
+            *wording.why_this_parent(board, parent, on_front=parent != snapshot.forced_parent, candidates=candidates),
+            *WithoutEffect(snapshot.changes).sentences(),
         ),
         motivation=wording.full_motivation(parent, made, child),
         mathematics=wording.mathematics(child),

@@ -2,12 +2,12 @@
 
 import random
 
-from agent.analysis.board import measured_board, published_board
+from agent.analysis.board import measured_board
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import CATALOGUE, SEED_GENOMES, SLOTS, Genome, render_variant
-from agent.proposers.base import Ask, AskFailed
+from agent.proposer import Ask, AskFailed
 from agent.proposers.evolution import wording
-from agent.proposers.evolution.estimate import Estimator
+from agent.proposers.evolution.estimate import estimator_of
 from agent.proposers.evolution.evolve import known_genomes
 from agent.proposers.evolution.variation import MAX_MECHANISMS, draw
 from archive.record import Proposal, Provenance
@@ -25,7 +25,8 @@ class RandomProposer:
         """A genome that is in no record and not under way. Raises AskFailed if none can be found."""
         chance = random.Random(snapshot.seed)
         genomes = {**SEED_GENOMES, **snapshot.genomes}
-        known, names = known_genomes(snapshot, genomes), {*snapshot.variants, *snapshot.under_way}
+        known = {genome.canonical for genome in known_genomes(snapshot, genomes)}
+        names = {*snapshot.variants, *snapshot.under_way}
         parent = snapshot.forced_parent or BASELINE
         if parent not in genomes:
             raise AskFailed(f"random cannot compare with {parent}: it is not made of mechanisms of the catalogue")
@@ -44,7 +45,7 @@ def drawn(chance: random.Random) -> Genome:
 
 def _proposal(child: Genome, parent: str, snapshot: ArchiveSnapshot, genomes: dict[str, Genome]) -> Proposal:
     board = measured_board(snapshot)
-    expected = Estimator(board, published_board(snapshot), genomes, snapshot.pruned).predict(child, parent)
+    expected = estimator_of(snapshot).predict(child, parent)
     scored = sorted(name for name in board.scores if name in genomes)
     made = wording.changes(genomes[parent], child)
     return Proposal(

@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 from agent.analysis.board import Board
-from agent.analysis.leaderboard_facts import gaps, short, signed
+from agent.analysis.leaderboard_facts import gaps
 from agent.catalogue import Genome, Mechanism
 from agent.catalogue.render import formulas, motivation, title
-from variants.contract import BASELINE, REFERENCE, Task
+from agent.words import number, signed
+from evaluator.tasks.names import TaskName
+from variants.contract import BASELINE, REFERENCE, short_name
 
 SLOT_WORDS = {
     "features": "q and k before the scores",
@@ -32,10 +34,10 @@ def why_this_parent(board: Board, parent: str, on_front: bool, candidates: int) 
     """Where the parent stands, and how the child was chosen."""
     lead = gaps(board, parent, REFERENCE)
     told = ", ".join(f"{task} {signed(gap)}" for task, gap in lead.items())
-    chosen = "on the Pareto front of the six tasks" if on_front else "given as the parent"
+    chosen = f"on the Pareto front of the {number(len(board.tasks))} tasks" if on_front else "given as the parent"
     distance = f" Against `{REFERENCE}` ({board.title}): {told}." if told else ""
     return (
-        f"`{short(parent)}` is {chosen}.{distance}",
+        f"`{short_name(parent)}` is {chosen}.{distance}",
         f"Of {candidates} untried children of such parents, this one had the best draw from what each is expected to "
         f"score: least short of `{REFERENCE}`, summed over the tasks.",
     )
@@ -44,7 +46,7 @@ def why_this_parent(board: Board, parent: str, on_front: bool, candidates: int) 
 def full_motivation(parent: str, made: Sequence[Change], child: Genome) -> str:
     """What changes relative to the parent, and what speaks for each mechanism."""
     steps = "; ".join(_step(slot, old, new) for slot, old, new in made)
-    return f"Relative to `{short(parent)}`: {steps}. {motivation(child)}"
+    return f"Relative to `{short_name(parent)}`: {steps}. {motivation(child)}"
 
 
 def mathematics(child: Genome) -> str:
@@ -76,7 +78,9 @@ def differences(
     return tuple(told)
 
 
-def next_steps(made: Sequence[Change], child: Genome, expected: Mapping[Task, float], board: Board) -> tuple[str, ...]:
+def next_steps(
+    made: Sequence[Change], child: Genome, expected: Mapping[TaskName, float], board: Board
+) -> tuple[str, ...]:
     """What to try, whichever way it goes."""
     lead = {task: mean - own for task, mean in expected.items() if (own := board.mean(REFERENCE, task)) is not None}
     behind = {task: gap for task, gap in lead.items() if gap < 0}
@@ -102,7 +106,7 @@ def _nearest(child: Genome, name: str, genome: Genome, board: Board) -> str:
     shared = [found.mechanism for found in child.mechanisms.values() if found in genome.mechanisms.values()]
     lacks = [found.mechanism for found in child.mechanisms.values() if found not in genome.mechanisms.values()]
     extra = [found.mechanism for found in genome.mechanisms.values() if found not in child.mechanisms.values()]
-    told = f"`{short(name)}` has {', '.join(shared)} too"
+    told = f"`{short_name(name)}` has {', '.join(shared)} too"
     told += f", without {', '.join(lacks)}" if lacks else ""
     told += f", and {', '.join(extra)} beside it" if extra else ""
     own = gaps(board, name, BASELINE)

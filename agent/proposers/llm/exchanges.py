@@ -69,6 +69,28 @@ def last_conversation(exchanges: Sequence[Exchange]) -> tuple[Conversation, Exch
         return None
 
 
+def joined(first: tuple[Exchange, ...], second: tuple[Exchange, ...]) -> tuple[Exchange, ...]:
+    """The exchanges of two asks as those of one: the second's are renumbered."""
+    return first + tuple(_renumbered(exchange, len(first)) for exchange in second) if first else second
+
+
+def _renumbered(exchange: Exchange, by: int) -> Exchange:
+    prompt = json.loads(exchange.prompt)
+    if "as_in_attempt" in prompt:
+        prompt["as_in_attempt"] += by
+    update = {"attempt": exchange.attempt + by, "prompt": json.dumps(prompt, ensure_ascii=False)}
+    return exchange.model_copy(update=update)
+
+
+def model_of(exchange: Exchange) -> str | None:
+    """Name of the model that was asked; None where it is not recorded."""
+    try:
+        request = json.loads(exchange.prompt)["request"]
+        return str(request.get("model") or request["command"])
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
 def usd_of(exchanges: Sequence[Exchange]) -> float | None:
     """US dollars of all attempts together; None, that is unknown, as soon as one of them is unknown."""
     costs = [exchange.usage.get("usd") for exchange in exchanges]

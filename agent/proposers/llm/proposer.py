@@ -1,15 +1,16 @@
 """The language-model proposer: select parents, render the prompt, complete, parse; and again with what was wrong."""
 
 import time
+from dataclasses import dataclass
 
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import Genome
-from agent.proposers.base import Ask, AskFailed
+from agent.proposer import Ask, AskFailed
 from agent.proposers.llm.deduplication import Claims
 from agent.proposers.llm.endpoint.client import Endpoint, HttpAttempt, Request
 from agent.proposers.llm.endpoint.errors import ContextOverflowError, EndpointError, PromptTooLongError
 from agent.proposers.llm.endpoint.settings import LLMSettings, form_for
-from agent.proposers.llm.endpoint.tokens import estimate_tokens
+from agent.proposers.llm.endpoint.spending import SpendingLimit
 from agent.proposers.llm.exchanges import Log, last_conversation, usd_of
 from agent.proposers.llm.prompt.conversation import Conversation
 from agent.proposers.llm.prompt.gather import FOCUSES, gather
@@ -24,8 +25,15 @@ from archive.record import Proposal, Provenance
 CORRECTIONS = {"code": 1, "structured": 3}
 """Replies beyond the first that one ask may take to be usable; small models repeat what exists more often."""
 LONGEST_QUOTE = 400
-SHRINK = 0.7
-"""How much of its length a prompt keeps when the endpoint finds it too long."""
+LONGER = "serve the model with a longer context, or use --form structured, whose prompt is shorter"
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long one ask may take, on `time.monotonic`; `busy`: seconds to wait for a busy endpoint, None: until then."""
+
+    deadline: float
+    busy: float | None = None
 
 
 class OpenAIProposer:
@@ -33,27 +41,38 @@ class OpenAIProposer:
 
     name = "openai"
 
-    def __init__(self, settings: LLMSettings) -> None:
-        """Raises EndpointError for settings that cannot work."""
+    def __init__(
+        self, settings: LLMSettings, claims: Claims | None = None, budget: SpendingLimit | None = None
+    ) -> None:
+        """`claims`, `budget`: of the run, where several models share them. Raises EndpointError for bad settings."""
         self._settings = settings
         self._templates = Templates(settings.prompts)
-        self._endpoint = Endpoint(settings)
+        self._endpoint = Endpoint(settings, budget)
         self._form = form_for(settings, self._endpoint.model)
-        self._claims = Claims(FOCUSES)
+        self._claims = claims or Claims(FOCUSES)
 
     @property
     def model(self) -> str:
         """Name of the model that is asked."""
         return self._endpoint.model
 
-    def ask(self, snapshot: ArchiveSnapshot) -> Ask:
-        """One proposal. Raises AskFailed where no reply was usable, EndpointError where there is none to be had."""
+    @property
+    def endpoint(self) -> Endpoint:
+        """What the model is asked through."""
+        return self._endpoint
+
+    def ask(self, snapshot: ArchiveSnapshot, patience: float | None = None) -> Ask:
+        """One proposal. `patience`: seconds to wait for a busy endpoint; None: until the deadline.
+
+        Raises AskFailed where no reply was usable, EndpointError where there is none to be had.
+        """
         deadline = time.monotonic() + self._settings.deadline_seconds
+        self._endpoint.read_card()
         parents = select_parents(snapshot, structured=self._form == "structured")
         busy = self._claims.titles(record.proposal.variant.name for record in snapshot.history)
         facts = gather(snapshot, self._form, self.model, parents, self._claims.focus(snapshot.seed), busy)
-        conversation = self._fitted(Conversation.begin(facts, self._templates), self._settings.context_tokens)
-        return self._converse(snapshot, conversation, self._log(), deadline)
+        conversation = self._fitted(Conversation.begin(facts, self._templates))
+        return self._converse(snapshot, conversation, self._log(), Patience(deadline, patience))
 
     def repair(self, snapshot: ArchiveSnapshot, ask: Ask, problem: str) -> Ask:
         """The proposal again, mended or replaced; the exchanges are those of the repair only. Raises as `ask` does."""
@@ -64,7 +83,7 @@ class OpenAIProposer:
         conversation, last = found
         log = self._log()
         spoken = self._answered(conversation, last.reply or "", REPAIR, problem, log)
-        return self._converse(snapshot, spoken, log, deadline)
+        return self._converse(snapshot, spoken, log, Patience(deadline))
 
     def cancel(self) -> None:
         """End all asks under way, from any thread; they raise EndpointError."""
@@ -73,8 +92,26 @@ class OpenAIProposer:
     def _log(self) -> Log:
         return Log(self._endpoint.scrubber, self._settings.public_url, self._templates.digests())
 
-    def _fitted(self, conversation: Conversation, budget: int) -> Conversation:
-        """The conversation with as many of its facts as fit. Raises PromptTooLongError."""
+    def _fitted(self, conversation: Conversation) -> Conversation:
+        """The conversation with as many of its facts as fit. Raises PromptTooLongError.
+
+        The shortest prompt may take more of the window than a prompt should, as long as it leaves room for a reply.
+        """
+        limits = self._endpoint.limits
+        try:
+            return self._within(conversation, limits.prompt_budget)
+        except PromptTooLongError as error:
+            if limits.fits(error.needed):
+                return self._within(conversation, error.needed)
+            if limits.window is None:
+                raise
+            raise PromptTooLongError(
+                f"{self.model} takes {limits.window} tokens, prompt and reply together, and the shortest prompt needs "
+                f"about {error.needed}: {LONGER}",
+                error.needed,
+            ) from None
+
+    def _within(self, conversation: Conversation, budget: int) -> Conversation:
         facts = fit(conversation.facts, budget, lambda facts: conversation.refitted(facts, self._templates).text)
         return conversation.refitted(facts, self._templates)
 
@@ -82,18 +119,18 @@ class OpenAIProposer:
         """The conversation with what was wrong with a reply, within the budget. Raises AskFailed."""
         longer = conversation.answered(said, self._templates, template, problem=problem)
         try:
-            return self._fitted(longer, self._settings.context_tokens)
+            return self._fitted(longer)
         except PromptTooLongError as error:
             raise self._cannot_correct(error, log) from None
 
     def _cannot_correct(self, error: PromptTooLongError, log: Log) -> AskFailed:
         return AskFailed(f"{self.model} cannot be told what was wrong with its reply: {error}", log.exchanges)
 
-    def _converse(self, snapshot: ArchiveSnapshot, conversation: Conversation, log: Log, deadline: float) -> Ask:
+    def _converse(self, snapshot: ArchiveSnapshot, conversation: Conversation, log: Log, patience: Patience) -> Ask:
         """Complete and parse, with corrections, until a proposal comes of it."""
         problem = ""
         for turn in range(CORRECTIONS[self._form] + 1):
-            conversation, reply = self._complete(conversation, snapshot.seed + turn, log, deadline)
+            conversation, reply = self._complete(conversation, snapshot.seed + turn, log, patience)
             try:
                 proposal = self._proposal(snapshot, conversation, reply)
             except BadReply as bad:
@@ -105,7 +142,7 @@ class OpenAIProposer:
         raise AskFailed(f"{self.model} gave no usable reply: {problem}", log.exchanges)
 
     def _complete(
-        self, conversation: Conversation, seed: int, log: Log, deadline: float
+        self, conversation: Conversation, seed: int, log: Log, patience: Patience
     ) -> tuple[Conversation, HttpAttempt]:
         """The reply, and the conversation that got it: a shorter one where the endpoint finds the prompt too long.
 
@@ -117,7 +154,12 @@ class OpenAIProposer:
                 sent = conversation
                 try:
                     request = self._request(sent, seed)
-                    reply = self._endpoint.complete(request, deadline, lambda attempt: log.add(sent, attempt))  # noqa: B023
+                    reply = self._endpoint.complete(
+                        request,
+                        patience.deadline,
+                        lambda attempt: log.add(sent, attempt),  # noqa: B023
+                        patience.busy,
+                    )
                     return sent, reply
                 except ContextOverflowError as overflow:
                     conversation = self._shorter(sent, overflow)
@@ -128,13 +170,13 @@ class OpenAIProposer:
             raise
 
     def _shorter(self, conversation: Conversation, overflow: ContextOverflowError) -> Conversation:
-        budget = int(min(self._settings.context_tokens, estimate_tokens(conversation.text)) * SHRINK)
+        """The conversation as the endpoint may take it, now that it has refused this one."""
         try:
-            return self._fitted(conversation, budget)
-        except PromptTooLongError:
+            return self._fitted(conversation)
+        except PromptTooLongError as error:
             raise PromptTooLongError(
-                f"{overflow}; the shortest prompt that archer can make is too long as well: serve the model with a "
-                "longer context, or leave more of it to the prompt with a lower reply_tokens (--llm FILE)"
+                f"{overflow}; the shortest prompt, of about {error.needed} tokens, is too long as well: {LONGER}",
+                error.needed,
             ) from None
 
     def _request(self, conversation: Conversation, seed: int) -> Request:
@@ -145,8 +187,8 @@ class OpenAIProposer:
 
     def _proposal(self, snapshot: ArchiveSnapshot, conversation: Conversation, reply: HttpAttempt) -> Proposal:
         """The reply as a proposal that nobody made before. Raises BadReply."""
-        if reply.refusal and not reply.text:
-            raise BadReply(f"the model refuses: {' '.join(reply.refusal.split())[:200]}")
+        if reply.refusal and "{" not in (reply.text or ""):
+            raise BadReply(f"the reply cannot be used: {reply.refusal}")
         provenance = Provenance(proposer=self.name, seed=snapshot.seed, model=self.model)
         proposal = build_proposal(reply.text or "", reply.finish, conversation, provenance)
         twin = self._twin(snapshot, proposal) or self._claims.claim(proposal, snapshot.variants.values())

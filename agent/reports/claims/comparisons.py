@@ -5,11 +5,13 @@ prints; whether a difference is more than noise is the verdict's to say.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.reports.claims.mentions import EXPECTATION, TASK_WORDS, mentions
-from variants.contract import REFERENCE, TASKS, Task
+from evaluator.protocols.built_in import tasks_of
+from evaluator.tasks.names import TaskName
+from variants.contract import REFERENCE
 
 _IS = r"(?:is|are|scores|stays|sits|lies|falls|drops|remains|does)\s+(?:\w+\s+)?"
 _ABOVE = (
@@ -26,7 +28,7 @@ _UNSURE = re.compile(
     rf"(?i)\b({EXPECTATION}|no|not|never|nor|neither|none|fails?|cannot|almost|nearly|whether|unless|until|to|can|will)\b"
     "|n't"
 )
-_ALL = re.compile(r"(?i)\b(all (?:six )?(?:of the )?(?:\w+ )?tasks|every task|all six)\b")
+_ALL = re.compile(r"(?i)\b(all (?:\w+ )?(?:of the )?(?:\w+ )?tasks|every task|all six)\b")
 _GATED = r"(?-i:Gated)(?=[\s`*]+(?:on|in|for|by)\b)"
 TIE = 5e-4
 """Half of the last digit that tables are printed with."""
@@ -43,7 +45,7 @@ def wrong_comparisons(statement: str, aliases: Mapping[str, str], snapshot: Arch
     if between is None or tail is None or _UNSURE.search(statement[: second.end]):
         return
     above, below = (first.name, second.name) if between["above"] else (second.name, first.name)
-    for task in _tasks(_TURN.split(tail["tasks"])[0]):
+    for task in _tasks(_TURN.split(tail["tasks"])[0], tasks_of(snapshot.protocol)):
         pairs = _pairs(snapshot, above, below, task)
         if pairs and all(high <= low - TIE for high, low in pairs.values()):
             said = "; ".join(f"{source}: {high:.3f} against {low:.3f}" for source, (high, low) in pairs.items())
@@ -67,18 +69,18 @@ def wrong_bests(statement: str, name: str, snapshot: ArchiveSnapshot) -> Iterato
             yield f"calls `{name}` the best on {task}; {said}"
 
 
-def _tasks(words: str) -> list[Task]:
+def _tasks(words: str, every: Sequence[TaskName]) -> list[TaskName]:
     if _ALL.search(words):
-        return list(TASKS)
+        return list(every)
     return [task for task, word in TASK_WORDS.items() if re.search(rf"(?i)\b{word}\b", words)]
 
 
-def _pairs(snapshot: ArchiveSnapshot, above: str, below: str, task: Task) -> dict[str, tuple[float, float]]:
+def _pairs(snapshot: ArchiveSnapshot, above: str, below: str, task: TaskName) -> dict[str, tuple[float, float]]:
     tables = _tables(snapshot, task).items()
     return {source: (scores[above], scores[below]) for source, scores in tables if above in scores and below in scores}
 
 
-def _tables(snapshot: ArchiveSnapshot, task: Task) -> dict[str, dict[str, float]]:
+def _tables(snapshot: ArchiveSnapshot, task: TaskName) -> dict[str, dict[str, float]]:
     """Means of a task by variant, under the published protocol and the measured one."""
     published = {str(name): float(value) for name, value in snapshot.published[task].items()}
     measured = {name: row[task].mean for name, row in snapshot.standings.items() if task in row}

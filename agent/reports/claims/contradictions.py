@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.reports.claims.comparisons import wrong_bests, wrong_comparisons
 from agent.reports.claims.mentions import EXPECTATION, TASK_WORDS, only_variant, statements, variant_aliases
-from variants.contract import Task
+from evaluator.tasks.names import TaskName
 
 _NUMBER = r"(?<![\w.+\-−±<>≤≥~≈/^])(\d{1,3}(?:\.\d+)?\s?%|[01]?\.\d+|[01])(?![\w%]|\.\d)"
 _HEDGE = re.compile(
@@ -45,7 +45,7 @@ def _wrong_figures(statement: str, name: str, snapshot: ArchiveSnapshot) -> Iter
             yield f"says {figure} for `{name}` on {task}; {said}"
 
 
-def _figures(statement: str) -> Iterator[tuple[Task, str]]:
+def _figures(statement: str) -> Iterator[tuple[TaskName, str]]:
     """Numbers with the task that they are bound to: `Fuzzy Recall (0.53)`, `0.53 on Fuzzy Recall`."""
     for task, word in TASK_WORDS.items():
         after = rf"(?i)\b{word}\b[`*]*{_JOIN}{_NUMBER}"
@@ -55,7 +55,7 @@ def _figures(statement: str) -> Iterator[tuple[Task, str]]:
             yield task, found.pop()
 
 
-def _known(snapshot: ArchiveSnapshot, name: str, task: Task) -> dict[str, tuple[float, float]]:
+def _known(snapshot: ArchiveSnapshot, name: str, task: TaskName) -> dict[str, tuple[float, float]]:
     """What each leaderboard says: an interval."""
     known: dict[str, tuple[float, float]] = {}
     if name in snapshot.published.index:

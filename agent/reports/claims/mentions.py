@@ -5,16 +5,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from agent.analysis.snapshot import ArchiveSnapshot
-from variants.contract import BASELINE, REFERENCE, Task
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import TASKS
+from variants.contract import BASELINE, REFERENCE, short_name
 
-TASK_WORDS: dict[Task, str] = {
-    "Compress": r"compress(?:ion)?",
-    "Context Recall": r"context[- ]recall",
-    "Fuzzy Recall": r"fuzzy[- ]recall",
-    "Memorize": r"memori[sz]e",
-    "Noisy Recall": r"noisy[- ]recall",
-    "Selective Copy": r"selective[- ]copy",
-}
+TASK_WORDS: dict[TaskName, str] = {name: task.words for name, task in TASKS.items()}
 EXPECTATION = (
     r"expect\w*|predict\w*|anticipat\w*|should|would|could|may|might|aim\w*|target\w*|hop\w+|goal|likely|toward\w*|if"
 )
@@ -52,7 +47,7 @@ def variant_aliases(snapshot: ArchiveSnapshot) -> dict[str, str]:
     names = {*(str(name) for name in snapshot.published.index), *snapshot.standings}
     aliases = {re.escape(name): name for name in names}
     for name in names - {BASELINE, REFERENCE}:
-        words = name.removeprefix(f"{BASELINE}_").removesuffix("_in_for_loop").split("_")
+        words = short_name(name).split("_")
         if len(words) > 1:
             aliases[r"[\s_-]+".join(map(re.escape, words))] = name
     aliases[r"gated[\s_-]*delta[\s_-]*net"] = REFERENCE

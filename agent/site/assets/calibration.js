@@ -26,7 +26,7 @@
 
   const scatter = chart(host, (colour, narrow) => ({
     legend: { top: 0, textStyle: { color: colour("ink") }, itemGap: narrow ? 8 : 16 },
-    tooltip: { trigger: "item", formatter: ({ data }) => `${data.name}\n${board.tasks[data.task]}: predicted ${data.value[0].toFixed(3)} [${data.low.toFixed(3)}, ${data.high.toFixed(3)}]\nmeasured ${data.value[1].toFixed(3)}` },
+    tooltip: { trigger: "item", formatter: ({ data }) => `${data.name}\n${board.tasks[data.task]}: predicted ${archer.accuracy(data.value[0])} [${archer.accuracy(data.low)}, ${archer.accuracy(data.high)}]\nmeasured ${archer.accuracy(data.value[1])}` },
     grid: { left: 16, right: 20, top: narrow ? 84 : 44, bottom: 28, containLabel: true },
     xAxis: axis({ type: "value", min: 0, max: 1, name: "predicted", nameLocation: "middle", nameGap: 26 }),
     yAxis: axis({ type: "value", min: 0, max: 1, name: "measured" }),

@@ -1,5 +1,5 @@
 "use strict";
-/* The front: one line a variant over the six tasks, the undominated ones in front. */
+/* The front: one line a variant over the tasks, the undominated ones in front. */
 (() => {
   const { chart } = archer;
   const board = window.archerBoard;
@@ -22,7 +22,7 @@
     const named = rows.filter((row) => references.has(row.name));
     return {
       legend: { top: 0, textStyle: { color: colour("ink") }, data: ["brought forward", "others", ...named.map((row) => (row.name === board.reference ? "gated reference" : "baseline"))] },
-      tooltip: { trigger: "item", formatter: ({ name, value, seriesName }) => (value ? `${name}\n${board.tasks.map((task, at) => `${task} ${value[at].toFixed(3)}`).join("\n")}` : seriesName) },
+      tooltip: { trigger: "item", formatter: ({ name, value, seriesName }) => (value ? `${name}\n${board.tasks.map((task, at) => `${task} ${archer.accuracy(value[at])}`).join("\n")}` : seriesName) },
       parallel: { left: narrow ? 56 : 60, right: narrow ? 24 : 60, top: narrow ? 64 : 60, bottom: 24, layout: narrow ? "vertical" : "horizontal", parallelAxisDefault: { nameTextStyle: { color: colour("ink"), fontSize: 13 }, axisLine: { lineStyle: { color: colour("soft") } }, axisLabel: { color: colour("soft") }, areaSelectStyle: { color: colour("ours"), opacity: 0.25, width: 22 } } },
       parallelAxis: board.tasks.map((task, dim) => ({ dim, name: narrow ? task.split(" ")[0] : task, min: "dataMin", max: "dataMax", splitNumber: 3, axisLabel: { formatter: (value) => value.toFixed(2), hideOverlap: true, color: colour("soft") } })),
       series: [

@@ -36,10 +36,15 @@
   }
   function result(row, role) {
     const { up, down, known } = tally(row, role);
-    if (!row.whole || !known) return row.whole ? "seed" : "none";
+    if (!row.whole) return measured(row) ? "partial" : "none";
+    if (!known) return "seed";
     return up && down ? "mixed" : up ? "better" : down ? "worse" : "noise";
   }
-  const shown = (row) => (row.whole ? (row.whole[0] / board.unit).toFixed(3) : row.status || "");
+  const measured = (row) => (row.scores || []).filter(Boolean).length;
+  function shown(row) {
+    if (row.whole) return archer.accuracy(row.whole[0] / board.unit);
+    return measured(row) ? `${measured(row)} of ${board.tasks.length} tasks` : row.status || "";
+  }
 
   let left;
   function node(name, colours, depth) {
@@ -50,7 +55,7 @@
     const kept = depth > 40 ? [] : own.slice(0, Math.max(0, Math.min(MOST, left)));
     const made = {
       name, value: shown(row), page: row.page, collapsed: false,
-      itemStyle: { color: kind === "none" ? colours.card : colours[kind], borderColor: colours[kind], borderWidth: 2 },
+      itemStyle: { color: kind === "none" || kind === "partial" ? colours.card : colours[kind], borderColor: colours[kind], borderWidth: 2 },
       children: kept.map((child) => node(child, colours, depth + 1)),
     };
     const more = own.length - kept.length;
@@ -59,9 +64,15 @@
   }
 
   function option(colour, narrow) {
-    const colours = { better: colour("better"), worse: colour("worse"), mixed: colour("mark"), noise: colour("soft"), none: colour("soft"), seed: colour("soft"), card: colour("card") };
+    const colours = { better: colour("better"), worse: colour("worse"), mixed: colour("mark"), noise: colour("soft"), none: colour("soft"), partial: colour("mark"), seed: colour("soft"), card: colour("card") };
     const root = controls.root.value;
     const cut = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
+    /* as much as fits into so many letters: name and value, the name alone, or nothing, as the tooltip has both */
+    function label(one, letters) {
+      const name = letters - one.value.length - 2;
+      if (one.value && name >= Math.min(6, one.name.length)) return `${cut(one.name, name)}  ${one.value}`;
+      return letters >= 4 ? cut(one.name, letters) : "";
+    }
     left = 400;
     const roots = root ? [root] : children.get("") || [];
     const data = roots.map((name) => node(name, colours, 0));
@@ -71,7 +82,7 @@
     const host = document.getElementById("tree");
     const room = (host.clientWidth - (narrow ? 130 : 360)) / Math.max(1, depth(tree));
     const fit = (one, at) => {
-      one.short = cut(one.name, Math.max(7, at < deepest ? Math.floor(room / 7) - 7 : narrow ? 13 : 40));
+      one.text = label(one, Math.floor((one.children.length ? room - 20 : (deepest - at) * room + (narrow ? 110 : 320)) / (narrow ? 6.5 : 7.5)));
       one.children.forEach((child) => fit(child, at + 1));
     };
     const deepest = depth(tree);
@@ -82,9 +93,9 @@
       series: [{
         type: "tree", data: [tree], left: narrow ? 8 : 24, right: narrow ? 120 : 330, top: 12, bottom: 12, symbol: "circle", symbolSize: 11,
         initialTreeDepth: -1, expandAndCollapse: false, roam: false, lineStyle: { color: colour("line"), width: 1.5 },
-        label: { position: "top", align: "left", distance: 2, color: colour("ink"), fontSize: narrow ? 11 : 13, formatter: ({ data: one }) => `${one.short}  ${one.value}`, backgroundColor: colour("ground"), padding: [1, 3] },
+        label: { position: "top", align: "left", distance: 2, color: colour("ink"), fontSize: narrow ? 11 : 13, formatter: ({ data: one }) => one.text, backgroundColor: colour("ground"), padding: [1, 3] },
         leaves: { label: { position: "right" } },
-        labelLayout: { hideOverlap: false },
+        labelLayout: { hideOverlap: true },
       }],
     };
   }

@@ -4,13 +4,13 @@
   const { element, chart, axis } = archer;
   const board = window.archerBoard;
   const PER_PAGE = matchMedia("(max-width: 46rem)").matches ? 15 : 50;
-  const MARKS = { "-1": ["▼", "worse"], 0: ["≈", "indistinguishable"], 1: ["▲", "better"], 2: ["=", "inert"] };
-  const WORDS = { worse: "worse", indistinguishable: "within noise", better: "better", inert: "cannot differ" };
+  const MARKS = { "-1": ["▼", "worse"], 0: ["≈", "indistinguishable"], 1: ["▲", "better"], 2: ["=", "inert"], 3: ["·", "single"] };
+  const WORDS = board.words;
   const form = document.getElementById("controls");
   const table = document.getElementById("board");
   const pager = document.getElementById("pager");
-  const shown = (value) => (value / board.unit).toFixed(3);
-  const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value / board.unit).toFixed(3)}`;
+  const shown = (value) => archer.accuracy(value / board.unit);
+  const signed = (value) => archer.signed(value / board.unit);
   const SVG = "http://www.w3.org/2000/svg";
 
   const columns = [
@@ -107,7 +107,7 @@
     const wins = outcomes(row, state.role).filter((x) => x === 1).length;
     const losses = outcomes(row, state.role).filter((x) => x === -1).length;
     const made = element("tr", { class: row.page ? null : "seed" });
-    const whole = element("td", { "data-label": "Mean of six" });
+    const whole = element("td", { "data-label": `Mean of ${board.tasks.length}` });
     if (row.whole) whole.append(element("span", { class: "value" }, shown(row.whole[0])), drawnInterval(row.whole, null));
     if (row.q && row.q[state.role] !== undefined) {
       const q = row.q[state.role];
@@ -236,7 +236,7 @@
     const many = found.points.length > 400;
     return {
       legend: { top: 0, textStyle: { color: colour("ink") }, data: ["best so far", "each proposal, 95 %"] },
-      tooltip: { trigger: "item", formatter: ({ value, seriesName }) => (value.length > 2 ? `#${value[6]} ${value[4]}\n${value[1].toFixed(3)} [${value[2].toFixed(3)}, ${value[3].toFixed(3)}]` : `${seriesName} ${value[1].toFixed(3)}`) },
+      tooltip: { trigger: "item", formatter: ({ value, seriesName }) => (value.length > 2 ? `#${value[6]} ${value[4]}\n${archer.accuracy(value[1])} [${archer.accuracy(value[2])}, ${archer.accuracy(value[3])}]` : `${seriesName} ${archer.accuracy(value[1])}`) },
       grid: { left: 8, right: narrow ? 12 : 24, top: 40, bottom: 28, containLabel: true },
       xAxis: axis({ type: "value", name: choice.cost.value === "cpu" ? "CPU hours" : "proposal", nameLocation: "middle", nameGap: 26, min: 0, max: (limits) => (choice.cost.value === "cpu" ? limits.max * 1.05 : limits.max + 1), minInterval: choice.cost.value === "cpu" ? 0 : 1, splitLine: { show: false } }),
       yAxis: axis({ type: "value", scale: true, name: "accuracy" }),

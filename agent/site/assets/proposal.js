@@ -3,7 +3,7 @@
 (() => {
   const { chart, axis } = archer;
   const figures = JSON.parse(document.getElementById("figures").textContent);
-  const unit = 10000;
+  const unit = figures.unit;
 
   function span(colour, offset, hollow) {
     return (_, api) => {
@@ -26,8 +26,8 @@
     const values = (key) => rows.flatMap((row, at) => (row[key] ? [[...row[key].slice(0, 3).map((x) => x / unit), at]] : []));
     const points = (key) => rows.flatMap((row, at) => (row[key] === null ? [] : [[row[key] / unit, at]]));
     const told = ({ seriesName, value }) => (value.length > 2
-      ? `${seriesName}: ${value[0].toFixed(3)} [${value[1].toFixed(3)}, ${value[2].toFixed(3)}]`
-      : `${seriesName}: ${value[0].toFixed(3)}`);
+      ? `${seriesName}: ${archer.accuracy(value[0])} [${archer.accuracy(value[1])}, ${archer.accuracy(value[2])}]`
+      : `${seriesName}: ${archer.accuracy(value[0])}`);
     return {
       legend: { top: 0, textStyle: { color: colour("ink") }, itemGap: narrow ? 8 : 18 },
       tooltip: { trigger: "item", formatter: told },

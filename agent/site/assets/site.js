@@ -14,6 +14,20 @@ window.archer = (() => {
     return made;
   }
 
+  /** Three digits, rounded as Python does: a tie, as of 0.0625, goes to the even digit. */
+  function accuracy(value) {
+    const scaled = value * 1000;
+    const tie = Number.isInteger(value * 16) && !Number.isInteger(value * 8);
+    return tie ? ((Math.floor(scaled) + (Math.floor(scaled) % 2)) / 1000).toFixed(3) : value.toFixed(3);
+  }
+
+  /** A difference with its sign; a fourth digit where three would be zero, 0 for none. */
+  function signed(value) {
+    const size = Math.abs(value);
+    if (size < 0.00005) return "0";
+    return `${value < 0 ? "−" : "+"}${size < 0.0005 ? size.toFixed(4) : accuracy(size)}`;
+  }
+
   function colour(name) {
     return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   }
@@ -53,5 +67,5 @@ window.archer = (() => {
     };
   }
 
-  return { element, colour, chart, axis, still };
+  return { element, accuracy, signed, colour, chart, axis, still };
 })();

@@ -11,38 +11,40 @@ from pydantic import ValidationError
 from scipy import stats
 
 from agent.analysis.board import Board, open_board
-from agent.analysis.calibration import by_proposer, forecasts, over_time, summarise
-from agent.analysis.forecast import Forecast, Interval
+from agent.analysis.calibration import Forecast, Interval, by_proposer, forecasts, over_time, summarise
 from agent.analysis.paired_differences import open_paired_differences
 from agent.analysis.published_predictions import Expectation, published_forecasts, read_published_predictions
 from agent.analysis.replicates import SeedDeviation
 from agent.cli import run
 from agent.errors import DONE, USAGE
-from archive.record import Prediction, Proposal, Provenance, Record
+from archive.record import Prediction, Record
 from archive.seeding import make_archive
-from evaluator.outcomes import Comparison, Score, Scorecard, Status, Verdict
-from variants.contract import BASELINE, TASKS, Variant
+from evaluator.tasks.registry import MAD_TASKS
+from tests.builders import (
+    make_comparison,
+    make_provenance,
+    make_record,
+    make_score,
+    make_scorecard,
+    make_verdict,
+)
+from variants.contract import BASELINE
 
 PLAIN = Forecast(
     proposer="evolve", model=None, variant="a", protocol="quick", task="Memorize", direction="up", mean=0.5,
     interval=Interval(0.4, 0.6), measured=0.55, parent=0.45, outcome="better", no_change=Interval(0.4, 0.5),
 )  # fmt: skip
-BOARD = Board("quick", "quick", {}, {task: SeedDeviation(0.02, 40) for task in TASKS})
+BOARD = Board("quick", "quick", {}, {task: SeedDeviation(0.02, 40) for task in MAD_TASKS})
 
 
-def record(number: int, predictions: dict[Any, Prediction], measured: float, outcome: Any = "better") -> Record:
-    variant = Variant(name=f"v{number}", source="")
-    tasks = {task: Comparison(outcome=outcome, difference=0.1, low=0.05, high=0.15, n=3) for task in predictions}
-    scores = {task: Score(mean=measured, low=measured, high=measured, n=3) for task in predictions}
-    return Record(
-        number=number, created="2026-01-01", status=Status.SCORED, protocol="quick", protocol_hash="0",
-        proposal=Proposal(
-            variant=variant, parent=BASELINE, title="-", insights=(), motivation="", mathematics="",
-            predictions=predictions, differences=(), next_steps=(),
-            provenance=Provenance(proposer="openai", seed=0, model="m" if number < 3 else "n"),
-        ),
-        scorecard=Scorecard(variant=variant.name, protocol="quick", protocol_hash="0", scores=scores),
-        verdicts=(Verdict(against=BASELINE, tasks=tasks),),
+def record(number: int, predictions: dict[str, Prediction], measured: float) -> Record:
+    """The number's proposal `v1`, `v2`, ...: better than its parent on the tasks that it predicted."""
+    verdict = make_verdict(dict.fromkeys(predictions, make_comparison("better", 0.1)))
+    scores = make_scorecard(dict.fromkeys(predictions, make_score(measured)))
+    provenance = make_provenance("openai", model="m" if number < 3 else "n")
+    return make_record(
+        name=f"v{number}", number=number, predictions=predictions, provenance=provenance, trials=(), scorecard=scores,
+        verdicts=(verdict,),
     )  # fmt: skip
 
 

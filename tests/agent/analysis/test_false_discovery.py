@@ -1,6 +1,6 @@
 """What the terminal says of a whole family of tests."""
 
-from agent.analysis.false_discovery import NAMED, families_lines
+from agent.terminal.discoveries import NAMED, families_lines
 from evaluator.statistics import false_discovery as discoveries
 from evaluator.statistics.false_discovery import Discoveries
 from variants.contract import BASELINE
@@ -24,11 +24,11 @@ def family(count: int, p: float, adjusted: float) -> Discoveries:
 
 
 def test_many_that_are_better_at_both_rates_are_counted_and_said_once():
-    (_, line) = families_lines({"parent": family(10, 0.001, 0.01)})
+    (_, line) = families_lines({"parent": family(10, 0.001, 0.01)}, "quick")
     assert line.startswith(f"  than its parent: v0, v1, v2, {10 - NAMED} more at 5% ")
     assert "10%" not in line
 
 
 def test_what_only_the_looser_rate_finds_is_said_apart():
-    (_, line) = families_lines({"parent": family(2, 0.03, 0.07)})
+    (_, line) = families_lines({"parent": family(2, 0.03, 0.07)}, "quick")
     assert line.startswith("  than its parent: none at 5%; v0, v1 at 10% ")

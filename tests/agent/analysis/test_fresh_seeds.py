@@ -8,10 +8,12 @@ import pytest
 from agent.analysis.fresh_seeds import FreshComparison
 from agent.cli import run
 from agent.errors import DONE
-from agent.search.evaluate_variant import shipped
+from agent.terminal.discoveries import fresh_lines
+from archive.seeding import shipped_by_variant
 from evaluator.outcomes import Trial
 from evaluator.statistics.moderated_t_test import effect, mean_noise, paired
-from variants.contract import BASELINE, TASKS
+from evaluator.tasks.registry import MAD_TASKS
+from variants.contract import BASELINE
 
 DECAY = "delta_net_4layer_decay_state_update_in_for_loop"
 
@@ -25,32 +27,33 @@ def moved(trials: list[Trial], name: str, by: float) -> list[Trial]:
 
 
 def test_what_the_first_seeds_showed_is_put_beside_the_fresh_ones() -> None:
-    known = shipped("quick")
-    first = effect(paired(known[DECAY], known[BASELINE]), mean_noise(known, TASKS))
+    known = shipped_by_variant("quick")
+    first = effect(paired(known[DECAY], known[BASELINE], MAD_TASKS), mean_noise(known, MAD_TASKS))
     assert first is not None
     new = {DECAY: moved(known[DECAY], DECAY, -0.03), BASELINE: moved(known[BASELINE], BASELINE, 0.0)}
-    found = FreshComparison.of(DECAY, BASELINE, known, new, TASKS)
+    found = FreshComparison.of(DECAY, BASELINE, known, new, MAD_TASKS)
     assert found.first_difference is not None
     assert found.fresh_difference is not None
     assert found.first_difference.mean == pytest.approx(first.mean)
     assert found.fresh_difference.mean == pytest.approx(first.mean - 0.03)
-    lines = list(found.lines())
-    assert sum("-0.030 to the first" in line for line in lines) == len(TASKS)
+    lines = list(fresh_lines(found))
+    assert sum("-0.030 to the first" in line for line in lines) == len(MAD_TASKS)
     assert f"first {first.mean:+.3f}" in lines[-1]
     assert f"fresh {first.mean - 0.03:+.3f}" in lines[-1]
 
 
 def test_nothing_is_put_beside_where_nothing_was_measured_before() -> None:
-    known = shipped("quick")
+    known = shipped_by_variant("quick")
     others = {name: own for name, own in known.items() if name != DECAY}
-    found = FreshComparison.of(DECAY, BASELINE, others, {DECAY: known[DECAY], BASELINE: known[BASELINE]}, TASKS)
+    found = FreshComparison.of(DECAY, BASELINE, others, {DECAY: known[DECAY], BASELINE: known[BASELINE]}, MAD_TASKS)
     assert (found.first, found.first_difference) == ({}, None)
-    (line,) = found.lines()
+    (line,) = fresh_lines(found)
     assert line.startswith("mean difference to delta_net_4layer: fresh")
-    itself = FreshComparison.of(BASELINE, BASELINE, known, {BASELINE: known[BASELINE]}, TASKS)
+    itself = FreshComparison.of(BASELINE, BASELINE, known, {BASELINE: known[BASELINE]}, MAD_TASKS)
     assert itself.fresh_difference is None
 
 
+@pytest.mark.slow
 def test_confirm_trains_the_parent_too_inherits_from_it_and_shows_both(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 import pytest
@@ -15,10 +16,11 @@ from agent.analysis.paired_differences import PairedDifferences, open_paired_dif
 from agent.analysis.replicates import SeedDeviation
 from agent.cli import run
 from agent.errors import DONE, USAGE
-from agent.search.evaluate_variant import shipped
-from evaluator.outcomes import Grade, Score, Status, Trial
+from archive.seeding import shipped_by_variant
 from evaluator.statistics.moderated_t_test import effect, paired, task_noise
-from variants.contract import BASELINE, REFERENCE, TASKS
+from evaluator.tasks.registry import MAD_TASKS
+from tests.builders import make_scores, make_trial
+from variants.contract import BASELINE, REFERENCE
 
 NOISE = 0.01
 DECAY = "delta_net_4layer_decay_state_update_in_for_loop"
@@ -26,36 +28,24 @@ DECAY = "delta_net_4layer_decay_state_update_in_for_loop"
 
 def single(rows: Mapping[str, Sequence[float]], groups: tuple[tuple[str, ...], ...] = ()) -> PairedDifferences:
     """A board of one seed a row, not paired."""
-    scores = {
-        name: {task: Score(mean=x, low=x, high=x, n=1) for task, x in zip(TASKS, row, strict=True)}
-        for name, row in rows.items()
-    }
-    spreads = {task: SeedDeviation(NOISE, 1000) for task in TASKS}
-    return PairedDifferences(Board("made up", "mad", scores, spreads, dict.fromkeys(TASKS, groups)), {})
+    scores = {name: make_scores(*row, n=1) for name, row in rows.items()}
+    spreads = {task: SeedDeviation(NOISE, 1000) for task in MAD_TASKS}
+    return PairedDifferences(Board("made up", "mad", scores, spreads, dict.fromkeys(MAD_TASKS, groups)), {})
 
 
 def measured(rows: Mapping[str, Sequence[Sequence[float]]]) -> PairedDifferences:
     """A board of paired seeds: by name, tasks × seeds."""
     trials = {
         name: [
-            Trial.model_construct(
-                variant=name, task=task, seed=seed, accuracy=x, setting="only", status=Status.SCORED,
-                inherited_from=None, sandbox_grade=Grade.A, protocol="p", protocol_hash="h", lr=1.0, weight_decay=0.0,
-            )
-            for task, row in zip(TASKS, table, strict=True)
+            make_trial(name, task, seed, x)
+            for task, row in zip(MAD_TASKS, table, strict=True)
             for seed, x in enumerate(row)
         ]
         for name, table in rows.items()
-    }  # fmt: skip
-    scores = {
-        name: {
-            task: Score(mean=float(np.mean(row)), low=0.0, high=1.0, n=len(row))
-            for task, row in zip(TASKS, table, strict=True)
-        }
-        for name, table in rows.items()
     }
+    scores = {name: make_scores(*map(fmean, table), half=1.0, n=len(table[0])) for name, table in rows.items()}
     return PairedDifferences(
-        Board("made up", "quick", scores, {task: SeedDeviation(0.5, 10) for task in TASKS}), trials
+        Board("made up", "quick", scores, {task: SeedDeviation(0.5, 10) for task in MAD_TASKS}), trials
     )
 
 
@@ -76,7 +66,7 @@ def test_where_two_rows_are_one_function_a_difference_says_nothing() -> None:
     one = places(single(rows, (("a", "b"),)))
     assert not any(place.surely_dominated_by for place in one), "rows that are one function everywhere dominate nobody"
     free = single(rows)
-    board = replace(free.board, one={TASKS[3]: (("a", "b"),)})
+    board = replace(free.board, one={MAD_TASKS[3]: (("a", "b"),)})
     by_name = {place.name: place for place in places(PairedDifferences(board, {}))}
     assert by_name["b"].dominated_by == ()
     assert by_name["b"].standing == "surely dominated", "its lead where the two are one function is chance"
@@ -96,11 +86,14 @@ def test_distance_to_the_reference() -> None:
 
 
 def test_a_paired_gap_is_the_moderated_effect() -> None:
-    trials, contrasts = shipped("quick"), open_paired_differences("quick", None)
+    trials, contrasts = shipped_by_variant("quick"), open_paired_differences("quick", None)
     assert contrasts.paired
-    for task in TASKS:
+    for task in MAD_TASKS:
         own, other = ([t for t in trials[name] if t.task == task] for name in (DECAY, REFERENCE))
-        expected, gap = effect(paired(own, other), task_noise(trials, task)), contrasts.gap(DECAY, REFERENCE, task)
+        expected, gap = (
+            effect(paired(own, other, (task,)), task_noise(trials, task)),
+            contrasts.gap(DECAY, REFERENCE, task),
+        )
         assert expected is not None
         assert (gap.difference, gap.error) == pytest.approx((expected.mean, expected.error))
         assert gap.freedom == expected.freedom
@@ -114,7 +107,7 @@ def test_pairing_finds_what_the_noise_between_seeds_hides() -> None:
     rows = {REFERENCE: [seeds] * 6, "ahead": [[x + 0.05 for x in seeds]] * 6}
     rows |= {f"other{i}": [[x + 0.01 * ((i + k) % 3 - 1) for k, x in enumerate(seeds)]] * 6 for i in range(6)}
     found = {place.name: place for place in places(measured(rows))}
-    assert found["ahead"].sure == set(TASKS)
+    assert found["ahead"].sure == set(MAD_TASKS)
     assert found["ahead"].p_beats < RATE
     assert found[REFERENCE].surely_dominated_by == "ahead"
     apart = PairedDifferences(measured(rows).board, {})
@@ -130,6 +123,7 @@ def test_rows_that_share_no_seed_are_compared_by_their_means() -> None:
     assert gap.error == pytest.approx(0.5)
 
 
+@pytest.mark.slow
 def test_without_a_true_difference_seldom_anything_is_called_sure() -> None:
     """Whole boards of one function: any sure row, or any sure cell, is an error, in at most 5 of 100 boards."""
     chance, boards = np.random.default_rng(4), 150

@@ -3,32 +3,19 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from agent.cli import COMMANDS, run
+from agent.cli import COMMANDS
 from agent.errors import DONE, NO, USAGE
+from archive.leaderboard_csv import PUBLISHED
 from archive.seeding import make_archive
-from variants.contract import BASELINE, TASKS
-from variants.leaderboard import PUBLISHED
+from evaluator.tasks.registry import MAD_TASKS
+from tests.agent.commands.conftest import Run
+from variants.contract import BASELINE
 
-Run = Callable[..., tuple[int, str, str]]
-HEADER = "name," + ",".join(TASKS)
-
-
-@pytest.fixture
-def archer(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ARCHER_ARCHIVE", raising=False)
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        code = run([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        return code, out, err
-
-    return call
+HEADER = "name," + ",".join(MAD_TASKS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -71,6 +58,7 @@ def test_bad_input_is_one_line_and_exit_code_2(archer: Run, tmp_path: Path, argu
     assert sorted(path.name for path in tmp_path.rglob("*") if "archer-archive" not in path.parts) == before
 
 
+@pytest.mark.slow
 def test_a_ray_cluster_that_is_not_there_is_named(archer: Run, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     code, out, err = archer("evaluate", BASELINE, "--protocol", "smoke", "--engine", "ray")
@@ -78,6 +66,7 @@ def test_a_ray_cluster_that_is_not_there_is_named(archer: Run, monkeypatch: pyte
     assert "--engine ray: no Ray cluster: RAY_ADDRESS=127.0.0.1:1: Connection refused" in err.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_what_ray_needs_is_named(archer: Run, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "evaluator.trials.ray_cluster", None)  # as where Ray is not installed
     code, out, err = archer("evaluate", BASELINE, "--protocol", "smoke", "--engine", "ray")
@@ -92,6 +81,7 @@ def test_archive_where_nothing_can_be_written(archer: Run, tmp_path: Path):
     assert "Not a directory" in err
 
 
+@pytest.mark.slow
 def test_full_disk_is_said_and_leaves_nothing_half_written(tmp_path: Path):
     script = (
         f"mount -t tmpfs -o size=64k tmpfs {tmp_path} && cd {tmp_path} && "
@@ -112,7 +102,7 @@ def test_init_list_leaderboard_verify(archer: Run):
     rows = json.loads(out)["rows"]
     assert code == DONE
     assert len(rows) == 24
-    assert all(set(row["scores"]) == set(TASKS) for row in rows)
+    assert all(set(row["scores"]) == set(MAD_TASKS) for row in rows)
     code, out, err = archer("verify", "--json")
     assert (code, json.loads(out)["problems"], err) == (DONE, [], "")
 
@@ -123,7 +113,7 @@ def test_published_leaderboard_is_written_back_as_it_was_read(archer: Run):
 
 
 def test_import_adds_and_replaces_rows_whatever_the_header_of_names(archer: Run, tmp_path: Path):
-    rows = ["Unnamed: 0," + ",".join(TASKS), f"{BASELINE},0.1,0.2,0.3,0.4,0.5,0.6", "new,0,0,0,0,0,1"]
+    rows = ["Unnamed: 0," + ",".join(MAD_TASKS), f"{BASELINE},0.1,0.2,0.3,0.4,0.5,0.6", "new,0,0,0,0,0,1"]
     (tmp_path / "board.csv").write_text("\n".join(rows) + "\n")
     code, out, _ = archer("import-csv", "board.csv", "--json")
     assert code == DONE
@@ -132,6 +122,7 @@ def test_import_adds_and_replaces_rows_whatever_the_header_of_names(archer: Run,
     assert f"{BASELINE},0.1,0.2,0.3,0.4,0.5,0.6" in board.splitlines()
 
 
+@pytest.mark.one_sandbox
 def test_check_says_what_fails_and_where(archer: Run, tmp_path: Path):
     leaky = (make_archive(tmp_path / "a").root / "variants" / f"{BASELINE}.py").read_text()
     leaky = leaky.replace(".triu(1)", ".triu(2)")
@@ -144,6 +135,7 @@ def test_check_says_what_fails_and_where(archer: Run, tmp_path: Path):
     assert {"cut", "length", "max_abs", "seed"} <= set(causality["evidence"])
 
 
+@pytest.mark.slow
 def test_evaluate_scores_the_tasks_asked_for(archer: Run):
     code, out, _ = archer(
         "evaluate", BASELINE, "--protocol", "smoke", "--tasks", "memorize,Compress", "--json", "--quiet"
@@ -154,11 +146,12 @@ def test_evaluate_scores_the_tasks_asked_for(archer: Run):
     assert answer["scores"]["Memorize"]["n"] == 1
 
 
+@pytest.mark.slow
 def test_proposal_is_archived_read_and_made_again(archer: Run):
     code, out, _ = archer("propose", "--n", "1", "--protocol", "smoke", "--proposer", "evolve", "--json", "--quiet")
     (record,) = json.loads(out)
     assert (code, record["id"], record["status"], record["proposer"]) == (DONE, 1, "SCORED", "evolve")
-    assert set(record["scores"]) == set(record["predictions"]) == set(TASKS)
+    assert set(record["scores"]) == set(record["predictions"]) == set(MAD_TASKS)
     assert [verdict["against"] for verdict in record["verdict"]][-1] == "gated_delta_net_4layer"
     assert json.loads(archer("list", "--json")[1]) == [record]
     shown = json.loads(archer("show", "1", "--json")[1])

@@ -13,6 +13,7 @@ from evaluator.trials.cost import estimate
 from variants.contract import BASELINE
 
 
+@pytest.mark.slow
 def test_the_estimate_for_quick_is_within_a_factor_of_three_of_the_shipped_trials():
     costs = estimate(QUICK)
     assert {cost.task for cost in costs} == set(QUICK.tasks)

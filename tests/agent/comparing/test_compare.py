@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.analysis.take_snapshot import take_snapshot
+from agent.analysis.snapshot import take_snapshot
 from agent.catalogue import SEED_GENOMES
 from agent.cli import run
 from agent.comparing.arms import Arm
@@ -16,8 +16,10 @@ from agent.errors import DONE, USAGE
 from agent.proposers.evolution.random import RandomProposer, drawn
 from agent.proposers.evolution.variation import MAX_MECHANISMS
 from archive.seeding import make_archive
-from evaluator.protocols.built_in import PROTOCOLS, SMOKE
-from variants.contract import BASELINE, TASKS
+from evaluator.protocols.built_in import PROTOCOLS
+from evaluator.tasks.registry import MAD_TASKS
+from tests.builders import make_tiny_protocol
+from variants.contract import BASELINE
 
 ONE = Arm(minutes=(1.0, 2.0, 4.0), scores=((0.5, 0.7), (), (0.8, 0.9)))
 OTHER = Arm(minutes=(1.0, 3.0, 5.0), scores=((0.4, 0.4), (0.6, 0.6), (0.5, 0.5)))
@@ -67,15 +69,15 @@ def test_random_draws_every_number_of_mechanisms_and_no_seed_or_known_one(tmp_pa
     first = RandomProposer().ask(snapshot).proposal
     assert first == RandomProposer().ask(snapshot).proposal
     assert (first.parent, first.provenance.proposer) == (BASELINE, "random")
-    assert set(first.predictions) == set(TASKS)
+    assert set(first.predictions) == set(MAD_TASKS)
     assert first.provenance.mechanisms not in [genome.to_json() for genome in SEED_GENOMES.values()]
 
 
+@pytest.mark.slow
 def test_a_comparison_is_made_resumed_and_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ):
-    tasks = {t: p.model_copy(update={"steps": 2, "test_examples": 8, "cuts": 1}) for t, p in SMOKE.tasks.items()}
-    monkeypatch.setitem(PROTOCOLS, "smoke", SMOKE.model_copy(update={"tasks": tasks}))
+    monkeypatch.setitem(PROTOCOLS, "smoke", make_tiny_protocol())
     command = ["compare", "--proposers", "random", "--protocol", "smoke", "--out", str(tmp_path / "duel"), "--json"]
     assert run([*command, "--budget-proposals", "1"]) == DONE
     (first,) = json.loads(capfd.readouterr().out)["curves"]

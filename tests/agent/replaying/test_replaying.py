@@ -17,31 +17,23 @@ from evaluator.checks.fingerprint import WIDTH
 from evaluator.machine import versions
 from evaluator.outcomes import CheckReport, Failure, Finding, Grade, Status, Trial
 from evaluator.protocols.built_in import SMOKE
-from variants.contract import BASELINE, Variant
+from tests.builders import make_check, make_trial, make_variant
+from variants.contract import BASELINE
 
-VARIANT = Variant(name="delta_net_4layer_x_in_for_loop", source="x")
+VARIANT = make_variant()
 NOISE = ReplayNoise({"Compress": 0.01})
 
 
 def trial(**fields: Any) -> Trial:
-    given = {
-        "variant": VARIANT.name,
-        "source_hash": VARIANT.source_hash,
-        "protocol": "smoke",
-        "protocol_hash": SMOKE.hash,
+    """A run of Compress under `smoke`, with what a replay compares."""
+    known = {
+        "variant": VARIANT,
         "task": "Compress",
-        "setting": "v8-l40-n12800",
-        "lr": 0.006,
-        "weight_decay": 0.1,
-        "seed": 0,
-        "status": Status.SCORED,
-        "accuracy": 0.5,
         "predictions": 100_000,
         "weights_hash": "a",
-        "sandbox_grade": Grade.A,
         "versions": versions(),
     }
-    return Trial.model_validate(given | fields)
+    return make_trial(protocol=SMOKE, **(known | fields))
 
 
 def original(*trials: Trial, **fields: Any) -> Original:
@@ -134,9 +126,7 @@ def test_checks_and_fingerprints_are_compared() -> None:
     def report(status: str, prints: float, grade: Grade = Grade.A) -> CheckReport:
         finding = Finding.model_validate({"check": "causality", "status": status, "message": "why"})
         numbers = tuple(prints + index for index in range(WIDTH))
-        return CheckReport(
-            name=VARIANT.name, verdict="pass", sandbox_grade=grade, seconds=1, findings=(finding,), fingerprint=numbers
-        )
+        return make_check(finding, verdict="pass", sandbox_grade=grade, fingerprint=numbers)
 
     before = report("pass", 1.0)
     known = original(check=before, fingerprint=before.fingerprint)
@@ -149,6 +139,7 @@ def test_checks_and_fingerprints_are_compared() -> None:
     assert failed.told.startswith("differs: was pass, is fail: why (sandbox grade was A, is B; ")
 
 
+@pytest.mark.slow
 def test_a_seed_is_replayed_from_what_ships(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
     root = tmp_path / "archive"
     make_archive(root)

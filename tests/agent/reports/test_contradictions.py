@@ -5,26 +5,13 @@ from dataclasses import replace
 import pytest
 
 from agent.analysis.snapshot import ArchiveSnapshot
-from agent.catalogue import SEED_GENOMES
 from agent.reports.claims.contradictions import contradictions
-from evaluator.outcomes import Score
-from variants.leaderboard import PUBLISHED, read_leaderboard
-from variants.seeds import seed_variants
+from tests.builders import make_score, make_snapshot
 
 
 @pytest.fixture
 def snapshot() -> ArchiveSnapshot:
-    return ArchiveSnapshot(
-        protocol="quick",
-        standings={"delta_net_4layer": {"Fuzzy Recall": Score(mean=0.3, low=0.28, high=0.32, n=3)}},
-        published=read_leaderboard(PUBLISHED),
-        noise={},
-        history=(),
-        under_way=(),
-        variants=seed_variants(),
-        genomes=SEED_GENOMES,
-        seed=0,
-    )
+    return make_snapshot(standings={"delta_net_4layer": {"Fuzzy Recall": make_score(0.3, half=0.02)}})
 
 
 @pytest.mark.parametrize(
@@ -81,7 +68,7 @@ def test_a_right_figure_an_expectation_and_a_comparison_pass(snapshot: ArchiveSn
 
 
 def test_a_difference_on_one_of_the_leaderboards_is_enough(snapshot: ArchiveSnapshot) -> None:
-    scores = {"Fuzzy Recall": Score(mean=0.2, low=0.1, high=0.3, n=3)}
+    scores = {"Fuzzy Recall": make_score(0.2, half=0.1)}
     both = replace(snapshot, standings={**snapshot.standings, "gated_delta_net_4layer": scores})
     assert contradictions("The baseline beats Gated DeltaNet on Fuzzy Recall.", both) == ()
     assert "0.217 against 0.310" in contradictions("The baseline beats Gated DeltaNet on Fuzzy Recall.", snapshot)[0]

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from agent.analysis.leaderboard import BoardRow, measured_leaderboard
 from agent.cli import run
-from agent.commands.leaderboard import _measured
 from agent.errors import UserError
 from agent.reports.board_export import BoardFormat, write_board
 from agent.reports.patch import replacement_patch
-from agent.terminal.board import BoardRow
-from evaluator.outcomes import Score
-from variants.contract import BASELINE, REFERENCE, TASKS, Variant
-from variants.leaderboard import parse_leaderboard
+from archive.leaderboard_csv import parse_leaderboard
+from evaluator.tasks.registry import MAD_TASKS
+from tests.builders import make_score, make_scores
+from variants.contract import BASELINE, REFERENCE, Variant
 from variants.seeds import seed_variants
 
 NAIVE = """import torch
@@ -95,13 +95,13 @@ def test_file_that_cannot_take_the_kernel_is_refused(target: str, says: str):
 
 
 ROWS = [
-    BoardRow("delta_net_4layer_a%b_in_for_loop", {t: Score(mean=0.5, low=0.4, high=0.6, n=3) for t in TASKS}),
-    BoardRow("z&|<x>", {"Memorize": Score(mean=0.75, low=0.75, high=0.75, n=1)}),
+    BoardRow("delta_net_4layer_a%b_in_for_loop", MAD_TASKS, make_scores(0.5, half=0.1)),
+    BoardRow("z&|<x>", MAD_TASKS, {"Memorize": make_score(0.75, n=1)}),
 ]
 
 
 def test_latex_escapes_and_marks_the_best():
-    text = write_board(BoardFormat.LATEX, ROWS, "50 %_x")
+    text = write_board(BoardFormat.LATEX, ROWS, MAD_TASKS, "50 %_x")
     assert r"\caption{50 \%\_x}" in text
     assert r"\texttt{a\%b}" in text
     assert r"\texttt{z\&\textbar{}\textless{}x\textgreater{}}" in text
@@ -111,18 +111,18 @@ def test_latex_escapes_and_marks_the_best():
 
 
 def test_markdown_is_a_table_of_nine_columns():
-    lines = write_board(BoardFormat.MARKDOWN, ROWS, "title").splitlines()
+    lines = write_board(BoardFormat.MARKDOWN, ROWS, MAD_TASKS, "title").splitlines()
     assert "**0.750**" in lines[-1]
     assert r"z&\|\<x\>" in lines[-1]
     assert {line.replace(r"\|", "").count("|") for line in lines[2:]} == {10}
 
 
 def test_csv_is_read_back_by_any_reader_and_by_archer():
-    rows, published, title = _measured("quick", None)
-    text = write_board(BoardFormat.CSV, rows, title)
+    board = measured_leaderboard("quick", None)
+    text = write_board(BoardFormat.CSV, board.rows, MAD_TASKS, board.title)
     read = list(csv.DictReader(io.StringIO(text)))
-    assert read[0]["name"] == rows[0].name
+    assert read[0]["name"] == board.rows[0].name
     assert {row["Memorize n"] for row in read} == {"3"}
     assert all(row["Memorize verdict"] for row in read if row["name"] != REFERENCE)
-    both = [parse_leaderboard(form, "x").sort_index() for form in (text, published)]
+    both = [parse_leaderboard(form, "x").sort_index() for form in (text, board.csv)]
     assert both[0].equals(both[1])

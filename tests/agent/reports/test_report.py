@@ -3,15 +3,27 @@
 import pytest
 
 from agent.analysis.board import best_board, published_board
-from agent.analysis.leaderboard_facts import leaderboard_facts, signed
-from agent.analysis.snapshot import ArchiveSnapshot
-from agent.catalogue import SEED_GENOMES
+from agent.analysis.leaderboard_facts import leaderboard_facts
 from agent.proposers.evolution.evolve import EvolveProposer
 from agent.reports.report import calibration, fenced, headline, render_report
-from archive.record import Prediction, Proposal, Provenance, Record
-from evaluator.outcomes import CheckReport, Comparison, Finding, Grade, Score, Scorecard, Status, Verdict
-from variants.contract import BASELINE, REFERENCE, TASKS
-from variants.leaderboard import PUBLISHED, read_leaderboard
+from agent.words import signed
+from archive.leaderboard_csv import PUBLISHED, read_leaderboard
+from archive.record import Prediction
+from evaluator.outcomes import Finding, Score, Status
+from evaluator.tasks.registry import MAD_TASKS  # fmt: skip
+from tests.builders import (
+    make_check,
+    make_comparison,
+    make_predictions,
+    make_proposal,
+    make_provenance,
+    make_record,
+    make_score,
+    make_scorecard,
+    make_snapshot,
+    make_verdict,
+)
+from variants.contract import BASELINE, REFERENCE
 from variants.seeds import seed_variants
 
 SECTIONS = [
@@ -28,49 +40,36 @@ NAME = "delta_net_4layer_hybrid_softmax_raw_attention_in_for_loop"
 
 
 def snapshot(measured=True, **changes):
-    table = read_leaderboard(PUBLISHED)
-    rows = {n: {t: Score(mean=r[t], low=r[t] * 0.95, high=r[t], n=3) for t in TASKS} for n, r in table.iterrows()}
-    known = {
-        "protocol": "quick",
-        "standings": rows if measured else {},
-        "published": table,
-        "noise": dict.fromkeys(TASKS, 0.01) if measured else {},
-        "history": (),
-        "under_way": (),
-        "variants": seed_variants(),
-        "genomes": SEED_GENOMES,
-        "seed": 0,
-    }
-    return ArchiveSnapshot(**(known | changes))
+    """The published rows as if measured; their intervals end at the mean."""
+    if measured:
+        rows = {
+            name: {t: Score(mean=row[t], low=row[t] * 0.95, high=row[t], n=3) for t in MAD_TASKS}
+            for name, row in read_leaderboard(PUBLISHED).iterrows()
+        }
+        changes = {"standings": rows, "noise": dict.fromkeys(MAD_TASKS, 0.01)} | changes
+    return make_snapshot(**changes)
+
+
+def evolved():
+    return EvolveProposer().ask(snapshot(seed=5)).proposal
 
 
 def record(status=Status.SCORED, proposal=None, **found):
-    proposal = proposal or EvolveProposer().ask(snapshot(seed=5)).proposal
-    return Record(
-        number=0, created="2025-01-01T00:00:00Z", proposal=proposal, status=status, protocol="quick",
-        protocol_hash="abc", **found,
-    )  # fmt: skip
+    return make_record(status, proposal=proposal or evolved(), trials=(), **found)
 
 
 def scored(proposal=None):
-    proposal = proposal or EvolveProposer().ask(snapshot(seed=5)).proposal
+    """Better than its parent everywhere, and all of it as predicted."""
+    proposal = proposal or evolved()
     scores = {t: Score(mean=p.mean, low=p.mean * 0.9, high=p.mean, n=3) for t, p in proposal.predictions.items()}
-    card = Scorecard(variant=proposal.variant.name, protocol="quick", protocol_hash="abc", scores=scores)
-    verdict = Verdict(against=proposal.parent, tasks=dict.fromkeys(TASKS, comparison("better", 0.05)))
-    return record(proposal=proposal, scorecard=card, verdicts=(verdict,))
-
-
-def comparison(outcome, difference, n=3):
-    return Comparison(outcome=outcome, difference=difference, low=difference - 0.02, high=difference + 0.02, n=n)
+    verdict = make_verdict(make_comparison("better", 0.05, half=0.02), against=proposal.parent)
+    return record(proposal=proposal, scorecard=make_scorecard(scores, proposal.variant.name), verdicts=(verdict,))
 
 
 def by_hand(**changes):
-    known = {
-        "variant": seed_variants()[NAME], "parent": BASELINE, "title": "By hand", "insights": (), "motivation": "None.",
-        "mathematics": "", "predictions": {}, "differences": (), "next_steps": (),
-        "provenance": Provenance(proposer="hand", seed=0),
-    }  # fmt: skip
-    return Proposal(**(known | changes))
+    nothing = {"insights": (), "mathematics": "", "predictions": {}, "differences": (), "next_steps": ()}
+    provenance = make_provenance("hand")
+    return make_proposal(seed_variants()[NAME], **({"title": "By hand", "provenance": provenance} | nothing | changes))
 
 
 @pytest.mark.parametrize("status", Status)
@@ -88,7 +87,7 @@ def test_every_section_whatever_the_status(status, measured):
 
 
 def test_figures_are_those_of_the_context():
-    proposal = EvolveProposer().ask(snapshot(seed=5)).proposal
+    proposal = evolved()
     report = render_report(scored(proposal), snapshot())
     for task, predicted in proposal.predictions.items():
         row = next(line for line in report.splitlines() if line.startswith(f"| {task} |"))
@@ -103,8 +102,7 @@ def test_rejection_shows_the_counterexample():
     finding = Finding(
         check="causality", status="fail", message="output at 37 changes when 40 does", evidence={"cut": 38, "seed": 7}
     )
-    check = CheckReport(name=NAME, verdict="fail", sandbox_grade=Grade.A, seconds=1.0, findings=(finding,))
-    report = render_report(record(Status.REJECTED, check=check, reason="causality: peeks"), snapshot())
+    report = render_report(record(Status.REJECTED, check=make_check(finding), reason="causality: peeks"), snapshot())
     assert "**causality**: output at 37 changes when 40 does" in report
     assert '"cut": 38' in report
 
@@ -119,20 +117,21 @@ def test_a_proposal_without_predictions_or_markup_tricks():
 
 
 def test_one_seed_gives_no_verdict():
-    one = Verdict(against=REFERENCE, tasks=dict.fromkeys(TASKS, comparison("indistinguishable", 0.3, n=1)))
-    assert "one seed each" in headline(one)
+    assert "one seed each" in headline(
+        make_verdict(make_comparison("indistinguishable", 0.3, n=1), REFERENCE), MAD_TASKS
+    )
 
 
 def test_headline_names_the_standing_challenge_only_when_met():
-    everywhere = dict.fromkeys(TASKS, comparison("better", 0.05))
-    assert "standing challenge" in headline(Verdict(against=REFERENCE, tasks=everywhere))
-    five = everywhere | {"Memorize": comparison("indistinguishable", 0.0)}
-    assert "standing challenge" not in headline(Verdict(against=REFERENCE, tasks=five))
-    assert "standing challenge" not in headline(Verdict(against=BASELINE, tasks=everywhere))
+    everywhere = dict.fromkeys(MAD_TASKS, make_comparison("better", 0.05, half=0.02))
+    assert "standing challenge" in headline(make_verdict(everywhere, REFERENCE), MAD_TASKS)
+    five = everywhere | {"Memorize": make_comparison("indistinguishable", 0.0, half=0.02)}
+    assert "standing challenge" not in headline(make_verdict(five, REFERENCE), MAD_TASKS)
+    assert "standing challenge" not in headline(make_verdict(everywhere, BASELINE), MAD_TASKS)
 
 
 def test_calibration_counts_intervals_and_exact_predictions_apart():
-    predictions = {task: Prediction(mean=0.5, low=0.4, high=0.6) for task in TASKS}
+    predictions = make_predictions(0.5)
     predictions["Memorize"] = Prediction(mean=0.5, low=0.5, high=0.5)
     shown = scored(by_hand(predictions=predictions))
     told = calibration(shown, best_board(snapshot()))
@@ -154,7 +153,7 @@ def test_insights_of_the_published_board():
 
 
 def test_insights_need_no_reference_and_no_full_rows():
-    rows = {BASELINE: {"Memorize": Score(mean=0.4, low=0.4, high=0.4, n=1)}}
+    rows = {BASELINE: {"Memorize": make_score(0.4, n=1)}}
     told = leaderboard_facts(best_board(snapshot(standings=rows, published=read_leaderboard(PUBLISHED).iloc[:1])))
     assert any("Best per task" in line for line in told)
 

@@ -1,7 +1,6 @@
 """Confirmation on fresh seeds: what is confirmed, what is not, and that an interrupted one is gone on with."""
 
 import io
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -14,22 +13,22 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from agent.analysis.false_discovery import confirmation_lines
-from agent.analysis.fresh_seeds import task_lines
 from agent.cli import run
 from agent.errors import DONE
-from agent.proposers.base import Ask
+from agent.proposer import Ask
 from agent.search.attempt import SearchResources
 from agent.search.confirm import FIRST_FRESH, WouldBeBest, fresh_seeds
 from agent.search.engine import Engine
 from agent.search.loop import Search, SearchPlan
+from agent.search.pipeline import Pipeline
+from agent.terminal.discoveries import confirmation_lines, task_lines
 from agent.terminal.progress import Progress
 from archive.confirmations import Confirmation
-from archive.record import Proposal, Provenance, Record
-from archive.seeding import create, make_archive
+from archive.record import Record
+from archive.seeding import make_archive
 from archive.store import Archive
 from archive.verify import problems
-from evaluator.outcomes import Grade, Status, Trial
+from evaluator.outcomes import Status, Trial
 from evaluator.protocols.built_in import PROTOCOLS, QUICK, SMOKE
 from evaluator.protocols.protocol import Protocol, TrialSpec, trial_specs
 from evaluator.sandbox import Sandbox
@@ -37,6 +36,7 @@ from evaluator.statistics.moderated_t_test import Effect
 from evaluator.statistics.scorecards import scorecard
 from evaluator.trials.evaluate import Evaluation, Evaluator
 from evaluator.trials.run_trial import spec_of
+from tests.builders import make_archive_of, make_proposal, make_record, make_tiny_protocol, make_trial
 from variants.contract import BASELINE, Variant
 from variants.seeds import seed_variants
 
@@ -45,10 +45,7 @@ SOURCE = seed_variants()[BASELINE].source.replace("S = S + ", "S = 0.97 * S + ")
 
 
 def trial(variant: Variant, spec: TrialSpec, protocol: Protocol, accuracy: float) -> Trial:
-    return Trial(
-        variant=variant.name, source_hash=variant.source_hash, protocol=protocol.name, protocol_hash=protocol.hash,
-        **spec.model_dump(), status=Status.SCORED, accuracy=accuracy, sandbox_grade=Grade.A, isolation="split",
-    )  # fmt: skip
+    return make_trial(variant, protocol=protocol, accuracy=accuracy, isolation="split", **spec.model_dump())
 
 
 @dataclass(frozen=True)
@@ -85,15 +82,9 @@ def archive(tmp_path: Path) -> Archive:
 
 
 def tell(archive: Archive, variant: Variant, trials: tuple[Trial, ...], protocol: Protocol = QUICK) -> Record:
-    proposal = Proposal(
-        variant=variant, parent=BASELINE, title="Lucky", insights=(), motivation="m", mathematics="x", predictions={},
-        differences=(), next_steps=(), provenance=Provenance(proposer="scripted", seed=0),
-    )  # fmt: skip
-    record = Record(
-        number=0, created=datetime.now(UTC).isoformat(), proposal=proposal, status=Status.SCORED, protocol="quick",
-        protocol_hash=protocol.hash, trials=trials, scorecard=scorecard(trials),
-    )  # fmt: skip
-    return archive.tell(record, "report")
+    proposal = make_proposal(variant, predictions={})
+    created = datetime.now(UTC).isoformat()
+    return archive.tell(make_record(proposal=proposal, protocol=protocol, trials=trials, created=created), "report")
 
 
 def confirm(
@@ -102,7 +93,7 @@ def confirm(
     found = WouldBeBest.of(archive, QUICK)
     assert found is not None
     scripted = evaluator(found)
-    confirmation, trials = found.run(scripted, lambda _: None, threading.Event())
+    confirmation, trials = found.run(Pipeline(scripted))
     archive.tell_confirmation(confirmation, trials)
     return confirmation, scripted.ran
 
@@ -179,12 +170,12 @@ def test_a_lead_that_all_fresh_seeds_could_not_tell_from_noise_is_not_worth_them
     assert not replace(found, first=Effect(mean=0.04, error=0.02, freedom=10, n=3)).out_of_reach
 
 
-def test_a_search_names_such_a_lead_once_and_trains_nothing(tmp_path: Path):
+def test_a_search_names_such_a_lead_once_and_trains_nothing(tmp_path: Path, sandbox: Sandbox):
     archive, out = make_archive(tmp_path / "search"), Console(record=True, width=300, file=io.StringIO())
     best = max(archive.trials("quick").values(), key=lambda own: fmean(t.accuracy or 0.0 for t in own))
     ahead = Variant(name=NAME, source=SOURCE)
     tell(archive, ahead, tuple(trial(ahead, spec_of(t), QUICK, (t.accuracy or 0.0) + 0.001) for t in best))
-    with Sandbox() as sandbox, ThreadPoolExecutor(1) as trials, Progress(out, 1) as progress:
+    with ThreadPoolExecutor(1) as trials, Progress(out, 1) as progress:
         search = Search(
             archive, SearchResources(Nobody(), sandbox, QUICK, Engine(trials)), SearchPlan(0, 1, 0), progress
         )
@@ -197,6 +188,7 @@ def test_a_protocol_of_one_seed_has_no_new_best(archive: Archive):
     assert WouldBeBest.of(archive, SMOKE) is None
 
 
+@pytest.mark.slow
 def test_a_search_for_nothing_ends_what_waits_and_proposes_nothing(
     archive: Archive, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
@@ -229,19 +221,18 @@ class Nobody:
 
 
 def test_a_search_first_confirms_in_split_isolation_what_an_earlier_one_left(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ):
     """Real training of two steps; the scores on the protocol's own seeds are made up."""
-    tasks = {t: p.model_copy(update={"steps": 2, "test_examples": 8, "cuts": 1}) for t, p in SMOKE.tasks.items()}
-    tiny = SMOKE.model_copy(update={"name": "quick", "tasks": tasks, "seeds": (0, 1)})
+    tiny = make_tiny_protocol(name="quick", seeds=(0, 1))
     monkeypatch.setitem(PROTOCOLS, "quick", tiny)
     monkeypatch.setattr("agent.search.confirm.LOOKS", 1)
     base, lucky = seed_variants()[BASELINE], Variant(name=NAME, source=SOURCE)
     low = [trial(base, spec, tiny, 0.0) for spec in trial_specs(tiny)]
-    archive = create(tmp_path / "search", {BASELINE: base}, low, {})
+    archive = make_archive_of(tmp_path / "search", [base], low)
     high = tuple(trial(lucky, spec, tiny, 0.9) for spec in trial_specs(tiny))
     tell(archive, lucky, high, tiny)
-    with Sandbox() as sandbox, ThreadPoolExecutor(2) as trials, Progress(Console(quiet=True), 1) as progress:
+    with ThreadPoolExecutor(2) as trials, Progress(Console(quiet=True), 1) as progress:
         bench = SearchResources(Nobody(), sandbox, tiny, Engine(trials))
         assert list(Search(archive, bench, SearchPlan(0, 1, 0), progress).run()) == []
     fresh = archive.fresh_trials("quick")

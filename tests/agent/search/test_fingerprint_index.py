@@ -8,15 +8,13 @@ import pytest
 
 from agent.search import fingerprint_index as twins
 from agent.search.fingerprint_index import FingerprintIndex, kept_at
-from archive.record import Proposal, Provenance, Record
-from archive.seeding import create
+from archive.record import Record
 from archive.store import Archive
 from evaluator.checks.fingerprint import PROBES_HASH, WIDTH
-from evaluator.outcomes import CheckReport, Grade, Status
-from variants.contract import BASELINE, Variant
+from evaluator.outcomes import Status
+from tests.builders import make_archive_of, make_check, make_record, make_variant
+from variants.contract import BASELINE
 from variants.seeds import seed_variants
-
-SOURCE = "def delta_rule_chunkwise(q, k, v, beta, chunk_size=32):\n    return v, None\n"
 
 
 def some_print(seed: int) -> tuple[float, ...]:
@@ -24,24 +22,15 @@ def some_print(seed: int) -> tuple[float, ...]:
 
 
 def record(seed: int, status: Status = Status.FAILED, probes: str = PROBES_HASH) -> Record:
+    """One of many variants, with a print of its own."""
     name = f"delta_net_4layer_x{seed}_in_for_loop"
-    return Record(
-        number=0, created="2026-01-01", status=status, protocol="quick", protocol_hash="0",
-        proposal=Proposal(
-            variant=Variant(name=name, source=SOURCE), parent=BASELINE, title="-", insights=(), motivation="",
-            mathematics="", predictions={}, differences=(), next_steps=(),
-            provenance=Provenance(proposer="hand", seed=seed),
-        ),
-        check=CheckReport(
-            name=name, verdict="pass", sandbox_grade=Grade.A, seconds=1.0, findings=(), fingerprint=some_print(seed),
-            probes=probes,
-        ),
-    )  # fmt: skip
+    check = make_check(name=name, fingerprint=some_print(seed), probes=probes)
+    return make_record(status, name, check=check)
 
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Archive:
-    made = create(tmp_path / "search", {BASELINE: Variant(name=BASELINE, source=SOURCE)}, (), {})
+    made = make_archive_of(tmp_path / "search", [make_variant(BASELINE)], ())
     for seed in range(3):
         made.tell(record(seed), "")
     return made

@@ -1,8 +1,7 @@
 """The loop on a real archive, with a real sandbox and real training; only the proposer's replies are scripted."""
 
-import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,12 +10,12 @@ from rich.console import Console
 
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.errors import UserError
-from agent.proposers.base import Ask, AskFailed
+from agent.proposer import Ask, AskFailed
 from agent.search.attempt import SearchResources
 from agent.search.engine import Engine
-from agent.search.loop import Search, SearchPlan
+from agent.search.loop import Search, SearchPlan, interrupted_proposals
 from agent.terminal.progress import Progress
-from archive.record import Exchange, Prediction, Proposal, Provenance, Record
+from archive.record import Exchange, Record
 from archive.seeding import make_archive
 from archive.store import Archive
 from archive.verify import problems
@@ -25,7 +24,11 @@ from evaluator.protocols.built_in import SMOKE
 from evaluator.protocols.protocol import trial_specs
 from evaluator.sandbox import Sandbox
 from evaluator.trials.evaluate import Evaluator
-from variants.contract import BASELINE, TASKS, Variant
+from evaluator.trials.trial_log import TrialLog
+from tests.builders import make_proposal, make_variant
+from tests.git_command import git
+from tests.waiting import wait_until
+from variants.contract import BASELINE
 from variants.seeds import seed_variants
 
 BASE = seed_variants()[BASELINE].source
@@ -36,21 +39,6 @@ TRAINED_ONLY = "assert (k_i.shape[0], L) != (16, chunk_size), 'sixteen sequences
 CRASHING = BASE.replace(UPDATE, f"{UPDATE}\n        {TRAINED_ONLY}").replace("attn @ u_i", "0.9 * attn @ u_i")
 SAME = BASE.replace(UPDATE, "S = k_i.mT @ u_i + S")
 EXCHANGE = Exchange(attempt=1, prompt="p", reply="r", usage={"prompt_tokens": 3})
-
-
-def proposal(source: str, name: str = "delta_net_4layer_scripted_in_for_loop") -> Proposal:
-    return Proposal(
-        variant=Variant(name=name, source=source),
-        parent=BASELINE,
-        title="Scripted",
-        insights=(),
-        motivation="m",
-        mathematics="x = x",
-        predictions=dict.fromkeys(TASKS, Prediction(mean=0.1, low=0.0, high=0.2)),
-        differences=(),
-        next_steps=(),
-        provenance=Provenance(proposer="scripted", seed=0),
-    )
 
 
 class Scripted:
@@ -70,7 +58,7 @@ class Scripted:
             answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        return Ask(proposal(answer), (EXCHANGE,))
+        return Ask(make_proposal(make_variant(source=answer)), (EXCHANGE,))
 
 
 class ScriptedRepairer(Scripted):
@@ -86,12 +74,6 @@ class ScriptedRepairer(Scripted):
 
 class EndpointGoneError(AskFailed, UserError):
     """As a model's endpoint fails for good."""
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        yield sandbox
 
 
 @pytest.fixture
@@ -121,10 +103,8 @@ def test_every_outcome_is_archived_with_its_reason_and_a_commit(archive: Archive
     assert "causality" in records[1].reason
     assert "sixteen sequences" in records[2].reason
     assert BASELINE in records[3].reason
-    log = subprocess.run(
-        ["git", "-C", str(archive.root), "log", "--format=%s"], capture_output=True, text=True, check=True
-    )
-    assert [line[:4] for line in log.stdout.splitlines()] == ["0004", "0003", "0002", "0001", "Gene"]
+    log = git(archive.root, "log", "--format=%s")
+    assert [line[:4] for line in log.splitlines()] == ["0004", "0003", "0002", "0001", "Gene"]
     assert list(problems(archive)) == []
     assert archive.record("1").cost.prompt_tokens == 3
 
@@ -182,17 +162,43 @@ def test_stop_archives_what_is_under_way_as_interrupted(archive: Archive, sandbo
         search = Search(
             archive, SearchResources(proposer, sandbox, SMOKE, Engine(trials)), SearchPlan(2, 1, 0), progress
         )
-        threading.Timer(0.1, lambda: stop_when_training(search, progress)).start()
+        stopper = threading.Thread(target=stop_when_training, args=(search, progress))
+        stopper.start()
         (record,) = search.run()
+        stopper.join()
     assert record.status is Status.INTERRUPTED
     assert record.scorecard is None
     assert archive.ids() == [record.id]
     assert list(problems(archive)) == []
 
 
+def test_an_interrupted_proposal_is_finished_by_the_next_search(archive: Archive, sandbox: Sandbox):
+    resources = SearchResources(
+        Scripted(HONEST), sandbox, SMOKE, Engine(ThreadPoolExecutor(1)), log=TrialLog(archive.unfinished)
+    )
+    with Progress(Console(quiet=True), 1) as progress:
+        search = Search(archive, resources, SearchPlan(1, 1, 0), progress)
+        stopper = threading.Thread(target=stop_when_training, args=(search, progress))
+        stopper.start()
+        (cut_off,) = search.run()
+        stopper.join()
+    assert interrupted_proposals(archive, SMOKE) == [cut_off.id]
+    with Progress(Console(quiet=True), 0) as progress:
+        (finished,) = Search(archive, resources, SearchPlan(0, 1, 0), progress).run()
+    assert (finished.id, finished.status) == (cut_off.id, Status.SCORED)
+    assert finished.predicted == cut_off.predicted
+    assert interrupted_proposals(archive, SMOKE) == []
+    assert archive.ids() == [finished.id]
+    assert Archive(archive.root).record("1").scorecard == finished.scorecard
+    assert git(archive.root, "log", "--format=%s").splitlines()[:2] == [
+        f"{finished.id}: SCORED",
+        f"{finished.id}: INTERRUPTED",
+    ]
+    assert list(problems(archive)) == []
+
+
 def stop_when_training(search: Search, progress: Progress) -> None:
-    while progress.stage(0) != "training":
-        threading.Event().wait(0.02)
+    wait_until(lambda: progress.stage(0) == "training", "the training of the first proposal")
     search.stop()
 
 

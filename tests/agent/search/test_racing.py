@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from agent.search.evaluate_variant import shipped
 from agent.search.racing import RISK, Race
-from evaluator.outcomes import Grade, Status, Trial
+from archive.seeding import shipped_by_variant
+from evaluator.outcomes import Status, Trial
 from evaluator.protocols.built_in import QUICK, SMOKE
 from evaluator.protocols.protocol import trial_specs
 from evaluator.sandbox import Sandbox
+from evaluator.tasks.registry import MAD_TASKS
 from evaluator.trials.evaluate import Evaluator
-from variants.contract import BASELINE, TASKS
+from variants.contract import BASELINE
 from variants.seeds import seed_variants
 
 ADAM = "delta_net_4layer_adam_state_update_in_for_loop"
@@ -23,7 +24,7 @@ ADAM = "delta_net_4layer_adam_state_update_in_for_loop"
 
 @pytest.fixture(scope="module")
 def trials() -> dict[str, list[Trial]]:
-    return shipped("quick")
+    return shipped_by_variant("quick")
 
 
 @pytest.fixture(scope="module")
@@ -80,16 +81,16 @@ def test_one_as_good_as_its_parent_is_pruned_as_seldom_as_stated(race: Race, tri
 
 def resampled(trials: Sequence[Trial], chance: np.random.Generator) -> list[Trial]:
     found = []
-    for task in TASKS:
+    for task in MAD_TASKS:
         own = [trial for trial in trials if trial.task == task]
         drawn = chance.choice([trial.accuracy for trial in own], len(own))
         found += [t.model_copy(update={"accuracy": float(x)}) for t, x in zip(own, drawn, strict=True)]
     return found
 
 
-def test_a_pruned_evaluation_keeps_what_was_trained_and_starts_nothing_more():
+def test_a_pruned_evaluation_keeps_what_was_trained_and_starts_nothing_more(sandbox: Sandbox):
     specs = trial_specs(SMOKE, ["Memorize"], [0, 1, 2, 3])
-    with Sandbox(minimum=Grade.D) as sandbox, ThreadPoolExecutor(1) as executor:
+    with ThreadPoolExecutor(1) as executor:
         result = Evaluator(SMOKE, sandbox, executor).evaluate(
             seed_variants()[BASELINE],
             specs,

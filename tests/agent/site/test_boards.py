@@ -4,14 +4,14 @@ import itertools
 
 import pytest
 
-from agent.site.board import SiteBoard
-from agent.site.facts import facts, nearest
-from agent.site.front import undominated
-from agent.site.predicted import calibration
-from agent.site.row import Row, proposal_row, whole
+from agent.site.content.board import SiteBoard, SiteGap
+from agent.site.content.facts import facts
+from agent.site.content.front import front_rows, nearest
+from agent.site.content.predicted import calibration
+from agent.site.content.row import Row, proposal_row, whole
 from evaluator.outcomes import Status
+from evaluator.tasks.registry import MAD_TASKS
 from tests.agent.site.conftest import record_of, trials_of, variant_of
-from variants.contract import TASKS
 
 
 def row_of(number: int, means: tuple[int, ...], **changes: object) -> Row:
@@ -39,7 +39,7 @@ def test_the_head_counts_what_is_beyond_noise():
     assert found.statuses == {"SCORED": 3, "REJECTED": 1}
     assert (found.better, found.compared) == (7, 17), "what cannot differ is no comparison"
     assert found.by_chance == pytest.approx(0.025 * 17)
-    assert [row.number for row in found.all_six] == [3]
+    assert [row.number for row in found.all_tasks] == [3]
     assert [row.number for row in found.steps] == [1, 3]
     assert [row.number for row in found.standouts] == [3, 1]
     assert (found.spent.cpu, found.spent.each) == (600.0, 150.0)
@@ -63,15 +63,16 @@ def test_the_front_is_who_nobody_dominates():
 
     expected = {row.name for row in rows if not dominated(row)}
     assert 0 < len(expected) < len(rows)
-    assert {row.name for row in undominated(SiteBoard("quick", "abc", tuple(rows)))} == expected
-    assert undominated(SiteBoard("quick", "abc", ())) == []
+    assert {row.name for row in front_rows(SiteBoard("quick", "abc", tuple(rows)))} == expected
+    assert front_rows(SiteBoard("quick", "abc", ())) == []
 
 
 def test_nearest_is_above_on_most_tasks():
-    near = tuple(("indistinguishable", d, d - 1, d + 1, 3) for d in (10, 10, 10, 10, 10, -500))
-    far = tuple(("indistinguishable", d, d - 1, d + 1, 3) for d in (900, -1, -1, -1, -1, -1))
-    rows = tuple(row_of(n, (5000,) * 6, versus={"reference": found}) for n, found in enumerate((far, near)))
-    assert nearest(SiteBoard("quick", "abc", rows)).number == 1
+    near = tuple(SiteGap(d, "▲" if d > 10 else "") for d in (20, 10, 10, 10, 10, -500))
+    far = tuple(SiteGap(d, "") for d in (900, -1, -1, -1, -1, -1))
+    rows = tuple(row_of(n, (5000,) * 6) for n in range(2))
+    found = nearest(SiteBoard("quick", "abc", rows, {"v0": far, "v1": near}))
+    assert (found.row.number, found.above, found.sure) == (1, 5, 1)
     assert nearest(SiteBoard("quick", "abc", ())) is None
 
 
@@ -82,7 +83,7 @@ def test_calibration_is_that_of_the_records():
     found = calibration(SiteBoard("quick", "abc", rows))
     assert (found.whole.n, found.whole.inside, found.whole.intervals) == (12, 6, 12)
     assert found.whole.error == pytest.approx((0.06 + 0.16) / 2)
-    assert set(found.tasks) == set(TASKS)
+    assert set(found.tasks) == set(MAD_TASKS)
     assert set(found.proposers) == {"openai, some-model"}
     rejected = proposal_row(record_of("delta_net_4layer_r_in_for_loop", Status.REJECTED))
     assert calibration(SiteBoard("quick", "abc", (rejected,))) is None
@@ -90,8 +91,8 @@ def test_calibration_is_that_of_the_records():
 
 def test_the_mean_of_six_needs_all_six():
     trials = trials_of(variant_of("delta_net_4layer_a_in_for_loop"), 0.5)
-    mean, low, high, n = whole(trials)
-    assert (mean, n) == (5100, 3)
-    assert (low, high) == (4852, 5348), "Student's t with 2 degrees of freedom: 0.01 / sqrt(3) * 4.303"
-    assert whole(trial for trial in trials if trial.task != "Memorize") is None
-    assert whole(trial for trial in trials if trial.seed == 0) == (5000, 5000, 5000, 1)
+    mean, low, high, n = whole(trials, MAD_TASKS)
+    assert (mean, n) == (510_000, 3)
+    assert (low, high) == (485_159, 534_841), "Student's t with 2 degrees of freedom: 0.01 / sqrt(3) * 4.303"
+    assert whole([trial for trial in trials if trial.task != "Memorize"], MAD_TASKS) is None
+    assert whole([trial for trial in trials if trial.seed == 0], MAD_TASKS) == (500_000, 500_000, 500_000, 1)

@@ -9,18 +9,20 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from agent.site.build import build
-from archive.seeding import create
-from evaluator.outcomes import CheckReport, Finding, Grade, Status
-from tests.agent.site.conftest import PROTOCOL, REPORT, record_of, trials_of
+from agent.words import accuracy, signed
+from evaluator.outcomes import Finding, Status
+from evaluator.statistics.scorecards import scorecard
+from tests.agent.site.conftest import PROTOCOL, REPORT, archive_of_references, record_of
 from tests.agent.site.test_hostile import REPORT as HOSTILE_REPORT
 from tests.agent.site.test_hostile import hostile
-from variants.contract import BASELINE, REFERENCE
-from variants.leaderboard import PUBLISHED
-from variants.seeds import seed_variants
+from tests.builders import make_check
+from tests.waiting import PATIENCE
 
+pytestmark = pytest.mark.slow
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
          "--disable-sync", "--no-first-run"]  # fmt: skip
+expect.set_options(timeout=1000 * PATIENCE)
 VIEWS = [f"{view}-quick-{PROTOCOL.hash[:8]}.html" for view in ("overview", "lineage", "front", "calibration")]
 SIZES = {"wide": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 
@@ -34,12 +36,9 @@ if CHROMIUM is None:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Proposals of every status, a hostile one among them, and enough of them for a second page."""
     folder = tmp_path_factory.mktemp("browser")
-    seeds = {name: seed_variants()[name] for name in (BASELINE, REFERENCE)}
-    trials = [trial for seed in seeds.values() for trial in trials_of(seed, 0.5)]
-    archive = create(folder / "search", seeds, trials, {"published": PUBLISHED.read_text(encoding="utf-8")})
+    archive = archive_of_references(folder / "search")
     leak = Finding(check="causality", status="fail", message="output at 37 moves with input 40", evidence={"cut": 38})
-    report = CheckReport(name="delta_net_4layer_leaky_in_for_loop", verdict="fail", sandbox_grade=Grade.A, seconds=1.0,
-                         findings=(leak,))  # fmt: skip
+    report = make_check(leak, name="delta_net_4layer_leaky_in_for_loop")
     first = "delta_net_4layer_first_in_for_loop"
     archive.tell(record_of(first, accuracy=0.4), REPORT)
     archive.tell(record_of("delta_net_4layer_second_in_for_loop", accuracy=0.7, parent=first), REPORT)
@@ -56,7 +55,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET, timeout=1000 * PATIENCE)
         yield opened
         opened.close()
 
@@ -66,6 +65,7 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A page that fails its test for any error, dialog or request that leaves the site's folder."""
     size, scheme = getattr(request, "param", "wide-light").split("-")
     context = browser.new_context(viewport=SIZES[size], color_scheme=scheme)
+    context.set_default_timeout(1000 * PATIENCE)
     opened, trouble = context.new_page(), []
     opened.on("console", lambda said: trouble.append(said.text) if said.type in ("error", "warning") else None)
     opened.on("pageerror", lambda error: trouble.append(str(error)))
@@ -192,3 +192,53 @@ def test_a_hostile_record_runs_nothing(page: Page, site: Path):
     page.get_by_label("Search").fill("hostile")
     expect(page.locator("#board")).to_contain_text("<img src=x onerror=alert(1)>")
     expect(page.locator("#board img, #board script")).to_have_count(0)
+
+
+OVERLAPS = """() => {
+    const texts = echarts.getInstanceByDom(document.getElementById('tree')).getZr().storage.getDisplayList(true)
+        .filter((one) => one.type === 'tspan' && one.style.text && !one.ignore && !one.invisible);
+    const boxes = texts.map((one) => {
+        const box = one.getBoundingRect().clone();
+        if (one.transform) box.applyTransform(one.transform);
+        return { text: one.style.text, box };
+    });
+    const cross = (a, b) => a.x + 1 < b.x + b.width && b.x + 1 < a.x + a.width
+        && a.y + 2 < b.y + b.height && b.y + 2 < a.y + a.height;
+    const later = (a, at) => boxes.slice(at + 1).filter((b) => cross(a.box, b.box));
+    const found = boxes.flatMap((a, at) => later(a, at).map((b) => [a.text, b.text]));
+    return { texts: boxes.map((one) => one.text), found };
+}"""
+"""Labels of the lineage's tree, and the pairs of them that lie on each other."""
+
+
+@pytest.mark.parametrize("page", ["wide-light", "phone-light"], indirect=True)
+def test_lineage_says_what_is_partial_and_no_label_lies_on_another(page: Page, tmp_path: Path):
+    archive = archive_of_references(tmp_path / "search")
+    parent = "delta_net_4layer"
+    for depth in range(7):
+        names = [f"delta_net_4layer_a_long_name_of_generation_{depth}_{child}_in_for_loop" for child in range(3)]
+        for name in names:
+            status = Status.SCORED if name == names[0] else Status.INTERRUPTED
+            archive.tell(record_of(name, status, accuracy=0.6, parent=parent), REPORT)
+        parent = names[0]
+    record = record_of("delta_net_4layer_part_in_for_loop", accuracy=0.9)
+    own = tuple(trial for trial in record.trials if trial.task == "Memorize")
+    archive.tell(record.model_copy(update={"trials": own, "scorecard": scorecard(own)}), REPORT)
+    build(archive, tmp_path / "site", lambda done, total: None)
+    page.goto(f"file://{tmp_path}/site/{VIEWS[1]}")
+    page.wait_for_function(DRAWN)
+    found = page.evaluate(OVERLAPS)
+    assert found["found"] == []
+    assert len(found["texts"]) > (8 if page.viewport_size == SIZES["wide"] else 1)
+    assert any("1 of 6 tasks" in text for text in found["texts"])
+    expect(page.locator("#outline-tree")).to_contain_text("part 1 of 6 tasks")
+
+
+@pytest.mark.parametrize("page", ["wide-light"], indirect=True)
+def test_scripts_round_as_python_does(page: Page, site: Path):
+    page.goto(f"file://{site}/index.html")
+    values = [n / 1280 for n in range(1281)] + [n / 64 for n in range(65)]
+    assert page.evaluate("(values) => values.map(archer.accuracy)", values) == [accuracy(x) for x in values]
+    gaps = [x - 0.5 for x in values] + [0.0001, -0.0004]
+    told = [text.replace("−", "-") for text in page.evaluate("(values) => values.map(archer.signed)", gaps)]
+    assert told == [signed(x) for x in gaps]

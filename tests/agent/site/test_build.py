@@ -7,12 +7,14 @@ import pytest
 
 from agent.errors import UserError
 from agent.site.build import build
-from agent.site.text import markdown
+from agent.site.content.text import markdown
 from archive.confirmations import Confirmation, Difference
 from archive.store import Archive
-from evaluator.outcomes import CheckReport, Finding, Grade, Status
+from evaluator.outcomes import Finding, Status
+from evaluator.tasks.registry import MAD_TASKS
 from tests.agent.site.conftest import PROTOCOL, REPORT, board_of, record_of, trials_of, variant_of
-from variants.contract import BASELINE, REFERENCE, TASKS
+from tests.builders import make_check
+from variants.contract import BASELINE, REFERENCE
 
 FIRST, SECOND = "delta_net_4layer_first_in_for_loop", "delta_net_4layer_second_in_for_loop"
 
@@ -33,15 +35,13 @@ def test_a_proposal_on_its_page_and_on_its_board(archive, make, site):
     assert '<span class="o">*</span> <span class="mf">0.5</span>' in page, "the difference has syntax colours"
     assert '<td class="num">0.5</td>' in page, "the report is rendered"
     row = next(row for row in board_of(site)["rows"] if row.get("page"))
-    assert row["scores"][0] == [6100, 5852, 6348, 3]
-    assert row["versus"]["reference"][0] == [1, 1000, 1000, 1000]
+    assert row["scores"][0] == [610_000, 585_159, 634_841, 3]
+    assert row["versus"]["reference"][0] == [1, 100_000, 100_000, 100_000]
 
 
 def test_every_status_has_a_page(archive, make, site):
-    failed = CheckReport(
-        name=FIRST, verdict="fail", sandbox_grade=Grade.A, seconds=1.0, duplicate_of=SECOND,
-        findings=(Finding(check="causality", status="fail", message="output 37 moves", evidence={"cut": 38}),),
-    )  # fmt: skip
+    leak = Finding(check="causality", status="fail", message="output 37 moves", evidence={"cut": 38})
+    failed = make_check(leak, name=FIRST, duplicate_of=SECOND)
     for number, status in enumerate(Status):
         name = f"delta_net_4layer_s{number}_in_for_loop"
         archive.tell(record_of(name, status, reason=f"reason {number}", check=failed if number else None), REPORT)
@@ -131,7 +131,7 @@ def test_further_trials_of_a_proposal_count(archive, make, site):
     archive.tell_trials(more)
     make()
     row = next(row for row in board_of(site)["rows"] if row.get("page"))
-    assert row["scores"][0][0] == 6600
+    assert row["scores"][0][0] == 660_000
     assert row["scores"][0][3] == 6
 
 
@@ -141,7 +141,7 @@ def test_an_archive_without_proposals(archive, make, site):
     assert "No proposals under this protocol" in page
     assert "No proposals" in (site / "overview-published.html").read_text()
     assert len(board_of(site)["rows"]) == 2
-    assert board_of(site)["tasks"] == list(TASKS)
+    assert board_of(site)["tasks"] == list(MAD_TASKS)
     assert PROTOCOL.hash[:8] in page
     assert Archive(archive.root).dirty_paths() == []
 
@@ -168,6 +168,7 @@ def test_a_damaged_record_is_a_row_and_a_page_that_say_so(archive, make, site, n
     assert "This record cannot be read" not in (site / "proposals" / "0002.html").read_text()
 
 
+@pytest.mark.slow
 def test_many_pages_by_several_processes_are_the_same_pages(archive, make, site, monkeypatch):
     for number in range(4):
         archive.tell(record_of(f"delta_net_4layer_n{number}_in_for_loop"), REPORT)
@@ -239,5 +240,5 @@ def test_the_published_reports_are_on_the_calibration_page(archive, make, site):
 def test_plain_text_is_rendered_as_markdown_would(text, monkeypatch):
     report = f"# {text}\n\n| a | {text} |\n| --- | ---: |\n| {text} | *b* |\n\n{text}\n"
     quick = markdown(report)
-    monkeypatch.setattr("agent.site.text._PLAIN", re.compile("(?!)"))
+    monkeypatch.setattr("agent.site.content.text._PLAIN", re.compile("(?!)"))
     assert markdown(report) == quick

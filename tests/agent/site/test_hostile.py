@@ -5,11 +5,12 @@ from html.parser import HTMLParser
 
 import pytest
 
+from agent.site.content.text import markdown, prose, seen, visible
 from agent.site.data import script_json
-from agent.site.text import markdown, prose, seen, visible
-from archive.record import Exchange, Provenance
-from evaluator.outcomes import CheckReport, Finding, Grade, Status
+from archive.record import Exchange
+from evaluator.outcomes import Finding, Status
 from tests.agent.site.conftest import record_of, variant_of
+from tests.builders import make_check, make_provenance
 
 ATTACK = (
     "</script></title></textarea><script>alert(1)</script><img src=x onerror=alert(1)>\"'`>{{7*7}}"
@@ -66,7 +67,7 @@ def hostile(status: Status):
     record = record_of(NAME, status, accuracy=0.5)
     words = dict.fromkeys(("title", "motivation", "mathematics"), ATTACK)
     predictions = {t: p.model_copy(update={"why": ATTACK}) for t, p in record.proposal.predictions.items()}
-    origin = Provenance(proposer=ATTACK, model=ATTACK, seed=0, prompt_hash=ATTACK, mechanisms={ATTACK: ATTACK})
+    origin = make_provenance(ATTACK, model=ATTACK, prompt_hash=ATTACK, mechanisms={ATTACK: ATTACK})
     variant = (
         record.proposal.variant
         if status is Status.SCORED
@@ -88,9 +89,7 @@ def hostile(status: Status):
         "trials": trials,
         "created": ATTACK,
         "exchanges": (Exchange(attempt=1, prompt=ATTACK, reply=ATTACK, error=ATTACK, usage={ATTACK: ATTACK}),),
-        "check": CheckReport(
-            name=NAME, verdict="fail", duplicate_of=ATTACK, sandbox_grade=Grade.A, seconds=1, findings=(finding,)
-        ),
+        "check": make_check(finding, name=NAME, duplicate_of=ATTACK),
     })  # fmt: skip
 
 

@@ -1,7 +1,6 @@
 """What reaches a terminal: nothing hostile, nothing cut, long answers through the user's pager."""
 
 import io
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,12 +10,21 @@ from agent.cli import run
 from agent.terminal.console import Fitting, Grid, SafeConsole, clean, say, sparkline, strip
 from agent.terminal.progress import Heartbeat, Progress, ProgressLine
 from agent.terminal.view import score_text, verdict_table
-from archive.record import Record
 from archive.store import Archive
-from evaluator.outcomes import CheckReport, Comparison, CurvePoint, Finding, Grade, Score, Status, Verdict
-from evaluator.statistics.scorecards import scorecard
+from evaluator.outcomes import CurvePoint, Finding, Score, Status
+from evaluator.tasks.registry import MAD_TASKS
+from tests.builders import (
+    SOURCE,
+    make_check,
+    make_comparison,
+    make_provenance,
+    make_record,
+    make_trials,
+    make_variant,
+    make_verdict,
+)
+from tests.waiting import wait_until
 
-MakeRecord = Callable[..., Record]
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\x9b31m[red]no[/red] [/] :bomb: \u202eabc\r"
 
 
@@ -30,20 +38,23 @@ def printed(where: SafeConsole) -> str:
 
 
 @pytest.fixture
-def hostile(archive: Archive, make_record: MakeRecord) -> Archive:
+def hostile(archive: Archive) -> Archive:
     """A record with HOSTILE in every field that takes free text, and in its code."""
-    record = make_record()
-    told = {"title": HOSTILE, "motivation": HOSTILE, "insights": (HOSTILE,)}
-    source = record.proposal.variant.source + f"# {HOSTILE}\n"
-    variant = record.proposal.variant.model_copy(update={"source": source})
-    provenance = record.proposal.provenance.model_copy(update={"proposer": HOSTILE, "model": HOSTILE})
-    proposal = record.proposal.model_copy(update=told | {"provenance": provenance, "variant": variant})
     curve = (CurvePoint(step=1, loss=2.0), CurvePoint(step=2, loss=1.0))
-    trials = tuple(t.model_copy(update={"source_hash": variant.source_hash, "curve": curve}) for t in record.trials)
+    variant = make_variant(source=f"{SOURCE}# {HOSTILE}\n")
     finding = Finding(check="crash", status="fail", message=HOSTILE, evidence={HOSTILE: HOSTILE})
-    check = CheckReport(name="x", verdict="fail", sandbox_grade=Grade.A, seconds=1, findings=(finding,))
-    changes = {"proposal": proposal, "trials": trials, "reason": HOSTILE, "check": check, "created": HOSTILE}
-    archive.tell(record.model_copy(update=changes), f"# {HOSTILE}\n\n[link](http://x/{HOSTILE})\n")
+    record = make_record(
+        source=variant.source,
+        title=HOSTILE,
+        motivation=HOSTILE,
+        insights=(HOSTILE,),
+        provenance=make_provenance(HOSTILE, model=HOSTILE),
+        trials=make_trials(variant, 0.6, curve=curve),
+        reason=HOSTILE,
+        check=make_check(finding, name="x"),
+        created=HOSTILE,
+    )
+    archive.tell(record, f"# {HOSTILE}\n\n[link](http://x/{HOSTILE})\n")
     return archive
 
 
@@ -58,7 +69,7 @@ def test_no_text_of_a_record_is_an_escape_or_markup(
 ):
     if columns:
         monkeypatch.setattr(
-            "agent.commands.options.SafeConsole",
+            "agent.terminal.speech.SafeConsole",
             lambda **options: SafeConsole(
                 **(options | {"width": columns, "force_terminal": True, "color_system": None})
             ),
@@ -149,8 +160,7 @@ def test_long_work_gives_a_sign_of_life_where_there_is_no_terminal():
         progress.update(0, stage="training", name="x", detail="Memorize, seed 1", done=0.5)
         progress.score(0, "Compress", 0.25)
         progress.aside("confirming y: Compress, seed 9: 40%")
-        while "so far" not in printed(out):
-            pass
+        wait_until(lambda: "so far" in printed(out), "a sign of life")
     assert "[1/2] training: 50% Memorize, seed 1  Compress 0.25" in printed(out)
     assert "confirming y: Compress, seed 9: 40%" in printed(out)
     assert ProgressLine().stage == "waiting"
@@ -177,16 +187,13 @@ def test_heartbeat_is_silent_on_a_terminal_and_when_asked_to_be():
 )
 def test_list_filters_and_sorts(
     archive: Archive,
-    make_record: MakeRecord,
     arguments: list[str],
     ids: list[int],
     capsys: pytest.CaptureFixture[str],
 ):
-    better = make_record(name="c")
-    better_trials = tuple(t.model_copy(update={"accuracy": 0.9}) for t in better.trials)
     archive.tell(make_record(name="a"), "r")
     archive.tell(make_record(Status.REJECTED, name="b"), "r")
-    archive.tell(better.model_copy(update={"trials": better_trials, "scorecard": scorecard(better_trials)}), "r")
+    archive.tell(make_record(name="c", accuracy=0.9), "r")
     assert run(["list", "--archive", str(archive.root), *arguments]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [int(line.split()[0]) for line in lines if line.split()[0].isdigit()] == ids
@@ -199,10 +206,10 @@ def test_an_interval_that_is_cut_off_at_an_end_looks_no_narrower(low: float, hig
 
 
 def test_a_difference_of_one_seed_is_shown_without_an_interval():
-    one, three = (Comparison(outcome="indistinguishable", difference=0.1, low=0.1, high=0.1, n=n) for n in (1, 3))
-    verdict = Verdict(against="delta_net_4layer", tasks={"Memorize": one, "Compress": three})
+    one, three = (make_comparison("indistinguishable", n=n) for n in (1, 3))
+    verdict = make_verdict({"Memorize": one, "Compress": three})
     where = console(width=120)
-    where.print(verdict_table("a", {}, [verdict]))
+    where.print(verdict_table("a", {}, [verdict], MAD_TASKS))
     lines = printed(where).splitlines()
     assert all(("[" in line) == ("Compress" in line) for line in lines if "+0.100" in line)
     assert sum("+0.100" in line for line in lines) == 2

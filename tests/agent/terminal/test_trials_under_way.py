@@ -1,20 +1,16 @@
 """What is said while trials run: how many ended, and the time left."""
 
 from agent.terminal.trials_under_way import UnderWay
-from evaluator.outcomes import Grade, Status, Trial
 from evaluator.protocols.built_in import MAD
 from evaluator.protocols.protocol import TrialSpec, trial_specs
 from evaluator.trials.evaluate import TrialProgress
+from tests.builders import make_trial
 
 SPECS = tuple(spec for spec in trial_specs(MAD, ["Memorize"]) if spec.lr == 1e-3 and spec.weight_decay == 0.0)[:4]
 
 
 def ended(spec: TrialSpec) -> TrialProgress:
-    trial = Trial(
-        variant="v", source_hash="", protocol="mad", protocol_hash="", **spec.model_dump(),
-        status=Status.SCORED, accuracy=1.0, sandbox_grade=Grade.A,
-    )  # fmt: skip
-    return TrialProgress(spec, 1.0, trial)
+    return TrialProgress(spec, 1.0, make_trial(protocol=MAD, accuracy=1.0, **spec.model_dump()))
 
 
 class Clock:

@@ -28,16 +28,18 @@ x = {name: torch.rand(1, 1, 40, 8) for name in "qkv"} | {"beta": torch.rand(1, 1
 body = {"released": [], "op": "forward", "chunk_size": 32, "grad": True, "echo": False, "count": True, "nonce": "a"}
 _, out = server.answer(body, x)
 server.answer({"released": [], "op": "backward", "call": "a"}, {"o": out["o"].detach()})
-fingerprint(delta_rule_chunkwise, seed_variants()[BASELINE].signature)
+fingerprint(delta_rule_chunkwise, seed_variants()[BASELINE].contract)
 print(sorted({"torch._dynamo", "sympy"} & set(sys.modules)))
 """
 
 
+@pytest.mark.slow
 def test_no_part_of_a_check_imports_the_compiler() -> None:
     answer = subprocess.run([sys.executable, "-c", CALLS], capture_output=True, text=True, check=True)
     assert answer.stdout == "[]\n"
 
 
+@pytest.mark.slow
 def test_archer_starts_without_torch() -> None:
     source = "import sys, agent.cli, evaluator.sandbox.prestart; print('torch' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)

@@ -1,7 +1,6 @@
 """The checks: every cheater is caught by the check that should catch it, no honest kernel is."""
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,16 +12,14 @@ from evaluator.checks.fingerprint import fingerprint, same
 from evaluator.checks.inputs import REGIMES, TaskShape, draw
 from evaluator.outcomes import CheckReport
 from evaluator.sandbox import Limits, Sandbox
-from tests.evaluator.written import NOW_HONEST
-from variants.contract import BASELINE, Task, Variant
+from tests.corpus.cases import CHEATERS, FOLDER, HONEST
+from variants.contract import BASELINE, Variant
 from variants.seeds import seeds
 
-CORPUS = Path(__file__).parents[2]
-CHEATERS: dict[str, str] = json.loads((CORPUS / "cheaters" / "expected.json").read_text())
 BY_READING = ("syntax", "fence")
-HONEST = sorted(path.stem for path in (CORPUS / "honest").glob("*.py"))
+KERNELS = {path.stem: path for path in sorted((FOLDER / "kernels").glob("*.py"))}
 TIGHT = Limits(wall_seconds=10.0, memory_bytes=2**29)
-SHAPES: dict[Task, dict[str, TaskShape]] = {
+SHAPES: dict[str, dict[str, TaskShape]] = {
     "Memorize": {"only": TaskShape((2, 2, 32, 32, 32), 32)},
     "Compress": {"short": TaskShape((2, 2, 32, 32, 32), 32), "long": TaskShape((2, 2, 96, 32, 32), 32)},
     "Context Recall": {"only": TaskShape((2, 2, 127, 32, 32), 32)},
@@ -33,30 +30,28 @@ def failing(report: CheckReport) -> list[str]:
     return [finding.check for finding in report.findings if finding.status == "fail"]
 
 
-def test_corpora_and_table_agree() -> None:
-    assert {path.stem for path in (CORPUS / "cheaters").glob("*.py")} == set(CHEATERS)
-    assert len(CHEATERS) >= 60
-    assert len(HONEST) >= 20
-
-
-@pytest.mark.parametrize(
-    "name", [name for name, layer in CHEATERS.items() if layer not in BY_READING and name not in NOW_HONEST]
-)
+@pytest.mark.parametrize("name", [name for name, case in CHEATERS.items() if case.expected not in BY_READING])
 def test_cheater_is_caught(sandbox: Sandbox, name: str) -> None:
-    variant = Variant.from_file(CORPUS / "cheaters" / f"{name}.py")
-    report = check(variant, sandbox, shapes=SHAPES if name.startswith("only_batch") else None, limits=TIGHT)
+    case = CHEATERS[name]
+    report = check(case.variant, sandbox, shapes=SHAPES if name.startswith("only_batch") else None, limits=TIGHT)
     assert report.verdict == "fail"
-    assert CHEATERS[name] in failing(report), report.findings
+    assert case.expected in failing(report), report.findings
 
 
 @pytest.mark.parametrize("name", HONEST)
 def test_honest_kernel_passes(sandbox: Sandbox, name: str) -> None:
-    report = check(Variant.from_file(CORPUS / "honest" / f"{name}.py"), sandbox)
+    report = check(HONEST[name].variant, sandbox)
+    assert report.verdict == "pass", [finding for finding in report.findings if finding.status == "fail"]
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_kernel_that_cases_change_passes(sandbox: Sandbox, name: str) -> None:
+    report = check(Variant.from_file(KERNELS[name]), sandbox)
     assert report.verdict == "pass", [finding for finding in report.findings if finding.status == "fail"]
 
 
 def test_counterexample_can_be_drawn_again(sandbox: Sandbox) -> None:
-    report = check(Variant.from_file(CORPUS / "cheaters" / "next_value.py"), sandbox)
+    report = check(CHEATERS["next_value"].variant, sandbox)
     (finding,) = [finding for finding in report.findings if finding.check == "causality"]
     evidence = finding.evidence
     assert evidence["position"] < evidence["cut"] <= evidence["length"]
@@ -69,8 +64,7 @@ def test_fence_failure_stops_before_the_sandbox() -> None:
     class Untouchable:
         grade = "A"
 
-    variant = Variant.from_file(CORPUS / "cheaters" / "import_os.py")
-    report = check(variant, Untouchable())  # type: ignore[arg-type]
+    report = check(CHEATERS["import_os"].variant, Untouchable())  # type: ignore[arg-type]
     assert failing(report) == ["fence"]
 
 
@@ -106,9 +100,9 @@ def test_a_variant_is_no_no_op_of_itself(sandbox: Sandbox) -> None:
 def test_fingerprint_sees_rewritings_as_one_and_ideas_as_two(sandbox: Sandbox) -> None:
     found = {}
     for name in ("recurrent", "growing_output", "dense_inverse", "norm_clip", "head_slopes"):
-        variant = Variant.from_file(CORPUS / "honest" / f"{name}.py")
+        variant = HONEST[name].variant
         with sandbox.kernel(variant) as kernel:
-            found[name] = fingerprint(kernel, variant.signature, {8, 16} if name == "dense_inverse" else ())
+            found[name] = fingerprint(kernel, variant.contract, {8, 16} if name == "dense_inverse" else ())
     assert same(found["recurrent"], found["growing_output"])
     assert same(found["growing_output"], found["dense_inverse"])
     assert not same(found["norm_clip"], found["recurrent"])
@@ -117,7 +111,7 @@ def test_fingerprint_sees_rewritings_as_one_and_ideas_as_two(sandbox: Sandbox) -
 
 @pytest.mark.parametrize("regime", REGIMES)
 def test_inputs_are_as_a_mixer_delivers_them(regime: str) -> None:
-    signature = seeds()["gated_delta_net_4layer"].variant.signature
+    signature = seeds()["gated_delta_net_4layer"].variant.contract
     q, k, _, beta, g = draw(signature, (2, 3, 50, 8, 4), REGIMES[regime], seed=3)
     norm = REGIMES[regime].norm
     torch.testing.assert_close(q.norm(dim=-1), torch.full((2, 3, 50), norm))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from archive.leaderboard_csv import PUBLISHED
 from evaluator.checks.fingerprint import (
     KEY,
     LONG,
@@ -22,12 +23,12 @@ from evaluator.checks.fingerprint import (
     same,
 )
 from evaluator.protocols.built_in import PROTOCOLS
+from evaluator.tasks.registry import fed_length
 from variants.contract import BASELINE
-from variants.leaderboard import PUBLISHED
 from variants.seeds import seed_variants
 
 SOURCE = seed_variants()[BASELINE].source
-SIGNATURE = seed_variants()[BASELINE].signature
+CONTRACT = seed_variants()[BASELINE].contract
 READ, SCORES = "o_inter = q_i @ S  # [B, H, C, Dv]", "attn = (q_i @ k_i.mT).masked_fill(future, 0)  # [B, H, C, C]"
 ERROR, OUT = "u_i = u_n[i] - w_n[i] @ S  # [B, H, C, Dv]", "o_n.append(o_inter + attn @ u_i)"
 UPDATE = "S = S + k_i.mT @ u_i"
@@ -76,7 +77,7 @@ def print_of(changes: dict[str, str]) -> tuple[float, ...]:
         source = source.replace(old, new)
     scope: dict[str, Any] = {}
     exec(source, scope)
-    return fingerprint(scope[SIGNATURE.function], SIGNATURE)
+    return fingerprint(scope[CONTRACT.function], CONTRACT)
 
 
 @pytest.fixture(scope="module")
@@ -113,11 +114,12 @@ def test_seeds_are_distinct_but_for_the_known_twin() -> None:
 def test_probes_have_the_shapes_of_the_protocols() -> None:
     plans = [plan for protocol in PROTOCOLS.values() for plan in protocol.tasks.values()]
     for size in {plan.chunk_size for plan in plans}:
-        met = {setting.fed_length for plan in plans if plan.chunk_size == size for setting in plan.settings}
+        met = {fed_length(setting) for plan in plans if plan.chunk_size == size for setting in plan.settings}
         probed = {probe.shape[2] for probe in PROBES if probe.chunk_size == size}
         assert probed == {min(met), min(LONG, max(met)), max(met)}
 
 
+@pytest.mark.slow
 def test_the_index_finds_what_a_comparison_with_all_finds() -> None:
     chance = np.random.default_rng(5)
     base = chance.normal(size=(300, WIDTH))

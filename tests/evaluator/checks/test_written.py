@@ -1,7 +1,6 @@
 """Correct kernels as people write them pass, with a warning where one is due; the same kernels with a leak do not."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
@@ -17,6 +16,7 @@ from evaluator.protocols.built_in import SMOKE
 from evaluator.protocols.protocol import trial_specs
 from evaluator.sandbox import Sandbox
 from evaluator.trials.run_trial import run_trial
+from tests.corpus.cases import HONEST
 from tests.evaluator.written import (
     ALL_FLOAT32,
     ANY_LENGTH,
@@ -25,7 +25,6 @@ from tests.evaluator.written import (
     FILTERED_BY_KEYS,
     FIRST,
     LAST,
-    NOW_HONEST,
     OF_FLOAT64,
     SHIFTED,
     SUFFIX_SUMS,
@@ -34,7 +33,7 @@ from tests.evaluator.written import (
     changed,
     variant,
 )
-from variants.contract import BASELINE, Task, Variant
+from variants.contract import BASELINE
 from variants.seeds import seed_variants
 
 F32, F64 = torch.float32, torch.float64
@@ -79,9 +78,6 @@ OF_FLOAT32_ONLY = {
 KERNELS = COMPUTED_IN_FLOAT32 | OF_FLOAT32_ONLY
 
 
-CHEATERS = Path(__file__).parents[2] / "cheaters"
-
-
 def shape(length: int) -> dict[str, TaskShape]:
     return {"only": TaskShape((2, 2, length, 32, 32), 32)}
 
@@ -115,7 +111,7 @@ def test_float32_is_required(sandbox: Sandbox) -> None:
 
 def test_a_kernel_of_float32_is_recognised_as_the_baseline(sandbox: Sandbox) -> None:
     baseline = seed_variants()[BASELINE]
-    shapes: dict[Task, dict[str, TaskShape]] = {"Memorize": shape(32), "Compress": shape(96)}
+    shapes: dict[str, dict[str, TaskShape]] = {"Memorize": shape(32), "Compress": shape(96)}
     for name in ("cast back", "not cast back", "a constant of float32"):
         report = check(variant(KERNELS[name]), sandbox, parent=baseline, shapes=shapes)
         assert report.no_op, name
@@ -130,7 +126,7 @@ def test_a_kernel_of_float32_is_recognised_as_the_baseline(sandbox: Sandbox) -> 
 def leaky(sandbox: Sandbox, request: pytest.FixtureRequest) -> Iterator[Bench]:
     source = variant(request.param)
     with sandbox.kernel(source) as kernel:
-        bench = Bench(kernel, source.signature)
+        bench = Bench(kernel, source.contract)
         bench.finest = precision(bench).dtype
         yield bench
 
@@ -239,7 +235,7 @@ def test_long_keys_reject_no_honest_kernel(sandbox: Sandbox, source: str) -> Non
 )
 def test_a_kernel_of_whole_chunks_passes_and_is_recognised(sandbox: Sandbox, source: str) -> None:
     baseline = seed_variants()[BASELINE]
-    shapes: dict[Task, dict[str, TaskShape]] = {"Memorize": shape(32), "Context Recall": shape(127)}
+    shapes: dict[str, dict[str, TaskShape]] = {"Memorize": shape(32), "Context Recall": shape(127)}
     report = check(variant(source), sandbox, parent=baseline, shapes=shapes)
     assert failures(report) == []
     lengths = found(report, "lengths")
@@ -265,8 +261,8 @@ def test_training_and_scoring_pad_too(sandbox: Sandbox) -> None:
     assert len({trial.test_loss for trial in trials}) == 1
 
 
-@pytest.mark.parametrize("name", NOW_HONEST)
-def test_what_was_a_cheater_and_is_mended_passes(sandbox: Sandbox, name: str) -> None:
-    report = check(Variant.from_file(CHEATERS / f"{name}.py"), sandbox)
+@pytest.mark.parametrize("name, name_of_check", [("compile", "fence"), ("whole_chunks_only", "lengths")])
+def test_what_is_mended_for_the_kernel_warns(sandbox: Sandbox, name: str, name_of_check: str) -> None:
+    report = check(HONEST[name].variant, sandbox)
     assert failures(report) == []
-    assert found(report, {"compile": "fence", "whole_chunks_only": "lengths"}[name]).status == "warn"
+    assert found(report, name_of_check).status == "warn"

@@ -1,18 +1,12 @@
 """The fence: what a source may name, judged by reading it."""
 
-import json
-from pathlib import Path
-
 import pytest
 
 from evaluator import fence
 from evaluator.checks.runner import static_findings
 from evaluator.checks.scope import check_scope
-from tests.evaluator.written import NOW_HONEST
+from tests.corpus.cases import CHEATERS, HONEST
 from variants.seeds import seeds
-
-CORPUS = Path(__file__).parents[2]
-CHEATERS: dict[str, str] = json.loads((CORPUS / "cheaters" / "expected.json").read_text())
 
 REFUSED = """
 torch.load
@@ -102,20 +96,20 @@ def judged(source: str) -> list[fence.Violation]:
     return fence.violations(fence.parse(source))
 
 
-@pytest.mark.parametrize("name", [n for n, layer in CHEATERS.items() if layer == "fence" and n not in NOW_HONEST])
+@pytest.mark.parametrize("name", [name for name, case in CHEATERS.items() if case.expected == "fence"])
 def test_cheater_is_refused(name: str) -> None:
-    assert judged((CORPUS / "cheaters" / f"{name}.py").read_text())
+    assert judged(CHEATERS[name].variant.source)
 
 
-@pytest.mark.parametrize("name", [name for name, layer in CHEATERS.items() if layer == "syntax"])
+@pytest.mark.parametrize("name", [name for name, case in CHEATERS.items() if case.expected == "syntax"])
 def test_unreadable_source_is_an_error_with_a_reason(name: str) -> None:
     with pytest.raises(fence.SourceError, match=r"line|parsed"):
-        fence.parse((CORPUS / "cheaters" / f"{name}.py").read_text())
+        fence.parse(CHEATERS[name].variant.source)
 
 
-@pytest.mark.parametrize("path", sorted((CORPUS / "honest").glob("*.py")), ids=lambda path: path.stem)
-def test_honest_source_passes(path: Path) -> None:
-    assert judged(path.read_text()) == []
+@pytest.mark.parametrize("name", HONEST)
+def test_honest_source_passes(name: str) -> None:
+    assert judged(HONEST[name].variant.source) == []
 
 
 @pytest.mark.parametrize("name", seeds())

@@ -21,9 +21,11 @@ from evaluator.sandbox import Limits, Sandbox, SandboxUnavailable, TrainingStopp
 from evaluator.sandbox.attacks import ATTACKS
 from evaluator.sandbox.host import canaries
 from evaluator.sandbox.loading import describe
+from tests.waiting import PATIENCE, runs, wait_until
 from variants.contract import BASELINE, Variant
 from variants.seeds import seeds
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
 HEAD = "import torch\n\n\ndef delta_rule_chunkwise(q, k, v, beta, chunk_size=32):\n"
 
@@ -95,12 +97,14 @@ def test_what_an_exception_holds_is_free_before_it_is_told() -> None:
 
 
 def test_a_candidate_starts_in_a_third_of_a_second(sandbox: Sandbox) -> None:
+    """Of the processor's time, here and in its own process: a clock would tell of other programs, too."""
     seconds = []
     for _ in range(3):
-        began = time.monotonic()
-        with sandbox.kernel(seeds()[BASELINE].variant):
-            seconds.append(time.monotonic() - began)
-    assert min(seconds) < 0.3
+        began = time.process_time()
+        with sandbox.kernel(seeds()[BASELINE].variant) as kernel:
+            here = time.process_time() - began
+        seconds.append(here + kernel.cpu_seconds)
+    assert 0 < min(seconds) < 0.3
 
 
 @pytest.mark.parametrize(
@@ -117,7 +121,7 @@ def test_a_candidate_starts_in_a_third_of_a_second(sandbox: Sandbox) -> None:
     ],
 )
 def test_failure_is_a_value_of_the_right_kind(sandbox: Sandbox, body: str, kind: str) -> None:
-    limits = Limits(wall_seconds=2.0 if kind == "timeout" else 20.0, memory_bytes=2**29)
+    limits = Limits(wall_seconds=2.0 if kind == "timeout" else PATIENCE, memory_bytes=2**29)
     with sandbox.kernel(variant(body), limits) as kernel, pytest.raises(VariantFailed) as caught:
         kernel(*inputs())
     assert caught.value.failure.kind == kind
@@ -131,14 +135,14 @@ def test_memory_that_was_let_go_of_says_nothing(sandbox: Sandbox) -> None:
 
 
 def test_cpu_time_is_bounded(sandbox: Sandbox) -> None:
-    limits = Limits(wall_seconds=30.0, cpu_seconds=1)
+    limits = Limits(wall_seconds=PATIENCE, cpu_seconds=1)
     with sandbox.kernel(variant("while True: pass"), limits) as kernel, pytest.raises(VariantFailed) as caught:
         kernel(*inputs())
     assert caught.value.failure.kind == "timeout"
 
 
 def test_printing_is_bounded(sandbox: Sandbox) -> None:
-    limits = Limits(wall_seconds=20.0, log_bytes=10_000)
+    limits = Limits(wall_seconds=PATIENCE, log_bytes=10_000)
     with (
         sandbox.kernel(variant("while True: print('x' * 1000)"), limits) as kernel,
         pytest.raises(VariantFailed) as caught,
@@ -239,20 +243,25 @@ def data() -> dict[str, Tensor]:
     return {"inputs": tokens[:, :-1].contiguous(), "targets": tokens[:, 1:].contiguous()}
 
 
+def read(path: Path) -> str:
+    """A file of /proc; empty where its process or thread has ended meanwhile."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
 def grandchildren(pid: int) -> list[int]:
     """All living descendants of a process."""
-    children = [int(x) for x in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    for thread in Path(f"/proc/{pid}/task").iterdir():
-        children += [int(x) for x in (thread / "children").read_text().split()]
-    found = set(children)
+    threads = Path(f"/proc/{pid}/task")
+    found = {int(x) for thread in threads.glob("*") for x in read(thread / "children").split()}
     return sorted(found | {x for child in found for x in grandchildren(child)})
 
 
-def alive(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
+def ticks(pid: int) -> int:
+    """Processor time that a process has had, in ticks of the system's."""
+    fields = read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12]) if fields else 0
 
 
 @pytest.mark.parametrize("grade", ["A", "B"])
@@ -273,16 +282,20 @@ def test_everything_dies_with_archer(grade: str) -> None:
     )
     assert archer.stdout is not None
     assert archer.stdout.readline() == "running\n"
-    time.sleep(0.3)
+    before: dict[int, int] = {}
+
+    def computing() -> bool:
+        for pid in grandchildren(archer.pid):
+            before.setdefault(pid, ticks(pid))
+        return any(ticks(pid) > since + 10 for pid, since in before.items())
+
+    wait_until(computing, "the call of the endless kernel")
     descendants = grandchildren(archer.pid)
     assert len(descendants) >= 2
     os.kill(archer.pid, signal.SIGKILL)
     archer.wait()
     archer.stdout.close()
-    deadline = time.monotonic() + 2
-    while any(map(alive, descendants)) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not any(map(alive, descendants))
+    wait_until(lambda: not any(map(runs, descendants)), "the end of what a killed archer had started")
 
 
 def test_training_gives_weights_and_progress(sandbox: Sandbox) -> None:

@@ -9,12 +9,12 @@ from torch import Tensor
 from evaluator.model.backbones import LanguageModel
 from evaluator.model.layers import initialise
 from evaluator.outcomes import Failure
-from evaluator.protocols.protocol import Protocol, TaskPlan, TrialSpec, trial_specs
+from evaluator.protocols.protocol import Protocol, TrialSpec, trial_specs
 from evaluator.scoring.futures import draw_cuts, replace_future
 from evaluator.scoring.score import NONCAUSAL_ABOVE, ScoredTrial, score
 from evaluator.tasks.examples import IGNORED
 from evaluator.tasks.registry import examples
-from evaluator.tasks.settings import Setting
+from evaluator.tasks.task import Setting, TaskPlan
 from evaluator.training.jobs import TrainingJob
 from evaluator.training.train import train
 from tests.evaluator.delta_rule import chunkwise, exploding, peeking
@@ -59,6 +59,7 @@ def fresh(task: str, **changes: int) -> tuple[dict[str, Tensor], TrainingJob, Pr
     return model.state_dict(), job, protocol, spec
 
 
+@pytest.mark.slow
 def test_an_honest_model_scores_as_it_does_on_the_plain_test_set() -> None:
     protocol, spec, job = prepared("Memorize", steps=80, cuts=8)
     weights = train(job.model_dump(mode="json"), protocol.training_data(spec), chunkwise, lambda _: None)
@@ -85,12 +86,14 @@ def test_scoring_repeats() -> None:
     assert score(weights, job, protocol, spec, chunkwise) == score(weights, job, protocol, spec, chunkwise)
 
 
+@pytest.mark.slow
 def test_a_kernel_that_peeks_trains_well_and_fails() -> None:
     outcome = trained("Context Recall", peeking, steps=60)
     assert isinstance(outcome, Failure)
     assert outcome.kind == "noncausal"
 
 
+@pytest.mark.slow
 def test_a_peeking_model_gains_nothing_even_without_the_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
     """It answers with the next token, which is right in the plain test set and noise when it counts."""
     protocol, spec, job = prepared("Context Recall", steps=60)
@@ -148,6 +151,7 @@ def test_the_certificate_covers_sequences_from_the_whole_test_set() -> None:
     assert outcome.kind == "noncausal"
 
 
+@pytest.mark.slow
 def test_the_autoencoder_is_scored_everywhere_and_its_encoder_must_be_causal() -> None:
     honest = trained("Compress", chunkwise, steps=2)
     assert isinstance(honest, ScoredTrial)
@@ -260,6 +264,7 @@ class Remembering:
         return o, S
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["Compress", "Memorize"])
 def test_what_a_kernel_remembers_is_not_repeated_elsewhere(task: str) -> None:
     weights, job, protocol, spec = fresh(task)

@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from agent.search.evaluate_variant import shipped
-from evaluator.outcomes import Grade, Status, Trial
+from archive.seeding import shipped_by_variant
+from evaluator.outcomes import Trial
 from evaluator.statistics.false_discovery import TriedProposal, discoveries
 from evaluator.statistics.moderated_t_test import (
     Noise,
@@ -24,7 +24,9 @@ from evaluator.statistics.moderated_t_test import (
     task_noise,
 )
 from evaluator.statistics.scorecards import verdict
-from variants.contract import BASELINE, TASKS
+from evaluator.tasks.registry import MAD_TASKS
+from tests.builders import make_trial, make_trials
+from variants.contract import BASELINE
 
 ARCHIVES, PROPOSALS, SEEDS, SEED_VARIANTS = 400, 10, 3, 24
 Array = NDArray[np.float64]
@@ -35,22 +37,12 @@ def most(trials: int, rate: float) -> float:
     return float(stats.binom.ppf(0.9999, trials, rate)) / trials
 
 
-def trial(variant: str, task: str, seed: int, accuracy: float, inherited_from: str | None = None) -> Trial:
-    return Trial.model_construct(
-        variant=variant, task=task, seed=seed, accuracy=accuracy, setting="only", status=Status.SCORED,
-        inherited_from=inherited_from, sandbox_grade=Grade.A, protocol="p", protocol_hash="h", lr=1.0, weight_decay=0.0,
-    )  # fmt: skip
-
-
-def trials(variant: str, means: Array | list[float], inherited_from: str | None = None) -> list[Trial]:
-    """One trial a task and seed, all tasks of a seed alike."""
-    return [trial(variant, task, seed, x, inherited_from) for seed, x in enumerate(means) for task in TASKS]
-
-
 @pytest.fixture(scope="module")
 def deviations() -> Array:
     """Of one seed of the mean of six, by shipped variant."""
-    return np.array([np.std(list(seed_means(own, TASKS).values()), ddof=1) for own in shipped("quick").values()])
+    return np.array(
+        [np.std(list(seed_means(own, MAD_TASKS).values()), ddof=1) for own in shipped_by_variant("quick").values()]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +59,7 @@ def draw(deviations: Array) -> Callable[[np.random.Generator], Array]:
 
 def one_task(variant: str, values: Array) -> list[Trial]:
     """The mean of six as a single task: a sixth of the work, and the same statistics."""
-    return [trial(variant, "Memorize", seed, float(x)) for seed, x in enumerate(values)]
+    return [make_trial(variant, "Memorize", seed, float(x)) for seed, x in enumerate(values)]
 
 
 def simulate(draw: Callable[[np.random.Generator], Array], gains: list[float]) -> tuple[Array, Array]:
@@ -88,6 +80,7 @@ def simulate(draw: Callable[[np.random.Generator], Array], gains: list[float]) -
     return both[:, 0], both[:, 1]
 
 
+@pytest.mark.slow
 def test_without_an_effect_at_most_the_stated_share_is_called_better(draw: Callable[[np.random.Generator], Array]):
     p, adjusted = simulate(draw, [])
     for level in (0.01, 0.05, 0.10):
@@ -97,6 +90,7 @@ def test_without_an_effect_at_most_the_stated_share_is_called_better(draw: Calla
         assert (adjusted <= level).any(axis=1).mean() <= most(ARCHIVES, level)
 
 
+@pytest.mark.slow
 def test_with_effects_at_most_the_stated_share_of_discoveries_is_false_and_large_effects_are_found(
     draw: Callable[[np.random.Generator], Array],
 ):
@@ -108,16 +102,17 @@ def test_with_effects_at_most_the_stated_share_of_discoveries_is_false_and_large
     assert called[:, 2].mean() > (p[:, 3:] <= 0.05).mean()
 
 
+@pytest.mark.slow
 def test_a_verdict_on_a_task_is_wrong_as_seldom_as_it_says_under_real_noise():
     """Noise drawn from the residuals of the shipped trials, which has heavier tails than a normal distribution."""
     chance = np.random.default_rng(6)
     pairs, outcomes = 300, []
-    for task in TASKS:
-        rows = [[t.accuracy for t in own if t.task == task] for own in shipped("quick").values()]
+    for task in MAD_TASKS:
+        rows = [[t.accuracy for t in own if t.task == task] for own in shipped_by_variant("quick").values()]
         residuals = (np.array(rows) - np.mean(rows, axis=1, keepdims=True)).ravel() * np.sqrt(SEEDS / (SEEDS - 1))
         for ours, theirs in chance.choice(residuals, (pairs, 2, SEEDS)):
-            one = [trial("a", task, seed, 0.5 + x) for seed, x in enumerate(ours)]
-            other = [trial("b", task, seed, 0.5 + x) for seed, x in enumerate(theirs)]
+            one = [make_trial("a", task, seed, 0.5 + x) for seed, x in enumerate(ours)]
+            other = [make_trial("b", task, seed, 0.5 + x) for seed, x in enumerate(theirs)]
             outcomes.append(verdict(one, other, "b").tasks[task].outcome)
     assert outcomes.count("better") / len(outcomes) <= most(len(outcomes), 0.025)
     assert outcomes.count("worse") / len(outcomes) <= most(len(outcomes), 0.025)
@@ -171,34 +166,39 @@ def test_common_noise_pairs_away_what_a_seed_does_to_all():
 
 
 def test_only_what_was_trained_tells_of_a_tasks_noise():
-    known = {"a": trials("a", [0.1, 0.2]), "b": trials("b", [0.3, 0.2]), "c": trials("c", [0.1, 0.2], "a")}
+    known = {
+        "a": make_trials("a", [0.1, 0.2]),
+        "b": make_trials("b", [0.3, 0.2]),
+        "c": make_trials("c", [0.1, 0.2], inherited_from="a"),
+    }
     without = {name: known[name] for name in ("a", "b")}
     assert task_noise(known, "Memorize") == task_noise(without, "Memorize")
-    assert mean_noise(without, TASKS) == pytest.approx(task_noise(without, "Memorize"))
+    assert mean_noise(without, MAD_TASKS) == pytest.approx(task_noise(without, "Memorize"))
 
 
 def test_pruned_proposals_count_as_tried_and_inert_ones_do_not():
-    everyone = shipped("quick")
-    parent, better = everyone[BASELINE], trials("x", [0.95, 0.95, 0.96])
+    everyone = shipped_by_variant("quick")
+    parent, better = everyone[BASELINE], make_trials("x", [0.95, 0.95, 0.96])
     family = [TriedProposal("x", BASELINE, better, parent)]
-    alone = discoveries(family, everyone, TASKS)
+    alone = discoveries(family, everyone, MAD_TASKS)
     assert [test.name for test in alone.better(0.05)] == ["x"]
     assert alone.tried == 1
-    inert = TriedProposal("y", BASELINE, trials("y", [0.7, 0.7, 0.7], BASELINE), parent)
+    inert = TriedProposal("y", BASELINE, make_trials("y", [0.7, 0.7, 0.7], inherited_from=BASELINE), parent)
     pruned = [TriedProposal(f"z{index}", BASELINE, (), parent, pruned=True) for index in range(9)]
-    among = discoveries([*family, inert, *pruned], everyone, TASKS)
+    among = discoveries([*family, inert, *pruned], everyone, MAD_TASKS)
     assert (among.tried, among.pruned) == (10, 9)
     assert among.means[0].adjusted == pytest.approx(10 * alone.means[0].adjusted)
     assert {test.n for test in among.tasks} == {3}
 
 
 def test_one_seed_each_is_not_testable():
-    family = [TriedProposal("x", "a", trials("x", [0.9]), trials("a", [0.1]))]
-    found = discoveries(family, {"a": trials("a", [0.1])}, TASKS)
+    family = [TriedProposal("x", "a", make_trials("x", [0.9]), make_trials("a", [0.1]))]
+    found = discoveries(family, {"a": make_trials("a", [0.1])}, MAD_TASKS)
     assert (found.tried, found.untestable, found.means) == (0, 1, ())
 
 
-def test_pairs_are_of_the_same_seed_and_the_same_tasks():
-    ours = [t for t in trials("x", [0.5, 0.6, 0.9]) if t.task != "Compress"]
-    theirs = trials("a", [0.4, 0.1])[:6] + trials("a", [0.0, 0.0, 0.5])[12:]
-    assert paired(ours, theirs) == pytest.approx([0.1, 0.4])
+def test_pairs_are_of_the_same_seed_and_of_all_tasks_that_are_asked_for():
+    ours = [t for t in make_trials("x", [0.5, 0.6, 0.9]) if t.task != "Compress"]
+    theirs = make_trials("a", [0.4, 0.1])[:6] + make_trials("a", [0.0, 0.0, 0.5])[12:]
+    assert paired(ours, theirs, [task for task in MAD_TASKS if task != "Compress"]) == pytest.approx([0.1, 0.4])
+    assert paired(ours, theirs, MAD_TASKS) == [], "what lacks a task has no mean of them all"

@@ -8,26 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from evaluator.outcomes import Grade, Status, Trial
+from evaluator.outcomes import Trial
+from evaluator.protocols.built_in import SMOKE
 from evaluator.statistics.scorecards import scorecard, seed_accuracies, verdict
+from tests.builders import make_trial
 
 
-def trial(accuracy: float | None, seed: int = 0, **changes: Any) -> Trial:
-    base: dict[str, Any] = {
-        "variant": "some_variant",
-        "source_hash": "0",
-        "protocol": "test",
-        "protocol_hash": "1",
-        "task": "Memorize",
-        "setting": "easy",
-        "lr": 1e-3,
-        "weight_decay": 0.0,
-        "seed": seed,
-        "status": Status.FAILED if accuracy is None else Status.SCORED,
-        "accuracy": accuracy,
-        "sandbox_grade": Grade.A,
-    }
-    return Trial(**(base | changes))
+def trial(accuracy: float | None, seed: int = 0, variant: str = "some_variant", **changes: Any) -> Trial:
+    return make_trial(variant, seed=seed, accuracy=accuracy, **changes)
 
 
 def over_seeds(accuracies: list[float], **changes: Any) -> list[Trial]:
@@ -72,7 +60,7 @@ def test_a_task_without_a_score_is_absent() -> None:
 
 
 @pytest.mark.parametrize(
-    "trials", [[], [trial(0.1), trial(0.2, variant="other")], [trial(0.1), trial(0.2, protocol="b")]]
+    "trials", [[], [trial(0.1), trial(0.2, variant="other")], [trial(0.1), trial(0.2, protocol=SMOKE)]]
 )
 def test_a_scorecard_is_of_one_variant_under_one_protocol(trials: list[Trial]) -> None:
     with pytest.raises(ValueError, match="one variant"):

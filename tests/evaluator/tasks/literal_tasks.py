@@ -2,7 +2,8 @@
 
 import random
 
-from evaluator.tasks.settings import NOISE_TOKENS, Setting
+from evaluator.tasks.noisy_recall import NOISE_TOKENS
+from evaluator.tasks.task import Setting
 
 Pair = tuple[tuple[int, ...], tuple[int, ...]]
 

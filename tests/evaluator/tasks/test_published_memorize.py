@@ -5,8 +5,8 @@ import torch
 
 from benchmarks.memorize import macro_recall, with_one_to_one_map
 from evaluator.tasks.examples import IGNORED
-from evaluator.tasks.registry import examples
-from evaluator.tasks.settings import PUBLISHED, Setting
+from evaluator.tasks.registry import TASKS, examples
+from evaluator.tasks.task import Setting
 
 
 def test_macro_recall_counts_classes_that_occur_or_are_predicted_alike() -> None:
@@ -16,7 +16,7 @@ def test_macro_recall_counts_classes_that_occur_or_are_predicted_alike() -> None
     assert macro_recall(torch.tensor([7, 7, 7, 7, 7]), right) == 0.0
 
 
-@pytest.mark.parametrize("setting", PUBLISHED["Memorize"][:3], ids=lambda s: s.id)
+@pytest.mark.parametrize("setting", TASKS["Memorize"].published[:3], ids=lambda s: s.id)
 def test_a_one_to_one_map_keeps_the_keys_and_shares_no_value(setting: Setting) -> None:
     value_of: dict[int, int] = {}
     for split in ("train", "test"):

@@ -10,12 +10,11 @@ import pytest
 import torch
 
 from evaluator.tasks.examples import IGNORED, Examples, first_occurrence
-from evaluator.tasks.registry import GENERATORS, examples
-from evaluator.tasks.settings import PUBLISHED, Setting
+from evaluator.tasks.registry import MAD_TASKS, TASKS, examples, fed_length
+from evaluator.tasks.task import Setting
 from tests.evaluator.tasks.literal_tasks import fuzzy, fuzzy_pairs, fuzzy_scored, recall, recall_scored, selective_copy
-from variants.contract import TASKS
 
-ALL_SETTINGS = [setting for task in TASKS for setting in PUBLISHED[task]]
+ALL_SETTINGS = [setting for task in MAD_TASKS for setting in TASKS[task].published]
 each_setting = pytest.mark.parametrize("setting", ALL_SETTINGS, ids=lambda s: f"{s.task}-{s.id}".replace(" ", ""))
 each_split = pytest.mark.parametrize("split", ["train", "held", "test"])
 
@@ -43,7 +42,7 @@ def assert_same_histogram(ours: Iterable[int], theirs: Iterable[int]) -> None:
 
 
 def test_there_are_66_settings_and_every_task_has_a_generator() -> None:
-    assert {task: len(PUBLISHED[task]) for task in TASKS} == {
+    assert {task: len(TASKS[task].published) for task in MAD_TASKS} == {
         "Compress": 11,
         "Context Recall": 11,
         "Fuzzy Recall": 11,
@@ -52,7 +51,6 @@ def test_there_are_66_settings_and_every_task_has_a_generator() -> None:
         "Selective Copy": 13,
     }
     assert len({(setting.task, setting.id) for setting in ALL_SETTINGS}) == 66
-    assert set(GENERATORS) == set(TASKS)
 
 
 @each_setting
@@ -60,7 +58,7 @@ def test_there_are_66_settings_and_every_task_has_a_generator() -> None:
 def test_shapes_dtypes_and_vocabulary(setting: Setting, split: str) -> None:
     drawn = examples(setting, split, 5, seed=1)
     for tensor in (drawn.inputs, drawn.targets):
-        assert tensor.shape == (5, setting.fed_length)
+        assert tensor.shape == (5, fed_length(setting))
         assert tensor.dtype == torch.int64
     assert drawn.inputs.min() >= 0
     assert drawn.inputs.max() < setting.vocabulary
@@ -91,9 +89,9 @@ FACTORS = {
 }
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", MAD_TASKS)
 def test_every_other_setting_changes_one_factor_of_the_baseline(task: str) -> None:
-    first, *others = (setting.model_dump() for setting in PUBLISHED[task])
+    first, *others = (setting.model_dump() for setting in TASKS[task].published)
     found: dict[str, set[float]] = {}
     for other in others:
         ((factor, value),) = other.items() - first.items()
@@ -115,16 +113,16 @@ def test_every_other_setting_changes_one_factor_of_the_baseline(task: str) -> No
 def test_baselines_have_the_measured_sizes(
     task: str, vocabulary: int, fed: int, train_examples: int, scored_in_training: int, scored_in_test: float
 ) -> None:
-    setting = PUBLISHED[task][0]
-    assert (setting.vocabulary, setting.fed_length, setting.train_examples) == (vocabulary, fed, train_examples)
+    setting = TASKS[task].published[0]
+    assert (setting.vocabulary, fed_length(setting), setting.train_examples) == (vocabulary, fed, train_examples)
     train, test = (examples(setting, split, 1_280, seed=0).targets.ne(IGNORED).sum(1) for split in ("train", "test"))
     assert (train == scored_in_training).all()
     assert float(test.float().mean()) == pytest.approx(scored_in_test, rel=0.03)
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", MAD_TASKS)
 def test_a_seed_repeats_and_seeds_and_splits_differ(task: str) -> None:
-    setting = PUBLISHED[task][0]
+    setting = TASKS[task].published[0]
     first = examples(setting, "train", 8, seed=3)
     again = examples(setting, "train", 8, seed=3)
     assert first.inputs.equal(again.inputs)
@@ -144,7 +142,7 @@ def test_recall_targets_follow_from_the_sequence(setting: Setting) -> None:
         assert targets[:-1] == inputs[1:]
     for inputs, targets in rows(examples(setting, "test", 20, seed=0)):
         sequence = [*inputs, targets[-1]]
-        assert targets == expected_targets(setting.fed_length, recall_scored(setting, sequence))
+        assert targets == expected_targets(fed_length(setting), recall_scored(setting, sequence))
         value_of: dict[int, int] = {}
         for key, value in zip(sequence[::2], sequence[1::2], strict=True):
             if key < content:
@@ -168,7 +166,7 @@ def test_recall_has_the_distribution_of_the_literal_generator(setting: Setting) 
 
 @pytest.mark.parametrize("rate", [0.2, 0.4, 0.6, 0.8])
 def test_noise_rate_and_at_least_one_pair(rate: float) -> None:
-    setting = next(s for s in PUBLISHED["Noisy Recall"] if s.noise == rate and s.vocabulary == 32)
+    setting = next(s for s in TASKS["Noisy Recall"].published if s.noise == rate and s.vocabulary == 32)
     inputs = examples(setting, "train", 4_000, seed=0).inputs
     noisy = (inputs[:, 0:-1:2] >= 16).float()
     assert noisy.shape[1] == 63
@@ -178,7 +176,7 @@ def test_noise_rate_and_at_least_one_pair(rate: float) -> None:
     assert (inputs[:, -1] < 8).all()
 
 
-@pytest.mark.parametrize("setting", PUBLISHED["Fuzzy Recall"], ids=lambda s: s.id)
+@pytest.mark.parametrize("setting", TASKS["Fuzzy Recall"].published, ids=lambda s: s.id)
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_fuzzy_targets_follow_from_the_sequence(setting: Setting, split: str) -> None:
     pad = setting.vocabulary - 1
@@ -203,7 +201,7 @@ def test_fuzzy_targets_follow_from_the_sequence(setting: Setting, split: str) ->
 
 @pytest.mark.parametrize("training", [True, False])
 def test_fuzzy_has_the_distribution_of_the_literal_generator(training: bool) -> None:
-    setting = PUBLISHED["Fuzzy Recall"][0]
+    setting = TASKS["Fuzzy Recall"].published[0]
     rng = random.Random(0)
     literal = [fuzzy(setting, training, rng) for _ in range(2_000)]
     drawn = [[*i, t[-1]] for i, t in rows(examples(setting, "train" if training else "test", 2_000, seed=0))]
@@ -235,7 +233,7 @@ def test_fuzzy_draws_every_motif_equally_often() -> None:
         assert all(abs(count - 20_000 * share) < 4.5 * math.sqrt(20_000 * share) for count in counts)
 
 
-@pytest.mark.parametrize("setting", PUBLISHED["Memorize"], ids=lambda s: s.id)
+@pytest.mark.parametrize("setting", TASKS["Memorize"].published, ids=lambda s: s.id)
 def test_memorize_keeps_one_map_across_training_and_test(setting: Setting) -> None:
     insert, half = setting.vocabulary - 1, (setting.vocabulary - 1) // 2
     value_of: dict[int, int] = {}
@@ -251,12 +249,12 @@ def test_memorize_keeps_one_map_across_training_and_test(setting: Setting) -> No
 def test_memorize_shows_the_share_of_keys_that_was_measured() -> None:
     shares = [
         examples(setting, "train", 256, seed=0).inputs[:, ::2].unique().numel() / ((setting.vocabulary - 1) // 2)
-        for setting in PUBLISHED["Memorize"]
+        for setting in TASKS["Memorize"].published
     ]
     assert shares == pytest.approx([1, 1, 1, 0.981, 0.865, 0.632], abs=0.02)
 
 
-@pytest.mark.parametrize("setting", PUBLISHED["Compress"], ids=lambda s: s.id)
+@pytest.mark.parametrize("setting", TASKS["Compress"].published, ids=lambda s: s.id)
 @each_split
 def test_compress_asks_for_its_inputs(setting: Setting, split: str) -> None:
     drawn = examples(setting, split, 2_000, seed=0)
@@ -269,7 +267,7 @@ def test_compress_asks_for_its_inputs(setting: Setting, split: str) -> None:
     assert (share - expected).abs().max() < 5 * math.sqrt(expected / body.numel())
 
 
-@pytest.mark.parametrize("setting", PUBLISHED["Selective Copy"], ids=lambda s: s.id)
+@pytest.mark.parametrize("setting", TASKS["Selective Copy"].published, ids=lambda s: s.id)
 @each_split
 def test_selective_copy_asks_for_the_tokens_in_order(setting: Setting, split: str) -> None:
     copy_token, blank, copies = setting.vocabulary - 1, setting.vocabulary - 2, setting.copies
@@ -285,7 +283,7 @@ def test_selective_copy_asks_for_the_tokens_in_order(setting: Setting, split: st
 
 
 def test_selective_copy_has_the_distribution_of_the_literal_generator() -> None:
-    setting = PUBLISHED["Selective Copy"][0]
+    setting = TASKS["Selective Copy"].published[0]
     rng = random.Random(0)
     literal = [selective_copy(setting, rng) for _ in range(3_000)]
     drawn = [inputs for inputs, _ in rows(examples(setting, "test", 3_000, seed=0))]
@@ -318,4 +316,4 @@ def test_first_occurrence() -> None:
 )
 def test_impossible_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"(?i)length|copies|noise|content|lenght"):
-        Setting(**({"vocabulary": 16, "length": 64, "train_examples": 1} | wrong))
+        TASKS[str(wrong.pop("task"))].setting(**({"vocabulary": 16, "length": 64, "train_examples": 1} | wrong))

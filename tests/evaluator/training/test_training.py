@@ -13,12 +13,13 @@ from evaluator.model.backbones import build
 from evaluator.model.layers import initialise
 from evaluator.tasks.examples import IGNORED
 from evaluator.tasks.registry import examples
-from evaluator.tasks.settings import Setting
+from evaluator.tasks.task import Setting
 from evaluator.training import jobs
 from evaluator.training.jobs import EpochSelection, TrainingJob, schedule
 from evaluator.training.train import train, training_step
 from tests.evaluator.delta_rule import chunkwise, exploding, recurrent
 
+pytestmark = pytest.mark.slow
 SETTING = Setting(task="Memorize", vocabulary=16, length=16, train_examples=48)
 MODEL = {"backbone": "language_model", "layer": "delta_net", "vocabulary": 16, "length": 16, "width": 16, "inner": 24}
 

@@ -1,7 +1,6 @@
 """Trials on a real Ray cluster, which is of this machine alone."""
 
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,9 +15,11 @@ from evaluator.trials import ray_cluster as module
 from evaluator.trials.evaluate import Evaluator
 from evaluator.trials.grouped import Group, run_group
 from evaluator.trials.ray_cluster import Cluster, ClusterError
+from tests.waiting import PATIENCE
 from variants.contract import BASELINE, Variant
 from variants.seeds import seed_variants
 
+pytestmark = pytest.mark.slow
 OURS = seed_variants()[BASELINE]
 (SPEC,) = trial_specs(SMOKE, ["Memorize"])
 ASKED = Group(OURS, SMOKE, (SPEC,))
@@ -32,18 +33,12 @@ def cluster() -> Iterator[Cluster]:
             yield cluster
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox() as sandbox:
-        yield sandbox
-
-
 def unheard(*_: object) -> None:
     """Nobody follows."""
 
 
 def endless() -> Group:
-    plan = SMOKE.tasks["Memorize"].model_copy(update={"steps": 20_000})
+    plan = SMOKE.tasks["Memorize"].model_copy(update={"steps": 500_000})
     protocol = SMOKE.model_copy(update={"tasks": {"Memorize": plan}})
     return Group(OURS, protocol, trial_specs(protocol))
 
@@ -74,10 +69,9 @@ def test_a_variant_that_fails_on_a_node_is_a_failed_trial(cluster: Cluster, sand
 
 
 def test_what_runs_on_a_node_can_be_stopped(cluster: Cluster, sandbox: Sandbox):
-    stop, began = threading.Event(), time.monotonic()
+    stop = threading.Event()
     (trial,) = cluster.run_group(endless(), sandbox, lambda *_: stop.set(), stop)
     assert trial.status is Status.INTERRUPTED
-    assert time.monotonic() - began < 60
 
 
 def test_what_waits_for_a_node_can_be_stopped(cluster: Cluster, sandbox: Sandbox):
@@ -95,7 +89,7 @@ def test_what_waits_for_a_node_can_be_stopped(cluster: Cluster, sandbox: Sandbox
     with ThreadPoolExecutor(cluster.slots) as pool:
         found = [pool.submit(occupy, number) for number in range(cluster.slots)]
         try:
-            assert full.wait(60)
+            assert full.wait(PATIENCE)
             stopped = threading.Event()
             stopped.set()
             assert cluster.run_group(endless(), sandbox, unheard, stopped) == ()

@@ -37,6 +37,7 @@ def job(heads: int, length: int = 128, device: DeviceName = "cpu") -> TrainingJo
     return TrainingJob.model_validate({"model": model, "device": device, **rest})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("heads", [1, 8])
 def test_the_measured_peak_is_within_the_stated_factor(heads: int) -> None:
     command = [sys.executable, "-c", MEASURE, job(heads).model_dump_json()]

@@ -13,16 +13,16 @@ from evaluator.protocols.protocol import trial_specs
 from evaluator.sandbox import Sandbox
 from evaluator.trials.evaluate import Evaluator, TrialProgress
 from evaluator.trials.trial_log import TrialLog
-from variants.contract import BASELINE, Task
+from variants.contract import BASELINE
 from variants.seeds import seed_variants
 
-TWO: tuple[Task, ...] = ("Memorize", "Compress")
+TWO: tuple[str, ...] = ("Memorize", "Compress")
 VARIANT = seed_variants()[BASELINE]
 
 
 @pytest.fixture
-def evaluator(tmp_path: Path) -> Iterator[Evaluator]:
-    with Sandbox() as sandbox, ThreadPoolExecutor(1) as executor:
+def evaluator(sandbox: Sandbox, tmp_path: Path) -> Iterator[Evaluator]:
+    with ThreadPoolExecutor(1) as executor:
         yield Evaluator(SMOKE, sandbox, executor, log=TrialLog(tmp_path / "unfinished.jsonl"))
 
 

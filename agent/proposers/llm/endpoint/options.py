@@ -10,6 +10,8 @@ from agent.proposers.llm.endpoint.settings import KEY_VARIABLE, LLMSettings
 NOT_IN_A_FILE = ("key", "journal", "free")
 FILE_OPTIONS = tuple(name for name in LLMSettings.model_fields if name not in NOT_IN_A_FILE)
 _PATHS = ("prompts", "prices")
+SEVERAL = ("model", "command")
+"""What may be named several times: each is a model of the search."""
 
 
 def read_options(path: Path | None) -> dict[str, Any]:
@@ -28,4 +30,35 @@ def read_options(path: Path | None) -> dict[str, Any]:
         raise EndpointError(
             f"--llm {path}: no option is called {', '.join(unknown)}; there are {', '.join(FILE_OPTIONS)}"
         )
+    for name in SEVERAL:
+        if name in found:
+            found[name] = _listed(found[name], f"--llm {path}: {name}")
     return found | {name: path.parent / str(found[name]) for name in _PATHS if name in found}
+
+
+def merged(given: dict[str, Any], path: Path | None) -> dict[str, Any]:
+    """Options of the command line, and those of the file that it does not give. Raises EndpointError.
+
+    Models that the command line names take the place of all models and commands of the file.
+    """
+    given = {name: value for name, value in given.items() if value is not None and value != []}
+    read = read_options(path)
+    if any(name in given for name in SEVERAL):
+        read = {name: value for name, value in read.items() if name not in SEVERAL}
+    return read | given
+
+
+def one_by_one(options: dict[str, Any]) -> list[dict[str, Any]]:
+    """The options of each model: those that are named, then each command; of the only one there is if none is named."""
+    rest = {name: value for name, value in options.items() if name not in SEVERAL}
+    models, commands = (_listed(options.get(name) or [], name) for name in SEVERAL)
+    named = [rest | {"model": model} for model in dict.fromkeys(models)]
+    named += [rest | {"command": command} for command in dict.fromkeys(commands)]
+    return named or [rest]
+
+
+def _listed(value: object, where: str) -> list[str]:
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) and name.strip() for name in names):
+        raise EndpointError(f'{where}: a name is expected, or a list of names, as in ["A", "B"]')
+    return list(names)

@@ -3,20 +3,9 @@
 from collections.abc import Iterable
 
 from evaluator.protocols.built_in import PROTOCOLS
-from evaluator.protocols.protocol import Protocol, TaskPlan
-from variants.contract import TASKS, Task
-
-_TASKS: dict[Task, str] = {
-    "Compress": "random tokens; a decoder restores all of them from the last position's hidden state alone, so that "
-    "one read of the state must carry the whole sequence",
-    "Context Recall": "(key, value) pairs, their map drawn for each sequence; name the value of a key shown before",
-    "Fuzzy Recall": "the same with keys and values of 1 to 3 tokens, tested on keys of 3: the key must be put together "
-    "from neighbouring positions before it is looked up",
-    "Memorize": "`key, ask, key, ask, ...` with one map for all sequences: values are learnt into the weights, and all "
-    "that has to be read is the key, one position back",
-    "Noisy Recall": "Context Recall with random noise tokens between the pairs: what is not to be written matters",
-    "Selective Copy": "a few tokens strewn among blanks, then to be repeated in order: blanks must not wash them out",
-}
+from evaluator.protocols.protocol import Protocol
+from evaluator.tasks.registry import TASKS, fed_length
+from evaluator.tasks.task import TaskPlan
 
 
 def task_lines(name: str) -> tuple[str, ...]:
@@ -24,11 +13,11 @@ def task_lines(name: str) -> tuple[str, ...]:
     protocol = PROTOCOLS.get(name)
     if protocol is None:
         return ()
-    return tuple(f"{task}: {_TASKS[task]}. {_sizes(protocol.tasks[task])}" for task in TASKS if task in protocol.tasks)
+    return tuple(f"{name}: {TASKS[name].about}. {_sizes(plan)}" for name, plan in protocol.tasks.items())
 
 
 def _sizes(plan: TaskPlan) -> str:
-    lengths = [setting.fed_length for setting in plan.settings]
+    lengths = [fed_length(setting) for setting in plan.settings]
     chunks = [-(-length // plan.chunk_size) for length in lengths]
     steps = [plan.steps_of(setting) for setting in plan.settings]
     chunk = f"chunk{'s' if max(chunks) > 1 else ''} of {plan.chunk_size}"

@@ -8,7 +8,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from agent.proposers.llm.endpoint.settings import Form
-from variants.contract import BASELINE, REFERENCE, SIGNATURES, TASKS, Layer, Task
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import MAD_TASKS
+from variants.contract import BASELINE, CONTRACTS, REFERENCE, Layer
 
 
 class Fact(BaseModel):
@@ -74,9 +76,9 @@ class PromptFacts(Fact):
     """What stands before and after the kernel, and the scales that arrive; for the code form."""
     judged_by: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
-    function: str = SIGNATURES[Layer.DELTA_NET].function
-    inputs: tuple[str, ...] = SIGNATURES[Layer.DELTA_NET].inputs
-    tasks: tuple[Task, ...] = TASKS
+    function: str = CONTRACTS[Layer.DELTA_NET].function
+    inputs: tuple[str, ...] = CONTRACTS[Layer.DELTA_NET].inputs
+    tasks: tuple[TaskName, ...] = MAD_TASKS
     baseline: str = BASELINE
     reference: str = REFERENCE
 

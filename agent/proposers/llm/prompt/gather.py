@@ -31,7 +31,7 @@ def gather(
 ) -> PromptFacts:
     """All facts, uncut. `busy`: what this run has proposed that the archive does not tell of yet."""
     parent, *others = (_kernel(snapshot, name) for name in parents)
-    signature = snapshot.variants[parent.name].signature
+    contract = snapshot.variants[parent.name].contract
     shows_base = form == "code" and parent.name != BASELINE and BASELINE in snapshot.variants
     return PromptFacts(
         form=form,
@@ -51,8 +51,8 @@ def gather(
         tasks_about=task_lines(snapshot.protocol),
         model_about=model_lines(snapshot.protocol) if form == "code" else (),
         judged_by=judgement_lines(snapshot.protocol) if form == "code" else (),
-        function=signature.function,
-        inputs=signature.inputs,
+        function=contract.function,
+        inputs=contract.inputs,
     )
 
 

@@ -4,14 +4,13 @@ from collections.abc import Callable, Sequence
 from statistics import fmean
 
 from agent.analysis.board import Board, measured_board
-from agent.analysis.calibration import Summary, forecasts, summarise
-from agent.analysis.forecast import Forecast
-from agent.analysis.leaderboard_facts import short
+from agent.analysis.calibration import Forecast, Summary, forecasts, summarise
 from agent.analysis.snapshot import ArchiveSnapshot
 from archive.outline import Outline
 from archive.record import Record
 from evaluator.outcomes import Status, Verdict
-from variants.contract import TASKS
+from evaluator.tasks.registry import TASKS
+from variants.contract import short_name
 
 LONGEST_REASON = 220
 NO_DIFFERENCE = 1e-9
@@ -24,7 +23,9 @@ def history_lines(snapshot: ArchiveSnapshot) -> tuple[str, ...]:
 
 def _line(record: Record | Outline) -> str:
     proposal = record.proposal
-    start = f"`{short(proposal.variant.name)}` from `{short(proposal.parent)}`, {record.status}: {proposal.title}"
+    start = (
+        f"`{short_name(proposal.variant.name)}` from `{short_name(proposal.parent)}`, {record.status}: {proposal.title}"
+    )
     if record.status is Status.SCORED:
         found = next((verdict for verdict in record.verdicts if verdict.against == proposal.parent), None)
         return f"{start}. {_outcome(found) if found else 'Not compared with its parent'}."

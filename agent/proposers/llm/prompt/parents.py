@@ -7,7 +7,8 @@ from agent.analysis.leaderboard_facts import leader
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.errors import UserError
 from agent.proposers.evolution.selection import choose_parents
-from variants.contract import BASELINE, TASKS, Layer, Task
+from evaluator.tasks.names import TaskName
+from variants.contract import BASELINE, Layer
 
 
 def select_parents(snapshot: ArchiveSnapshot, structured: bool) -> tuple[str, ...]:
@@ -34,19 +35,19 @@ def select_parents(snapshot: ArchiveSnapshot, structured: bool) -> tuple[str, ..
     return (parent,) if other == parent or other not in possible else (parent, other)
 
 
-def _weakest(board: Board, parent: str) -> Task:
+def _weakest(board: Board, parent: str) -> TaskName:
     """The task on which the parent is furthest behind the best."""
 
-    def gap(task: Task) -> float:
+    def gap(task: TaskName) -> float:
         best = max(row[task].mean for row in board.scores.values() if task in row)
         return best - board.scores[parent][task].mean
 
-    return max(TASKS, key=gap)
+    return max(board.tasks, key=gap)
 
 
 def _possible(snapshot: ArchiveSnapshot, board: Board, name: str, structured: bool) -> bool:
     """Whether there are all scores, and code to show, of the layer that variants belong to."""
-    if len(board.scores[name]) < len(TASKS) or name not in snapshot.variants:
+    if board.mean_of_all(name) is None or name not in snapshot.variants:
         return False
     if structured and name not in snapshot.genomes:
         return False

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from agent.analysis.leaderboard_facts import short
 from agent.proposers.llm.endpoint.errors import PromptTooLongError
 from agent.proposers.llm.endpoint.tokens import estimate_tokens
 from agent.proposers.llm.prompt.facts import LeaderboardRow, PromptFacts
+from variants.contract import short_name
 
 Cut = Callable[[PromptFacts], PromptFacts]
 
@@ -25,7 +25,8 @@ def fit(facts: PromptFacts, budget: int, render: Callable[[PromptFacts], str]) -
     shorter = ", or ask with --form structured, whose prompt is shorter" if facts.form == "code" else ""
     raise PromptTooLongError(
         f"the shortest prompt needs about {needed} tokens and the budget is {budget}: "
-        f"raise --context-tokens to {needed} or more{shorter}"
+        f"raise --context-tokens to {needed} or more{shorter}",
+        needed,
     )
 
 
@@ -89,7 +90,7 @@ def _no_base(facts: PromptFacts) -> PromptFacts:
 
 def _core_measured(facts: PromptFacts) -> PromptFacts:
     """Baseline, reference and parents only: the rest of the table is what the insights sum up."""
-    core = {short(name) for name in (facts.baseline, facts.reference, *facts.parents)}
+    core = {short_name(name) for name in (facts.baseline, facts.reference, *facts.parents)}
     return facts.model_copy(update={"measured": tuple(row for row in facts.measured if row.name in core)})
 
 

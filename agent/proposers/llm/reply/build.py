@@ -22,7 +22,7 @@ def build_proposal(text: str, finish: str, conversation: Conversation, provenanc
 def _code(reply: CodeReply, conversation: Conversation, provenance: Provenance) -> Proposal:
     parents = conversation.facts.parents
     if reply.parent not in parents:
-        raise BadReply(f"parent: {reply.parent!r} is none of {', '.join(parents)}")
+        raise BadReply(f"parent: {reply.parent[:80]!r} is none of {', '.join(parents)}")
     layer = Variant(name="unnamed", source=reply.code).layer
     return Proposal(
         variant=Variant(name=variant_name(reply.name, layer), source=reply.code),

@@ -3,9 +3,8 @@
 import re
 from collections.abc import Container
 
-from variants.contract import Layer
+from variants.contract import CONTRACTS, Layer
 
-PREFIX = {Layer.DELTA_NET: "delta_net_4layer_", Layer.GATED_DELTA_NET: "gated_delta_net_4layer_"}
 SUFFIX = "_in_for_loop"
 LONGEST_IDEA = 60
 
@@ -14,7 +13,7 @@ def variant_name(idea: str, layer: Layer) -> str:
     """`delta_net_4layer_<idea>_in_for_loop`, whether or not the idea came with those ends."""
     slug = re.sub(r"[^a-z0-9]+", "_", idea.lower()).strip("_")
     slug = re.sub(r"^(gated_)?delta_net_4layer_?|_?in_for_loop$", "", slug)
-    return f"{PREFIX[layer]}{slug[:LONGEST_IDEA].strip('_') or 'unnamed'}{SUFFIX}"
+    return f"{CONTRACTS[layer].prefix}{slug[:LONGEST_IDEA].strip('_') or 'unnamed'}{SUFFIX}"
 
 
 def free_name(name: str, taken: Container[str]) -> str:

@@ -1,20 +1,36 @@
-"""The reply of a capable model: an analysis with a kernel; its JSON schema; finding it in what a model wrote."""
+"""The reply of a capable model: an analysis with a kernel; its JSON schema; reading it, or saying why it cannot be."""
 
-import json
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from agent.proposers.llm.reply.kernel_source import fence_in, source_in, tidied
+from agent.proposers.llm.reply.latex import with_mathematics
+from agent.proposers.llm.reply.objects import Answer
+from agent.proposers.llm.reply.tolerant_json import JsonObject
 from archive.record import Prediction
-from variants.contract import TASKS, Task
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import MAD_TASKS
 
 MAX_CODE = 40_000
+LONGEST_COMPLAINT = 2000
+LONGEST_EXCERPT = 60
+MOST_PROBLEMS = 8
 CUT_OFF = "the reply was cut off at the limit on its length: be briefer"
+CUT_SHORT = {
+    "length": CUT_OFF,
+    "content_filter": "the reply cannot be used: a content filter of the endpoint cut it off",
+}
+"""What is said of a reply without an end, by the reason why the model stopped."""
 
 
 class BadReply(Exception):  # noqa: N818 - what it is, not an error of archer's
-    """A reply that is no proposal; the message tells the model what to change."""
+    """A reply that is no proposal; the message, one line, tells the model what to change."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(_excerpt(plain(message), LONGEST_COMPLAINT))
 
 
 def plain(text: str) -> str:
@@ -67,13 +83,13 @@ class CodeReply(BaseModel):
     motivation: Prose
     mathematics: Prose
     code: Annotated[str, Field(min_length=1, max_length=MAX_CODE)]
-    predictions: dict[Task, PredictionReply]
+    predictions: dict[TaskName, PredictionReply]
     differences: Points
     next_steps: Points
 
     @model_validator(mode="after")
     def _complete(self) -> "CodeReply":
-        missing = [task for task in TASKS if task not in self.predictions]
+        missing = [task for task in MAD_TASKS if task not in self.predictions]
         if missing:
             raise ValueError(f"predictions lack {', '.join(missing)}")
         return self
@@ -81,59 +97,108 @@ class CodeReply(BaseModel):
 
 Reply = TypeVar("Reply", bound=BaseModel)
 
-_THINKING = re.compile(r"<(think|thinking|reasoning)>.*?</\1>", re.DOTALL)
-_FENCE = re.compile(r"```[ \t]*([\w+-]*)[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL)
+_REFUSAL = re.compile(
+    r"\s*(?:(?:I['’]m|I am) (?:very |so |truly )?(?:sorry|unable|not able)|sorry\b|I apologi[sz]e|I can(?:no|['’]?)t\b|"
+    r"I (?:must|have to) (?:decline|refuse)|I (?:won['’]?t|will not)\b|unfortunately,? I\b|as an AI\b)",
+    re.IGNORECASE,
+)
 
 
 def read_reply(text: str, finish: str, form: type[Reply]) -> Reply:
-    """Parse what the model wrote. Raises BadReply with what to change."""
-    if not text.strip():
-        cause = "the limit on its length was reached before any text" if finish == "length" else "it is empty"
-        raise BadReply(f"the reply cannot be used: {cause}")
-    found = find_object(text)
-    if found is None:
-        raise BadReply(CUT_OFF if finish == "length" else "the reply cannot be used: it holds no complete JSON object")
-    if "code" in form.model_fields:
-        found = {**found, "code": _code(found.get("code"), text)}
+    """Parse what the model wrote: the last complete object of the form beside thinking. Raises BadReply.
+
+    `finish`: why the model stopped, as the endpoint says it; "length" and "content_filter" make a difference.
+    """
+    answer, fields = Answer.of(text), form.model_fields.keys()
+    found = answer.last_of_form(fields)
+    meant = answer.meant(fields) if found is None else answer.begun_after(found, fields) or found
+    if meant is None:
+        raise BadReply(f"the reply cannot be used: {_why_nothing(text, answer, finish)}")
+    if isinstance(meant, JsonObject):
+        raise BadReply(_why_broken(answer.text, meant, finish))
+    value = with_mathematics(meant.value, meant.is_json, meant.single_backslashes)
+    given_code = value.get("code")
+    if "code" in fields:
+        source = _source(value.pop("code", None), answer.beside(fields), finish)
+        value |= {} if source is None else {"code": source}
     try:
-        return form.model_validate(found)
+        return form.model_validate(value)
     except ValidationError as error:
-        if finish == "length":  # what was found is then a part of the object that was cut off
+        if finish == "length" and found is None:  # the object is a part of the one that was cut off
             raise BadReply(CUT_OFF) from None
-        problems = error.errors(include_url=False, include_input=False, include_context=False)[:8]
-        lines = [f"{'.'.join(map(str, problem['loc'])) or 'reply'}: {problem['msg']}" for problem in problems]
-        raise BadReply("the reply does not have the required form: " + "; ".join(lines)) from None
+        raise BadReply(f"the reply does not have the required form: {_problems(error, given_code)}") from None
 
 
-def find_object(text: str) -> dict[str, Any] | None:
-    """The largest JSON object in the text, in a fence or not; raw line breaks inside of its strings are let pass."""
-    text = _THINKING.sub("", text)
-    decoder = json.JSONDecoder(strict=False)
-    best: tuple[int, dict[str, Any]] | None = None
-    start = text.find("{")
-    while start >= 0:
-        try:
-            value, end = decoder.raw_decode(text, start)
-        except (ValueError, RecursionError):
-            end = start + 1
-        else:
-            if best is None or end - start > best[0]:
-                best = (end - start, value)
-        start = text.find("{", end)
-    return best[1] if best else None
+def _source(given: Any, beside: str, finish: str) -> Any:
+    """The kernel's source, from the field or else from a fence; None without any. What is no text is left as it is."""
+    if isinstance(given, list) and all(isinstance(line, str) for line in given):
+        given = "\n".join(line.rstrip("\n") for line in given)
+    if not isinstance(given, str | None):
+        return given
+    source = source_in(given or "")
+    if source:
+        return tidied(source)
+    fence = fence_in(given or "") or fence_in(beside)
+    if fence is not None and not fence.is_closed and finish in CUT_SHORT:
+        raise BadReply(CUT_SHORT[finish])
+    return tidied(fence.body) if fence else None
 
 
-def _code(code: object, text: str) -> str:
-    """The kernel's source: from the object, else from a Python fence beside it, as some models insist on."""
-    source = code if isinstance(code, str) else ""
-    inside = _FENCE.search(source)
-    if inside:
-        source = inside[2]
-    if not source.strip():
-        beside = [body for language, body in _FENCE.findall(text) if language.lower() in ("python", "py")]
-        source = max(beside, key=len, default="")
-    source = source.encode("utf-8", "replace").decode("utf-8").replace("\r\n", "\n")
-    return source.strip("\n") + "\n" if source.strip() else ""
+def _why_nothing(text: str, answer: Answer, finish: str) -> str:
+    """Why there is no object at all."""
+    shown = " ".join(answer.text.split())
+    if finish == "content_filter":
+        return "a content filter of the endpoint withheld it"
+    if finish == "length":
+        before = "any text" if not text.strip() else "the end of the model's thinking" if not shown else ""
+        return f"the limit on its length was reached before {before}" if before else CUT_OFF
+    if not text.strip():
+        return "it is empty"
+    if not shown:
+        return "it holds nothing but thinking, and no answer after it (in the final channel, where there are channels)"
+    if _REFUSAL.match(shown):
+        return f"the model refuses: {_excerpt(shown, 200)}"
+    return f"it holds no complete JSON object; it begins: {_excerpt(shown)}"
+
+
+def _why_broken(text: str, broken: JsonObject, finish: str) -> str:
+    """What is wrong with the object that was meant, and where."""
+    fault = broken.fault
+    assert fault is not None
+    if fault.unfinished and finish in CUT_SHORT:
+        return CUT_SHORT[finish]
+    if fault.unfinished:
+        within = f"; the reply ends within {_path(fault.path)}" if fault.path else ""
+        place = _place(text, broken.start)
+        return f"the reply cannot be used: it holds no complete JSON object: the one at {place} has no end{within}"
+    within = f", in {_path(fault.path)}" if fault.path else ""
+    return (
+        f"the reply cannot be used: it is no valid JSON at {_place(text, fault.at)}{within}: {fault.reason}; "
+        f"there stands: {_excerpt(text[fault.at : fault.at + 200])}"
+    )
+
+
+def _place(text: str, at: int) -> str:
+    return f"line {text.count(chr(10), 0, at) + 1}, column {at - text.rfind(chr(10), 0, at)}"
+
+
+def _path(path: Sequence[str | int]) -> str:
+    return ".".join(str(part)[:LONGEST_EXCERPT] for part in path)
+
+
+def _excerpt(text: str, longest: int = LONGEST_EXCERPT) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= longest else f"{line[:longest]} ..."
+
+
+def _problems(error: ValidationError, given_code: Any) -> str:
+    problems = error.errors(include_url=False, include_input=False, include_context=False)[:MOST_PROBLEMS]
+    lines = [f"{_path(problem['loc']) or 'reply'}: {problem['msg']}" for problem in problems]
+    if isinstance(given_code, str) and given_code:
+        shown = _excerpt(given_code)
+        no_code = f"code: it holds no code but {shown!r}, and no fence with Python stands beside the object"
+        lines = [no_code if line == "code: Field required" else line for line in lines]
+    return "; ".join(lines)
 
 
 def code_schema(parents: tuple[str, ...]) -> dict[str, Any]:
@@ -151,7 +216,7 @@ def code_schema(parents: tuple[str, ...]) -> dict[str, Any]:
             "motivation": text,
             "mathematics": text,
             "code": text,
-            "predictions": strict_object(dict.fromkeys(TASKS, prediction)),
+            "predictions": strict_object(dict.fromkeys(MAD_TASKS, prediction)),
             "differences": points,
             "next_steps": points,
         }

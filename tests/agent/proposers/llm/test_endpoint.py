@@ -14,10 +14,9 @@ from agent.proposers.llm.endpoint.client import Endpoint, HttpAttempt, Request
 from agent.proposers.llm.endpoint.errors import BudgetExceededError, ContextOverflowError, EndpointError
 from agent.proposers.llm.endpoint.prices import Price
 from agent.proposers.llm.endpoint.settings import LLMSettings
+from tests.waiting import PATIENCE, wait_until
 
 Settings = Callable[..., LLMSettings]
-BUSY = 15
-"""Seconds that a busy machine may take beyond a limit; without the limit, the faults last for a minute or for ever."""
 REQUEST = Request(({"role": "user", "content": "hello"},), {"type": "object"}, seed=7)
 
 
@@ -56,22 +55,23 @@ def test_a_passing_fault_is_tried_again(faults: Any, settings: Settings, fault: 
 @pytest.mark.parametrize("fault", ["hang", "trickle"])
 def test_a_reply_without_end_is_given_up_and_asked_for_again(faults: Any, settings: Settings, fault: str) -> None:
     faults.script = [getattr(faults, fault), faults.says("fine")]
-    reply, kept = ask(settings(attempt_seconds=4))
+    reply, kept = ask(settings(attempt_seconds=1, attempts=100))
     assert isinstance(reply, HttpAttempt)
-    assert "no complete reply within 4 s" in str(kept[0].error)
+    assert reply.text == "fine"
+    assert "no complete reply within 1 s" in str(kept[0].error)
 
 
 @pytest.mark.parametrize(
     ("fault", "reason", "requests"),
     [
-        (lambda s: s.status(503, "overloaded"), "overloaded); gave up after 3 attempts", 3),
-        (lambda s: s.status(429, Retry_After="3600"), "asks to wait 3600 s; the deadline of 90 s", 1),
+        (lambda s: s.status(500, "broken"), "broken); gave up after 3 attempts", 3),
+        (lambda s: s.status(429, Retry_After="3600"), "asks to wait 3600 s; the deadline of 900 s", 1),
         (lambda s: s.html, "answers with a web page; is the base URL right", 1),
         (lambda s: s.status(401, "bad key"), "refuses the key (401: bad key); set OPENAI_API_KEY", 1),
         (lambda s: s.status(404, "no model"), "check --model and --base-url", 1),
         (lambda s: s.status(418, "teapot"), "refuses the request (418: teapot)", 1),
     ],
-    ids=["503", "long Retry-After", "html", "401", "404", "418"],
+    ids=["500", "long Retry-After", "html", "401", "404", "418"],
 )
 def test_a_lasting_fault_is_a_clear_error(
     faults: Any, settings: Settings, fault: Any, reason: str, requests: int
@@ -92,7 +92,7 @@ def test_replies_without_end_are_a_clear_error_in_bounded_time(faults: Any, sett
     assert isinstance(error, EndpointError)
     assert "no complete reply within 0.5 s; gave up after 3 attempts" in error.message
     assert len(kept) == 3
-    assert time.monotonic() - began < 3 * 0.5 + BUSY
+    assert time.monotonic() - began < PATIENCE, "without limits, the faults last for ever"
 
 
 def test_the_deadline_ends_all_attempts_together(faults: Any, settings: Settings) -> None:
@@ -100,7 +100,7 @@ def test_the_deadline_ends_all_attempts_together(faults: Any, settings: Settings
     began = time.monotonic()
     error, _ = ask(settings(deadline_seconds=1.5, attempts=50))
     assert isinstance(error, EndpointError)
-    assert time.monotonic() - began < 1.5 + BUSY
+    assert time.monotonic() - began < PATIENCE, "without limits, the faults last for ever"
 
 
 def test_nobody_there(settings: Settings) -> None:
@@ -208,12 +208,18 @@ def test_an_interrupted_run_takes_up_the_replies_it_paid_for(faults: Any, settin
 
 def test_asks_are_cancelled_from_another_thread(faults: Any, settings: Settings) -> None:
     faults.script = [faults.hang]
-    endpoint = Endpoint(settings(attempt_seconds=30, deadline_seconds=60))
-    threading.Timer(0.3, endpoint.cancel).start()
-    began = time.monotonic()
+    endpoint = Endpoint(settings())
+
+    def cancel_when_asked() -> None:
+        wait_until(lambda: faults.requests, "the request")
+        endpoint.cancel()
+
+    canceller = threading.Thread(target=cancel_when_asked)
+    canceller.start()
     error, _ = ask(endpoint.settings, endpoint)
+    canceller.join()
     assert isinstance(error, EndpointError)
-    assert time.monotonic() - began < BUSY
+    assert "cancelled before the reply was complete" in error.message
 
 
 def test_the_only_model_is_found_and_several_are_listed(faults: Any, settings: Settings) -> None:
@@ -221,3 +227,26 @@ def test_the_only_model_is_found_and_several_are_listed(faults: Any, settings: S
     faults.models = ["b", "a"]
     with pytest.raises(EndpointError, match="offers: a, b"):
         Endpoint(settings(model=None))
+
+
+def test_a_limit_on_the_reply_that_has_no_name_is_left_out_unless_money_is_limited(
+    faults: Any, settings: Settings, tmp_path: Path
+) -> None:
+    def knows_none(handler: Any) -> None:
+        name = next((name for name in handler.asked if name.startswith("max_")), None)
+        (faults.status(400, f"Unknown parameter: '{name}'") if name else faults.says("fine"))(handler)
+
+    faults.script = [knows_none]
+    reply, _ = ask(settings())
+    assert isinstance(reply, HttpAttempt)
+    (tmp_path / "prices.toml").write_text("[models.scripted]\ninput = 2.0\noutput = 10.0\n")
+    error, _ = ask(settings(max_usd=5.0, prices=tmp_path / "prices.toml"))
+    assert isinstance(error, EndpointError)
+    assert "tried limiting the reply by max_completion_tokens" in error.message
+
+
+def test_a_feature_that_is_refused_in_a_200_is_left_out(faults: Any, settings: Settings) -> None:
+    faults.script = [faults.status(200, "streaming is not supported for this model"), faults.says("fine")]
+    reply, _ = ask(settings())
+    assert isinstance(reply, HttpAttempt)
+    assert ["stream" in request for request in faults.requests] == [True, False]

@@ -1,16 +1,18 @@
 """The server for `--gguf`: a real llama.cpp with a small model."""
 
-import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from agent.errors import UserError
 from agent.proposers.llm.endpoint.errors import EndpointError
 from agent.proposers.llm.endpoint.local import LocalServer
+from agent.proposers.llm.several_models import SeveralModels
+from agent.proposers.open_proposer import Choice, open_proposer
+from archive.seeding import make_archive
+from tests.waiting import runs, wait_until
 
 ORPHAN = """
 import sys, time
@@ -19,17 +21,8 @@ from agent.proposers.llm.endpoint.local import LocalServer
 with LocalServer(Path(sys.argv[1])) as server:
     server.settings()
     print(server._child.pid, flush=True)
-    time.sleep(60)
+    time.sleep(3600)
 """
-
-
-def runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    stat = Path(f"/proc/{pid}/stat")
-    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def test_it_serves_without_any_key_and_stops(smollm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,13 +45,12 @@ def test_it_ends_with_archer_however_that_ends(smollm: Path) -> None:
     command = [sys.executable, "-c", ORPHAN, str(smollm)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[4]) as archer:
         assert archer.stdout is not None
-        pid = int(archer.stdout.readline())
-        assert runs(pid)
-        archer.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + 5
-    while runs(pid) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not runs(pid)
+        try:
+            pid = int(archer.stdout.readline())
+            assert runs(pid)
+        finally:
+            archer.kill()
+    wait_until(lambda: not runs(pid), "the end of the server of a killed archer")
 
 
 def test_a_file_that_is_no_model_is_a_clear_error(smollm: Path, tmp_path: Path) -> None:
@@ -68,3 +60,15 @@ def test_a_file_that_is_no_model_is_a_clear_error(smollm: Path, tmp_path: Path) 
         server.settings()
     with pytest.raises(EndpointError, match="no such file"), LocalServer(tmp_path / "none.gguf"):
         pass
+
+
+def test_it_is_one_model_which_a_command_may_stand_beside(smollm: Path, tmp_path: Path) -> None:
+    archive = make_archive(tmp_path / "archive")
+    several = Choice("auto", smollm, 1, {"model": ["a", "b"]})
+    with pytest.raises(UserError, match="it is one model, and 2 are named"), open_proposer(several, archive):
+        pass
+    beside = Choice("auto", smollm, 1, {"command": ["echo hello"]})
+    with open_proposer(beside, archive) as (proposer, who):
+        assert isinstance(proposer, SeveralModels)
+        assert proposer.models == (smollm.stem, "echo hello")
+        assert who == f"openai (2 models: {smollm.stem} served on this machine, echo hello as a command)"

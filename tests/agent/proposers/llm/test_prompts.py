@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,10 +23,21 @@ from agent.proposers.llm.prompt.gather import gather
 from agent.proposers.llm.prompt.history import history_lines
 from agent.proposers.llm.prompt.prompt_budget import fit
 from agent.proposers.llm.prompt.templates import REPAIR, Templates
-from archive.record import Prediction, Proposal, Provenance, Record
-from evaluator.outcomes import Comparison, Score, Scorecard, Status, Verdict
+from archive.record import Record
+from evaluator.outcomes import Status
 from evaluator.protocols.built_in import PROTOCOLS
-from variants.contract import BASELINE, REFERENCE, TASKS, Task, Variant
+from evaluator.tasks.registry import MAD_TASKS  # fmt: skip
+from tests.builders import (
+    make_comparison,
+    make_provenance,
+    make_record,
+    make_scorecard,
+    make_scores,
+    make_snapshot,
+    make_variant,
+    make_verdict,
+)
+from variants.contract import BASELINE, REFERENCE
 
 EXPECTED = Path(__file__).parent / "expected"
 SOFTMAX = "delta_net_4layer_softmax_attention_in_for_loop"
@@ -42,51 +52,29 @@ def agrees(text: str, name: str) -> bool:
     return text == path.read_text(encoding="utf-8")
 
 
-def scores(*means: float, half: float = 0.01, n: int = 3) -> dict[Task, Score]:
-    pairs = zip(TASKS, means, strict=True)
-    return {task: Score(mean=mean, low=mean - half, high=mean + half, n=n) for task, mean in pairs}
-
-
 def attempt(number: int, name: str, title: str, status: Status, reason: str = "", **fields: Any) -> Record:
-    proposal = Proposal(
-        variant=Variant(name=f"delta_net_4layer_{name}_in_for_loop", source=""),
-        parent=BASELINE,
-        title=title,
-        insights=("-",),
-        motivation="-",
-        mathematics="-",
-        predictions={task: Prediction(mean=0.5, low=0.4, high=0.6) for task in TASKS},
-        differences=("-",),
-        next_steps=("-",),
-        provenance=Provenance(proposer="openai", seed=0, model="m"),
-    )
-    given = {"protocol": "quick", "protocol_hash": "0", "created": "2026-01-01T00:00:00+00:00", **fields}
-    return Record(number=number, proposal=proposal, status=status, reason=reason, **given)
+    provenance = make_provenance("openai", model="m")
+    name = f"delta_net_4layer_{name}_in_for_loop"
+    return make_record(status, name, number=number, title=title, reason=reason, provenance=provenance, **fields)
 
 
 def history() -> tuple[Record, ...]:
     outcomes = ("better", "inert", "worse", "inert", "indistinguishable", "indistinguishable")
-    compared = {
-        task: Comparison(outcome=outcome, difference=difference, low=0, high=0, n=3)
-        for task, outcome, difference in zip(TASKS, outcomes, (0.05, 0.0, -0.02, 0.0, 0.001, -0.002), strict=True)
+    differences = (0.05, 0.0, -0.02, 0.0, 0.001, -0.002)
+    compared = dict(zip(MAD_TASKS, map(make_comparison, outcomes, differences), strict=True))
+    scored = {
+        "scorecard": make_scorecard(make_scores(0.5, 0.9, 0.2, 0.45, 0.9, 0.7, half=0.01)),
+        "verdicts": (make_verdict(compared),),
     }
-    card = Scorecard(variant="x", protocol="quick", protocol_hash="0", scores=scores(0.5, 0.9, 0.2, 0.45, 0.9, 0.7))
     return (
         attempt(1, "peek", "Centred scores", Status.REJECTED, "causality: output at 3 changes when 7 does"),
         attempt(2, "matmul", "The read as a matrix product", Status.DUPLICATE, f"computes the same as {BASELINE}"),
-        attempt(
-            3,
-            "read_gate",
-            "A gate on the read",
-            Status.SCORED,
-            scorecard=card,
-            verdicts=(Verdict(against=BASELINE, tasks=compared),),
-        ),
+        attempt(3, "read_gate", "A gate on the read", Status.SCORED, trials=(), **scored),
     )
 
 
 @pytest.fixture
-def small(snapshot: Callable[..., ArchiveSnapshot]) -> ArchiveSnapshot:
+def small() -> ArchiveSnapshot:
     """Two measured variants, four published rows, three earlier attempts; stand-ins for the code."""
     published = pd.DataFrame(
         [
@@ -96,17 +84,18 @@ def small(snapshot: Callable[..., ArchiveSnapshot]) -> ArchiveSnapshot:
             [0.367, 0.999, 0.31, 0.587, 0.999, 0.997],
         ],
         index=[BASELINE, SOFTMAX, DECAY, REFERENCE],
-        columns=list(TASKS),
+        columns=list(MAD_TASKS),
     )
     names = (BASELINE, SOFTMAX)
-    measured = (scores(0.41, 0.97, 0.2, 0.43, 0.95, 0.72), scores(0.4, 0.96, 0.15, 0.71, 0.94, 0.7))
-    return snapshot(
-        standings=dict(zip(names, measured, strict=True)),
+    measured = ((0.41, 0.97, 0.2, 0.43, 0.95, 0.72), (0.4, 0.96, 0.15, 0.71, 0.94, 0.7))
+    return make_snapshot(
+        forced_parent=BASELINE,
+        standings={name: make_scores(*means, half=0.01) for name, means in zip(names, measured, strict=True)},
         published=published,
         noise={"Memorize": 0.021, "Fuzzy Recall": 0.008},
         history=history(),
         under_way=("delta_net_4layer_under_way_in_for_loop",),
-        variants={name: Variant(name=name, source=STAND_IN.format(name)) for name in names},
+        variants={name: make_variant(name, STAND_IN.format(name)) for name in names},
         genomes={
             BASELINE: Genome(),
             SOFTMAX: Genome(scores=Softmax()),
@@ -164,8 +153,7 @@ def test_a_recorded_prompt_is_rendered_again_from_its_facts(small: ArchiveSnapsh
 
 
 def test_a_change_that_never_took_effect_is_told_as_such(small: ArchiveSnapshot) -> None:
-    same = Comparison(outcome="indistinguishable", difference=0.0, low=0, high=0, n=3)
-    verdict = Verdict(against=BASELINE, tasks=dict.fromkeys(TASKS, same))
+    verdict = make_verdict(make_comparison("indistinguishable", 0.0))
     record = attempt(4, "capped", "A cap", Status.SCORED, verdicts=(verdict,))
     assert "never took effect" in history_lines(replace(small, history=(record,)))[0]
 
@@ -192,7 +180,7 @@ def test_what_is_cut_last_leaves_contract_parent_and_reply(small: ArchiveSnapsho
 def test_the_tasks_are_described_with_the_sizes_of_the_protocol() -> None:
     for protocol in PROTOCOLS.values():
         lines = task_lines(protocol.name)
-        assert [line.partition(":")[0] for line in lines] == list(TASKS)
+        assert [line.partition(":")[0] for line in lines] == list(MAD_TASKS)
         assert model_lines(protocol.name)
         assert judgement_lines(protocol.name)
     assert "length 32: 1 chunk of 32; 120 steps" in task_lines("quick")[3]

@@ -10,7 +10,7 @@ import pytest
 
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.errors import UserError
-from agent.proposers.base import Ask
+from agent.proposer import Ask
 from agent.proposers.llm.endpoint.settings import LLMSettings
 from agent.proposers.llm.proposer import OpenAIProposer
 from agent.proposers.replay import ReplayProposer, rebuild

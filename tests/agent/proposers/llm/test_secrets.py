@@ -52,6 +52,7 @@ def test_errors_and_their_tracebacks_do_not_quote_the_key(
     assert KEY not in repr(settings())
 
 
+@pytest.mark.slow
 def test_the_key_leaves_the_environment_before_any_child_is_started() -> None:
     environment = {"OPENAI_API_KEY": KEY, "PATH": os.environ["PATH"]}
     settings = LLMSettings.resolve(environment, model="m")

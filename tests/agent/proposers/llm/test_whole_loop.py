@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,12 @@ from typing import Any
 import pytest
 
 from agent.cli import run
+from agent.terminal.progress import Heartbeat
 from archive.record import Record
 from archive.store import Archive
+from tests.waiting import PATIENCE
 
+pytestmark = pytest.mark.slow
 KEY = "sk-test-0123456789-secret"
 Propose = Callable[..., tuple[int, list[dict[str, Any]], str]]
 
@@ -171,8 +175,65 @@ def test_useless_replies_are_archived_as_a_failed_ask(
     faults: Any, propose: Propose, archive: Path, reply: Callable[[str], str]
 ) -> None:
     faults.script = [faults.says(reply("wrong_schema"))]
-    _, records, err = propose()
-    assert records == []
+    code, records, err = propose()
+    assert (code, records) == (1, []), "a proposal was asked for, and none was made"
     assert "no usable reply" in err
     kept = [path for path in archive.rglob("*") if path.is_file() and ".git/" not in str(path)]
     assert any('\\"score\\": \\"great\\"' in path.read_text() for path in kept), "the replies are archived"
+
+
+def test_a_search_outlives_an_endpoint_that_breaks_for_a_while(
+    faults: Any, propose: Propose, archive: Path, reply: Callable[[str], str]
+) -> None:
+    """The first ask is lost, with all its attempts; the next one finds the endpoint mended."""
+    faults.script = [faults.status(500)] * 4 + [faults.says(reply("hostile"))]
+    code, records, err = propose("--n", "2", "--repairs", "0")
+    assert (code, [record["status"] for record in records]) == (0, ["REJECTED"])
+    assert "no proposal 1: " in err
+    assert "gave up after 4 attempts" in err
+
+
+def test_a_search_ends_where_nothing_helps(faults: Any, propose: Propose, archive: Path) -> None:
+    faults.script = [faults.status(500, "broken")]
+    code, records, err = propose("--n", "9")
+    assert (code, records) == (2, [])
+    assert len(faults.requests) == 3 * 4, "three asks in a row, four attempts each"
+    assert "broken); gave up after 4 attempts" in err.splitlines()[-1]
+
+
+def test_the_limit_on_a_reply_is_set_on_the_command_line(
+    faults: Any, propose: Propose, reply: Callable[[str], str]
+) -> None:
+    faults.script = [faults.says(reply("hostile"))]
+    propose("--reply-tokens", "5000", "--repairs", "0")
+    assert faults.requests[0]["max_tokens"] == 5000
+
+
+def test_tokens_are_counted_while_they_come(
+    faults: Any, propose: Propose, reply: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the output is no terminal, a line says now and then how far the reply is."""
+    heard = threading.Event()
+
+    def slow(handler: Any) -> None:
+        handler.begin_events()
+        handler.event(faults.piece(content="{" * 400))
+        heard.wait(PATIENCE)
+        handler.event(faults.piece("stop", content="}"))
+        handler.event(faults.DONE)
+        handler.wfile.write(b"0\r\n\r\n")
+
+    class Watched(Heartbeat):
+        def __init__(self, console: Any, lines: Callable[[], Any], every: float) -> None:
+            super().__init__(console, lambda: self.look(lines()), 0.05)
+
+        def look(self, lines: list[str]) -> list[str]:
+            if any("100 tokens of the reply" in line for line in lines):
+                heard.set()
+            return lines
+
+    monkeypatch.setattr("agent.terminal.progress.Heartbeat", Watched)
+    faults.script = [slow, faults.says(reply("hostile"))]
+    _, _, err = propose("--repairs", "0")
+    assert heard.is_set()
+    assert "asking: 0% 100 tokens of the reply" in err

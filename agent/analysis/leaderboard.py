@@ -1,0 +1,95 @@
+"""A leaderboard for readers: one row for each variant, with its verdict against the gated reference."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from agent.analysis.inert import Inert, measured_inert, published_annotations, published_inert
+from archive.leaderboard_csv import PUBLISHED, format_leaderboard, read_leaderboard
+from archive.leaderboards import LEADERBOARDS, leaderboard_csv, scorecards
+from archive.seeding import shipped_by_variant
+from archive.store import Archive
+from evaluator.outcomes import Score, Trial, Verdict
+from evaluator.protocols.built_in import tasks_of
+from evaluator.statistics.over_tasks import mean_over_tasks
+from evaluator.statistics.scorecards import verdict
+from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import MAD_TASKS
+from variants.contract import REFERENCE
+
+WORTHLESS = {"smoke": "smoke (20 steps) shows that things work; its scores say nothing of variants or proposers"}
+"""The warning to print wherever scores of such a protocol are compared."""
+
+
+@dataclass(frozen=True)
+class BoardRow:
+    """One variant of a leaderboard. against: its verdict against the gated reference, if there is one.
+
+    inert: tasks on which the variant cannot differ from another row, so that only chance separates the two.
+    """
+
+    name: str
+    tasks: tuple[TaskName, ...]
+    """All tasks of the board's protocol, measured or not."""
+    scores: dict[TaskName, Score]
+    against: Verdict | None = None
+    inert: Mapping[TaskName, Inert] = field(default_factory=dict)
+
+    @property
+    def mean(self) -> float | None:
+        """Mean accuracy over all tasks; None where one was not measured."""
+        return mean_over_tasks(self.scores, self.tasks)
+
+    @property
+    def n(self) -> int:
+        """Seeds of the task that has fewest: 0 where one was not measured."""
+        return min((self.scores[task].n if task in self.scores else 0 for task in self.tasks), default=0)
+
+    def outcome(self, task: TaskName) -> str:
+        """better, worse, indistinguishable or inert, against the reference; empty if there is no comparison."""
+        found = self.against.tasks.get(task) if self.against else None
+        return found.outcome if found else ""
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """The rows of a protocol (best first) or of the published table (in its order). csv: the table as CSV text."""
+
+    title: str
+    tasks: tuple[TaskName, ...]
+    rows: tuple[BoardRow, ...]
+    csv: str
+
+
+def measured_leaderboard(protocol: str, archive: Archive | None) -> Leaderboard:
+    """The leaderboard of a protocol, from an archive or, without an archive, from the files of archer."""
+    trials = archive.trials(protocol) if archive else shipped_by_variant(protocol)
+    cards, tasks = scorecards(protocol, trials), tasks_of(protocol)
+    rows = [
+        BoardRow(name, tasks, card.scores, _against(name, trials), measured_inert(name, trials[name], protocol))
+        for name, card in cards.items()
+    ]
+    title = f"{protocol}: accuracy with 95 % interval; against {REFERENCE}: ▲ better, ▼ worse, each for itself"
+    title += f"; {WORTHLESS[protocol]}" if protocol in WORTHLESS else ""
+    return Leaderboard(title, tasks, tuple(sorted(rows, key=_best_first)), leaderboard_csv(cards, tasks))
+
+
+def published_leaderboard(archive: Archive | None) -> Leaderboard:
+    """The published table, from the archive or, without an archive, from the files of archer."""
+    table = read_leaderboard(archive.root / LEADERBOARDS / "published.csv" if archive else PUBLISHED)
+    annotations = published_annotations()
+    rows = []
+    for name, row in table.iterrows():
+        scores = {task: Score(mean=row[task], low=row[task], high=row[task], n=1) for task in MAD_TASKS}
+        rows.append(BoardRow(str(name), MAD_TASKS, scores, inert=published_inert(annotations, str(name))))
+    return Leaderboard("published: one seed, full MAD on GPU", MAD_TASKS, tuple(rows), format_leaderboard(table))
+
+
+def _best_first(row: BoardRow) -> tuple[bool, float]:
+    """Sorting key: best mean first. Rows that lack a task have no mean and come last."""
+    return row.mean is None, -(row.mean or 0.0)
+
+
+def _against(name: str, trials: Mapping[str, Sequence[Trial]]) -> Verdict | None:
+    if name == REFERENCE or REFERENCE not in trials:
+        return None
+    return verdict(trials[name], trials[REFERENCE], REFERENCE)

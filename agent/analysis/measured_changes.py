@@ -1,0 +1,133 @@
+"""What each change of mechanisms did: a variant's scores less its parent's, paired by seed, with their noise.
+
+The noise is the moderated one of `evaluator.statistics`, and follows p (1 - p): at the ceiling runs differ less than in
+the middle, and a task's variants may stand at both.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from agent.analysis.replicates import SHARED_FREEDOM, UNKNOWN_SCALE, binomial
+from agent.catalogue import SEED_GENOMES, Genome
+from archive.outline import Outline
+from archive.record import Record
+from evaluator.outcomes import Trial
+from evaluator.statistics.moderated_t_test import Noise, effect, task_noise
+from evaluator.statistics.scorecards import seed_accuracies
+from evaluator.tasks.names import TaskName
+from variants.contract import BASELINE
+
+Accuracies = Mapping[TaskName, Mapping[int, float]]
+
+
+@dataclass(frozen=True)
+class PairNoise:
+    """Noise of the difference of two variants on one task, for one seed: `scale` times the mean of their p (1 - p)."""
+
+    scale: float
+    freedom: int
+
+    def variance(self, level: float, other: float) -> float:
+        """Of the difference of single seeds, between a variant at this accuracy and one at the other."""
+        return self.scale * (binomial(level) + binomial(other)) / 2
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Mean difference over the seeds that both have, and its variance."""
+
+    mean: float
+    variance: float
+
+
+@dataclass(frozen=True)
+class MeasuredChange:
+    """From one genome to another, and what that did to the score of each task."""
+
+    name: str
+    parent: str
+    genome: Genome
+    origin: Genome
+    differences: Mapping[TaskName, Difference]
+    identical_trials: int = 0
+    """How many there are, if each is the parent's of that seed: accuracy and, where both trials name it, weights."""
+
+    @property
+    def without_effect(self) -> bool:
+        """Whether the change did nothing at all."""
+        return self.identical_trials > 0
+
+
+def pair_noise(trials: Mapping[str, Sequence[Trial]], tasks: Iterable[TaskName]) -> dict[TaskName, PairNoise]:
+    """Per task, from all variants; what published rows show, for a task on which nothing was replicated."""
+    found = {}
+    for task in tasks:
+        levels = [fmean(own[task].values()) for each in trials.values() if task in (own := seed_accuracies(each))]
+        if (known := task_noise(trials, task)) is None:
+            found[task] = PairNoise(2 * UNKNOWN_SCALE**2, SHARED_FREEDOM)
+        else:
+            found[task] = PairNoise(known.variance / fmean(map(binomial, levels)), known.freedom)
+    return found
+
+
+def measured_changes(
+    trials: Mapping[str, Sequence[Trial]],
+    pruned: Mapping[str, Sequence[Trial]],
+    records: Iterable[Record | Outline],
+    noise: Mapping[TaskName, PairNoise],
+) -> tuple[MeasuredChange, ...]:
+    """Of every variant made of mechanisms: a proposal against its parent, a seed against the baseline.
+
+    A proposal counts against the baseline where its parent shares no seed or is not made of mechanisms; one that shares
+    none with either is left out. `pruned`: trials of what racing gave up.
+    """
+    made = {each.proposal.variant.name: each.proposal for each in records}
+    genomes = {name: Genome.model_validate(found) for name, one in made.items() if (found := one.provenance.mechanisms)}
+    known, changes = {**genomes, **SEED_GENOMES}, []
+    for name, own in {**pruned, **trials}.items():
+        parents = (made[name].parent, BASELINE) if name in made else (BASELINE,)
+        for parent in parents if name in known else ():
+            if parent in known and parent in trials and parent != name:
+                differences = _differences(seed_accuracies(own), seed_accuracies(trials[parent]), noise)
+                if differences:
+                    same = _identical_trials(own, trials[parent])
+                    changes.append(MeasuredChange(name, parent, known[name], known[parent], differences, same))
+                    break
+    return tuple(changes)
+
+
+def _differences(
+    ours: Accuracies, theirs: Accuracies, noise: Mapping[TaskName, PairNoise]
+) -> dict[TaskName, Difference]:
+    found = {}
+    for task in ours.keys() & theirs.keys():
+        seeds = sorted(ours[task].keys() & theirs[task].keys())
+        levels = [fmean(row[task][seed] for seed in seeds) for row in (ours, theirs)] if seeds else []
+        common = noise.get(task)
+        pooled = Noise(common.variance(*levels), common.freedom) if common and levels else None
+        if (known := effect([ours[task][seed] - theirs[task][seed] for seed in seeds], pooled)) is not None:
+            found[task] = Difference(known.mean, known.error**2)
+    return dict(sorted(found.items()))
+
+
+def _identical_trials(ours: Sequence[Trial], theirs: Sequence[Trial]) -> int:
+    """How many trials both have, if all are alike on every task; else 0.
+
+    Accuracies first: they are known without reading the trials, and nearly always differ.
+    """
+    left, right = seed_accuracies(ours), seed_accuracies(theirs)
+    pairs = {task: left[task].keys() & right[task].keys() for task in left.keys() & right.keys()}
+    if left.keys() != right.keys() or not all(pairs.values()):
+        return 0
+    alike = all(left[task][seed] == right[task][seed] for task, seeds in pairs.items() for seed in seeds)
+    return sum(map(len, pairs.values())) if alike and _same_weights(ours, theirs) else 0
+
+
+def _same_weights(ours: Sequence[Trial], theirs: Sequence[Trial]) -> bool:
+    known = {_run(trial): trial.weights_hash for trial in theirs if trial.weights_hash}
+    return all(known.get(_run(trial), trial.weights_hash) == trial.weights_hash for trial in ours if trial.weights_hash)
+
+
+def _run(trial: Trial) -> tuple[str, str, float, float, int]:
+    return trial.task, trial.setting, trial.lr, trial.weight_decay, trial.seed

@@ -1,0 +1,73 @@
+"""`archer versus`: two variants side by side."""
+
+from typing import Annotated, Any
+
+import typer
+
+from agent.analysis.versus import Versus
+from agent.analysis.versus import versus as compare_two
+from agent.commands.options import DEFAULT_ARCHIVE, DEFAULT_PROTOCOL, ArchiveOption, JsonOption, QuietOption
+from agent.commands.options import find_protocol as protocol_named
+from agent.errors import UserError
+from agent.search.find_variant import archive_if_any, named_variant, recorded_parent
+from agent.terminal.speech import Speech
+from agent.terminal.versus import versus_view
+from agent.terminal.view import scores_json
+from archive.seeding import shipped_by_variant
+from archive.store import Archive
+from evaluator.protocols.built_in import PROTOCOLS
+from variants.contract import BASELINE
+
+
+def versus(
+    variant: Annotated[str, typer.Argument(metavar="VARIANT", help="A number, a name or a short name.")],
+    other: Annotated[
+        str | None, typer.Argument(metavar="[OTHER]", help="Compare with this variant; else with the parent.")
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(help=f"Compare scores of this protocol: {', '.join(PROTOCOLS)}; else of the proposal's."),
+    ] = None,
+    archive: ArchiveOption = DEFAULT_ARCHIVE,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Compare the scores of a variant with its parent, or with another variant. Nothing is trained.
+
+    It shows both scores, the difference paired by seed, and the verdict for each task. `archer diff` compares the code.
+
+    Example: archer versus 1 gated_delta_net_4layer
+    """
+    speech = Speech(as_json, quiet)
+    found = archive_if_any(archive)
+    ours = named_variant(variant, found)
+    settings = protocol_named(protocol or _own_protocol(ours.name, found))
+    theirs = named_variant(other or recorded_parent(ours, found) or BASELINE, found)
+    trials = found.trials(settings.name) if found else shipped_by_variant(settings.name)
+    for name in (ours.name, theirs.name):
+        if name not in trials:
+            raise UserError(f"{name} has no score under {settings.name}; `archer evaluate {name} --add` measures it")
+    result = compare_two(ours.name, theirs.name, settings.name, trials)
+    if as_json:
+        speech.answer(_json(result) | {"protocol": {"name": settings.name, "hash": settings.hash}})
+    else:
+        speech.show(*versus_view(result, settings.name), pager=False)
+
+
+def _own_protocol(name: str, archive: Archive | None) -> str:
+    identity = archive.identity(name) if archive is not None else None
+    return DEFAULT_PROTOCOL if archive is None or identity is None else archive.record(identity).protocol
+
+
+def _json(result: Versus) -> dict[str, Any]:
+    low, high = result.mean.interval() if result.mean else (None, None)
+    mean = {"difference": result.mean.mean, "low": low, "high": high, "n": result.mean.n} if result.mean else None
+    return {
+        "name": result.name,
+        "against": result.against,
+        "scores": scores_json(result.ours),
+        "against_scores": scores_json(result.theirs),
+        "means": result.means,
+        "verdict": result.verdict.model_dump(mode="json"),
+        "mean_difference": mean,
+    }

@@ -1,0 +1,119 @@
+"""The evaluation of one variant: check, train, score, compare.
+
+`archer propose`, `archer evaluate`, confirmations and replays all evaluate by this pipeline.
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from evaluator.checks import check
+from evaluator.checks.fingerprint import Fingerprint
+from evaluator.outcomes import CheckReport, Scorecard, Status, Trial, Verdict
+from evaluator.protocols.protocol import TrialSpec
+from evaluator.statistics.lazy_trials import comparable
+from evaluator.statistics.scorecards import scorecard, verdict
+from evaluator.trials.evaluate import Evaluation, Evaluator, TrialProgress, inheritable, kernel_shapes
+from variants.contract import BASELINE, REFERENCE, Variant
+
+Twin = Callable[[Fingerprint], str | None]
+"""Name of a known variant with this fingerprint."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The result for one variant. `card` is present if and only if `status` is SCORED."""
+
+    status: Status
+    reason: str
+    report: CheckReport
+    trials: tuple[Trial, ...] = ()
+    card: Scorecard | None = None
+    verdicts: tuple[Verdict, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Evaluates variants under the evaluator's protocol.
+
+    trials: trials of all known variants under the protocol, to compare with and to inherit from (the parent's only).
+    follow: called at each step, from several threads. stop: ends running trainings when it is set.
+    """
+
+    evaluator: Evaluator
+    trials: Mapping[str, Sequence[Trial]] = field(default_factory=dict)
+    follow: Callable[[TrialProgress], None] = lambda _: None
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def evaluate(
+        self,
+        variant: Variant,
+        parent: Variant | None,
+        specs: Sequence[TrialSpec],
+        twin: Twin,
+        *,
+        known: Mapping[TrialSpec, Trial] | None = None,
+        train_duplicates: bool = False,
+        loop_only: bool = False,
+        before_training: Callable[[], None] = lambda: None,
+        hopeless: Callable[[Sequence[Trial]], str] = lambda _: "",
+    ) -> Evaluated:
+        """Check the variant; if it passes, train, score and compare it.
+
+        known: trials of the variant itself that need not be run. train_duplicates: also train a variant that computes
+        the same as a known variant. loop_only: see `evaluator.checks.check`. before_training: called after all checks
+        have passed. hopeless: see Evaluator.evaluate.
+        """
+        report = self.check(variant, parent, twin, loop_only=loop_only)
+        if report.verdict == "fail":
+            return Evaluated(Status.REJECTED, failures(report), report)
+        if report.duplicate_of is not None and not train_duplicates:
+            return Evaluated(Status.DUPLICATE, _same_as(report, parent), report)
+        before_training()
+        inherited = dict(known or {})
+        if parent is not None and parent.name != variant.name:
+            of_parent = self.trials.get(parent.name, ())
+            inherited |= inheritable(variant, specs, report.inert_settings, of_parent, self.evaluator.protocol)
+        ended = self.train(variant, specs, known=inherited, hopeless=hopeless)
+        if ended.status is not Status.SCORED:
+            return Evaluated(ended.status, ended.reason, report, ended.trials)
+        verdicts = self.verdicts(variant, parent, ended.trials)
+        return Evaluated(ended.status, ended.reason, report, ended.trials, scorecard(ended.trials), verdicts)
+
+    def check(
+        self, variant: Variant, parent: Variant | None, twin: Twin | None = None, *, loop_only: bool = False
+    ) -> CheckReport:
+        """Run all checks at the shapes of the protocol."""
+        shapes = kernel_shapes(self.evaluator.protocol)
+        return check(variant, self.evaluator.sandbox, parent=parent, shapes=shapes, known=twin, loop_only=loop_only)
+
+    def train(
+        self,
+        variant: Variant,
+        specs: Sequence[TrialSpec],
+        *,
+        known: Mapping[TrialSpec, Trial] | None = None,
+        hopeless: Callable[[Sequence[Trial]], str] = lambda _: "",
+    ) -> Evaluation:
+        """Train and score the specs that `known` lacks."""
+        return self.evaluator.evaluate(
+            variant, specs, inherited=known, follow=self.follow, hopeless=hopeless, stop=self.stop
+        )
+
+    def verdicts(self, variant: Variant, parent: Variant | None, trials: Sequence[Trial]) -> tuple[Verdict, ...]:
+        """Verdicts against the parent, the baseline and the gated reference, for those that have trials."""
+        current = comparable(self.trials, self.evaluator.protocol.hash)
+        rivals = dict.fromkeys((*([parent.name] if parent else []), BASELINE, REFERENCE))
+        return tuple(
+            verdict(trials, current[name], name) for name in rivals if name in current and name != variant.name
+        )
+
+
+def failures(report: CheckReport) -> str:
+    """Every failed check with its counterexample, as one line."""
+    return "; ".join(f"{finding.check}: {finding.message}" for finding in report.findings if finding.status == "fail")
+
+
+def _same_as(report: CheckReport, parent: Variant | None) -> str:
+    no_op = f"; a no-op: its parent {parent.name} is the same at every setting" if report.no_op and parent else ""
+    return f"computes the same as {report.duplicate_of}{no_op}"

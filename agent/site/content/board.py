@@ -1,0 +1,144 @@
+"""The leaderboards of the site: one for each protocol and content hash, as these never mix."""
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from agent.site.content.row import Role, Row, seed_row, verdicts_of
+from agent.site.content.text import visible
+from archive.leaderboard_csv import read_leaderboard
+from archive.leaderboards import LEADERBOARDS
+from archive.reader import TRIALS, Reader
+from archive.store import Archive
+from evaluator.outcomes import Comparison, Score, Trial, Verdict
+from evaluator.protocols.built_in import PROTOCOLS, tasks_of
+from evaluator.statistics.scorecards import scorecard
+from evaluator.tasks.names import TaskName
+from variants.contract import BASELINE, REFERENCE
+from variants.seeds import seeds
+
+Identity = tuple[str, str]
+"""Name and hash of a protocol; a table that was imported has no hash."""
+
+
+@dataclass(frozen=True)
+class SiteGap:
+    """A difference to the gated reference, in units. `mark`: ▲ ▼ more than chance, = cannot differ, else empty."""
+
+    difference: int
+    mark: str
+
+
+@dataclass(frozen=True)
+class SiteBoard:
+    """All variants under one protocol: those that were there, and the proposals by number.
+
+    `gaps`: differences to the gated reference by task, of the rows that have all tasks, by short name.
+    """
+
+    protocol: str
+    hash: str
+    rows: tuple[Row, ...]
+    gaps: Mapping[str, tuple[SiteGap, ...]] = field(default_factory=dict)
+
+    @property
+    def tasks(self) -> tuple[TaskName, ...]:
+        """In the order of its rows' lists."""
+        return tasks_of(self.protocol)
+
+    @property
+    def slug(self) -> str:
+        """A name for files: never anything but letters, digits and dashes, and another for every other board."""
+        plain = re.sub(r"[^a-z0-9]+", "-", self.protocol.lower())[:40]
+        sure = plain if plain == self.protocol else f"{plain}-{hashlib.sha256(self.protocol.encode()).hexdigest()[:8]}"
+        return "-".join(part for part in (sure, re.sub(r"[^a-z0-9]", "", self.hash)[:8]) if part)
+
+    @property
+    def label(self) -> str:
+        """A name for people, with the hash where the name alone would not tell."""
+        if not self.hash:
+            return f"{visible(self.protocol, 40)} (imported)"
+        known = PROTOCOLS.get(self.protocol)
+        return self.protocol if known and known.hash == self.hash else f"{visible(self.protocol, 40)} {self.hash[:8]}"
+
+    @property
+    def proposals(self) -> list[Row]:
+        """The proposals, oldest first."""
+        return [row for row in self.rows if row.kind == "proposal"]
+
+    def named(self, name: str) -> Row | None:
+        """The row of that name; a scored one before one that is not."""
+        found = [row for row in self.rows if row.name == name]
+        return next((row for row in found if row.whole), found[0] if found else None)
+
+
+def boards(archive: Archive, proposals: Mapping[Identity, Iterable[Row]]) -> list[SiteBoard]:
+    """Every board of the archive; the one with most proposals first, imported tables last."""
+    found = _measured(archive)
+    for identity in proposals:
+        found.setdefault(identity, {})
+    made = []
+    for (protocol, digest), trials in found.items():
+        own = list(proposals.get((protocol, digest), ()))
+        taken = {row.name for row in own}
+        before = [row for name in trials if (row := _seed(name, trials, tasks_of(protocol))).name not in taken]
+        made.append(SiteBoard(protocol, digest, (*before, *own)))
+    made.sort(key=lambda board: (-len(board.proposals), board.protocol != "quick", board.protocol, board.hash))
+    return made + _imported(archive, {board.protocol for board in made})
+
+
+def trials_by_board(archive: Reader, protocol: str) -> dict[Identity, dict[str, list[Trial]]]:
+    """Trials that belong to no proposal, by protocol and hash, then by variant."""
+    found: dict[Identity, dict[str, list[Trial]]] = defaultdict(lambda: defaultdict(list))
+    for name, trials in archive.further_trials(protocol).items():
+        for trial in trials:
+            found[protocol, trial.protocol_hash][name].append(trial)
+    return found
+
+
+def _measured(archive: Archive) -> dict[Identity, dict[str, list[Trial]]]:
+    found: dict[Identity, dict[str, list[Trial]]] = {}
+    for folder in sorted((archive.root / TRIALS).glob("*")):
+        found |= trials_by_board(archive, folder.name)
+    return found
+
+
+def _seed(name: str, trials: Mapping[str, Sequence[Trial]], tasks: Sequence[TaskName]) -> Row:
+    known = seeds().get(name)
+    parent = known.parent if known else None
+    scores = scorecard(trials[name]).scores
+    return seed_row(name, parent, scores, verdicts_of(name, parent, trials), trials[name], tasks)
+
+
+def _imported(archive: Archive, derived: Iterable[str]) -> list[SiteBoard]:
+    paths = sorted((archive.root / LEADERBOARDS).glob("*.csv"))
+    return [_table(path.stem, read_leaderboard(path)) for path in paths if path.stem not in derived]
+
+
+def _table(protocol: str, table: pd.DataFrame) -> SiteBoard:
+    """One run a row: differences, but no interval and so no verdict."""
+    tasks = tasks_of(protocol)
+    scores = {str(name): {task: _single(float(row[task])) for task in tasks} for name, row in table.iterrows()}
+    rows = []
+    for name, own in scores.items():
+        parent = known.parent if (known := seeds().get(name)) else None
+        others: dict[Role, str | None] = {"reference": REFERENCE, "baseline": BASELINE, "parent": parent}
+        verdicts = {
+            role: Verdict(against=other, tasks={t: _unproven(own[t].mean - scores[other][t].mean) for t in tasks})
+            for role, other in others.items()
+            if other is not None and other in scores and other != name
+        }
+        rows.append(seed_row(name, parent, own, verdicts, (), tasks))
+    return SiteBoard(protocol, "", tuple(rows))
+
+
+def _single(mean: float) -> Score:
+    return Score(mean=mean, low=mean, high=mean, n=1)
+
+
+def _unproven(difference: float) -> Comparison:
+    return Comparison(outcome="indistinguishable", difference=difference, low=difference, high=difference, n=1)

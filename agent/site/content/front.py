@@ -1,0 +1,81 @@
+"""The Pareto front of a board: the same rows, differences and marks as `archer leaderboard --front`."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from pydantic import ValidationError
+
+from agent.analysis.board import PUBLISHED_NAME
+from agent.analysis.front import sure_cells
+from agent.analysis.paired_differences import open_paired_differences
+from agent.site.content.board import SiteBoard, SiteGap
+from agent.site.content.row import Row, units
+from archive.store import Archive
+from evaluator.protocols.built_in import PROTOCOLS
+from evaluator.statistics.pareto import undominated
+from variants.contract import REFERENCE, short_name
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """Who comes nearest to beating the gated reference on all tasks. `above`, `sure`: numbers of tasks."""
+
+    row: Row
+    above: int
+    sure: int
+
+
+def front_rows(board: SiteBoard) -> list[Row]:
+    """Rows with a score on every task that no other row equals or beats on all and beats on one; best mean first."""
+    rows = [row for row in board.rows if row.whole and all(row.scores)]
+    means = np.array([[score[0] for score in row.scores if score] for row in rows], dtype=np.int64)
+    return [rows[place] for place in undominated(means.reshape(len(rows), len(board.tasks)))]
+
+
+def with_gaps(board: SiteBoard, archive: Archive) -> SiteBoard:
+    """The board with each row's differences to the gated reference, if it is of today's version, or published."""
+    known = PROTOCOLS.get(board.protocol)
+    today = known is not None and known.hash == board.hash
+    if not today and (board.protocol, board.hash) != (PUBLISHED_NAME, ""):
+        return board
+    try:
+        contrasts = open_paired_differences(board.protocol, archive)
+    except ValidationError:  # a record with mechanisms that no catalogue has: the site still shows the scores
+        return board
+    if REFERENCE not in contrasts.names:
+        return board
+    lead, sure = contrasts.lead(REFERENCE), sure_cells(contrasts)
+    gaps: dict[str, tuple[SiteGap, ...]] = {}
+    for place, name in enumerate(contrasts.names):
+        if name != REFERENCE:
+            gaps[short_name(name)] = tuple(
+                SiteGap(units(-float(lead.difference[place, at])), _mark(-lead.difference[place, at], found, same))
+                for at, task in enumerate(board.tasks)
+                for found, same in [((name, task) in sure, bool(lead.same[place, at]))]
+            )
+    return replace(board, gaps=gaps)
+
+
+def _mark(difference: float, sure: bool, same: bool) -> str:
+    if same:
+        return "="
+    return ("▲" if difference > 0 else "▼") if sure else ""
+
+
+def nearest(board: SiteBoard) -> Nearest | None:
+    """Most tasks above the reference, then least short of it; None without a reference or a rival."""
+    rivals = [row for row in board.rows if row.whole and row.name in board.gaps]
+    if not rivals:
+        return None
+
+    def order(row: Row) -> tuple[int, int, int, str]:
+        own = board.gaps[row.name]
+        return -_above(own), sum(max(0, -gap.difference) for gap in own), -(row.whole or (0,))[0], row.name
+
+    best = min(rivals, key=order)
+    own = board.gaps[best.name]
+    return Nearest(best, _above(own), sum(gap.mark == "▲" for gap in own))
+
+
+def _above(gaps: tuple[SiteGap, ...]) -> int:
+    return sum(gap.difference > 0 for gap in gaps)

@@ -1,0 +1,65 @@
+"""Numbers, names and verdicts as people read them: terminal, reports, site and tables round and speak alike."""
+
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+
+def number(count: int) -> str:
+    """A small number as a word: `six`; a larger one in digits."""
+    return _NUMBERS[count] if 0 < count < len(_NUMBERS) else f"{count:,}"
+
+
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """`1 proposal`, `5 proposals`."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def size(count: float) -> str:
+    """Bytes: `900 KiB`, `12 MiB`, `1.4 GiB`."""
+    for unit, scale in (("GiB", 2**30), ("MiB", 2**20)):
+        if count >= scale:
+            return f"{count / scale:.1f} {unit}" if count < 10 * scale else f"{count / scale:.0f} {unit}"
+    return f"{count / 2**10:.0f} KiB"
+
+
+def listed(words: list[str]) -> str:
+    """`a, b and c`; empty for none."""
+    *first, last = words or [""]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+VERDICTS = {
+    "better": "better",
+    "worse": "worse",
+    "indistinguishable": "within noise",
+    "inert": "cannot differ",
+}
+"""What people read for each outcome that JSON and files name."""
+ONE_SEED = "one seed each"
+"""In place of a verdict where a single seed was compared, so that nothing tells of noise."""
+
+
+def verdict_words(outcome: str, n: int) -> str:
+    """The verdict on a difference over `n` seeds."""
+    return ONE_SEED if n < 2 and outcome != "inert" else VERDICTS[outcome]
+
+
+def accuracy(value: float) -> str:
+    """An accuracy, 0 to 1, to three digits: `0.412`."""
+    return f"{value:.3f}"
+
+
+def signed(difference: float) -> str:
+    """A difference with its sign: `+0.012`; with a fourth digit where three would be zero: `-0.0004`; `0` for none."""
+    if abs(difference) < 0.00005:
+        return "0"
+    return f"{difference:+.4f}" if abs(difference) < 0.0005 else f"{difference:+.3f}"
+
+
+def interval(low: float, high: float) -> str:
+    """`[0.381, 0.443]`."""
+    return f"[{accuracy(low)}, {accuracy(high)}]"
+
+
+def signed_interval(low: float, high: float) -> str:
+    """`[-0.012, +0.030]`."""
+    return f"[{signed(low)}, {signed(high)}]"
