@@ -261,7 +261,7 @@ def test_training_and_scoring_pad_too(sandbox: Sandbox) -> None:
     assert len({trial.test_loss for trial in trials}) == 1
 
 
-@pytest.mark.parametrize("name, name_of_check", [("compile", "fence"), ("whole_chunks_only", "lengths")])
+@pytest.mark.parametrize(("name", "name_of_check"), [("compile", "fence"), ("whole_chunks_only", "lengths")])
 def test_what_is_mended_for_the_kernel_warns(sandbox: Sandbox, name: str, name_of_check: str) -> None:
     report = check(HONEST[name].variant, sandbox)
     assert failures(report) == []
