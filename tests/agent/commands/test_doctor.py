@@ -179,7 +179,7 @@ def broken_record(root: Path) -> None:
         (no_marker, "is no archive"),
         (broken_marker, "archive.json cannot be read as JSON"),
         (later_format, "format 99"),
-        (no_repository, "is no git repository"),
+        (no_repository, "no git repository"),
         (broken_record, "2 proposals, of which 1 cannot be read: "),
     ],
 )

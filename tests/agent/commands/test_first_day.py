@@ -103,14 +103,16 @@ def test_a_short_name_works_wherever_a_variant_is_named(archer: Run, search: Arc
     assert names in out
 
 
+@pytest.mark.slow
 def test_a_short_name_works_as_a_parent_and_for_what_trains(archer: Run, search: Archive):
     assert len(json.loads(archer("list", "--parent", BASELINE, "--json")[1])) == 2
     search.tell(make_record(Status.REJECTED, name="child", parent=WHOLE), "# child\n")
     assert [row["name"] for row in json.loads(archer("list", "--parent", "whole", "--json")[1])] == ["child"]
-    code, out, _ = archer(
+    code, out, err = archer(
         "evaluate", "gelu_on_prediction_error", "--parent", "whole", "--protocol", "smoke", "--tasks", "Memorize",
         "--json",
     )  # fmt: skip
+    assert code == DONE, err
     assert (code, json.loads(out)["name"]) == (DONE, GELU)
     assert json.loads(archer("replay", "whole", "--json")[1])["name"] == WHOLE
     assert "the archive has no such variant" in archer("propose", "--parent", "nobody", "--n", "0", "--no-confirm")[2]
@@ -146,6 +148,7 @@ def test_the_summary_of_a_command_is_the_first_line_of_its_help(command: str):
     assert (find(command).__doc__ or "").splitlines()[0].startswith(COMMANDS[command])
 
 
+@pytest.mark.slow
 def test_a_shell_completes_commands_without_waiting_for_them_and_options_of_one():
     def complete(words: str) -> str:
         asked = {"_ARCHER_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
@@ -160,6 +163,7 @@ def test_a_shell_completes_commands_without_waiting_for_them_and_options_of_one(
     assert "--status" in complete("archer list --s").split()
 
 
+@pytest.mark.slow
 def test_a_new_file_has_a_guide_passes_the_checks_and_names_its_parent(archer: Run, search: Archive):
     code, out, _ = archer("new", "gelu_on_prediction_error", "my_idea", "--json")
     assert (code, json.loads(out)["parent"]) == (DONE, GELU)
@@ -260,6 +264,7 @@ def test_the_file_named_is_the_file_that_is_wrong(archer: Run, search: Archive, 
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_failed_check_ends_in_a_sentence_and_is_archived_with_add(archer: Run, search: Archive):
     Path("leaky.py").write_text(seed_variants()[BASELINE].source.replace(".triu(1)", ".triu(2)"))
     code, out, _ = archer("evaluate", "leaky.py", "--add", "--protocol", "smoke")
@@ -272,6 +277,7 @@ def test_a_failed_check_ends_in_a_sentence_and_is_archived_with_add(archer: Run,
     assert again == "nothing to add: leaky is in archer-archive already"
 
 
+@pytest.mark.slow
 def test_one_is_not_several(archer: Run, tmp_path: Path):
     seeds = [seed_variants()[name] for name in (BASELINE, REFERENCE)]
     made = make_archive_of(tmp_path / "archer-archive", seeds)
@@ -282,12 +288,14 @@ def test_one_is_not_several(archer: Run, tmp_path: Path):
     assert "1 problems" not in said
 
 
+@pytest.mark.slow
 def test_memory_is_not_said_to_be_nothing(archer: Run):
     err = archer("evaluate", BASELINE, "--protocol", "smoke", "--tasks", "Memorize")[2]
     assert "memory: " in err
     assert "0.0 GiB" not in err
 
 
+@pytest.mark.slow
 def test_an_archive_that_cannot_be_written_is_evaluated_against(search: Archive, tmp_path: Path):
     command = f"{sys.executable} -m agent.cli evaluate whole --protocol smoke --tasks Memorize --quiet"
     script = f"mount --bind {search.root} {search.root} && mount -o remount,bind,ro {search.root} && cd {tmp_path} && "
