@@ -48,6 +48,7 @@ def test_without_a_file_it_says_what_is_missing(capfd: pytest.CaptureFixture[str
     assert "archer check FILE" in err
 
 
+@pytest.mark.slow
 def test_a_refusal_names_the_list_and_comes_first(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, out, _ = call(capfd, write(tmp_path, f"import os\n{SOURCE}"), "--quiet")
     assert code == NO
@@ -57,6 +58,7 @@ def test_a_refusal_names_the_list_and_comes_first(capfd: pytest.CaptureFixture[s
     assert last.startswith("fail  x_in_for_loop: fence: line 1: import of os")
 
 
+@pytest.mark.slow
 def test_a_diff_is_short_and_whole_behind_verbose_and_in_json(
     capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

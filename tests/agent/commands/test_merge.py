@@ -33,7 +33,7 @@ def test_what_came_along_is_said_and_a_second_merge_adds_nothing(archer: Run, tw
         "0001-mine is 0002-mine_2",
         "0002-theirs is 0003-theirs",
         "its variant mine is called mine_2 here",
-        "2 proposals and 0 trials are new, 0 proposals were here already",
+        "new: 2 proposals, 0 trials; here already: 0 proposals",
     ]
     listed = json.loads(archer("list", "--archive", ours, "--json")[1])
     assert [(row["id"], row["status"]) for row in listed] == [(1, "SCORED"), (2, "SCORED"), (3, "REJECTED")]
@@ -45,7 +45,7 @@ def test_what_came_along_is_said_and_a_second_merge_adds_nothing(archer: Run, tw
     assert code == DONE
     assert out.splitlines() == [
         "its variant mine is called mine_2 here",
-        "0 proposals and 0 trials are new, 2 proposals were here already",
+        "new: 0 proposals, 0 trials; here already: 2 proposals",
     ]
     assert git(ours, "rev-parse", "HEAD") == head
 

@@ -1,6 +1,5 @@
 """Answers of a replay: what counts as identical, as noise, as a difference, and the reasons given."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,13 +10,13 @@ from agent.replaying.measured import Training, check_steps, protocol_step
 from agent.replaying.noise import ReplayNoise
 from agent.replaying.original import Original
 from agent.replaying.steps import ReplayStep, worst
-from archive.record import BY_HAND, Provenance, Record
+from archive.record import BY_HAND, Provenance
 from archive.seeding import make_archive
 from evaluator.checks.fingerprint import WIDTH
 from evaluator.machine import versions
 from evaluator.outcomes import CheckReport, Failure, Finding, Grade, Status, Trial
 from evaluator.protocols.built_in import SMOKE
-from tests.builders import make_check, make_trial, make_variant
+from tests.builders import make_check, make_record, make_trial, make_variant
 from variants.contract import BASELINE
 
 VARIANT = make_variant()
@@ -152,7 +151,7 @@ def test_a_seed_is_replayed_from_what_ships(tmp_path: Any, capsys: pytest.Captur
     assert "has no trials under mad" in capsys.readouterr().err
 
 
-def test_only_what_a_search_proposed_is_held_to_the_loop(make_record: Callable[..., Record]) -> None:
+def test_only_what_a_search_proposed_is_held_to_the_loop() -> None:
     searched = make_record()
     proposal = searched.proposal.model_copy(update={"provenance": Provenance(proposer=BY_HAND, seed=0)})
     added = searched.model_copy(update={"proposal": proposal})

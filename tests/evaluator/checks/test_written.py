@@ -15,6 +15,7 @@ from evaluator.outcomes import CheckReport, Finding
 from evaluator.protocols.built_in import SMOKE
 from evaluator.protocols.protocol import trial_specs
 from evaluator.sandbox import Sandbox
+from evaluator.tasks.registry import TASKS
 from evaluator.trials.run_trial import run_trial
 from tests.corpus.cases import HONEST
 from tests.evaluator.written import (
@@ -248,7 +249,7 @@ def test_a_kernel_of_whole_chunks_passes_and_is_recognised(sandbox: Sandbox, sou
 def test_training_and_scoring_pad_too(sandbox: Sandbox) -> None:
     """Split or not, with the same weights; and they are those of a kernel that pads for itself, bit for bit."""
     (spec,) = trial_specs(SMOKE, ["Memorize"])
-    assert SMOKE.setting(spec).fed_length % 64, "else there is nothing to pad"
+    assert TASKS[spec.task].fed_length(SMOKE.setting(spec)) % 64, "else there is nothing to pad"
     whole = variant(changed(WHOLE_CHUNKS, ("C = chunk_size\n", "C = 64\n")))
     padding = variant(changed(ANY_LENGTH, ("chunk_size, -L % chunk_size", "64, -L % 64")))
     trials = [

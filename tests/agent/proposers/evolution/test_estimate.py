@@ -26,7 +26,7 @@ FROBENIUS = Genome(state=FrobeniusBall())
 
 
 @pytest.fixture(scope="module")
-def shipped_by_variant(tmp_path_factory):
+def shipped(tmp_path_factory):
     """An archive as `archer init` makes it, with the trials that ship."""
     return make_archive(tmp_path_factory.mktemp("shipped") / "archive")
 

@@ -33,6 +33,9 @@ class OneRecord:
     def origin(self, _: str) -> Origin | None:
         return self._origin
 
+    def identity(self, reference: str) -> str | None:
+        return self._record.id if reference == "1" else None
+
     def ids(self) -> list[str]:
         return [self._record.id]
 
