@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from archive.errors import ArchiveError
@@ -27,8 +28,9 @@ would-be new best; the branch `predictions` dates what was predicted. `git log` 
 """
 
 
+@cache
 def shipped_trials(protocol: str) -> tuple[Trial, ...]:
-    """The shipped trials of the seed variants under one protocol. Raises ArchiveError for a damaged file."""
+    """The shipped trials of the seed variants under one protocol, read once. Raises ArchiveError for a damaged file."""
     return read_lines(PUBLISHED.with_name(f"{protocol}.trials.jsonl"), Trial)
 
 

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from archive.store import Archive
-from evaluator.sandbox import Sandbox
-from tests.builders import make_archive_of, make_variant
 from variants.contract import BASELINE
+
+if TYPE_CHECKING:  # the process that hands out the tests to others imports this file, and need not wait for torch
+    from archive.store import Archive
+    from evaluator.sandbox import Sandbox
 
 pytest_plugins = ["tests.tiers"]
 
@@ -19,13 +21,17 @@ settings.load_profile("any speed")
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> Archive:
+def archive(tmp_path: Path) -> "Archive":
     """A real archive without proposals: the baseline's name over a kernel that nobody runs, with scores."""
+    from tests.builders import make_archive_of, make_variant
+
     return make_archive_of(tmp_path / "search", [make_variant(BASELINE)])
 
 
 @pytest.fixture(scope="session")
-def sandbox(slow_tier: None) -> Iterator[Sandbox]:
+def sandbox(slow_tier: None) -> "Iterator[Sandbox]":
     """One sandbox for all tests that run variants: its start costs seconds."""
+    from evaluator.sandbox import Sandbox
+
     with Sandbox() as sandbox:
         yield sandbox

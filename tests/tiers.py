@@ -8,6 +8,7 @@ then, and fails the test: in `make test` too, so that a forgotten mark is found 
 marked `one_sandbox`, may start one sandbox.
 """
 
+import gc
 import os
 import shutil
 import sys
@@ -16,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from evaluator.sandbox.launch import BOOT
 
@@ -25,7 +25,7 @@ ONE_SANDBOX = "one_sandbox"
 PROGRAMS = frozenset({"git", "ruff", "sh", "uname"})
 """`sh` runs the user's pager, and `uname` is how Python learns what machine it is on."""
 MARKS = {
-    SLOW: "takes seconds of computing, trains, or starts a sandbox, browser, Ray, model server or another Python",
+    SLOW: "takes seconds, trains, or starts a sandbox, browser, Ray, model server or another Python",
     ONE_SANDBOX: "the one test of the fast tier that may start a sandbox, and only one",
 }
 
@@ -79,8 +79,7 @@ class Guard:
 
 
 GUARD = Guard()
-sys.addaudithook(GUARD.hear)
-register_optimizer_step_pre_hook(GUARD.step)
+gc.disable()  # until all is collected: what is imported stays, and to look for garbage in it takes a tenth of the time
 
 
 @pytest.fixture(scope="session")
@@ -101,6 +100,16 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
         if slow_tier.__name__ in getattr(item, "fixturenames", ()):
             item.add_marker(SLOW)
     GUARD.marked = [item.nodeid for item in items if item.get_closest_marker(ONE_SANDBOX)]
+
+
+def pytest_collection_finish() -> None:
+    """Begin to listen, in the process that runs the tests."""
+    from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+    sys.addaudithook(GUARD.hear)
+    register_optimizer_step_pre_hook(GUARD.step)
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -140,6 +140,7 @@ def test_an_entry_that_makes_no_sense_is_refused(fields: dict[str, Any]) -> None
         Expectation.model_validate({"task": "Memorize", "change": "up", "note": "x", **fields})
 
 
+@pytest.mark.slow
 def test_calibration_at_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     figure = tmp_path / "figure.svg"
     command = ["calibration", "--archive", str(tmp_path / "none")]

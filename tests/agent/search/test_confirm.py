@@ -122,6 +122,7 @@ def test_the_rival_is_the_best_of_what_was_there(archive: Archive):
 @pytest.mark.parametrize(
     ("gain", "outcome", "looks"), [(0.2, "confirmed", 1), (-0.1, "refuted", 1), (0.004, "open", 2)]
 )
+@pytest.mark.slow
 def test_fresh_seeds_decide(archive: Archive, gain: float, outcome: str, looks: int):
     confirmation, ran = confirm(archive, scripted(gain))
     assert confirmation.outcome == outcome

@@ -147,6 +147,7 @@ def test_an_archive_without_proposals(archive, make, site):
 
 
 @pytest.mark.parametrize("name", ["proposal.json", "scorecard.json", "trials.jsonl", "check.json", "report.md"])
+@pytest.mark.slow
 def test_a_damaged_record_is_a_row_and_a_page_that_say_so(archive, make, site, name):
     for number in range(3):
         archive.tell(record_of(f"delta_net_4layer_n{number}_in_for_loop"), REPORT)

@@ -154,6 +154,7 @@ def test_recall_targets_follow_from_the_sequence(setting: Setting) -> None:
 
 
 @pytest.mark.parametrize("setting", [*RECALL[:2], *[s for s in RECALL if s.task == "Noisy Recall" and s.length == 128]])
+@pytest.mark.slow
 def test_recall_has_the_distribution_of_the_literal_generator(setting: Setting) -> None:
     rng = random.Random(0)
     literal = [recall(setting, rng) for _ in range(1_000)]
@@ -200,6 +201,7 @@ def test_fuzzy_targets_follow_from_the_sequence(setting: Setting, split: str) ->
 
 
 @pytest.mark.parametrize("training", [True, False])
+@pytest.mark.slow
 def test_fuzzy_has_the_distribution_of_the_literal_generator(training: bool) -> None:
     setting = TASKS["Fuzzy Recall"].published[0]
     rng = random.Random(0)
@@ -282,6 +284,7 @@ def test_selective_copy_asks_for_the_tokens_in_order(setting: Setting, split: st
         assert targets == [IGNORED] * (setting.length - copies) + content
 
 
+@pytest.mark.slow
 def test_selective_copy_has_the_distribution_of_the_literal_generator() -> None:
     setting = TASKS["Selective Copy"].published[0]
     rng = random.Random(0)

@@ -43,6 +43,7 @@ def test_a_mechanism_that_changed_nothing_is_predicted_at_the_parents_score(ship
 
 
 @pytest.mark.parametrize("name", [name for name in SEED_GENOMES if name not in (BASELINE, *COMBINED)])
+@pytest.mark.slow
 def test_what_lost_is_not_predicted_to_gain_and_what_gained_not_to_lose(shipped, name):
     now = take_snapshot(shipped, "quick", seed=0)
     expected = estimator_of(now).predict(SEED_GENOMES[name], BASELINE)
@@ -65,6 +66,7 @@ def test_a_report_predicts_what_it_says_was_measured(shipped):
     assert 0 < estimate.mean - now.standings[COSINE.name]["Fuzzy Recall"].mean < measured
 
 
+@pytest.mark.slow
 def test_the_first_eight_proposals_hold_nothing_that_is_known_to_do_nothing(tmp_path):
     """Results are scripted: what acts on the state or its read-out gets its parent's trials."""
     archive = make_archive(tmp_path / "archive")

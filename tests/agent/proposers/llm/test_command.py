@@ -28,6 +28,7 @@ from archive.record import Record
 from archive.store import Archive
 from tests.waiting import PATIENCE, runs, wait_until
 
+pytestmark = pytest.mark.slow
 KEY = "sk-test-0123456789-secret"
 REPLIES = Path(__file__).parent / "replies"
 HELLO = Request(({"role": "system", "content": "be brief"}, {"role": "user", "content": "héllo"}), {}, seed=7)
@@ -162,7 +163,6 @@ def test_a_program_that_reads_nothing_and_one_that_colours_its_words_are_fine(
     assert endpoint.complete(long, time.monotonic() + PATIENCE, lambda _: None).text == "red"
 
 
-@pytest.mark.slow
 def test_a_command_that_takes_too_long_ends_with_its_children(
     command: Callable[..., LLMSettings], tmp_path: Path
 ) -> None:
@@ -172,7 +172,6 @@ def test_a_command_that_takes_too_long_ends_with_its_children(
     assert has_ended(pid_in(child))
 
 
-@pytest.mark.slow
 def test_one_that_ignores_being_asked_to_end_is_ended(command: Callable[..., LLMSettings], tmp_path: Path) -> None:
     own = tmp_path / "own"
     code = "import os, signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
@@ -248,7 +247,6 @@ def test_later_turns_have_headings() -> None:
 PROPOSE = ["propose", "--n", "1", "--jobs", "1", "--protocol", "smoke", "--parent", "delta_net_4layer", "--json"]
 
 
-@pytest.mark.slow
 def test_propose_asks_a_command_and_the_kernel_sees_none_of_its_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -267,7 +265,6 @@ def test_propose_asks_a_command_and_the_kernel_sees_none_of_its_environment(
     assert not any(KEY.encode() in content for content in files)
 
 
-@pytest.mark.slow
 def test_ctrl_c_ends_the_command_with_its_children(tmp_path: Path) -> None:
     """A real archer in a real terminal's stead: one SIGINT, and nothing of the command is left."""
     child = tmp_path / "child"

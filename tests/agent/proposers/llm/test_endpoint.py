@@ -53,6 +53,7 @@ def test_a_passing_fault_is_tried_again(faults: Any, settings: Settings, fault: 
 
 
 @pytest.mark.parametrize("fault", ["hang", "trickle"])
+@pytest.mark.slow
 def test_a_reply_without_end_is_given_up_and_asked_for_again(faults: Any, settings: Settings, fault: str) -> None:
     faults.script = [getattr(faults, fault), faults.says("fine")]
     reply, kept = ask(settings(attempt_seconds=1, attempts=100))
@@ -85,6 +86,7 @@ def test_a_lasting_fault_is_a_clear_error(
 
 
 @pytest.mark.parametrize("fault", ["hang", "trickle"])
+@pytest.mark.slow
 def test_replies_without_end_are_a_clear_error_in_bounded_time(faults: Any, settings: Settings, fault: str) -> None:
     faults.script = [getattr(faults, fault)]
     began = time.monotonic()
@@ -95,6 +97,7 @@ def test_replies_without_end_are_a_clear_error_in_bounded_time(faults: Any, sett
     assert time.monotonic() - began < PATIENCE, "without limits, the faults last for ever"
 
 
+@pytest.mark.slow
 def test_the_deadline_ends_all_attempts_together(faults: Any, settings: Settings) -> None:
     faults.script = [faults.hang]
     began = time.monotonic()

@@ -206,6 +206,7 @@ def test_asks_at_the_same_time_differ(faults: Any, settings: Settings, snapshot:
 
 
 @pytest.mark.parametrize("fault", ["hang", "trickle", "drop", "html"])
+@pytest.mark.slow
 def test_every_fault_ends_in_bounded_time(faults: Any, settings: Settings, snapshot: Contexts, fault: str) -> None:
     faults.script = [getattr(faults, fault)]
     began = time.monotonic()

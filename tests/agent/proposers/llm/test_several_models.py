@@ -30,6 +30,7 @@ from evaluator.outcomes import Status, Verdict
 from tests.builders import make_comparison, make_score, make_scorecard, make_verdict
 from variants.contract import BASELINE, short_name
 
+pytestmark = pytest.mark.slow
 Settings = Callable[..., LLMSettings]
 Contexts = Callable[..., ArchiveSnapshot]
 Reply = Callable[[str], str]
@@ -313,7 +314,6 @@ def test_models_and_commands_are_named_several_times_and_in_a_file(tmp_path: Pat
         read_options(tmp_path / "llm.toml")
 
 
-@pytest.mark.slow
 def test_failed_asks_of_earlier_searches_count(
     faults: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reply: Reply
 ) -> None:
@@ -340,7 +340,6 @@ def test_failed_asks_of_earlier_searches_count(
         assert proposer._failed[0].seconds > 0
 
 
-@pytest.mark.slow
 def test_propose_asks_two_models_in_one_search(
     faults: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reply: Reply, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -82,6 +82,7 @@ def test_progress_is_told_in_tokens(faults: Any, settings: Settings) -> None:
     ],
     ids=["cut", "ended", "cut in an event", "stalls", "stalls after a comment", "nothing", "error", "error event"],
 )  # fmt: skip
+@pytest.mark.slow
 def test_half_a_stream_is_never_a_reply(faults: Any, settings: Settings, broken: Any, reason: str) -> None:
     faults.streaming = False  # the second reply comes at once, so that a busy machine does not make it stall as well
     faults.script = [broken(faults), faults.says("whole")]

@@ -1,5 +1,6 @@
 """A busy endpoint: all asks wait together, as long as it asks, and go on as soon as they may."""
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from agent.proposers.llm.endpoint.errors import BusyError, EndpointError, Passin
 from agent.proposers.llm.endpoint.faults import fault_of, pause_asked, reported_fault
 from agent.proposers.llm.endpoint.gate import LONGEST_WAIT, Gate, StillShutError
 from agent.proposers.llm.endpoint.settings import LLMSettings
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 Settings = Callable[..., LLMSettings]
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -26,6 +27,24 @@ NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 def ask(endpoint: Endpoint, number: int = 0, seconds: float = PATIENCE) -> HttpAttempt:
     request = Request(({"role": "user", "content": "hello"},), {"type": "object"}, seed=number)
     return endpoint.complete(request, time.monotonic() + seconds, lambda _: None)
+
+
+def refusal(endpoint: Endpoint, number: int, seconds: float) -> BusyError:
+    """Why such an ask ended as busy. Where its last attempt began too late to be refused in time, it is made again."""
+    refused: list[BusyError] = []
+
+    def is_refused() -> bool:
+        try:
+            ask(endpoint, number, seconds=seconds)
+        except BusyError as error:
+            refused.append(error)
+        except PassingError as error:
+            if "no complete reply within" not in error.message:
+                raise
+        return bool(refused)
+
+    wait_until(is_refused, "an ask that ends because the endpoint is busy")
+    return refused[0]
 
 
 class FakeTime:
@@ -117,6 +136,7 @@ def test_an_error_inside_a_reply_means_what_it_would_mean_with_a_status(body: ob
     assert "max_tokens" in fault.message or "metadata" not in str(body)
 
 
+@pytest.mark.slow
 def test_a_model_that_loads_is_waited_for_however_often_it_says_so(faults: Any, settings: Settings) -> None:
     loading = faults.status(503, "Loading model")
     faults.script = [loading] * 6 + [faults.says("fine")]
@@ -129,12 +149,13 @@ def test_the_list_of_models_is_waited_for_too(faults: Any, settings: Settings) -
     assert Endpoint(settings(model=None)).model == "scripted"
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_stays_busy_ends_the_ask_at_its_deadline_and_says_what_was_tried(
     faults: Any, settings: Settings
 ) -> None:
     faults.script = [faults.status(503, "overloaded")]
-    with pytest.raises(BusyError, match=r"overloaded.*deadline of 900 s allows no other attempt, after \d+ requests"):
-        ask(Endpoint(settings(attempts=1)), seconds=4)
+    told = refusal(Endpoint(settings(attempts=1)), 0, seconds=4).message
+    assert re.search(r"overloaded.*deadline of 900 s allows no other attempt, after \d+ requests", told)
     assert len(faults.requests) > 1
 
 
@@ -178,6 +199,7 @@ def test_a_gate_that_opens_too_late_is_not_waited_for() -> None:
     assert time_.waits == []
 
 
+@pytest.mark.slow
 def test_asks_under_way_wait_together_and_then_all_get_their_reply(faults: Any, settings: Settings) -> None:
     """Four requests meet; each is told to wait. None comes before the time, and none is lost."""
     met = threading.Barrier(4)
@@ -195,6 +217,7 @@ def test_asks_under_way_wait_together_and_then_all_get_their_reply(faults: Any, 
     assert min(faults.times[4:]) - max(faults.times[:4]) >= 1.5
 
 
+@pytest.mark.slow
 def test_an_ask_that_comes_later_waits_with_the_others(faults: Any, settings: Settings) -> None:
     """The endpoint told the first ask how long to stay away: the second does not even try."""
     faults.script = [faults.status(429, Retry_After="1"), faults.says("fine")]
@@ -221,14 +244,14 @@ def test_a_wait_is_cancelled(faults: Any, settings: Settings) -> None:
         ask(endpoint)
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_has_answered_is_waited_for_while_it_restarts(faults: Any, settings: Settings) -> None:
     faults.script = [faults.says("fine")]
     endpoint = Endpoint(settings(attempts=1))
     ask(endpoint, 1)
     faults.shutdown()
     faults.server_close()
-    with pytest.raises(BusyError, match="allows no other attempt"):
-        ask(endpoint, 2, seconds=2)
+    assert "allows no other attempt" in refusal(endpoint, 2, seconds=2).message
 
 
 def test_a_broken_endpoint_is_given_up_for_one_ask_and_not_for_all(faults: Any, settings: Settings) -> None:
