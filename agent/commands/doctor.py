@@ -15,10 +15,10 @@ from rich.markup import escape
 from agent.commands.model_options import BaseUrlOption, CommandOption, LLMFileOption, ModelOption, PricesOption
 from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption
 from agent.errors import DONE, NO
-from agent.proposers.llm.endpoint.errors import BusyError, EndpointError, UnnamedModelError
-from agent.proposers.llm.endpoint.options import merged, one_by_one
+from agent.proposers.llm.configuration.options import merged, one_by_one
+from agent.proposers.llm.configuration.settings import KEY_VARIABLE, URL_VARIABLE, LLMSettings, withdraw_key
 from agent.proposers.llm.endpoint.probe import probe
-from agent.proposers.llm.endpoint.settings import KEY_VARIABLE, URL_VARIABLE, LLMSettings, withdraw_key
+from agent.proposers.llm.errors import BusyError, EndpointError, UnnamedModelError
 from agent.terminal.speech import Speech
 from agent.words import counted
 from archive.errors import ArchiveError

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from agent.proposers.llm.endpoint.options import FILE_OPTIONS
+from agent.proposers.llm.configuration.options import FILE_OPTIONS
 
 _FILE = f"TOML file of options of the language model: {', '.join(FILE_OPTIONS)}. docs/llm.md explains them."
 _PRICES = "TOML file of prices, which --max-usd is kept by: [models.NAME] with input and output, USD per million."

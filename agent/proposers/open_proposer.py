@@ -11,12 +11,12 @@ from agent.errors import UserError
 from agent.proposer import Proposer
 from agent.proposers.evolution.evolve import EvolveProposer
 from agent.proposers.evolution.random import RandomProposer
+from agent.proposers.llm.bookkeeping.spending import SpendingLimit
+from agent.proposers.llm.configuration.options import merged, one_by_one
+from agent.proposers.llm.configuration.settings import KEY_VARIABLE, URL_VARIABLE, LLMSettings, withdraw_key
 from agent.proposers.llm.deduplication import Claims
-from agent.proposers.llm.endpoint.local import LocalServer
-from agent.proposers.llm.endpoint.options import merged, one_by_one
-from agent.proposers.llm.endpoint.settings import KEY_VARIABLE, URL_VARIABLE, LLMSettings, withdraw_key
-from agent.proposers.llm.endpoint.spending import SpendingLimit
 from agent.proposers.llm.exchanges import model_of, usd_of
+from agent.proposers.llm.local_server.server import LocalServer
 from agent.proposers.llm.model_choice import Try
 from agent.proposers.llm.prompt.gather import FOCUSES
 from agent.proposers.llm.proposer import OpenAIProposer

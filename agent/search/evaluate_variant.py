@@ -104,26 +104,19 @@ class VariantRequest:
     def run(self, pipeline: Pipeline) -> VariantResult:
         """Evaluate the variant, even if it is a duplicate. The request's trials replace those of `pipeline`."""
         began = time.monotonic()
-        trials = self.trials
+        report = pipeline.check(self.variant, self.parent, self.twins.of_others(self.variant))
+        trials = {} if self.on_fresh_seeds else self.trials
         of_parent: tuple[Trial, ...] = ()
-        if self._parent_too:
-            report = pipeline.check(self.variant, self.parent, self.twins.of_others(self.variant))
-            ended = pipeline.train(self.parent, self.specs) if report.verdict == "pass" else None
-            of_parent = ended.trials if ended is not None else ()
-            if ended is not None and ended.status is not Status.SCORED:
+        if self._parent_too and report.verdict == "pass":
+            ended = pipeline.train(self.parent, self.specs)
+            of_parent = ended.trials
+            if ended.status is not Status.SCORED:
                 reason = f"{self.parent.name}, its parent: {ended.reason}"
                 failed = Evaluated(ended.status, reason, report)
                 return VariantResult(self, failed, time.monotonic() - began, None, of_parent)
             trials = {self.parent.name: of_parent}
-        elif self.on_fresh_seeds:
-            trials = {}
-        evaluated = replace(pipeline, trials=trials).evaluate(
-            self.variant,
-            self.parent,
-            self.specs,
-            self.twins.of_others(self.variant),
-            known=self.known,
-            train_duplicates=True,
+        evaluated = replace(pipeline, trials=trials).evaluate_checked(
+            self.variant, self.parent, self.specs, report, known=self.known, train_duplicates=True
         )
         fresh = self._beside_first(evaluated, trials) if evaluated.card is not None and self.on_fresh_seeds else None
         return VariantResult(self, evaluated, time.monotonic() - began, fresh, of_parent)

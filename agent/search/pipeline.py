@@ -60,11 +60,37 @@ class Pipeline:
     ) -> Evaluated:
         """Check the variant; if it passes, train, score and compare it.
 
-        known: trials of the variant itself that need not be run. train_duplicates: also train a variant that computes
-        the same as a known variant. loop_only: see `evaluator.checks.check`. before_training: called after all checks
-        have passed. hopeless: see Evaluator.evaluate.
+        loop_only: see `evaluator.checks.check`. The others: see `evaluate_checked`.
         """
         report = self.check(variant, parent, twin, loop_only=loop_only)
+        return self.evaluate_checked(
+            variant,
+            parent,
+            specs,
+            report,
+            known=known,
+            train_duplicates=train_duplicates,
+            before_training=before_training,
+            hopeless=hopeless,
+        )
+
+    def evaluate_checked(
+        self,
+        variant: Variant,
+        parent: Variant | None,
+        specs: Sequence[TrialSpec],
+        report: CheckReport,
+        *,
+        known: Mapping[TrialSpec, Trial] | None = None,
+        train_duplicates: bool = False,
+        before_training: Callable[[], None] = lambda: None,
+        hopeless: Callable[[Sequence[Trial]], str] = lambda _: "",
+    ) -> Evaluated:
+        """Train, score and compare a variant whose checks gave `report`, unless they failed.
+
+        known: trials of the variant itself that need not be run. train_duplicates: also train a variant that computes
+        the same as a known variant. before_training: called if it is to be trained. hopeless: see Evaluator.evaluate.
+        """
         if report.verdict == "fail":
             return Evaluated(Status.REJECTED, failures(report), report)
         if report.duplicate_of is not None and not train_duplicates:

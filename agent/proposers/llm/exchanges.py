@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from agent.proposers.llm.configuration.scrub import Scrubber
 from agent.proposers.llm.endpoint.client import HttpAttempt
-from agent.proposers.llm.endpoint.scrub import Scrubber
 from agent.proposers.llm.prompt.conversation import Conversation
 from archive.record import Exchange
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import Genome
 from agent.proposer import Ask, AskFailed
+from agent.proposers.llm.bookkeeping.spending import SpendingLimit
+from agent.proposers.llm.configuration.settings import LLMSettings, form_for
 from agent.proposers.llm.deduplication import Claims
 from agent.proposers.llm.endpoint.client import Endpoint, HttpAttempt, Request
-from agent.proposers.llm.endpoint.errors import ContextOverflowError, EndpointError, PromptTooLongError
-from agent.proposers.llm.endpoint.settings import LLMSettings, form_for
-from agent.proposers.llm.endpoint.spending import SpendingLimit
+from agent.proposers.llm.errors import ContextOverflowError, EndpointError, PromptTooLongError
 from agent.proposers.llm.exchanges import Log, last_conversation, usd_of
 from agent.proposers.llm.prompt.conversation import Conversation
 from agent.proposers.llm.prompt.gather import FOCUSES, gather

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.listener import announce
 from agent.proposer import Ask, AskFailed
-from agent.proposers.llm.endpoint.errors import BudgetExceededError, EndpointError, PassingError
+from agent.proposers.llm.errors import BudgetExceededError, EndpointError, PassingError
 from agent.proposers.llm.exchanges import joined, usd_of
 from agent.proposers.llm.model_choice import Try, choose, tries_of
 from agent.proposers.llm.proposer import OpenAIProposer

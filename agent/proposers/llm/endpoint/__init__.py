@@ -1,1 +1,1 @@
-"""The endpoint: settings, transport, retries, what it accepts, journal, prices and the limit on spending."""
+"""The endpoint: transport, retries, streams, faults, and what it accepts."""

@@ -11,26 +11,26 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from agent.listener import tell
+from agent.proposers.llm.bookkeeping.journal import Journal
+from agent.proposers.llm.bookkeeping.prices import Price, PriceTable, cost_of
+from agent.proposers.llm.bookkeeping.spending import SpendingLimit
+from agent.proposers.llm.configuration.scrub import Scrubber, secrets_in_url, secrets_of
+from agent.proposers.llm.configuration.settings import KEY_VARIABLE, LLMSettings, form_for
 from agent.proposers.llm.endpoint.capabilities import TOKEN_NAMES, Capabilities
 from agent.proposers.llm.endpoint.command import CommandTransport
-from agent.proposers.llm.endpoint.errors import (
+from agent.proposers.llm.endpoint.faults import RETRYABLE, Fault
+from agent.proposers.llm.endpoint.gate import LONGEST_WAIT, Gate, StillShutError
+from agent.proposers.llm.endpoint.stated_limits import read_model_card
+from agent.proposers.llm.endpoint.token_limits import LEAST_REPLY, TokenLimits
+from agent.proposers.llm.endpoint.transport import Transport
+from agent.proposers.llm.errors import (
     BusyError,
     ContextOverflowError,
     EndpointError,
     PassingError,
     UnnamedModelError,
 )
-from agent.proposers.llm.endpoint.faults import RETRYABLE, Fault
-from agent.proposers.llm.endpoint.gate import LONGEST_WAIT, Gate, StillShutError
-from agent.proposers.llm.endpoint.journal import Journal
-from agent.proposers.llm.endpoint.prices import Price, PriceTable, cost_of
-from agent.proposers.llm.endpoint.scrub import Scrubber, secrets_in_url, secrets_of
-from agent.proposers.llm.endpoint.settings import KEY_VARIABLE, LLMSettings, form_for
-from agent.proposers.llm.endpoint.spending import SpendingLimit
-from agent.proposers.llm.endpoint.stated_limits import read_model_card
-from agent.proposers.llm.endpoint.token_limits import LEAST_REPLY, TokenLimits
-from agent.proposers.llm.endpoint.tokens import estimate_tokens
-from agent.proposers.llm.endpoint.transport import Transport
+from agent.proposers.llm.tokens import estimate_tokens
 
 Message = dict[str, str]
 FIRST_WAIT = 0.5

@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 from agent.listener import tell
+from agent.proposers.llm.configuration.scrub import Scrubber, public_command
+from agent.proposers.llm.configuration.settings import LLMSettings
 from agent.proposers.llm.endpoint.faults import Fault, is_busy, pause_asked
-from agent.proposers.llm.endpoint.scrub import Scrubber, public_command
-from agent.proposers.llm.endpoint.settings import LLMSettings
 from agent.proposers.llm.endpoint.stream import CHARACTERS_PER_TOKEN
 
 POLL_SECONDS = 0.1

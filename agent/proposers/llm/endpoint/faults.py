@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
-from agent.proposers.llm.endpoint.settings import KEY_VARIABLE
+from agent.proposers.llm.configuration.settings import KEY_VARIABLE
 
 FaultKind = Literal[
     "busy",

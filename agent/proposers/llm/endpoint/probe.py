@@ -3,10 +3,10 @@
 import time
 from dataclasses import dataclass
 
+from agent.proposers.llm.configuration.settings import LLMSettings
 from agent.proposers.llm.endpoint.capabilities import Capabilities
 from agent.proposers.llm.endpoint.client import Endpoint, HttpAttempt, Request
-from agent.proposers.llm.endpoint.errors import EndpointError, UnnamedModelError
-from agent.proposers.llm.endpoint.settings import LLMSettings
+from agent.proposers.llm.errors import EndpointError, UnnamedModelError
 
 SECONDS = 60.0
 MORE_TOKENS = 16

@@ -4,7 +4,7 @@ import re
 import threading
 from dataclasses import dataclass, replace
 
-from agent.proposers.llm.endpoint.settings import Form
+from agent.proposers.llm.configuration.settings import Form
 from agent.proposers.llm.endpoint.stated_limits import StatedLimits, is_overflow, is_reply_too_long, read_refusal
 
 LEAST_REPLY: dict[Form, int] = {"code": 1_000, "structured": 300}

@@ -15,10 +15,10 @@ import httpx2
 import openai
 
 from agent.listener import tell
+from agent.proposers.llm.configuration.scrub import Scrubber
+from agent.proposers.llm.configuration.settings import LLMSettings
 from agent.proposers.llm.endpoint.completion import completion_of, error_in, has_answer
 from agent.proposers.llm.endpoint.faults import Fault, fault_of, reported_fault
-from agent.proposers.llm.endpoint.scrub import Scrubber
-from agent.proposers.llm.endpoint.settings import LLMSettings
 from agent.proposers.llm.endpoint.stream import CompletionStream
 
 CANCEL_POLL_SECONDS = 0.2

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from agent.proposers.llm.endpoint.settings import Form
+from agent.proposers.llm.configuration.settings import Form
 from agent.proposers.llm.prompt.facts import PromptFacts
 from agent.proposers.llm.prompt.templates import FIRST_TURNS, Templates
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from agent.proposers.llm.endpoint.settings import Form
+from agent.proposers.llm.configuration.settings import Form
 from evaluator.tasks.names import TaskName
 from evaluator.tasks.registry import MAD_TASKS
 from variants.contract import BASELINE, CONTRACTS, REFERENCE, Layer

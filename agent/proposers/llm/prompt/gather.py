@@ -7,7 +7,7 @@ from agent.analysis.leaderboard_facts import leaderboard_facts
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import CATALOGUE, Genome, Mechanism
 from agent.catalogue.render import formulas
-from agent.proposers.llm.endpoint.settings import Form
+from agent.proposers.llm.configuration.settings import Form
 from agent.proposers.llm.prompt.around_the_kernel import judgement_lines, model_lines, task_lines
 from agent.proposers.llm.prompt.facts import MechanismFact, PromptFacts, ShownKernel
 from agent.proposers.llm.prompt.history import calibration_lines, history_lines

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from agent.proposers.llm.endpoint.errors import PromptTooLongError
-from agent.proposers.llm.endpoint.tokens import estimate_tokens
+from agent.proposers.llm.errors import PromptTooLongError
 from agent.proposers.llm.prompt.facts import LeaderboardRow, PromptFacts
+from agent.proposers.llm.tokens import estimate_tokens
 from variants.contract import short_name
 
 Cut = Callable[[PromptFacts], PromptFacts]

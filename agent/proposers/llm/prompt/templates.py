@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 
-from agent.proposers.llm.endpoint.errors import EndpointError
+from agent.proposers.llm.errors import EndpointError
 
 FIRST_TURNS = {"system": "system.md.j2", "user": "ask.md.j2"}
 INVALID, REPAIR = "invalid.md.j2", "repair.md.j2"

@@ -17,11 +17,11 @@ import pytest
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.cli import run
 from agent.listener import Listener, heard_by
+from agent.proposers.llm.configuration.scrub import public_command
+from agent.proposers.llm.configuration.settings import LLMSettings, form_for
 from agent.proposers.llm.endpoint.client import Endpoint, HttpAttempt, Request
 from agent.proposers.llm.endpoint.command import prompt_text
-from agent.proposers.llm.endpoint.errors import BudgetExceededError, EndpointError
-from agent.proposers.llm.endpoint.scrub import public_command
-from agent.proposers.llm.endpoint.settings import LLMSettings, form_for
+from agent.proposers.llm.errors import BudgetExceededError, EndpointError
 from agent.proposers.llm.proposer import OpenAIProposer
 from agent.proposers.replay import rebuild
 from archive.record import Record

@@ -8,8 +8,8 @@ import pytest
 
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.proposer import AskFailed
+from agent.proposers.llm.configuration.settings import LLMSettings
 from agent.proposers.llm.endpoint.completion import completion_of, error_in, has_answer
-from agent.proposers.llm.endpoint.settings import LLMSettings
 from agent.proposers.llm.proposer import OpenAIProposer
 
 Settings = Callable[..., LLMSettings]

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from agent.proposers.llm.bookkeeping.prices import Price
+from agent.proposers.llm.configuration.settings import LLMSettings
 from agent.proposers.llm.endpoint.client import Endpoint, HttpAttempt, Request
-from agent.proposers.llm.endpoint.errors import BudgetExceededError, ContextOverflowError, EndpointError
-from agent.proposers.llm.endpoint.prices import Price
-from agent.proposers.llm.endpoint.settings import LLMSettings
+from agent.proposers.llm.errors import BudgetExceededError, ContextOverflowError, EndpointError
 from tests.waiting import PATIENCE, wait_until
 
 Settings = Callable[..., LLMSettings]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from agent.cli import run
-from agent.proposers.llm.endpoint.errors import EndpointError
-from agent.proposers.llm.endpoint.options import FILE_OPTIONS, read_options
+from agent.proposers.llm.configuration.options import FILE_OPTIONS, read_options
+from agent.proposers.llm.errors import EndpointError
 from agent.proposers.open_proposer import Choice
 from archive.seeding import make_archive
 

@@ -13,9 +13,8 @@ from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import Genome
 from agent.catalogue.decay import ConstantDecay
 from agent.catalogue.scores import Softmax
-from agent.proposers.llm.endpoint.errors import PromptTooLongError
-from agent.proposers.llm.endpoint.settings import Form
-from agent.proposers.llm.endpoint.tokens import estimate_tokens
+from agent.proposers.llm.configuration.settings import Form
+from agent.proposers.llm.errors import PromptTooLongError
 from agent.proposers.llm.prompt.around_the_kernel import judgement_lines, model_lines, task_lines
 from agent.proposers.llm.prompt.conversation import Conversation
 from agent.proposers.llm.prompt.facts import PromptFacts
@@ -23,6 +22,7 @@ from agent.proposers.llm.prompt.gather import gather
 from agent.proposers.llm.prompt.history import history_lines
 from agent.proposers.llm.prompt.prompt_budget import fit
 from agent.proposers.llm.prompt.templates import REPAIR, Templates
+from agent.proposers.llm.tokens import estimate_tokens
 from archive.record import Record
 from evaluator.outcomes import Status
 from evaluator.protocols.built_in import PROTOCOLS

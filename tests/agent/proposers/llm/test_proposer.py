@@ -12,10 +12,10 @@ import pytest
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.errors import UserError
 from agent.proposer import Ask, AskFailed, Repairer
-from agent.proposers.llm.endpoint.errors import EndpointError, PromptTooLongError
-from agent.proposers.llm.endpoint.settings import LLMSettings, form_for
-from agent.proposers.llm.endpoint.tokens import estimate_tokens
+from agent.proposers.llm.configuration.settings import LLMSettings, form_for
+from agent.proposers.llm.errors import EndpointError, PromptTooLongError
 from agent.proposers.llm.proposer import OpenAIProposer
+from agent.proposers.llm.tokens import estimate_tokens
 from evaluator.tasks.registry import MAD_TASKS
 from tests.waiting import PATIENCE
 from variants.contract import BASELINE

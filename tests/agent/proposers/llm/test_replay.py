@@ -11,7 +11,7 @@ import pytest
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.errors import UserError
 from agent.proposer import Ask
-from agent.proposers.llm.endpoint.settings import LLMSettings
+from agent.proposers.llm.configuration.settings import LLMSettings
 from agent.proposers.llm.proposer import OpenAIProposer
 from agent.proposers.replay import ReplayProposer, rebuild
 from agent.replaying.original import find_original

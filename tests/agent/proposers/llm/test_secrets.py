@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from agent.analysis.snapshot import ArchiveSnapshot
-from agent.proposers.llm.endpoint.errors import EndpointError
-from agent.proposers.llm.endpoint.scrub import Scrubber, public_url
-from agent.proposers.llm.endpoint.settings import LLMSettings, withdraw_key
+from agent.proposers.llm.configuration.scrub import Scrubber, public_url
+from agent.proposers.llm.configuration.settings import LLMSettings, withdraw_key
+from agent.proposers.llm.errors import EndpointError
 from agent.proposers.llm.proposer import OpenAIProposer
 from archive.record import Record
 

@@ -12,11 +12,11 @@ from agent.analysis.snapshot import ArchiveSnapshot
 from agent.cli import run
 from agent.listener import Listener, heard_by
 from agent.proposer import Ask, AskFailed, Repairer
+from agent.proposers.llm.bookkeeping.spending import SpendingLimit
+from agent.proposers.llm.configuration.options import one_by_one, read_options
+from agent.proposers.llm.configuration.settings import LLMSettings
 from agent.proposers.llm.deduplication import Claims
-from agent.proposers.llm.endpoint.errors import BudgetExceededError, EndpointError, PassingError
-from agent.proposers.llm.endpoint.options import one_by_one, read_options
-from agent.proposers.llm.endpoint.settings import LLMSettings
-from agent.proposers.llm.endpoint.spending import SpendingLimit
+from agent.proposers.llm.errors import BudgetExceededError, EndpointError, PassingError
 from agent.proposers.llm.exchanges import last_conversation
 from agent.proposers.llm.model_choice import FLOOR, Try, choose, improves, tries_of, value_of
 from agent.proposers.llm.prompt.gather import FOCUSES

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from agent.listener import Listener, heard_by
+from agent.proposers.llm.configuration.settings import LLMSettings
 from agent.proposers.llm.endpoint.client import Endpoint, HttpAttempt, Request
-from agent.proposers.llm.endpoint.errors import BudgetExceededError, EndpointError
-from agent.proposers.llm.endpoint.settings import LLMSettings
 from agent.proposers.llm.endpoint.stream import CompletionStream
+from agent.proposers.llm.errors import BudgetExceededError, EndpointError
 from tests.waiting import PATIENCE
 
 Settings = Callable[..., LLMSettings]

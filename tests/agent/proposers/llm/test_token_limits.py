@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from agent.analysis.snapshot import ArchiveSnapshot
+from agent.proposers.llm.configuration.settings import LLMSettings
 from agent.proposers.llm.endpoint.client import Endpoint, HttpAttempt, Request
-from agent.proposers.llm.endpoint.errors import EndpointError, PromptTooLongError
-from agent.proposers.llm.endpoint.settings import LLMSettings
 from agent.proposers.llm.endpoint.stated_limits import is_overflow, read_model_card, read_refusal
 from agent.proposers.llm.endpoint.token_limits import TokenLimits
-from agent.proposers.llm.endpoint.tokens import estimate_tokens
+from agent.proposers.llm.errors import EndpointError, PromptTooLongError
 from agent.proposers.llm.proposer import OpenAIProposer
+from agent.proposers.llm.tokens import estimate_tokens
 
 Settings = Callable[..., LLMSettings]
 Contexts = Callable[..., ArchiveSnapshot]

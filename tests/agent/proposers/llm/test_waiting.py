@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from agent.listener import Listener, heard_by
+from agent.proposers.llm.configuration.settings import LLMSettings
 from agent.proposers.llm.endpoint.client import Endpoint, HttpAttempt, Request
-from agent.proposers.llm.endpoint.errors import BusyError, EndpointError, PassingError
 from agent.proposers.llm.endpoint.faults import fault_of, pause_asked, reported_fault
 from agent.proposers.llm.endpoint.gate import LONGEST_WAIT, Gate, StillShutError
-from agent.proposers.llm.endpoint.settings import LLMSettings
+from agent.proposers.llm.errors import BusyError, EndpointError, PassingError
 from tests.waiting import PATIENCE, wait_until
 
 Settings = Callable[..., LLMSettings]

@@ -17,8 +17,8 @@ from queue import Empty, Queue
 from types import TracebackType
 from typing import Any, Self
 
-from agent.proposers.llm.endpoint.errors import EndpointError
-from agent.proposers.llm.endpoint.settings import Form, LLMSettings, form_for
+from agent.proposers.llm.configuration.settings import Form, LLMSettings, form_for
+from agent.proposers.llm.errors import EndpointError
 
 START_SECONDS = 180.0
 STOP_SECONDS = 5.0
@@ -75,7 +75,7 @@ class LocalServer:
         # Without it, waiting OpenMP threads spin, and generation falls below a token a second on a busy machine.
         environment["OMP_WAIT_POLICY"] = "passive"
         child = subprocess.Popen(
-            [sys.executable, "-m", "agent.proposers.llm.endpoint.local_child"],
+            [sys.executable, "-m", "agent.proposers.llm.local_server.child"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
-from agent.proposers.llm.endpoint.errors import EndpointError
-from agent.proposers.llm.endpoint.scrub import public_command, public_url
+from agent.proposers.llm.configuration.scrub import public_command, public_url
+from agent.proposers.llm.errors import EndpointError
 
 Form = Literal["code", "structured"]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from agent.proposers.llm.endpoint.errors import EndpointError
+from agent.proposers.llm.errors import EndpointError
 
 
 class Price(BaseModel):

@@ -4,8 +4,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from agent.proposers.llm.endpoint.errors import EndpointError
-from agent.proposers.llm.endpoint.settings import KEY_VARIABLE, LLMSettings
+from agent.proposers.llm.configuration.settings import KEY_VARIABLE, LLMSettings
+from agent.proposers.llm.errors import EndpointError
 
 NOT_IN_A_FILE = ("key", "journal", "free")
 FILE_OPTIONS = tuple(name for name in LLMSettings.model_fields if name not in NOT_IN_A_FILE)

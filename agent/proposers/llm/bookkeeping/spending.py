@@ -2,8 +2,8 @@
 
 import threading
 
-from agent.proposers.llm.endpoint.errors import BudgetExceededError
-from agent.proposers.llm.endpoint.prices import Price
+from agent.proposers.llm.bookkeeping.prices import Price
+from agent.proposers.llm.errors import BudgetExceededError
 
 
 class SpendingLimit:

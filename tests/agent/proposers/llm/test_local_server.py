@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from agent.errors import UserError
-from agent.proposers.llm.endpoint.errors import EndpointError
-from agent.proposers.llm.endpoint.local import LocalServer
+from agent.proposers.llm.errors import EndpointError
+from agent.proposers.llm.local_server.server import LocalServer
 from agent.proposers.llm.several_models import SeveralModels
 from agent.proposers.open_proposer import Choice, open_proposer
 from archive.seeding import make_archive
@@ -17,7 +17,7 @@ from tests.waiting import runs, wait_until
 ORPHAN = """
 import sys, time
 from pathlib import Path
-from agent.proposers.llm.endpoint.local import LocalServer
+from agent.proposers.llm.local_server.server import LocalServer
 with LocalServer(Path(sys.argv[1])) as server:
     server.settings()
     print(server._child.pid, flush=True)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from agent.proposers.llm.endpoint.errors import EndpointError
+from agent.proposers.llm.errors import EndpointError
 
 
 class Journal:

@@ -1,0 +1,1 @@
+"""What asks cost and what was said: prices, the spending limit, the journal."""

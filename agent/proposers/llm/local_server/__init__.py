@@ -1,0 +1,1 @@
+"""A model server of our own on this machine, for `--gguf`."""
