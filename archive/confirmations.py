@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from archive.errors import ArchiveError
 from archive.files import first_problem, read_json, read_lines, write_json, write_lines
 from evaluator.outcomes import Trial
 from evaluator.statistics.moderated_t_test import Effect
+from evaluator.tasks.names import TaskName
 from evaluator.values import Value
 from variants.contract import VariantName
 
@@ -17,7 +18,7 @@ CONFIRMATIONS = "confirmations"
 
 
 class Difference(Value):
-    """Difference between two variants in the mean over tasks, over n paired seeds, with its 95 % interval."""
+    """Difference between two variants in a mean over tasks, over n paired seeds, with its 95 % interval."""
 
     mean: float
     low: float
@@ -41,6 +42,8 @@ class Confirmation(Value):
     against: VariantName
     protocol: str
     protocol_hash: str
+    weights: dict[TaskName, float] = Field(default_factory=dict)
+    """What each task counts in the mean of `first` and `fresh`; empty (older archives): all tasks alike."""
     outcome: Literal["confirmed", "refuted", "open", "failed", "unfinished"]
     reason: str = ""
     first: Difference

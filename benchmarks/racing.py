@@ -25,7 +25,7 @@ from evaluator.outcomes import Trial
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.protocols.protocol import Protocol
 from evaluator.statistics.moderated_t_test import paired, seed_means
-from evaluator.statistics.scorecards import verdict
+from evaluator.statistics.verdicts import noise_by_task, verdict
 from evaluator.tasks.registry import MAD_TASKS
 from variants.contract import BASELINE
 
@@ -65,6 +65,7 @@ def main() -> None:
 def replay(trials: Trials, protocol: Protocol) -> Iterator[Run]:
     """Every pair in every order of the seeds."""
     means = {name: fmean(seed_means(own, MAD_TASKS).values()) for name, own in trials.items()}
+    noise = noise_by_task(trials, MAD_TASKS)
     champion = max(means, key=lambda name: means[name])
     for name in trials:
         others = {other: own for other, own in trials.items() if other != name}
@@ -73,7 +74,7 @@ def replay(trials: Trials, protocol: Protocol) -> Iterator[Run]:
             if race is None:
                 continue
             difference = fmean(paired(trials[name], trials[parent], MAD_TASKS))
-            tasks = verdict(trials[name], trials[parent], parent).tasks.values()
+            tasks = verdict(trials[name], trials[parent], parent, noise).tasks.values()
             better = sum(found.outcome == "better" for found in tasks)
             for order in itertools.permutations(protocol.seeds):
                 ordered = Race(race.parent, order, race.tasks, race.noise, race.task_noise)

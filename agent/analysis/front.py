@@ -1,4 +1,4 @@
-"""The Pareto front of a leaderboard over its tasks, and the row that is nearest to beating the reference on all tasks.
+"""The Pareto front of a leaderboard over its tasks, and the row that is nearest to the challenge.
 
 Statements with "surely" are tested, and corrected for the number of comparisons:
 
@@ -13,12 +13,13 @@ p-values of single cells over the cells of the table.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 from scipy import stats
 
+from agent.analysis.challenge import Challenge, nearest_first
 from agent.analysis.paired_differences import Array, Gap, Lead, PairedDifferences
 from evaluator.statistics.pareto import dominating
 from evaluator.tasks.names import TaskName
@@ -48,6 +49,10 @@ class Place:
     """Tasks on which the gap exceeds chance, corrected for all cells of the table."""
     p_beats: float = 1.0
     """p-value of being above the reference on all tasks, adjusted for all rows."""
+    distance: float | None = None
+    """To the challenge, in units of noise; None without a reference."""
+    lacking: Mapping[TaskName, float] = field(default_factory=dict)
+    """What it lacks to the goal of each task, in units of noise."""
 
     @property
     def standing(self) -> Standing:
@@ -75,10 +80,7 @@ class Place:
 
 
 def places(contrasts: PairedDifferences, reference: str = REFERENCE) -> tuple[Place, ...]:
-    """The places of all rows that have every task, nearest to beating the reference first.
-
-    Nearest: above the reference on the most tasks, then the smallest shortfall.
-    """
+    """The place of every row that has all tasks, nearest to the challenge first."""
     names = contrasts.names
     looked = [look(contrasts, own, reference) for own in range(len(names))]
     surely_below, surely_front = (
@@ -88,27 +90,28 @@ def places(contrasts: PairedDifferences, reference: str = REFERENCE) -> tuple[Pl
     gaps = {name: each.gaps for name, each in zip(names, looked, strict=True) if each.gaps}
     sure = sure_cells(contrasts, reference)
     beats = dict(zip(gaps, adjusted([p_beats(row) for row in gaps.values()]).tolist(), strict=True))
-    found = []
+    challenge = Challenge.of(contrasts.board)
+    found = {}
     for own, (name, each) in enumerate(zip(names, looked, strict=True)):
         scores = {task: contrasts.board.scores[name][task].mean for task in contrasts.board.tasks}
-        found.append(
-            Place(
-                name=name,
-                mean=sum(scores.values()) / len(scores),
-                scores=scores,
-                dominated_by=tuple(names[row] for row in each.dominating),
-                surely_dominated_by=names[each.above] if surely_below[own] else None,
-                surely_front=bool(surely_front[own]),
-                gaps=each.gaps,
-                sure=frozenset(task for task in contrasts.board.tasks if (name, task) in sure),
-                p_beats=beats.get(name, 1.0),
-            )
+        found[name] = Place(
+            name=name,
+            mean=sum(scores.values()) / len(scores),
+            scores=scores,
+            dominated_by=tuple(names[row] for row in each.dominating),
+            surely_dominated_by=names[each.above] if surely_below[own] else None,
+            surely_front=bool(surely_front[own]),
+            gaps=each.gaps,
+            sure=frozenset(task for task in contrasts.board.tasks if (name, task) in sure),
+            p_beats=beats.get(name, 1.0),
+            distance=challenge.distance(scores) if challenge else None,
+            lacking=challenge.lacking(scores) if challenge else {},
         )
-    return tuple(sorted(found, key=lambda place: (-len(place.above), place.shortfall, -place.mean, place.name)))
+    return tuple(found[name] for name in nearest_first(contrasts.board, names))
 
 
 def nearest(found: tuple[Place, ...]) -> Place | None:
-    """The variant nearest to beating the reference on all tasks; None without a reference or a rival."""
+    """The variant nearest to the challenge; None without a reference or a rival."""
     return next((place for place in found if place.gaps), None)
 
 
@@ -136,6 +139,8 @@ def _row_json(place: Place) -> dict[str, Any]:
         "surely_dominated_by": place.surely_dominated_by,
         "above_reference": place.above,
         "shortfall": place.shortfall if place.gaps else None,
+        "distance": place.distance,
+        "lacking": place.lacking,
         "p_beats_reference_on_all": place.p_beats if place.gaps else None,
         "versus_reference": {
             task: {"difference": gap.difference, "noise": gap.noise, "p": gap.p, "sure": task in place.sure}

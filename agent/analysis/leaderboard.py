@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from agent.analysis.board import PUBLISHED_NAME, Board, open_board
+from agent.analysis.challenge import Challenge, means_of, nearest_first
 from agent.analysis.inert import Inert, measured_inert, published_annotations, published_inert
 from archive.leaderboard_csv import PUBLISHED, format_leaderboard, read_leaderboard
 from archive.leaderboards import LEADERBOARDS, leaderboard_csv, scorecards
@@ -11,7 +13,7 @@ from archive.store import Archive
 from evaluator.outcomes import Score, Trial, Verdict
 from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.over_tasks import mean_over_tasks
-from evaluator.statistics.scorecards import verdict
+from evaluator.statistics.verdicts import TaskNoise, noise_by_task, verdict
 from evaluator.tasks.names import TaskName
 from evaluator.tasks.registry import MAD_TASKS
 from variants.contract import REFERENCE
@@ -25,6 +27,7 @@ class BoardRow:
     """One variant of a leaderboard. against: its verdict against the gated reference, if there is one.
 
     inert: tasks on which the variant cannot differ from another row, so that only chance separates the two.
+    distance: to the challenge, in units of noise (see `agent.analysis.challenge`).
     """
 
     name: str
@@ -33,6 +36,8 @@ class BoardRow:
     scores: dict[TaskName, Score]
     against: Verdict | None = None
     inert: Mapping[TaskName, Inert] = field(default_factory=dict)
+    distance: float | None = None
+    """None where a task was not measured, or the board lacks the reference."""
 
     @property
     def mean(self) -> float | None:
@@ -52,7 +57,7 @@ class BoardRow:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """The rows of a protocol (best first) or of the published table (in its order). csv: the table as CSV text."""
+    """The rows of a protocol or of the published table, nearest to the challenge first. csv: the table as CSV text."""
 
     title: str
     tasks: tuple[TaskName, ...]
@@ -64,32 +69,47 @@ def measured_leaderboard(protocol: str, archive: Archive | None) -> Leaderboard:
     """The leaderboard of a protocol, from an archive or, without an archive, from the files of archer."""
     trials = archive.trials(protocol) if archive else shipped_by_variant(protocol)
     cards, tasks = scorecards(protocol, trials), tasks_of(protocol)
+    board = open_board(protocol, archive)
+    noise = noise_by_task({name: trials[name] for name in cards}, tasks)
     rows = [
-        BoardRow(name, tasks, card.scores, _against(name, trials), measured_inert(name, trials[name], protocol))
-        for name, card in cards.items()
+        BoardRow(
+            name,
+            tasks,
+            cards[name].scores,
+            _against(name, trials, noise),
+            measured_inert(name, trials[name], protocol),
+            distance,
+        )
+        for name, distance in _distances(board).items()
     ]
     title = f"{protocol}: accuracy with 95 % interval; against {REFERENCE}: ▲ better, ▼ worse, each for itself"
+    title += "; to goal: what is lacking to beat it on every task, in units of noise"
     title += f"; {WORTHLESS[protocol]}" if protocol in WORTHLESS else ""
-    return Leaderboard(title, tasks, tuple(sorted(rows, key=_best_first)), leaderboard_csv(cards, tasks))
+    return Leaderboard(title, tasks, tuple(rows), leaderboard_csv(cards, tasks))
 
 
 def published_leaderboard(archive: Archive | None) -> Leaderboard:
     """The published table, from the archive or, without an archive, from the files of archer."""
     table = read_leaderboard(archive.root / LEADERBOARDS / "published.csv" if archive else PUBLISHED)
     annotations = published_annotations()
-    rows = []
-    for name, row in table.iterrows():
-        scores = {task: Score(mean=row[task], low=row[task], high=row[task], n=1) for task in MAD_TASKS}
-        rows.append(BoardRow(str(name), MAD_TASKS, scores, inert=published_inert(annotations, str(name))))
-    return Leaderboard("published: one seed, full MAD on GPU", MAD_TASKS, tuple(rows), format_leaderboard(table))
+    board = open_board(PUBLISHED_NAME, archive)
+    rows = tuple(
+        BoardRow(name, MAD_TASKS, dict(board.scores[name]), inert=published_inert(annotations, name), distance=distance)
+        for name, distance in _distances(board).items()
+    )
+    return Leaderboard("published: one seed, full MAD on GPU", MAD_TASKS, rows, format_leaderboard(table))
 
 
-def _best_first(row: BoardRow) -> tuple[bool, float]:
-    """Sorting key: best mean first. Rows that lack a task have no mean and come last."""
-    return row.mean is None, -(row.mean or 0.0)
+def _distances(board: Board) -> dict[str, float | None]:
+    """The distance of each row to the challenge, nearest first."""
+    challenge = Challenge.of(board)
+    return {
+        name: challenge.distance(means_of(board.scores[name])) if challenge else None
+        for name in nearest_first(board, list(board.scores))
+    }
 
 
-def _against(name: str, trials: Mapping[str, Sequence[Trial]]) -> Verdict | None:
+def _against(name: str, trials: Mapping[str, Sequence[Trial]], noise: TaskNoise) -> Verdict | None:
     if name == REFERENCE or REFERENCE not in trials:
         return None
-    return verdict(trials[name], trials[REFERENCE], REFERENCE)
+    return verdict(trials[name], trials[REFERENCE], REFERENCE, noise)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from agent.analysis.board import Board
+from agent.analysis.challenge import Challenge, means_of, nearest_first
 from agent.words import counted, number, signed
 from evaluator.protocols.built_in import single_chunk_tasks
 from evaluator.tasks.names import TaskName
@@ -23,11 +24,6 @@ def leader(board: Board, task: TaskName) -> str | None:
     return max(scored, key=lambda name: board.scores[name][task].mean, default=None)
 
 
-def shortfall(board: Board, name: str) -> float:
-    """Sum over tasks of how far a variant is below the reference. A task without both scores is left out."""
-    return sum(max(0.0, -gap) for gap in gaps(board, name, REFERENCE).values())
-
-
 def gaps(board: Board, name: str, other: str) -> dict[TaskName, float]:
     """Score of variant `name` less that of `other`, for each task that both have."""
     ours, theirs = board.scores.get(name, {}), board.scores.get(other, {})
@@ -42,19 +38,25 @@ def best_of_each_task(board: Board) -> str:
 
 
 def challenge(board: Board) -> str:
-    """The variant that is nearest to beating the reference on all tasks."""
-    leads = {name: gaps(board, name, REFERENCE) for name in sorted(board.scores, key=len) if name != REFERENCE}
-    leads = {name: own for name, own in leads.items() if len(own) == len(board.tasks)}
-    if not leads:
+    """The variant that is nearest to beating the reference on all tasks, and what it lacks."""
+    goal = Challenge.of(board)
+    rivals = [name for name in nearest_first(board, board.whole) if name != REFERENCE]
+    if goal is None or not rivals:
         return ""
-    every = number(len(board.tasks))
-    best = max(leads, key=lambda name: (_wins(leads[name]), -shortfall(board, name)))
-    if _wins(leads[best]) == len(board.tasks):
-        return f"`{short_name(best)}` is above `{REFERENCE}` on all {every} tasks."
-    missing = {task: gap for task, gap in leads[best].items() if gap <= 0}
+    best, every = rivals[0], number(len(board.tasks))
+    lacking = {task: lack for task, lack in goal.lacking(means_of(board.scores[best])).items() if lack > 0}
+    if not lacking:
+        return (
+            f"`{short_name(best)}` is above `{REFERENCE}` by more than noise, or within noise of the ceiling, on all "
+            f"{every} tasks."
+        )
+    missing = ", ".join(
+        f"{task} {lack:.1f} ({signed(board.scores[best][task].mean - board.scores[REFERENCE][task].mean)})"
+        for task, lack in lacking.items()
+    )
     return (
-        f"No variant is above `{REFERENCE}` on all {every} tasks. `{short_name(best)}` comes closest, above it on "
-        f"{_wins(leads[best])}; it is missing {_told(missing)}."
+        f"No variant beats `{REFERENCE}` by more than noise on all {every} tasks. `{short_name(best)}` comes closest; "
+        f"it lacks, in units of noise (and its difference): {missing}."
     )
 
 
@@ -106,10 +108,6 @@ def one_chunk(board: Board) -> list[str]:
                 f"They span {min(values):.3f} to {max(values):.3f}, and that is noise."
             )
     return sentences
-
-
-def _wins(leads: Mapping[TaskName, float]) -> int:
-    return sum(gap > 0 for gap in leads.values())
 
 
 def _least(board: Board, task: TaskName, name: str, other: str) -> float:

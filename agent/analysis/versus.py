@@ -8,7 +8,7 @@ from evaluator.outcomes import Score, Trial, Verdict
 from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.moderated_t_test import Effect, effect, mean_noise, paired
 from evaluator.statistics.over_tasks import mean_over_tasks
-from evaluator.statistics.scorecards import verdict
+from evaluator.statistics.verdicts import noise_by_task, verdict
 from evaluator.tasks.names import TaskName
 
 
@@ -41,6 +41,6 @@ def versus(name: str, against: str, protocol: str, trials: Mapping[str, Sequence
         tasks=tasks,
         ours=cards[name].scores,
         theirs=cards[against].scores,
-        verdict=verdict(trials[name], trials[against], against),
+        verdict=verdict(trials[name], trials[against], against, noise_by_task(trials, tasks)),
         mean=effect(differences, mean_noise(trials, tasks)),
     )

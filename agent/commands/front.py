@@ -42,7 +42,7 @@ def _table(contrasts: PairedDifferences, found: tuple[Place, ...]) -> Table:
         "mean",
         *contrasts.board.tasks,
         "above on",
-        "short by",
+        "to goal",
         "standing",
         title=heading,
         title_justify="left",
@@ -50,12 +50,16 @@ def _table(contrasts: PairedDifferences, found: tuple[Place, ...]) -> Table:
     )
     tasks = contrasts.board.tasks
     for place in found:
-        told = [f"{len(place.above)} of {len(tasks)}", accuracy(place.shortfall)] if place.gaps else ["reference", ""]
+        told = [f"{len(place.above)} of {len(tasks)}", _far(place)] if place.gaps else ["reference", _far(place)]
         cells = [_cell(place, task) for task in tasks] if place.gaps else ["0"] * len(tasks)
         style = _STYLE[place.standing]
         row = [name_markup(place.name), accuracy(place.mean), *cells, *told, _standing(place)]
         table.add_row(*(f"[{style}]{cell}[/]" for cell in row))
     return table
+
+
+def _far(place: Place) -> str:
+    return "–" if place.distance is None else f"{place.distance:.1f}"
 
 
 def _cell(place: Place, task: TaskName) -> str:
@@ -89,13 +93,14 @@ def _sentences(contrasts: PairedDifferences, found: tuple[Place, ...]) -> Iterat
     every = number(len(contrasts.board.tasks))
     told = f"Nearest to beating {REFERENCE} on all {every}: {name_markup(best.name)}, above on {len(best.above)}"
     told += f", {sure} of them more than chance."
-    if best.missing:
+    if any(best.lacking.values()):
         lacking = (
-            f"{task} {signed(gap.difference)} ({'more than chance' if task in best.sure else 'within noise'}: "
-            f"a single difference has a noise of {accuracy(gap.noise)})"
-            for task, gap in best.missing.items()
+            f"{task} {best.lacking[task]:.1f} ({signed(best.gaps[task].difference)})"
+            for task in best.lacking
+            if best.lacking[task] > 0
         )
-        told += f" Missing: {', '.join(lacking)}."
+        told += f" It lacks, in units of noise (and its difference): {', '.join(lacking)}."
     else:
-        told += f" Above on all {every}: p {best.p_beats:.3f}, counting {counted(len(found) - 1, 'row')}."
+        told += " On the means it lacks nothing"
+        told += f"; above on all {every}: p {best.p_beats:.3f}, counting {counted(len(found) - 1, 'row')}."
     yield told

@@ -97,6 +97,7 @@ def _json(row: BoardRow) -> dict[str, Any]:
         "name": row.name,
         "scores": scores_json(row.scores),
         "mean": row.mean,
+        "distance": row.distance,
         "n": row.n,
         "verdict": row.against.model_dump(mode="json") if row.against else None,
         "inert": {task: asdict(found) for task, found in row.inert.items()},

@@ -1,5 +1,9 @@
 """Confirmation: before a proposal is called the new best, archer trains it and the best so far on fresh seeds, split.
 
+Best is who is nearest to the challenge (`agent.analysis.challenge`), then who has the best mean. A confirmation tests
+one number that is linear in the scores: the mean over tasks, weighted by what an accuracy on each task is worth
+between the two. The weights come from the first scores, so they are fixed before the first fresh seed is trained.
+
 Luck helps to choose the best of many proposals, and the first score of the best includes this luck. All confirmations
 of a protocol use the same fresh seeds. No leaderboard and no proposer sees scores on fresh seeds. If the best so far
 was confirmed on these seeds, it was lucky on them, if anything, and the next proposal has to beat that.
@@ -10,19 +14,21 @@ train them: it names the lead and calls nothing a new best.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Self
 
+from agent.analysis.board import Board, open_board
+from agent.analysis.challenge import Challenge, means_of, nearest_first
 from agent.search.pipeline import Pipeline
 from archive.confirmations import Confirmation, Difference
-from archive.leaderboards import scorecards
 from archive.store import Archive
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.protocol import Protocol, trial_specs
 from evaluator.statistics.lazy_trials import comparable
 from evaluator.statistics.moderated_t_test import Effect, Noise, effect, mean_noise, paired
-from evaluator.statistics.over_tasks import mean_over_tasks
+from evaluator.tasks.names import TaskName
 from evaluator.trials.run_trial import spec_of
 from variants.contract import Variant
 
@@ -38,48 +44,55 @@ def fresh_seeds(protocol: Protocol, looks: int = 1) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class WouldBeBest:
-    """A proposal that would be the new best, and the rival that it must beat. known: trials of both on fresh seeds."""
+    """A proposal that would be the new best, and the rival that it must beat. known: trials of both on fresh seeds.
+
+    weights: what each task counts in the mean that is tested. noise: of this mean.
+    """
 
     variant: Variant
     rival: Variant
     protocol: Protocol
+    weights: Mapping[TaskName, float]
     first: Effect
     noise: Noise | None
     known: tuple[Trial, ...]
 
     @classmethod
-    def of(cls, archive: Archive, protocol: Protocol) -> Self | None:
-        """The undecided proposal that is ahead of all seed variants and of all confirmed proposals; None if none is.
+    def all_of(cls, archive: Archive, protocol: Protocol) -> list[Self]:
+        """The undecided proposals that are ahead of all seed variants and all confirmed proposals, the nearest first.
 
         A protocol of one seed gives no noise between seeds, so under it there is no new best.
         """
         if len(protocol.seeds) < 2:
-            return None
-        trials = comparable(archive.trials(protocol.name), protocol.hash)
-        means = {
-            name: mean
-            for name, card in scorecards(protocol.name, trials).items()
-            if (mean := mean_over_tasks(card.scores, tuple(protocol.tasks))) is not None
-        }
+            return []
+        board = open_board(protocol.name, archive)
         decided = {n: c for n, c in archive.confirmations(protocol.name).items() if c.protocol_hash == protocol.hash}
         proposed = {line.name for line in archive.lines()}
         confirmed = {name for name, found in decided.items() if found.outcome == "confirmed"}
-        settled = [name for name in means if name not in proposed or name in confirmed]
-        waiting = [name for name in means if name in proposed and _undecided(decided.get(name))]
-        if not settled or not waiting:
+        ranked = nearest_first(board, board.whole)
+        settled = [name for name in ranked if name not in proposed or name in confirmed]
+        waiting = [name for name in ranked if name in proposed and _undecided(decided.get(name))]
+        found = []
+        for name in waiting:
+            rival = decided[name].against if name in decided else next(iter(settled), None)
+            if rival is not None and rival in ranked and ranked.index(name) < ranked.index(rival):
+                weights = decided[name].weights if name in decided else _weights(board, name, rival)
+                found.append(cls._of(archive, protocol, weights or _all_alike(protocol), name, rival))
+        return [each for each in found if each is not None and each.first.mean > 0]
+
+    @classmethod
+    def _of(
+        cls, archive: Archive, protocol: Protocol, weights: Mapping[TaskName, float], name: str, rival: str
+    ) -> Self | None:
+        trials, tasks = comparable(archive.trials(protocol.name), protocol.hash), tuple(protocol.tasks)
+        noise = mean_noise(trials, tasks, weights)
+        first = effect(paired(trials[name], trials[rival], tasks, weights), noise)
+        if first is None:
             return None
-        best, ahead = (max(names, key=lambda name: means[name]) for names in (settled, waiting))
-        rival = decided[ahead].against if ahead in decided else best
-        first = effect(
-            paired(trials[ahead], trials[rival], tuple(protocol.tasks)),
-            noise := mean_noise(trials, tuple(protocol.tasks)),
-        )
-        if means[ahead] <= means[rival] or first is None:
-            return None
-        known = [t for name in (ahead, rival) for t in archive.fresh_trials(protocol.name).get(name, ())]
+        known = [t for each in (name, rival) for t in archive.fresh_trials(protocol.name).get(each, ())]
         variants = archive.variants()
         current = tuple(trial for trial in known if trial.protocol_hash == protocol.hash)
-        return cls(variants[ahead], variants[rival], protocol, first, noise, current)
+        return cls(variants[name], variants[rival], protocol, weights, first, noise, current)
 
     @property
     def out_of_reach(self) -> bool:
@@ -110,7 +123,7 @@ class WouldBeBest:
                     outcome = "unfinished" if result.status is Status.INTERRUPTED else "failed"
                     return self._decided(outcome, f"{variant.name}: {result.reason}", None), tuple(new)
             ours, theirs = (trials[variant.name] for variant in self._both)
-            found = effect(paired(ours, theirs, tuple(self.protocol.tasks)), self.noise)
+            found = effect(paired(ours, theirs, tuple(self.protocol.tasks), self.weights), self.noise)
             if found is not None and found.lower(1 - RISK / LOOKS) > 0:
                 return self._decided("confirmed", "", found), tuple(new)
             if found is None or found.mean <= 0:
@@ -128,6 +141,7 @@ class WouldBeBest:
                 "against": self.rival.name,
                 "protocol": self.protocol.name,
                 "protocol_hash": self.protocol.hash,
+                "weights": dict(self.weights),
                 "outcome": outcome,
                 "reason": reason,
                 "first": Difference.of(self.first),
@@ -139,3 +153,13 @@ class WouldBeBest:
 
 def _undecided(found: Confirmation | None) -> bool:
     return found is None or found.outcome == "unfinished"
+
+
+def _weights(board: Board, name: str, rival: str) -> dict[TaskName, float]:
+    """Of the tasks in the test of two variants; empty for a board without the reference."""
+    challenge = Challenge.of(board)
+    return challenge.weights(*(means_of(board.scores[each]) for each in (name, rival))) if challenge else {}
+
+
+def _all_alike(protocol: Protocol) -> dict[TaskName, float]:
+    return dict.fromkeys(protocol.tasks, 1 / len(protocol.tasks))

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -171,17 +171,11 @@ class Search:
             return
         self._look = False
         resources = self._resources
-        if (found := WouldBeBest.of(self._archive, resources.protocol)) is None:
+        seeds = len(resources.protocol.seeds)
+        found = next(self._within_reach(WouldBeBest.all_of(self._archive, resources.protocol)), None)
+        if found is None:
             return
-        name, rival, seeds = found.variant.name, found.rival.name, len(resources.protocol.seeds)
-        if found.out_of_reach:
-            if name not in self._unconfirmed:
-                self._unconfirmed.add(name)
-                self._progress.announce(
-                    f"no new best: {escape(name)} leads {escape(rival)} by {found.first.mean:+.3f}, "
-                    f"too little for {LOOKS * seeds} fresh seeds to tell from noise"
-                )
-            return
+        name, rival = found.variant.name, found.rival.name
         self._progress.announce(
             f"would be the new best: {escape(name)}; training it and {escape(rival)} "
             f"on {seeds} to {LOOKS * seeds} fresh seeds"
@@ -189,6 +183,19 @@ class Search:
         follow = partial(self._show_confirming, name)
         future = pool.submit(found.run, Pipeline(resources.evaluator(), follow=follow, stop=self._stop))
         self._confirming[future] = name
+
+    def _within_reach(self, found: Iterable[WouldBeBest]) -> Iterator[WouldBeBest]:
+        """Those that fresh seeds can decide on; of each other one it is said once why it is not tried."""
+        for each in found:
+            name = each.variant.name
+            if not each.out_of_reach:
+                yield each
+            elif name not in self._unconfirmed:
+                self._unconfirmed.add(name)
+                self._progress.announce(
+                    f"no new best: {escape(name)} leads {escape(each.rival.name)} by {each.first.mean:+.3f}, "
+                    f"too little for {LOOKS * len(each.protocol.seeds)} fresh seeds to tell from noise"
+                )
 
     def _show_confirming(self, name: str, step: TrialProgress) -> None:
         at = f"{step.spec.task}, seed {step.spec.seed}: {step.done:.0%}"

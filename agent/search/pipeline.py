@@ -12,7 +12,8 @@ from evaluator.checks.fingerprint import Fingerprint
 from evaluator.outcomes import CheckReport, Scorecard, Status, Trial, Verdict
 from evaluator.protocols.protocol import TrialSpec
 from evaluator.statistics.lazy_trials import comparable
-from evaluator.statistics.scorecards import scorecard, verdict
+from evaluator.statistics.scorecards import scorecard
+from evaluator.statistics.verdicts import noise_by_task, verdict
 from evaluator.trials.evaluate import Evaluation, Evaluator, TrialProgress, inheritable, kernel_shapes
 from variants.contract import BASELINE, REFERENCE, Variant
 
@@ -128,10 +129,12 @@ class Pipeline:
 
     def verdicts(self, variant: Variant, parent: Variant | None, trials: Sequence[Trial]) -> tuple[Verdict, ...]:
         """Verdicts against the parent, the baseline and the gated reference, for those that have trials."""
-        current = comparable(self.trials, self.evaluator.protocol.hash)
+        protocol = self.evaluator.protocol
+        current = comparable(self.trials, protocol.hash)
         rivals = dict.fromkeys((*([parent.name] if parent else []), BASELINE, REFERENCE))
+        noise = noise_by_task({**current, variant.name: trials}, tuple(protocol.tasks))
         return tuple(
-            verdict(trials, current[name], name) for name in rivals if name in current and name != variant.name
+            verdict(trials, current[name], name, noise) for name in rivals if name in current and name != variant.name
         )
 
 

@@ -53,6 +53,7 @@ def _row(row: Row) -> dict[str, Any]:
         "by": row.model or row.proposer,
         "day": row.created[:10],
         "whole": row.whole,
+        "far": None if row.distance is None else round(row.distance, 3),
         "scores": row.scores if any(row.scores) else None,
         "predicted": row.predictions if row.whole and any(row.predictions) else None,
         "versus": {role: [_against(found) for found in row.versus[role]] for role in row.versus},

@@ -19,9 +19,12 @@ def board_view(title: str, rows: Sequence[BoardRow], tasks: Sequence[TaskName]) 
     """The table, best first as given."""
     cells = [[_cell(row, task) for task in tasks] for row in rows]
     wide = Grid(
-        ("variant", "mean", *tasks, "n"),
-        [(short_name(r.name), _mean(r), *own, str(r.n or "–")) for r, own in zip(rows, cells, strict=True)],
-        frozenset({1, 2 + len(tasks)}),
+        ("variant", "to goal", "mean", *tasks, "n"),
+        [
+            (short_name(r.name), _distance(r), _mean(r), *own, str(r.n or "–"))
+            for r, own in zip(rows, cells, strict=True)
+        ],
+        frozenset({1, 2, 3 + len(tasks)}),
     )
     labels = Grid([TASKS[task].short for task in tasks], cells)
     pairs = ((_head(row), _pairs(tasks, own)) for row, own in zip(rows, cells, strict=True))
@@ -40,8 +43,12 @@ def _mean(row: BoardRow) -> str:
     return "–" if row.mean is None else accuracy(row.mean)
 
 
+def _distance(row: BoardRow) -> str:
+    return "–" if row.distance is None else f"{row.distance:.1f}"
+
+
 def _head(row: BoardRow) -> tuple[Cell, ...]:
-    return (_mean(row), (short_name(row.name), "bold"), (f"n {row.n or '–'}", "dim"))
+    return (_distance(row), _mean(row), (short_name(row.name), "bold"), (f"n {row.n or '–'}", "dim"))
 
 
 def _under(heads: Sequence[Sequence[Cell]], labels: Grid) -> list[RenderableType]:

@@ -21,6 +21,8 @@ from evaluator.statistics.scorecards import quantile, seed_accuracies, sum_of_sq
 from evaluator.tasks.names import TaskName
 
 PRIOR_FREEDOM = 8
+Weights = Mapping[TaskName, float]
+"""What each task counts in a mean over tasks."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,11 @@ def common_noise(rows: Mapping[str, Mapping[int, float]]) -> Noise | None:
     return Noise(2 * float((residual**2).sum()) / freedom, freedom)
 
 
-def mean_noise(trials: Mapping[str, Sequence[Trial]], tasks: Sequence[TaskName]) -> Noise | None:
+def mean_noise(
+    trials: Mapping[str, Sequence[Trial]], tasks: Sequence[TaskName], weights: Weights | None = None
+) -> Noise | None:
     """Noise of the mean over `tasks`, from all variants that have every task."""
-    rows = {name: seed_means(own, tasks) for name, own in trials.items()}
+    rows = {name: seed_means(own, tasks, weights) for name, own in trials.items()}
     return common_noise({name: row for name, row in rows.items() if row})
 
 
@@ -109,20 +113,24 @@ def _trained(trials: Sequence[Trial], task: TaskName) -> Mapping[int, float]:
     return seed_accuracies(own).get(task, {})
 
 
-def seed_means(trials: Sequence[Trial], tasks: Sequence[TaskName]) -> dict[int, float]:
-    """Mean accuracy over `tasks`, for each seed that has every task."""
+def seed_means(trials: Sequence[Trial], tasks: Sequence[TaskName], weights: Weights | None = None) -> dict[int, float]:
+    """Mean accuracy over `tasks`, for each seed that has every task. weights: sum to 1; None: all tasks alike."""
     asked = tuple(tasks)
-    if isinstance(trials, LazyTrials) and asked in trials.means:
+    if weights is None and isinstance(trials, LazyTrials) and asked in trials.means:
         return trials.means[asked]
     found = seed_accuracies(trials)
     seeds = set.intersection(*(set(found.get(task, {})) for task in asked)) if asked else set()
+    if weights is not None:
+        return {seed: math.fsum(weights[task] * found[task][seed] for task in asked) for seed in sorted(seeds)}
     means = {seed: fmean([found[task][seed] for task in asked]) for seed in sorted(seeds)}
     if isinstance(trials, LazyTrials):
         trials.means[asked] = means
     return means
 
 
-def paired(ours: Sequence[Trial], theirs: Sequence[Trial], tasks: Sequence[TaskName]) -> list[float]:
+def paired(
+    ours: Sequence[Trial], theirs: Sequence[Trial], tasks: Sequence[TaskName], weights: Weights | None = None
+) -> list[float]:
     """Differences of the mean over `tasks`, for each seed for which both variants have every task, by seed."""
-    one, other = seed_means(ours, tasks), seed_means(theirs, tasks)
+    one, other = seed_means(ours, tasks, weights), seed_means(theirs, tasks, weights)
     return [one[seed] - other[seed] for seed in sorted(one.keys() & other.keys())]

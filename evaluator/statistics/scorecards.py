@@ -1,4 +1,4 @@
-"""From trials to a scorecard and to verdicts: means over seeds, paired differences, Student's t intervals."""
+"""From trials to a scorecard: means over seeds, with Student's t intervals."""
 
 import math
 from collections import defaultdict
@@ -8,8 +8,8 @@ from statistics import fmean
 
 from scipy import special
 
-from evaluator.outcomes import Comparison, Score, Scorecard, Status, Trial, Verdict
-from evaluator.statistics.lazy_trials import Digest, LazyTrials, sources, variant_of
+from evaluator.outcomes import Score, Scorecard, Status, Trial
+from evaluator.statistics.lazy_trials import Digest, LazyTrials, sources
 from evaluator.tasks.names import TaskName
 from variants.contract import VariantName
 
@@ -30,27 +30,6 @@ def scorecard(trials: Sequence[Trial], confidence: float = CONFIDENCE) -> Scorec
         mean, low, high = student_interval(list(seeds.values()), confidence)
         scores[task] = Score(mean=mean, low=max(0.0, low), high=min(1.0, high), n=len(seeds))
     return Scorecard(variant=variant, protocol=protocol, protocol_hash=protocol_hash, scores=scores)
-
-
-def verdict(
-    trials_a: Sequence[Trial], trials_b: Sequence[Trial], against: VariantName, confidence: float = CONFIDENCE
-) -> Verdict:
-    """Compare a with b (`against`) on each task that both have, by differences a - b paired by seed.
-
-    better, worse: the interval of the mean difference excludes 0. With one seed there is no interval, and the outcome
-    is indistinguishable. inert: both scores come from the same runs, because a cannot differ from b. To compare several
-    proposals at once, raise the confidence (Bonferroni: 1 - 0.05 / proposals).
-    """
-    ours, theirs = seed_accuracies(trials_a), seed_accuracies(trials_b)
-    runs_a, runs_b = sources(trials_a), sources(trials_b)
-    tasks = {}
-    for task in ours.keys() & theirs.keys():
-        shared = sorted(ours[task].keys() & theirs[task].keys())
-        if shared:
-            inert = _inherited(trials_a, runs_a[task], trials_b, runs_b[task])
-            differences = [ours[task][seed] - theirs[task][seed] for seed in shared]
-            tasks[task] = _comparison(differences, inert, confidence)
-    return Verdict(against=against, tasks=tasks)
 
 
 def seed_accuracies(trials: Iterable[Trial]) -> Mapping[TaskName, Mapping[int, float]]:
@@ -101,25 +80,6 @@ def squares_between_seeds(trials: Iterable[Trial]) -> dict[TaskName, tuple[float
         )
         for task, found in groups.items()
     }
-
-
-def _inherited(
-    trials_a: Sequence[Trial], runs_a: Sequence[VariantName], trials_b: Sequence[Trial], runs_b: Sequence[VariantName]
-) -> bool:
-    """Whether both variants have the same runs, because one inherited the runs of the other."""
-    return set(runs_a) == set(runs_b) and not {*runs_a} == {variant_of(trials_a)} == {variant_of(trials_b)}
-
-
-def _comparison(differences: list[float], inert: bool, confidence: float) -> Comparison:
-    mean, low, high = student_interval(differences, confidence)
-    n = len(differences)
-    if inert:
-        return Comparison(outcome="inert", difference=mean, low=low, high=high, n=n)
-    if n > 1 and low > 0:
-        return Comparison(outcome="better", difference=mean, low=low, high=high, n=n)
-    if n > 1 and high < 0:
-        return Comparison(outcome="worse", difference=mean, low=low, high=high, n=n)
-    return Comparison(outcome="indistinguishable", difference=mean, low=low, high=high, n=n)
 
 
 def student_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float, float]:

@@ -10,7 +10,8 @@ from archive.store import Archive
 from evaluator.outcomes import CurvePoint, Status
 from evaluator.statistics.false_discovery import TriedProposal, discoveries
 from evaluator.statistics.lazy_trials import LazyTrials
-from evaluator.statistics.scorecards import lazy_trials, scorecard, seed_accuracies, verdict
+from evaluator.statistics.scorecards import lazy_trials, scorecard, seed_accuracies
+from evaluator.statistics.verdicts import verdict
 from evaluator.tasks.registry import MAD_TASKS
 from tests.builders import make_record, make_trial, make_variant
 from variants.contract import BASELINE
@@ -44,7 +45,7 @@ def test_statistics_of_the_index_are_those_of_the_trials(told: Archive):
         assert seed_accuracies(known[name]) == seed_accuracies(trials)
         assert scorecard(known[name]) == scorecard(trials)
         for rival in (BASELINE, *NAMES):
-            assert verdict(known[name], known[rival], rival) == verdict(trials, tuple(known[rival]), rival)
+            assert verdict(known[name], known[rival], rival, {}) == verdict(trials, tuple(known[rival]), rival, {})
     family = [TriedProposal(name, BASELINE, known[name], known[BASELINE]) for name in NAMES]
     slow = [TriedProposal(name, BASELINE, own[name], tuple(known[BASELINE])) for name in NAMES]
     everyone = {name: tuple(trials) for name, trials in known.items()}

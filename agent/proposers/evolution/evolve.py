@@ -3,8 +3,10 @@
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from agent.analysis.board import Board, best_board, published_board
+from agent.analysis.challenge import Challenge
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import SEED_GENOMES, Genome, render_variant
 from agent.proposer import Ask, AskFailed
@@ -16,12 +18,10 @@ from agent.proposers.evolution.without_effect import WithoutEffect
 from archive.record import Proposal, Provenance
 from evaluator.outcomes import Status
 from evaluator.tasks.names import TaskName
-from variants.contract import BASELINE, REFERENCE
+from variants.contract import BASELINE
 
 CANDIDATES = 24
 ATTEMPTS = 2_000
-MEAN_WEIGHT = 0.1
-"""What a gain in the mean counts beside a gain where the reference is ahead."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class EvolveProposer:
     """Parents from the Pareto front, children by mutation and crossover; the most promising of a few is proposed.
 
     Promising is decided by Thompson sampling: scores are drawn from what each child is expected to get, and the child
-    whose draw is least short of the reference wins, so that mechanisms of unknown effect get their turn.
+    whose draw is nearest to the challenge wins, so that mechanisms of unknown effect get their turn.
     """
 
     name = "evolve"
@@ -51,7 +51,8 @@ class EvolveProposer:
         expected = estimator_of(snapshot)
         choosing = expected if board.protocol == snapshot.protocol else Estimator(published, published, genomes)
         candidates = self._candidates(snapshot, board, genomes, choosing, chance)
-        best = max(candidates, key=lambda candidate: _promise(candidate, board, chance))
+        challenge = Challenge.of(board)
+        best = max(candidates, key=lambda candidate: _promise(candidate, challenge, chance))
         predicted = expected.predict(best.genome, best.parent)
         return Ask(_proposal(best, len(candidates), predicted, snapshot, board, genomes))
 
@@ -105,11 +106,10 @@ def known_genomes(snapshot: ArchiveSnapshot, genomes: Mapping[str, Genome]) -> t
     return (*genomes.values(), *past)
 
 
-def _promise(candidate: UntriedChild, board: Board, chance: random.Random) -> float:
-    """One draw of the scores: minus what it is short of the reference, plus a little for the mean."""
+def _promise(candidate: UntriedChild, challenge: Challenge | None, chance: random.Random) -> float:
+    """What one draw of the scores is worth for the challenge; without a reference, the mean of the draw."""
     draws = {task: chance.gauss(found.mean, found.deviation) for task, found in candidate.expected.items()}
-    short = sum(max(0.0, (board.mean(REFERENCE, task) or 0.0) - draw) for task, draw in draws.items())
-    return MEAN_WEIGHT * sum(draws.values()) / len(draws) - short
+    return challenge.worth(draws) if challenge else fmean(draws.values())
 
 
 def _proposal(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from agent.analysis.board import Board
-from agent.analysis.leaderboard_facts import shortfall
+from agent.analysis.challenge import nearest_first
 from evaluator.statistics.pareto import undominated
 from evaluator.tasks.names import TaskName
 
@@ -37,7 +37,7 @@ def crowding(scores: Scores, names: Sequence[str]) -> dict[str, float]:
 
 
 def choose_parents(board: Board, possible: Sequence[str], chance: random.Random) -> tuple[str, str]:
-    """Winners of two tournaments of two, by how little they are short of the reference; both may be the same.
+    """Winners of two tournaments of two, by how near they are to the challenge; both may be the same.
 
     `possible`: names with the scores of all tasks. Among the best-spread of the front, ties in crowding fall at random.
     """
@@ -48,6 +48,6 @@ def choose_parents(board: Board, possible: Sequence[str], chance: random.Random)
     pool = sorted(front, key=lambda name: -distance[name])[:FRONT]
 
     def winner() -> str:
-        return min(chance.choices(pool, k=2), key=lambda name: shortfall(board, name))
+        return nearest_first(board, chance.choices(pool, k=2))[0]
 
     return winner(), winner()

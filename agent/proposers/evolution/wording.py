@@ -39,7 +39,7 @@ def why_this_parent(board: Board, parent: str, on_front: bool, candidates: int) 
     return (
         f"`{short_name(parent)}` is {chosen}.{distance}",
         f"Of {candidates} untried children of such parents, this one had the best draw from what each is expected to "
-        f"score: least short of `{REFERENCE}`, summed over the tasks.",
+        f"score: nearest to beating `{REFERENCE}` on every task, in units of noise.",
     )
 
 

@@ -16,12 +16,14 @@
   const columns = [
     { key: "number", label: "#", value: (row) => row.number, first: 1 },
     { key: "name", label: "Variant", value: (row) => row.name, first: 1 },
+    { key: "far", label: "To goal", value: (row) => row.far, first: 1 },
     { key: "mean", label: "Mean", value: (row) => row.whole && row.whole[0], first: -1 },
     ...board.tasks.map((task, at) => ({ key: `task${at}`, label: task, value: (row) => row.scores && row.scores[at] && row.scores[at][0], first: -1 })),
     { key: "wins", label: "Better on", value: (row, role) => net(row, role), first: -1 },
     { key: "cpu", label: "CPU", value: (row) => row.cpu, first: 1 },
   ];
-  const START = { text: "", status: "", role: "reference", outcome: "", sort: "mean", way: -1, page: 0 };
+  const ranked = board.rows.some((row) => row.far !== undefined);
+  const START = { text: "", status: "", role: "reference", outcome: "", sort: ranked ? "far" : "mean", way: ranked ? 1 : -1, page: 0 };
   let state = { ...START };
 
   const DISCOVERY = 0.1;
@@ -50,7 +52,7 @@
   }
 
   function ordered(rows) {
-    const column = columns.find((one) => one.key === state.sort) || columns[2];
+    const column = columns.find((one) => one.key === state.sort) || columns[3];
     const value = new Map(rows.map((row) => [row, column.value(row, state.role)]));
     const none = (x) => x === undefined || x === null;
     return [...rows].sort((a, b) => {
@@ -114,7 +116,7 @@
       whole.append(element("span", { class: `outcome ${discovered(row) ? "better" : "indistinguishable"}`, title: "p of the mean, adjusted for all that were tried" }, `${discovered(row) ? "▲ " : ""}q ${q < 0.001 ? "< 0.001" : q.toFixed(3)}`));
     }
     if (row.fresh) whole.append(element("small", {}, FRESH[row.fresh]));
-    made.append(element("td", { class: "num" }, row.number ? String(row.number) : ""), idea(row), whole);
+    made.append(element("td", { class: "num" }, row.number ? String(row.number) : ""), idea(row), element("td", { class: "num", "data-label": "To goal" }, row.far === undefined ? "" : row.far.toFixed(1)), whole);
     board.tasks.forEach((_, at) => made.append(cell(row, at)));
     const has = row.versus && row.versus[state.role];
     made.append(element("td", { "data-label": "Better on" }, has ? `${wins} of ${board.tasks.length}${losses ? `, worse on ${losses}` : ""}` : ""));

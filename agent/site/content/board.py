@@ -17,6 +17,7 @@ from archive.store import Archive
 from evaluator.outcomes import Comparison, Score, Trial, Verdict
 from evaluator.protocols.built_in import PROTOCOLS, tasks_of
 from evaluator.statistics.scorecards import scorecard
+from evaluator.statistics.verdicts import TaskNoise, noise_by_task
 from evaluator.tasks.names import TaskName
 from variants.contract import BASELINE, REFERENCE
 from variants.seeds import seeds
@@ -85,7 +86,9 @@ def boards(archive: Archive, proposals: Mapping[Identity, Iterable[Row]]) -> lis
     for (protocol, digest), trials in found.items():
         own = list(proposals.get((protocol, digest), ()))
         taken = {row.name for row in own}
-        before = [row for name in trials if (row := _seed(name, trials, tasks_of(protocol))).name not in taken]
+        tasks = tasks_of(protocol)
+        noise = noise_by_task(trials, tasks)
+        before = [row for name in trials if (row := _seed(name, trials, tasks, noise)).name not in taken]
         made.append(SiteBoard(protocol, digest, (*before, *own)))
     made.sort(key=lambda board: (-len(board.proposals), board.protocol != "quick", board.protocol, board.hash))
     return made + _imported(archive, {board.protocol for board in made})
@@ -107,11 +110,11 @@ def _measured(archive: Archive) -> dict[Identity, dict[str, list[Trial]]]:
     return found
 
 
-def _seed(name: str, trials: Mapping[str, Sequence[Trial]], tasks: Sequence[TaskName]) -> Row:
+def _seed(name: str, trials: Mapping[str, Sequence[Trial]], tasks: Sequence[TaskName], noise: TaskNoise) -> Row:
     known = seeds().get(name)
     parent = known.parent if known else None
     scores = scorecard(trials[name]).scores
-    return seed_row(name, parent, scores, verdicts_of(name, parent, trials), trials[name], tasks)
+    return seed_row(name, parent, scores, verdicts_of(name, parent, trials, noise), trials[name], tasks)
 
 
 def _imported(archive: Archive, derived: Iterable[str]) -> list[SiteBoard]:

@@ -132,10 +132,10 @@ def _stands_out(board: SiteBoard, row: Row) -> bool:
     return wins(board, row, "reference") + wins(board, row, "baseline") > 0
 
 
-def _rank(board: SiteBoard, row: Row) -> tuple[int, int, int]:
-    """Most tasks gained over the gated reference, less those lost; then over the baseline; then the mean."""
-    net = [wins(board, row, role) - len(outcome_tasks(board, row, role, "worse")) for role in ("reference", "baseline")]
-    return -net[0], -net[1], -(row.whole or (0,))[0]
+def _rank(board: SiteBoard, row: Row) -> tuple[bool, float, int, int]:
+    """Nearest to the challenge; then most tasks gained over the baseline, less those lost; then the mean."""
+    net = wins(board, row, "baseline") - len(outcome_tasks(board, row, "baseline", "worse"))
+    return row.distance is None, row.distance or 0.0, -net, -(row.whole or (0,))[0]
 
 
 def _steps(scored: list[Row]) -> list[Row]:

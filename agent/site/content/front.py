@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from agent.analysis.board import PUBLISHED_NAME
+from agent.analysis.challenge import Challenge, means_of
 from agent.analysis.front import sure_cells
 from agent.analysis.paired_differences import open_paired_differences
 from agent.site.content.board import SiteBoard, SiteGap
@@ -18,7 +19,7 @@ from variants.contract import REFERENCE, short_name
 
 @dataclass(frozen=True)
 class Nearest:
-    """Who comes nearest to beating the gated reference on all tasks. `above`, `sure`: numbers of tasks."""
+    """Who comes nearest to beating the gated reference on every task. `above`, `sure`: numbers of tasks."""
 
     row: Row
     above: int
@@ -33,7 +34,10 @@ def front_rows(board: SiteBoard) -> list[Row]:
 
 
 def with_gaps(board: SiteBoard, archive: Archive) -> SiteBoard:
-    """The board with each row's differences to the gated reference, if it is of today's version, or published."""
+    """The board with each row's distance to the challenge and differences to the gated reference.
+
+    Unchanged if it is neither of today's version of its protocol nor published.
+    """
     known = PROTOCOLS.get(board.protocol)
     today = known is not None and known.hash == board.hash
     if not today and (board.protocol, board.hash) != (PUBLISHED_NAME, ""):
@@ -53,7 +57,15 @@ def with_gaps(board: SiteBoard, archive: Archive) -> SiteBoard:
                 for at, task in enumerate(board.tasks)
                 for found, same in [((name, task) in sure, bool(lead.same[place, at]))]
             )
-    return replace(board, gaps=gaps)
+    challenge = Challenge.of(contrasts.board)
+    known_rows = {short_name(name): means_of(contrasts.board.scores[name]) for name in contrasts.names}
+    rows = tuple(
+        row.model_copy(update={"distance": challenge.distance(known_rows[row.name])})
+        if challenge is not None and row.whole and row.name in known_rows
+        else row
+        for row in board.rows
+    )
+    return replace(board, gaps=gaps, rows=rows)
 
 
 def _mark(difference: float, sure: bool, same: bool) -> str:
@@ -63,16 +75,11 @@ def _mark(difference: float, sure: bool, same: bool) -> str:
 
 
 def nearest(board: SiteBoard) -> Nearest | None:
-    """Most tasks above the reference, then least short of it; None without a reference or a rival."""
-    rivals = [row for row in board.rows if row.whole and row.name in board.gaps]
+    """The row with the least distance to the challenge; None without a reference or a rival."""
+    rivals = [(row.distance, row) for row in board.rows if row.distance is not None and row.name in board.gaps]
     if not rivals:
         return None
-
-    def order(row: Row) -> tuple[int, int, int, str]:
-        own = board.gaps[row.name]
-        return -_above(own), sum(max(0, -gap.difference) for gap in own), -(row.whole or (0,))[0], row.name
-
-    best = min(rivals, key=order)
+    _, best = min(rivals, key=lambda found: (found[0], -(found[1].whole or (0,))[0], found[1].name))
     own = board.gaps[best.name]
     return Nearest(best, _above(own), sum(gap.mark == "▲" for gap in own))
 

@@ -12,7 +12,8 @@ from archive.record import Record
 from evaluator.outcomes import Comparison, Score, Status, Trial, Verdict
 from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.over_tasks import mean_over_tasks
-from evaluator.statistics.scorecards import scorecard, seed_accuracies, student_interval, verdict
+from evaluator.statistics.scorecards import scorecard, seed_accuracies, student_interval
+from evaluator.statistics.verdicts import TaskNoise, verdict
 from evaluator.tasks.names import TaskName
 from evaluator.values import Value
 from variants.contract import BASELINE, REFERENCE, short_name
@@ -60,6 +61,8 @@ class Row(Value):
     scores: tuple[Span | None, ...] = ()
     whole: Span | None = None
     """Mean of all tasks of the protocol."""
+    distance: float | None = None
+    """To the challenge, in units of noise."""
     versus: dict[Role, tuple[Against | None, ...]] = Field(default_factory=dict)
     predictions: tuple[tuple[int, int, int] | None, ...] = ()
     discovered: dict[Role, float] = Field(default_factory=dict)
@@ -167,11 +170,13 @@ def seed_row(
     )
 
 
-def verdicts_of(name: str, parent: str | None, trials: Mapping[str, Sequence[Trial]]) -> dict[Role, Verdict]:
+def verdicts_of(
+    name: str, parent: str | None, trials: Mapping[str, Sequence[Trial]], noise: TaskNoise
+) -> dict[Role, Verdict]:
     """Paired comparisons of one variant with reference, baseline and parent, as far as there are trials of these."""
     others: dict[Role, str | None] = {"reference": REFERENCE, "baseline": BASELINE, "parent": parent}
     return {
-        role: verdict(trials[name], trials[other], other)
+        role: verdict(trials[name], trials[other], other, noise)
         for role, other in others.items()
         if other is not None and other != name and other in trials
     }

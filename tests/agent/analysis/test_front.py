@@ -81,7 +81,12 @@ def test_distance_to_the_reference() -> None:
     assert list(best.missing) == ["Selective Copy"]
     assert best.shortfall == pytest.approx(0.005)
     assert "Selective Copy" not in best.sure
-    assert "Selective Copy" in found[1].sure
+    by_name = {place.name: place for place in found}
+    assert "Selective Copy" in by_name["far"].sure
+    assert [task for task, lack in best.lacking.items() if lack] == ["Selective Copy"]
+    assert by_name[REFERENCE].distance == pytest.approx(6)
+    assert best.distance is not None
+    assert 1 < best.distance < 2
     assert best.p_beats > 0.5
 
 
@@ -148,7 +153,7 @@ def test_the_published_front() -> None:
     assert not contrasts.paired
     assert found["delta_net_4layer_adam_state_update_in_for_loop"].standing.endswith("dominated")
     assert found[BASELINE].gaps["Compress"].difference == pytest.approx(0.441687 - 0.366612)
-    assert next(iter(found)) == "delta_net_4layer_hybrid_softmax_raw_attention_in_for_loop"
+    assert next(iter(found)) == "delta_net_4layer_add_local_softmax_self_attention_in_for_loop"
 
 
 @pytest.mark.parametrize(("protocol", "how"), [("published", "not paired"), ("quick", "paired by seed")])

@@ -17,7 +17,8 @@ from agent.errors import DONE, NO, USAGE
 from archive.store import Archive
 from evaluator.outcomes import Status
 from evaluator.protocols.built_in import QUICK
-from evaluator.statistics.scorecards import scorecard, verdict
+from evaluator.statistics.scorecards import scorecard
+from evaluator.statistics.verdicts import noise_by_task, verdict
 from evaluator.tasks.registry import MAD_TASKS
 from tests.builders import make_archive_of, make_record, make_trial, make_trials
 from variants.contract import BASELINE, REFERENCE
@@ -51,7 +52,7 @@ def search(tmp_path: Path) -> Archive:
     made.tell(make_record(name=WHOLE, source=seeds[2].source + "# whole\n"), "# whole\n")
     record = make_record(name=PARTIAL, source=seeds[2].source + "# partial\n")
     own = tuple(make_trial(record.proposal.variant, "Memorize", seed, 0.95) for seed in range(3))
-    against = tuple(verdict(own, [t for t in trials if t.variant == seed.name], seed.name) for seed in seeds[:2])
+    against = tuple(verdict(own, [t for t in trials if t.variant == seed.name], seed.name, {}) for seed in seeds[:2])
     made.tell(
         record.model_copy(update={"trials": own, "scorecard": scorecard(own), "verdicts": against}), "# partial\n"
     )
@@ -67,7 +68,7 @@ def test_what_was_not_measured_is_empty_everywhere_and_counted_nowhere(archer: R
     assert (rows[PARTIAL]["mean"], rows[PARTIAL]["n"], set(rows[PARTIAL]["scores"])) == (None, 0, {"Memorize"})
     assert list(rows)[-1] == PARTIAL, "a row without a mean comes last"
     line = next(line for line in archer("leaderboard")[1].splitlines() if line.startswith("partial"))
-    assert line.split() == ["partial", "–", "–", "–", "–", "0.950", "±0.000", "▲", "–", "–", "–"]
+    assert line.split() == ["partial", "–", "–", "–", "–", "–", "0.950", "±0.000", "▲", "–", "–", "–"]
     assert "partial" not in archer("leaderboard", "--csv")[1]
     table = row_of(archer("leaderboard", "--format", "csv")[1], PARTIAL)
     filled = {key for key, value in table.items() if value and not key.startswith("Memorize")}
@@ -197,7 +198,8 @@ def test_versus_shows_both_and_the_paired_difference(archer: Run, search: Archiv
     found = json.loads(archer("versus", "whole", "gelu_on_prediction_error", "--json")[1])
     assert (found["name"], found["against"], found["protocol"]["name"]) == (WHOLE, GELU, "quick")
     ours, theirs = make_trials(WHOLE, 0.6), make_trials(GELU, [0.5, 0.55, 0.48])
-    assert found["verdict"] == json.loads(verdict(ours, theirs, GELU).model_dump_json())
+    noise = noise_by_task(search.trials("quick"), MAD_TASKS)
+    assert found["verdict"] == json.loads(verdict(ours, theirs, GELU, noise).model_dump_json())
     assert found["mean_difference"]["difference"] == pytest.approx(0.1)
     shown = archer("versus", "partial")[1]
     assert "no mean: one of the two lacks a score on some of the six tasks" in shown
@@ -218,7 +220,7 @@ def test_a_verdict_has_one_word_for_people_and_keeps_its_own_in_json(archer: Run
     trials = [make_trial(GELU, task, seed, 0.5 + seed / 50, inherited_from=BASELINE) for task in MAD_TASKS
               for seed in range(3)]  # fmt: skip
     own = [make_trial(BASELINE, task, seed, 0.5 + seed / 50) for task in MAD_TASKS for seed in range(3)]
-    same, noise = verdict(trials, own, BASELINE), verdict(make_trials("y", [0.5, 0.6, 0.4]), own, BASELINE)
+    same, noise = verdict(trials, own, BASELINE, {}), verdict(make_trials("y", [0.5, 0.6, 0.4]), own, BASELINE, {})
     record = make_record(name="worded", verdicts=(same, noise.model_copy(update={"against": REFERENCE})))
     search.tell(record, "# worded\n")
     people = archer("show", "worded", "--no-pager")[1]

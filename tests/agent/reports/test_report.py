@@ -142,8 +142,8 @@ def test_insights_of_the_published_board():
     told = "\n".join(leaderboard_facts(published_board(snapshot())))
     for fact in (
         "Memorize 0.779 (`softmax_attention`)",
-        f"No variant is above `{REFERENCE}` on all six tasks.",
-        "`hybrid_softmax_raw_attention` comes closest",
+        f"No variant beats `{REFERENCE}` by more than noise on all six tasks.",
+        "`add_local_softmax_self_attention` comes closest",
         "`normalize_keys` computes the same as `delta_net_4layer`",
         "10 rows",
         "They span 0.339 to 0.414, and that is noise.",

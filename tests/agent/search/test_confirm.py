@@ -66,7 +66,7 @@ class ScriptedEvaluator(Evaluator):
                 if len(self.ran) >= self.limit:
                     return Evaluation(Status.INTERRUPTED, "stopped", tuple(found))
                 self.ran.append((variant.name, spec.seed))
-                noise = np.random.default_rng([spec.seed, len(variant.name)]).normal(0, 0.01)
+                noise = np.random.default_rng([spec.seed, len(variant.name), len(spec.task)]).normal(0, 0.01)
                 known[spec] = trial(variant, spec, self.protocol, self.means[variant.name] + noise)
             found.append(known[spec])
         return Evaluation(Status.SCORED, "", tuple(found))
@@ -77,7 +77,7 @@ def archive(tmp_path: Path) -> Archive:
     """The seeds under `quick`, and one proposal that looks better than all of them."""
     archive = make_archive(tmp_path / "search")
     variant = Variant(name=NAME, source=SOURCE)
-    tell(archive, variant, tuple(trial(variant, spec, QUICK, 0.85) for spec in trial_specs(QUICK)))
+    tell(archive, variant, tuple(trial(variant, spec, QUICK, 0.99) for spec in trial_specs(QUICK)))
     return archive
 
 
@@ -90,7 +90,7 @@ def tell(archive: Archive, variant: Variant, trials: tuple[Trial, ...], protocol
 def confirm(
     archive: Archive, evaluator: Callable[[WouldBeBest], ScriptedEvaluator]
 ) -> tuple[Confirmation, list[tuple[str, int]]]:
-    found = WouldBeBest.of(archive, QUICK)
+    (found,) = WouldBeBest.all_of(archive, QUICK)
     assert found is not None
     scripted = evaluator(found)
     confirmation, trials = found.run(Pipeline(scripted))
@@ -112,11 +112,13 @@ def test_fresh_seeds_are_no_seeds_of_any_protocol():
 
 
 def test_the_rival_is_the_best_of_what_was_there(archive: Archive):
-    found = WouldBeBest.of(archive, QUICK)
+    (found,) = WouldBeBest.all_of(archive, QUICK)
     assert found is not None
     assert found.variant.name == NAME
     assert found.rival.name == "delta_net_4layer_cosine_softmax_attention_error_gated_update_in_for_loop"
-    assert found.first.mean == pytest.approx(0.85 - 0.836, abs=0.001)
+    assert sum(found.weights.values()) == pytest.approx(1)
+    assert found.weights["Memorize"] < 0.1 * max(found.weights.values()), "both are beyond the goal of Memorize"
+    assert 0 < found.first.mean < 0.3
 
 
 @pytest.mark.parametrize(
@@ -130,15 +132,15 @@ def test_fresh_seeds_decide(archive: Archive, gain: float, outcome: str, looks: 
     assert confirmation.fresh.n == 3 * looks
     assert {seed for _, seed in ran} == {*range(FIRST_FRESH, FIRST_FRESH + 3 * looks)}
     assert len(ran) == len({*ran}) * 6
-    assert WouldBeBest.of(archive, QUICK) is None
+    assert not WouldBeBest.all_of(archive, QUICK)
     assert list(problems(archive)) == []
 
 
 def test_a_confirmed_best_is_what_the_next_one_has_to_beat(archive: Archive):
     confirm(archive, scripted(0.2))
     better = Variant(name="delta_net_4layer_better_in_for_loop", source=SOURCE + "\n")
-    tell(archive, better, tuple(trial(better, spec, QUICK, 0.9) for spec in trial_specs(QUICK)))
-    found = WouldBeBest.of(archive, QUICK)
+    tell(archive, better, tuple(trial(better, spec, QUICK, 0.995) for spec in trial_specs(QUICK)))
+    (found,) = WouldBeBest.all_of(archive, QUICK)
     assert found is not None
     assert (found.variant.name, found.rival.name) == (better.name, NAME)
     assert len([t for t in found.known if t.variant == NAME]) == 18
@@ -160,11 +162,30 @@ def test_regression_to_the_mean_is_shown(archive: Archive):
     assert card is not None
     told = list(task_lines(card.scores, scorecard(archive.fresh_trials("quick")[NAME]).scores))
     assert len(told) == 6
-    assert "first 0.850 [0.850, 0.850], n 3; fresh 0." in told[0]
+    assert "first 0.990 [0.990, 0.990], n 3; fresh 0." in told[0]
+
+
+def test_every_proposal_that_leads_is_confirmed_in_turn(archive: Archive):
+    second = Variant(name="delta_net_4layer_second_in_for_loop", source=SOURCE + "\n")
+    tell(archive, second, tuple(trial(second, spec, QUICK, 0.985) for spec in trial_specs(QUICK)))
+    assert [found.variant.name for found in WouldBeBest.all_of(archive, QUICK)] == [NAME, second.name]
+    first = WouldBeBest.all_of(archive, QUICK)[0]
+    archive.tell_confirmation(*first.run(Pipeline(scripted(-0.1)(first))))
+    assert [found.variant.name for found in WouldBeBest.all_of(archive, QUICK)] == [second.name]
+
+
+def test_a_lead_in_the_mean_that_is_farther_from_the_challenge_is_no_lead(tmp_path: Path):
+    archive = make_archive(tmp_path / "search")
+    skewed = Variant(name=NAME, source=SOURCE)
+    means = {"Context Recall": 0.8, "Memorize": 0.99, "Compress": 0.9}
+    told = tuple(trial(skewed, spec, QUICK, means.get(spec.task, 0.95)) for spec in trial_specs(QUICK))
+    tell(archive, skewed, told)
+    assert fmean(t.accuracy or 0.0 for t in told) > 0.9
+    assert not WouldBeBest.all_of(archive, QUICK)
 
 
 def test_a_lead_that_all_fresh_seeds_could_not_tell_from_noise_is_not_worth_them(archive: Archive):
-    found = WouldBeBest.of(archive, QUICK)
+    (found,) = WouldBeBest.all_of(archive, QUICK)
     assert found is not None
     repeated = replace(found, first=Effect(mean=0.03, error=0.02, freedom=10, n=3))  # 2 standard errors after 6 seeds
     assert repeated.out_of_reach
@@ -186,7 +207,7 @@ def test_a_search_names_such_a_lead_once_and_trains_nothing(tmp_path: Path, sand
 
 
 def test_a_protocol_of_one_seed_has_no_new_best(archive: Archive):
-    assert WouldBeBest.of(archive, SMOKE) is None
+    assert not WouldBeBest.all_of(archive, SMOKE)
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from archive.record import Cost, Exchange, Record
 from archive.store import Archive
 from evaluator.outcomes import CurvePoint, Finding, Status, Trial
 from evaluator.protocols.built_in import QUICK
-from evaluator.statistics.scorecards import verdict
+from evaluator.statistics.verdicts import verdict
 from tests.builders import make_archive_of, make_check, make_predictions, make_provenance, make_record, make_trials
 from variants.contract import BASELINE, REFERENCE, Variant
 from variants.seeds import seed_variants
@@ -48,7 +48,7 @@ def record_of(name: str, status: Status = Status.SCORED, accuracy: float = 0.6, 
         predictions=make_predictions(0.55, why="a hunch"),
         provenance=make_provenance("openai", model="some-model", seed=3, parents=(parent,)),
         trials=trials,
-        verdicts=tuple(verdict(trials, own, other) for other, own in references.items()) if trials else (),
+        verdicts=tuple(verdict(trials, own, other, {}) for other, own in references.items()) if trials else (),
         check=make_check(Finding(check="causality", status="pass", message="no peeking"), name=name, seconds=1.5),
         exchanges=(Exchange(attempt=1, prompt="the whole prompt", reply="the whole reply", usage={"total": 12}),),
         cost=Cost(cpu_seconds=180.0, wall_seconds=170.0, prompt_tokens=1000, completion_tokens=200, usd=0.01),

@@ -67,12 +67,12 @@ def test_the_front_is_who_nobody_dominates():
     assert front_rows(SiteBoard("quick", "abc", ())) == []
 
 
-def test_nearest_is_above_on_most_tasks():
-    near = tuple(SiteGap(d, "▲" if d > 10 else "") for d in (20, 10, 10, 10, 10, -500))
-    far = tuple(SiteGap(d, "") for d in (900, -1, -1, -1, -1, -1))
-    rows = tuple(row_of(n, (5000,) * 6) for n in range(2))
-    found = nearest(SiteBoard("quick", "abc", rows, {"v0": far, "v1": near}))
-    assert (found.row.number, found.above, found.sure) == (1, 5, 1)
+def test_nearest_is_nearest_to_the_challenge():
+    above_on_five = tuple(SiteGap(d, "▲" if d > 10 else "") for d in (20, 10, 10, 10, 10, -500))
+    above_on_one = tuple(SiteGap(d, "") for d in (900, -1, -1, -1, -1, -1))
+    rows = tuple(row_of(n, (5000,) * 6).model_copy(update={"distance": float(n)}) for n in range(2))
+    found = nearest(SiteBoard("quick", "abc", rows, {"v0": above_on_one, "v1": above_on_five}))
+    assert (found.row.number, found.above, found.sure) == (0, 1, 0)
     assert nearest(SiteBoard("quick", "abc", ())) is None
 
 

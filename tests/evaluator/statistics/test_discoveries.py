@@ -23,7 +23,7 @@ from evaluator.statistics.moderated_t_test import (
     seed_means,
     task_noise,
 )
-from evaluator.statistics.scorecards import verdict
+from evaluator.statistics.verdicts import verdict
 from evaluator.tasks.registry import MAD_TASKS
 from tests.builders import make_trial, make_trials
 from variants.contract import BASELINE
@@ -113,7 +113,7 @@ def test_a_verdict_on_a_task_is_wrong_as_seldom_as_it_says_under_real_noise():
         for ours, theirs in chance.choice(residuals, (pairs, 2, SEEDS)):
             one = [make_trial("a", task, seed, 0.5 + x) for seed, x in enumerate(ours)]
             other = [make_trial("b", task, seed, 0.5 + x) for seed, x in enumerate(theirs)]
-            outcomes.append(verdict(one, other, "b").tasks[task].outcome)
+            outcomes.append(verdict(one, other, "b", {}).tasks[task].outcome)
     assert outcomes.count("better") / len(outcomes) <= most(len(outcomes), 0.025)
     assert outcomes.count("worse") / len(outcomes) <= most(len(outcomes), 0.025)
 

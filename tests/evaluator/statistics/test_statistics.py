@@ -10,7 +10,8 @@ from scipy import stats
 
 from evaluator.outcomes import Trial
 from evaluator.protocols.built_in import SMOKE
-from evaluator.statistics.scorecards import scorecard, seed_accuracies, verdict
+from evaluator.statistics.scorecards import scorecard, seed_accuracies
+from evaluator.statistics.verdicts import verdict
 from tests.builders import make_trial
 
 
@@ -78,7 +79,7 @@ def test_a_scorecard_is_of_one_variant_under_one_protocol(trials: list[Trial]) -
     ],
 )
 def test_verdicts(ours: list[float], theirs: list[float], outcome: str) -> None:
-    found = verdict(over_seeds(ours), over_seeds(theirs, variant="parent"), "parent")
+    found = verdict(over_seeds(ours), over_seeds(theirs, variant="parent"), "parent", {})
     assert found.against == "parent"
     assert found.tasks["Memorize"].outcome == outcome
     assert found.tasks["Memorize"].n == len(ours)
@@ -87,32 +88,32 @@ def test_verdicts(ours: list[float], theirs: list[float], outcome: str) -> None:
 def test_seeds_are_paired_by_name_and_only_those_of_both_count() -> None:
     ours = [trial(0.9, 7), trial(0.3, 1), trial(0.4, 2)]
     theirs = [trial(0.2, 2), trial(0.1, 1), trial(0.9, 5)]
-    comparison = verdict(ours, theirs, "parent").tasks["Memorize"]
+    comparison = verdict(ours, theirs, "parent", {}).tasks["Memorize"]
     assert (comparison.difference, comparison.n) == (pytest.approx(0.2), 2)
-    assert not verdict([trial(0.9, 7)], theirs, "parent").tasks
+    assert not verdict([trial(0.9, 7)], theirs, "parent", {}).tasks
 
 
 def test_inherited_everywhere_is_inert() -> None:
     parent = over_seeds([0.5, 0.6], variant="parent")
     heir = over_seeds([0.5, 0.6], inherited_from="parent")
-    comparison = verdict(heir, parent, "parent").tasks["Memorize"]
+    comparison = verdict(heir, parent, "parent", {}).tasks["Memorize"]
     assert (comparison.outcome, comparison.difference) == ("inert", 0.0)
     sibling = over_seeds([0.5, 0.6], variant="sibling", inherited_from="parent")
-    assert verdict(heir, sibling, "sibling").tasks["Memorize"].outcome == "inert"
+    assert verdict(heir, sibling, "sibling", {}).tasks["Memorize"].outcome == "inert"
     half = [heir[0], trial(0.7, 1)]
-    assert verdict(half, parent, "parent").tasks["Memorize"].outcome == "indistinguishable"
+    assert verdict(half, parent, "parent", {}).tasks["Memorize"].outcome == "indistinguishable"
 
 
 def test_what_is_inherited_from_the_parent_may_still_differ_from_another() -> None:
     heir = over_seeds([0.5, 0.6, 0.55], inherited_from="parent")
     reference = over_seeds([0.8, 0.9, 0.86], variant="reference")
-    assert verdict(heir, reference, "reference").tasks["Memorize"].outcome == "worse"
+    assert verdict(heir, reference, "reference", {}).tasks["Memorize"].outcome == "worse"
 
 
 def test_a_higher_confidence_asks_for_more() -> None:
     ours, theirs = over_seeds([0.60, 0.72, 0.51]), over_seeds([0.50, 0.60, 0.42])
-    assert verdict(ours, theirs, "parent").tasks["Memorize"].outcome == "better"
-    strict = verdict(ours, theirs, "parent", confidence=1 - 0.05 / 50)
+    assert verdict(ours, theirs, "parent", {}).tasks["Memorize"].outcome == "better"
+    strict = verdict(ours, theirs, "parent", {}, confidence=1 - 0.05 / 50)
     assert strict.tasks["Memorize"].outcome == "indistinguishable"
 
 
@@ -128,5 +129,5 @@ def test_the_interval_excludes_zero_when_the_paired_t_test_says_so(pairs: list[t
     p = float(stats.ttest_rel(ours, theirs).pvalue)
     if abs(p - 0.05) < 1e-6:
         return
-    outcome = verdict(over_seeds(ours), over_seeds(theirs), "parent").tasks["Memorize"].outcome
+    outcome = verdict(over_seeds(ours), over_seeds(theirs), "parent", {}).tasks["Memorize"].outcome
     assert (outcome != "indistinguishable") == (p < 0.05)

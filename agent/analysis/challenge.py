@@ -1,0 +1,101 @@
+"""The challenge of a protocol: to beat the reference on every task at once. How far a variant is from that, in noise.
+
+The goal of a task is the score of the reference plus the noise of the task: a variant that reaches it beats the
+reference by more than chance. 1 is the ceiling of an accuracy, and a score within noise of it is a tie with it. So no
+goal is above 1 less the noise.
+
+The distance of a variant is the sum over the tasks of what it lacks to the goal, in units of the noise. 0 says that
+the challenge is met, as far as the means tell; a copy of the reference has 1 for each task that has room above the
+reference. What a variant gains beyond a goal counts for nothing, so that no task pays for another. Variants of one
+distance are ordered by their mean over the tasks.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from agent.analysis.board import Board
+from evaluator.outcomes import Score
+from evaluator.tasks.names import TaskName
+from variants.contract import REFERENCE
+
+CEILING = 1.0
+LEAST = 1e-3
+"""The least noise of a task: rows that happen to agree to the last digit still have some."""
+BEYOND = 0.1
+"""What a gain beyond a goal counts beside a gain below it, where a proposal is tested or chosen: a little."""
+
+Means = Mapping[TaskName, float]
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """Per task of a protocol, the score to reach (0 to 1) and the noise of a difference between two means."""
+
+    goals: Means
+    noise: Means
+
+    @classmethod
+    def of(cls, board: Board) -> Self | None:
+        """The challenge of a board; None if the reference lacks the score of a task."""
+        reference = board.scores.get(REFERENCE, {})
+        if not board.tasks or any(task not in reference for task in board.tasks):
+            return None
+        noise = {
+            task: max(LEAST, board.least_difference(task, reference[task].n, reference[task].n)) for task in board.tasks
+        }
+        goals = {task: min(reference[task].mean + noise[task], CEILING - noise[task]) for task in board.tasks}
+        return cls(goals, noise)
+
+    def lacking(self, means: Means) -> dict[TaskName, float]:
+        """What a variant lacks to the goal of each task that it has a score on, in units of the noise; 0 if nothing."""
+        return {
+            task: max(0.0, (goal - means[task]) / self.noise[task])
+            for task, goal in self.goals.items()
+            if task in means
+        }
+
+    def distance(self, means: Means) -> float | None:
+        """How far a variant is from meeting the challenge, in units of noise; None if it lacks the score of a task."""
+        lacking = self.lacking(means)
+        return sum(lacking.values()) if len(lacking) == len(self.goals) else None
+
+    def worth(self, means: Means) -> float:
+        """Minus the distance, with a little for what is beyond the goals, over the tasks that have a score."""
+        lacking = self.lacking(means)
+        beyond = ((means[task] - self.goals[task]) / self.noise[task] for task, lack in lacking.items() if lack == 0)
+        return BEYOND * sum(beyond) - sum(lacking.values())
+
+    def weights(self, ours: Means, theirs: Means) -> dict[TaskName, float]:
+        """What one unit of accuracy on each task changes in the worth, between two variants; the sum is 1.
+
+        They turn "nearer to the goals" into one number that is linear in the scores, so that a paired test of means
+        can decide on it.
+        """
+        steps = {}
+        for task, goal in self.goals.items():
+            low, high = sorted((ours[task], theirs[task]))
+            below = 1.0 if high <= goal else 0.0 if low >= goal else (goal - low) / (high - low)
+            steps[task] = (below + BEYOND * (1 - below)) / self.noise[task]
+        whole = sum(steps.values())
+        return {task: step / whole for task, step in steps.items()}
+
+
+def means_of(scores: Mapping[TaskName, Score]) -> dict[TaskName, float]:
+    """Mean accuracies, without their intervals."""
+    return {task: score.mean for task, score in scores.items()}
+
+
+def nearest_first(board: Board, names: Sequence[str]) -> list[str]:
+    """Names by how near they are to the challenge, then by their mean; without a reference, by their mean alone.
+
+    Names that lack the score of a task come last, in their order.
+    """
+    challenge = Challenge.of(board)
+
+    def key(name: str) -> tuple[bool, float, float]:
+        mean = board.mean_of_all(name)
+        far = challenge.distance(means_of(board.scores[name])) if challenge and mean is not None else None
+        return mean is None, far or 0.0, -(mean or 0.0)
+
+    return sorted(names, key=key)
