@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from agent.analysis.board import open_board
 from agent.commands.model_options import (
     BaseUrlOption,
     CommandOption,
@@ -42,6 +43,7 @@ from agent.search.attempt import SearchResources
 from agent.search.engine import DEFAULT_SHARE, EngineName, open_engine
 from agent.search.loop import Search, SearchPlan, interrupted_proposals
 from agent.terminal.discoveries import archive_lines
+from agent.terminal.ideas import learnt_lines
 from agent.terminal.interrupt import interruptible
 from agent.terminal.progress import Progress
 from agent.terminal.speech import Speech
@@ -187,7 +189,8 @@ def _answer(speech: Speech, archive: Archive, records: Sequence[Record], protoco
         speech.answer(summaries(archive, [line for line in archive.lines() if line.id in told]))
         return
     if records:
-        for line in (*_lines(records, tasks_of(protocol)), *archive_lines(archive, protocol)):
+        learnt = learnt_lines(records, open_board(protocol, archive))
+        for line in (*_lines(records, tasks_of(protocol)), *archive_lines(archive, protocol), *learnt):
             speech.out.print(line)
         first = records[0].number
         where = "" if archive.root == DEFAULT_ARCHIVE else f" --archive {archive.root}"

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from rich.markup import escape
 
+from agent.analysis.board import best_board
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.errors import UserError
 from agent.listener import Listener, heard_by
@@ -16,6 +17,7 @@ from agent.search.engine import Engine
 from agent.search.ensemble_size import members_of
 from agent.search.pipeline import Evaluated, Pipeline, Twin
 from agent.search.racing import Race
+from agent.terminal.ideas import idea_line
 from agent.terminal.progress import Progress
 from agent.terminal.time_left import weights
 from archive.record import Cost, Exchange, Proposal, Record
@@ -117,6 +119,7 @@ class Attempt:
         began = time.monotonic()
         proposal, protocol = ask.proposal, self._resources.protocol
         variant, specs = proposal.variant, trial_specs(protocol)
+        self._progress.announce(idea_line(proposal, best_board(inputs.snapshot)))
         self._show(stage="checking", name=variant.name, detail="")
         members = members_of(self._resources.ensemble, protocol, variant.layer, specs)
         pipeline = Pipeline(self._resources.evaluator(members), inputs.trials, self._following(specs), inputs.stop)

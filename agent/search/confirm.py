@@ -14,9 +14,10 @@ train them: it names the lead and calls nothing a new best.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Self
 
 from agent.analysis.board import Board, open_board
@@ -25,10 +26,11 @@ from agent.search.pipeline import Pipeline
 from archive.confirmations import Confirmation, Difference
 from archive.store import Archive
 from evaluator.outcomes import Status, Trial
-from evaluator.protocols.protocol import Protocol, trial_specs
+from evaluator.protocols.protocol import Protocol, TrialSpec, trial_specs
 from evaluator.statistics.lazy_trials import comparable
 from evaluator.statistics.moderated_t_test import Effect, Noise, effect, mean_noise, paired
 from evaluator.tasks.names import TaskName
+from evaluator.trials.evaluate import TrialProgress
 from evaluator.trials.run_trial import spec_of
 from variants.contract import Variant
 
@@ -106,8 +108,13 @@ class WouldBeBest:
         again = replace(self.first, error=self.first.error * math.sqrt(self.first.n / n), n=n)
         return again.lower(1 - RISK / LOOKS) <= 0
 
-    def run(self, pipeline: Pipeline) -> tuple[Confirmation, tuple[Trial, ...]]:
-        """Train the missing trials, split, look by look, until a decision. Returns the decision and the new trials."""
+    def run(
+        self, pipeline: Pipeline, follow: Callable[[Variant, TrialProgress], None] = lambda _, __: None
+    ) -> tuple[Confirmation, tuple[Trial, ...]]:
+        """Train the missing trials, split, look by look, until a decision. Returns the decision and the new trials.
+
+        follow: called at each step, in the place of the pipeline's.
+        """
         pipeline = replace(pipeline, evaluator=replace(pipeline.evaluator, isolation="split"))
         trials = {variant.name: [t for t in self.known if t.variant == variant.name] for variant in self._both}
         new: list[Trial] = []
@@ -115,7 +122,7 @@ class WouldBeBest:
             specs = trial_specs(self.protocol, seeds=fresh_seeds(self.protocol, looks))
             for variant in self._both:
                 have = {spec_of(trial): trial for trial in trials[variant.name]}
-                result = pipeline.train(variant, specs, known=have)
+                result = replace(pipeline, follow=partial(follow, variant)).train(variant, specs, known=have)
                 made = [t for t in result.trials if t.status is Status.SCORED and spec_of(t) not in have]
                 trials[variant.name] += made
                 new += made
@@ -129,6 +136,13 @@ class WouldBeBest:
             if found is None or found.mean <= 0:
                 return self._decided("refuted", "", found), tuple(new)
         return self._decided("open", "", found), tuple(new)
+
+    @property
+    def first_look(self) -> tuple[tuple[Variant, TrialSpec], ...]:
+        """What is to be trained for the first look, in order."""
+        have = {(trial.variant, spec_of(trial)) for trial in self.known}
+        specs = trial_specs(self.protocol, seeds=fresh_seeds(self.protocol))
+        return tuple((who, spec) for who in self._both for spec in specs if (who.name, spec) not in have)
 
     @property
     def _both(self) -> tuple[Variant, Variant]:

@@ -17,6 +17,7 @@ from agent.proposer import Repairer
 from agent.reports.report import render_report
 from agent.search.attempt import Attempt, AttemptInputs, FailedAsk, Resumption, SearchResources
 from agent.search.confirm import LOOKS, WouldBeBest
+from agent.search.confirming_shown import ConfirmingShown
 from agent.search.fingerprint_index import FingerprintIndex
 from agent.search.pipeline import Pipeline
 from agent.terminal.discoveries import confirmation_lines
@@ -26,8 +27,6 @@ from archive.record import Record
 from archive.store import Archive
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.protocol import Protocol
-from evaluator.trials.evaluate import TrialProgress
-from variants.contract import short_name
 
 FAILURES_IN_A_ROW = 3
 """Of a proposer that may answer a later ask; after so many, a search ends."""
@@ -180,8 +179,8 @@ class Search:
             f"would be the new best: {escape(name)}; training it and {escape(rival)} "
             f"on {seeds} to {LOOKS * seeds} fresh seeds"
         )
-        follow = partial(self._show_confirming, name)
-        future = pool.submit(found.run, Pipeline(resources.evaluator(), follow=follow, stop=self._stop))
+        shown = ConfirmingShown(found, self._progress)
+        future = pool.submit(found.run, Pipeline(resources.evaluator(), stop=self._stop), shown.follow)
         self._confirming[future] = name
 
     def _within_reach(self, found: Iterable[WouldBeBest]) -> Iterator[WouldBeBest]:
@@ -196,10 +195,6 @@ class Search:
                     f"no new best: {escape(name)} leads {escape(each.rival.name)} by {each.first.mean:+.3f}, "
                     f"too little for {LOOKS * len(each.protocol.seeds)} fresh seeds to tell from noise"
                 )
-
-    def _show_confirming(self, name: str, step: TrialProgress) -> None:
-        at = f"{step.spec.task}, seed {step.spec.seed}: {step.done:.0%}"
-        self._progress.aside(f"confirming {short_name(name)}, or its rival: {at}")
 
     def _collect_confirmed(self) -> None:
         for future in [future for future in self._confirming if future.done()]:

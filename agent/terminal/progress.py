@@ -152,9 +152,9 @@ class Progress:
         worked = sum(line.worked for line in lines)
         waiting = sum(1.0 - line.worked for line in lines if line.stage != "archived")
         left = seconds_left(worked, worked + waiting, elapsed)
-        so_far = f"{_minutes(elapsed)} so far"
+        so_far = f"{minutes(elapsed)} so far"
         if waiting:
-            so_far += f", about {_minutes(left)} left" if left is not None else ", estimating the time left"
+            so_far += f", about {minutes(left)} left" if left is not None else ", estimating the time left"
         return f"{so_far}; Ctrl-C stops and keeps what is finished"
 
 
@@ -167,5 +167,6 @@ def _scores(line: ProgressLine) -> str:
     return " ".join(f"{task.split()[0]} {accuracy:.2f}" for task, accuracy in line.scores.items())
 
 
-def _minutes(seconds: float) -> str:
+def minutes(seconds: float) -> str:
+    """`3:05` of 185 seconds."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
