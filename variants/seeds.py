@@ -1,5 +1,6 @@
-"""The seed variants: the files beside this module, and what is known of where each comes from."""
+"""The seed variants: the files beside this module and in `found/`, and where each comes from."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,8 +19,15 @@ PARENTS: dict[VariantName, VariantName] = {
     "delta_net_4layer_cosine_softmax_attention_in_for_loop": "delta_net_4layer_softmax_attention_in_for_loop",
     "delta_net_4layer_hybrid_softmax_raw_attention_in_for_loop": "delta_net_4layer_softmax_attention_in_for_loop",
     "delta_net_4layer_topk_softmax_attention_in_for_loop": "delta_net_4layer_softmax_attention_in_for_loop",
+    "delta_net_4layer_own_error_skip_decay_state_update_in_for_loop": "delta_net_4layer_decay_state_update_in_for_loop",
+    "delta_net_4layer_own_value_skip_in_for_loop": "delta_net_4layer_normalize_keys_in_for_loop",
+    "delta_net_4layer_own_written_value_skip_in_for_loop": "delta_net_4layer_own_value_skip_in_for_loop",
+    "delta_net_4layer_phase_echo_decay_state_update_in_for_loop": "delta_net_4layer_decay_state_update_in_for_loop",
 }
-"""Seeds that refine another seed, read off their names; every other one derives from the baseline."""
+"""Seeds that refine another seed: the published ones read off their names, the found ones as their records say.
+
+Every other one derives from the baseline.
+"""
 
 PROPOSED: frozenset[VariantName] = frozenset(
     {
@@ -30,20 +38,28 @@ PROPOSED: frozenset[VariantName] = frozenset(
 """Seeds that a published report proposed and nobody scored."""
 
 
+Origin = Literal["published", "proposed", "found"]
+"""Published with scores; proposed in a published report, without scores; found by a search of archer."""
+
+
 @dataclass(frozen=True)
 class Seed:
     """A seed variant with its origin. `parent` is None for the baseline and the reference."""
 
     variant: Variant
-    origin: Literal["published", "proposed"]
+    origin: Origin
     parent: VariantName | None
 
 
 @cache
 def seeds() -> dict[str, Seed]:
-    """All seeds by name, in alphabetical order: the baseline, the gated reference, 20 published and 2 proposed."""
-    variants = (Variant.from_file(path) for path in sorted(HERE.glob(STEM)))
-    return {variant.name: Seed(variant, _origin(variant.name), _parent(variant.name)) for variant in variants}
+    """All seeds by name: the baseline, the gated reference, 20 published, 2 proposed; then 4 found. Each in
+    alphabetical order."""
+    found = {
+        variant.name: Seed(variant, "proposed" if variant.name in PROPOSED else "published", _parent(variant.name))
+        for variant in _read(HERE)
+    }
+    return found | {variant.name: Seed(variant, "found", _parent(variant.name)) for variant in _read(HERE / "found")}
 
 
 def seed_variants() -> dict[str, Variant]:
@@ -51,8 +67,8 @@ def seed_variants() -> dict[str, Variant]:
     return {name: seed.variant for name, seed in seeds().items()}
 
 
-def _origin(name: VariantName) -> Literal["published", "proposed"]:
-    return "proposed" if name in PROPOSED else "published"
+def _read(folder: Path) -> Iterator[Variant]:
+    return (Variant.from_file(path) for path in sorted(folder.glob(STEM)))
 
 
 def _parent(name: VariantName) -> VariantName | None:

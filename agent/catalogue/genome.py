@@ -9,6 +9,7 @@ from agent.catalogue.decay import Decays
 from agent.catalogue.error import Errors
 from agent.catalogue.features import Features
 from agent.catalogue.mechanism import Mechanism
+from agent.catalogue.output import Outputs
 from agent.catalogue.raw_scores import Scores
 from agent.catalogue.state import Readouts, States
 from agent.catalogue.update import Updates
@@ -28,6 +29,7 @@ class Genome(BaseModel):
     readout: Annotated[Readouts, Kind] | None = None
     scores: Annotated[Scores, Kind] | None = None
     error: Annotated[Errors, Kind] | None = None
+    output: Annotated[Outputs, Kind] | None = None
     decay: Annotated[Decays, Kind] | None = None
     write: Annotated[Writes, Kind] | None = None
     update: Annotated[Updates, Kind] | None = None
@@ -83,6 +85,7 @@ CATALOGUE: dict[str, tuple[type[Mechanism], ...]] = {
     "readout": get_args(Readouts),
     "scores": get_args(Scores),
     "error": get_args(Errors),
+    "output": get_args(Outputs),
     "decay": get_args(Decays),
     "write": get_args(Writes),
     "update": get_args(Updates),

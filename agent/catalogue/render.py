@@ -59,13 +59,23 @@ def _body(genome: Genome) -> dict[str, object]:
         "readout": _lines(genome.readout) or ["o_inter = q_i @ S  # [B, H, C, Dv]"],
         "scores": _lines(genome.scores, q=q, k=k) or [f"attn = ({q} @ {k}.mT).masked_fill(future, 0)  # [B, H, C, C]"],
         "error": _lines(genome.error),
-        "output": genome.scores.output if genome.scores else "",
+        "output": _lines(genome.output),
+        "added": _added(genome),
         "decay": _lines(genome.decay),
         "write": _lines(genome.write),
         "update": _lines(genome.update, old=old, delta=delta) or [f"S = {old} + {delta}"],
         "state": _lines(genome.state),
         "after": [line for found in genome.mechanisms.values() for line in _lines(found, found.after)],
     }
+
+
+def _added(genome: Genome) -> str:
+    """What stands behind `o_inter + attn @ u_i`, of the scores and of the output."""
+    terms = (
+        genome.scores.output if genome.scores else "",
+        genome.output.fill(genome.output.added) if genome.output else "",
+    )
+    return "".join(f" + {term}" for term in terms if term)
 
 
 def _attention(genome: Genome) -> tuple[str, str]:

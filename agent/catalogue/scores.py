@@ -6,7 +6,7 @@ from agent.catalogue.mechanism import Mechanism, grid
 
 
 class ScoreMechanism(Mechanism):
-    """Code that sets `attn`; `output`: what else is added to the output."""
+    """Code that sets `attn`; `output`: a term that is added to the output."""
 
     first_chunk: ClassVar[bool] = True
     output: ClassVar[str] = ""
@@ -92,7 +92,7 @@ class AddLocalSoftmax(SharpMechanism):
 
     mechanism: Literal["local_softmax"] = "local_softmax"
     weight: float = grid(1, 0.25, 0.5, 1)
-    output: ClassVar[str] = " + o_local"
+    output: ClassVar[str] = "o_local"
     idea: ClassVar[str] = "add_local_softmax_self_attention"
     formula: ClassVar[str] = "o_i = q_i S + attn u_i + {weight_x}softmax(mask({sharpness_x}{q} {k}ᵀ)) β_i v_i"
     why: ClassVar[str] = (

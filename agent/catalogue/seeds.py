@@ -4,6 +4,7 @@ from agent.catalogue.decay import ConstantDecay, ErrorForget
 from agent.catalogue.error import Gelu, L2Error
 from agent.catalogue.features import LayerNormQK, NormalizeKeys, RopeQK
 from agent.catalogue.genome import Genome
+from agent.catalogue.output import OwnError, OwnValue, OwnWrittenValue, PhaseEcho
 from agent.catalogue.raw_scores import SigmoidGate
 from agent.catalogue.scores import AdaptiveHybrid, AddLocalSoftmax, CosineSoftmax, Hybrid, Softmax, TopKSoftmax
 from agent.catalogue.state import FrobeniusBall
@@ -35,9 +36,17 @@ _SINGLE = (
     Genome(scores=TopKSoftmax()),
 )
 
+_FOUND = (
+    Genome(output=OwnValue()),
+    Genome(output=OwnWrittenValue()),
+    Genome(output=OwnError(), decay=ConstantDecay()),
+    Genome(output=PhaseEcho(), decay=ConstantDecay()),
+)
+"""What a search found. The first two files also normalise k again, as their parents do; that changes nothing."""
+
 SEED_GENOMES: dict[VariantName, Genome] = {
     BASELINE: Genome(),
-    **{genome.name: genome for genome in _SINGLE},
+    **{genome.name: genome for genome in (*_SINGLE, *_FOUND)},
     "delta_net_4layer_cosine_softmax_attention_error_gated_update_in_for_loop": Genome(
         scores=CosineSoftmax(), write=ErrorGate()
     ),

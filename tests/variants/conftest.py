@@ -1,6 +1,5 @@
-"""Kernels under test, loaded from their files, and inputs as a mixer would make them."""
+"""Kernels under test, from the source of their files, and inputs as a mixer would make them."""
 
-import importlib.util
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -11,19 +10,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from variants.contract import Layer
-from variants.seeds import HERE, seed_variants
+from variants.seeds import seed_variants
 
 torch.set_num_threads(1)
 
 
 @cache
 def load(name: str) -> Callable[..., tuple[Tensor, Tensor]]:
-    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    kernel: Callable[..., tuple[Tensor, Tensor]] = getattr(module, seed_variants()[name].contract.function)
+    variant = seed_variants()[name]
+    namespace: dict[str, Any] = {}
+    exec(compile(variant.source, name, "exec"), namespace)
+    kernel: Callable[..., tuple[Tensor, Tensor]] = namespace[variant.contract.function]
     return kernel
 
 

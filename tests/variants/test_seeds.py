@@ -4,16 +4,34 @@ import pytest
 
 from archive.errors import LeaderboardError
 from archive.leaderboard_csv import PUBLISHED, format_leaderboard, parse_leaderboard, read_leaderboard
+from archive.seeding import shipped_by_variant
+from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.tasks.registry import MAD_TASKS
-from variants.contract import BASELINE, REFERENCE
+from variants.contract import BASELINE, REFERENCE, short_name
 from variants.seeds import PROPOSED, seeds
 
 HEADER = "," + ",".join(MAD_TASKS)
 
 
 def test_published_rows_are_seeds():
-    assert set(read_leaderboard(PUBLISHED).index) == set(seeds()) - PROPOSED
+    assert set(read_leaderboard(PUBLISHED).index) == {n for n, seed in seeds().items() if seed.origin == "published"}
     assert {name for name, seed in seeds().items() if seed.origin == "proposed"} == PROPOSED
+
+
+def test_what_was_found_has_the_very_source_of_its_trials():
+    found = {name: seed for name, seed in seeds().items() if seed.origin == "found"}
+    assert {short_name(name) for name in found} == {
+        "own_error_skip_decay_state_update",
+        "own_value_skip",
+        "own_written_value_skip",
+        "phase_echo_decay_state_update",
+    }
+    shipped = shipped_by_variant("quick")
+    for name, seed in found.items():
+        trials = shipped[name]
+        assert len(trials) == len(shipped[BASELINE])
+        assert {trial.source_hash for trial in trials} == {seed.variant.source_hash}
+        assert {trial.protocol_hash for trial in trials} == {PROTOCOLS["quick"].hash}
 
 
 def test_parents_are_seeds():

@@ -15,6 +15,7 @@ SLOT_WORDS = {
     "readout": "the read-out of the state",
     "scores": "the scores inside the chunk",
     "error": "the prediction error",
+    "output": "what is added to the output",
     "decay": "the decay of the state",
     "write": "which part of the error is written",
     "update": "the rule of the update",
