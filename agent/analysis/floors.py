@@ -4,12 +4,16 @@ The floor of a task is the better of the two controls (`variants.controls`), whi
 says nothing of a memory, however high it is. A ceiling is stated where it was reached.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from archive.leaderboards import scorecards
 from archive.seeding import shipped_by_variant, shipped_controls
-from evaluator.outcomes import Score
+from evaluator.outcomes import Score, Trial
+from evaluator.protocols.built_in import PROTOCOLS, tasks_of
+from evaluator.statistics.lazy_trials import comparable
+from evaluator.statistics.moderated_t_test import effect, task_noise
+from evaluator.statistics.scorecards import seed_accuracies
 from evaluator.tasks.names import TaskName
 
 REACHED = 0.9995
@@ -27,11 +31,7 @@ def control_scores(protocol: str) -> Mapping[str, Mapping[TaskName, Score]]:
 
 def floor(protocol: str) -> dict[TaskName, float]:
     """Per task, the mean of the better control, 0 to 1; a task on which no control was measured is absent."""
-    found: dict[TaskName, float] = {}
-    for scores in control_scores(protocol).values():
-        for task, score in scores.items():
-            found[task] = max(score.mean, found.get(task, 0.0))
-    return found
+    return {task: control_scores(protocol)[name][task].mean for task, name in _better_control(protocol).items()}
 
 
 @cache
@@ -43,3 +43,32 @@ def ceiling(protocol: str) -> Mapping[TaskName, float]:
     """
     cards = scorecards(protocol, shipped_by_variant(protocol)).values()
     return {task: 1.0 for card in cards for task, score in card.scores.items() if score.mean >= REACHED}
+
+
+def at_floor(trials: Mapping[str, Sequence[Trial]], protocol: str) -> dict[str, frozenset[TaskName]]:
+    """Per variant, the tasks on which its scores do not exceed the floor by more than noise.
+
+    One-sided 95 %, by the moderated t-test on differences to the better control, paired by seed. A task on which the
+    variant shares no seed with the control, or whose noise is not known, is left out. trials: of all variants under the
+    protocol; those of its version of today are compared, and give the noise.
+    """
+    trials = comparable(trials, PROTOCOLS[protocol].hash if protocol in PROTOCOLS else None)
+    known = {task: task_noise(trials, task) for task in tasks_of(protocol)}
+    controls = {name: seed_accuracies(own) for name, own in shipped_controls(protocol).items()}
+    found: dict[str, frozenset[TaskName]] = {}
+    for name, own in trials.items():
+        scores, tasks = seed_accuracies(own), []
+        for task, better in _better_control(protocol).items():
+            ours, theirs = scores.get(task, {}), controls[better][task]
+            gain = effect([ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())], known[task])
+            if gain is not None and gain.lower(0.95) <= 0:
+                tasks.append(task)
+        found[name] = frozenset(tasks)
+    return found
+
+
+def _better_control(protocol: str) -> dict[TaskName, str]:
+    """Which control has the better mean, per task."""
+    scores = control_scores(protocol)
+    tasks = [task for task in tasks_of(protocol) if any(task in own for own in scores.values())]
+    return {task: max((n for n in scores if task in scores[n]), key=lambda n: scores[n][task].mean) for task in tasks}

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 
 from agent.analysis.board import PUBLISHED_NAME, Board, open_board
 from agent.analysis.challenge import Challenge, means_of, nearest_first
+from agent.analysis.floors import at_floor, ceiling, control_scores
 from agent.analysis.inert import Inert, measured_inert, published_annotations, published_inert
+from agent.words import accuracy, listed
 from archive.leaderboard_csv import PUBLISHED, format_leaderboard, read_leaderboard
 from archive.leaderboards import LEADERBOARDS, leaderboard_csv, scorecards
 from archive.seeding import shipped_by_variant
@@ -16,8 +18,10 @@ from evaluator.statistics.over_tasks import mean_over_tasks
 from evaluator.statistics.verdicts import TaskNoise, noise_by_task, verdict
 from evaluator.tasks.names import TaskName
 from evaluator.tasks.registry import MAD_TASKS
-from variants.contract import REFERENCE
+from variants.contract import REFERENCE, short_name
 
+AT_FLOOR = "°"
+"""Marks a score that does not exceed the floor by more than noise."""
 WORTHLESS = {"smoke": "smoke (20 steps) shows that things work; its scores say nothing of variants or proposers"}
 """The warning to print wherever scores of such a protocol are compared."""
 
@@ -28,6 +32,7 @@ class BoardRow:
 
     inert: tasks on which the variant cannot differ from another row, so that only chance separates the two.
     distance: to the challenge, in units of noise (see `agent.analysis.challenge`).
+    at_floor: tasks on which it does not exceed the floor by more than noise (`agent.analysis.floors`).
     """
 
     name: str
@@ -38,6 +43,7 @@ class BoardRow:
     inert: Mapping[TaskName, Inert] = field(default_factory=dict)
     distance: float | None = None
     """None where a task was not measured, or the board lacks the reference."""
+    at_floor: frozenset[TaskName] = frozenset()
 
     @property
     def mean(self) -> float | None:
@@ -57,12 +63,18 @@ class BoardRow:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """The rows of a protocol or of the published table, nearest to the challenge first. csv: the table as CSV text."""
+    """The rows of a protocol or of the published table, nearest to the challenge first. csv: the table as CSV text.
+
+    controls: the scores of kernels that read no memory; empty where none was measured. ends: where scores begin and
+    end, in words, with the mark of those at the floor.
+    """
 
     title: str
     tasks: tuple[TaskName, ...]
     rows: tuple[BoardRow, ...]
     csv: str
+    controls: tuple[BoardRow, ...] = ()
+    ends: str = ""
 
 
 def measured_leaderboard(protocol: str, archive: Archive | None) -> Leaderboard:
@@ -71,6 +83,7 @@ def measured_leaderboard(protocol: str, archive: Archive | None) -> Leaderboard:
     cards, tasks = scorecards(protocol, trials), tasks_of(protocol)
     board = open_board(protocol, archive)
     noise = noise_by_task({name: trials[name] for name in cards}, tasks)
+    low = at_floor(trials, protocol)
     rows = [
         BoardRow(
             name,
@@ -79,13 +92,16 @@ def measured_leaderboard(protocol: str, archive: Archive | None) -> Leaderboard:
             _against(name, trials, noise),
             measured_inert(name, trials[name], protocol),
             distance,
+            low[name],
         )
         for name, distance in _distances(board).items()
     ]
     title = f"{protocol}: accuracy with 95 % interval; against {REFERENCE}: ▲ better, ▼ worse, each for itself"
     title += "; to goal: what is lacking to beat it on every task, in units of noise"
     title += f"; {WORTHLESS[protocol]}" if protocol in WORTHLESS else ""
-    return Leaderboard(title, tasks, tuple(rows), leaderboard_csv(cards, tasks))
+    controls = tuple(BoardRow(name, tasks, dict(scores)) for name, scores in control_scores(protocol).items())
+    csv, ends = leaderboard_csv(cards, tasks), _ends(protocol, rows, controls)
+    return Leaderboard(title, tasks, tuple(rows), csv, controls, ends)
 
 
 def published_leaderboard(archive: Archive | None) -> Leaderboard:
@@ -97,7 +113,19 @@ def published_leaderboard(archive: Archive | None) -> Leaderboard:
         BoardRow(name, MAD_TASKS, dict(board.scores[name]), inert=published_inert(annotations, name), distance=distance)
         for name, distance in _distances(board).items()
     )
-    return Leaderboard("published: one seed, full MAD on GPU", MAD_TASKS, rows, format_leaderboard(table))
+    csv, ends = format_leaderboard(table), _ends(PUBLISHED_NAME, rows, ())
+    return Leaderboard("published: one seed, full MAD on GPU", MAD_TASKS, rows, csv, ends=ends)
+
+
+def _ends(protocol: str, rows: Sequence[BoardRow], controls: Sequence[BoardRow]) -> str:
+    """What the controls are, the mark of a score at the floor where it occurs, and the ceilings that were reached."""
+    if not controls:
+        return "no floor: no control, which reads no memory, was measured here"
+    names = " and ".join(short_name(row.name) for row in controls)
+    mark = f"; {AT_FLOOR} not above the better of the two by more than noise" if any(r.at_floor for r in rows) else ""
+    full = ceiling(protocol)
+    top = f"; ceiling {accuracy(1)}, where a variant can only tie or lose: {listed([*full])}" if full else ""
+    return f"{names} read no memory: a score begins there{mark}{top}"
 
 
 def _distances(board: Board) -> dict[str, float | None]:

@@ -4,18 +4,17 @@ from collections.abc import Iterable, Mapping
 
 from agent.analysis.board import Board
 from agent.analysis.challenge import Challenge, means_of, nearest_first
+from agent.analysis.floors import ceiling, floor
 from agent.words import counted, number, signed
 from evaluator.protocols.built_in import single_chunk_tasks
 from evaluator.tasks.names import TaskName
 from variants.contract import BASELINE, REFERENCE, short_name
 
-CEILING = 0.99
-
 
 def leaderboard_facts(board: Board) -> tuple[str, ...]:
     """Sentences for a researcher. A sentence is left out if the board does not have the scores for it."""
-    found = (best_of_each_task(board), challenge(board), open_tasks(board), noise(board), twins(board), ceilings(board))
-    return tuple(text for text in (*found, *one_chunk(board)) if text)
+    found = (best_of_each_task(board), floors(board), ceilings(board), challenge(board), open_tasks(board))
+    return tuple(text for text in (*found, noise(board), twins(board), *one_chunk(board)) if text)
 
 
 def leader(board: Board, task: TaskName) -> str | None:
@@ -87,10 +86,24 @@ def twins(board: Board) -> str:
     )
 
 
+def floors(board: Board) -> str:
+    """Where a score begins: what is reached without any memory."""
+    told = ", ".join(f"{task} {mean:.3f}" for task, mean in floor(board.protocol).items())
+    if not told:
+        return ""
+    return (
+        f"Floor, the better of two controls that read no memory (o = v; o = 0): {told}. A score at the floor, however "
+        "high, says nothing of a memory."
+    )
+
+
 def ceilings(board: Board) -> str:
-    """Tasks on which the baseline is at its ceiling."""
-    full = [task for task in board.tasks if (board.mean(BASELINE, task) or 0) >= CEILING]
-    return f"{_listed(full)}: the baseline is at the ceiling, and a variant can only lose." if full else ""
+    """Tasks that a variant has brought to their end."""
+    full = ceiling(board.protocol)
+    told = [f"{task} {end:.3f}" for task, end in full.items()]
+    if not told:
+        return ""
+    return f"Ceiling, reached by shipped variants: {_listed(told)}. A variant can only tie or lose there."
 
 
 def one_chunk(board: Board) -> list[str]:

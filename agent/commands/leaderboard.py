@@ -9,6 +9,7 @@ from rich.text import Text
 
 from agent.analysis.board import PUBLISHED_NAME
 from agent.analysis.false_discovery import families, families_json
+from agent.analysis.floors import ceiling, floor
 from agent.analysis.leaderboard import BoardRow, measured_leaderboard, published_leaderboard
 from agent.commands.front import print_front
 from agent.commands.options import (
@@ -74,17 +75,26 @@ def leaderboard(
         return
     board = published_leaderboard(found) if protocol == PUBLISHED_NAME else measured_leaderboard(protocol, found)
     if csv or form:
-        _write(speech, write_board(form, board.rows, board.tasks, board.title) if form else board.csv, out)
+        _write(speech, write_board(form, board) if form else board.csv, out)
         name_damage(found.damage() if found else {})
         return
     if as_json:
         tried = families(found, protocol) if found else {}
         fresh = [each.model_dump(mode="json") for each in (found.confirmations(protocol) if found else {}).values()]
         more = {"discoveries": families_json(tried), "confirmations": fresh} if protocol in PROTOCOLS else {}
-        speech.answer({"protocol": _protocol_json(protocol), "rows": [_json(row) for row in board.rows]} | more)
+        ends = {
+            "controls": [_json(row) for row in board.controls],
+            "floor": floor(protocol),
+            "ceiling": ceiling(protocol),
+        }
+        speech.answer({"protocol": _protocol_json(protocol), "rows": [_json(row) for row in board.rows]} | ends | more)
     else:
         told = archive_lines(found, protocol) if found else ()
-        speech.show(board_view(board.title, board.rows, board.tasks), *map(Text.from_markup, told), pager=not no_pager)
+        speech.show(
+            board_view(board),
+            *map(Text.from_markup, told),
+            pager=not no_pager,
+        )
     name_damage(found.damage() if found else {})
 
 
@@ -101,6 +111,7 @@ def _json(row: BoardRow) -> dict[str, Any]:
         "n": row.n,
         "verdict": row.against.model_dump(mode="json") if row.against else None,
         "inert": {task: asdict(found) for task, found in row.inert.items()},
+        "at_floor": [task for task in row.tasks if task in row.at_floor],
     }
 
 

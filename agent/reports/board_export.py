@@ -2,17 +2,17 @@
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 
 from agent.analysis.inert import Inert, inert_legend
-from agent.analysis.leaderboard import BoardRow
+from agent.analysis.leaderboard import AT_FLOOR, BoardRow, Leaderboard
 from agent.words import accuracy, interval, verdict_words
 from evaluator.tasks.names import TaskName
 from variants.contract import short_name
 
 _MARKS = {"better": "▲", "worse": "▼"}
-_LATEX_MARKS = {"▲": r"$\uparrow$", "▼": r"$\downarrow$", "=": "$=$", "±": r"$\pm$"}
+_LATEX_MARKS = {"°": r"$^{\circ}$", "▲": r"$\uparrow$", "▼": r"$\downarrow$", "=": "$=$", "±": r"$\pm$"}
 _LATEX = str.maketrans(
     {
         "\\": r"\textbackslash{}",
@@ -35,33 +35,36 @@ class BoardFormat(StrEnum):
     LATEX = "latex"
 
 
-def write_board(form: BoardFormat, rows: Sequence[BoardRow], tasks: Sequence[TaskName], caption: str) -> str:
-    """The table as text that ends with a line break; `caption` says protocol and marks where it has room."""
-    writers: dict[BoardFormat, Callable[[Sequence[BoardRow], Sequence[TaskName], str], str]] = {
-        BoardFormat.CSV: _csv,
-        BoardFormat.MARKDOWN: _markdown,
-        BoardFormat.LATEX: _latex,
-    }
-    return writers[form](rows, tasks, caption)
+def write_board(form: BoardFormat, board: Leaderboard) -> str:
+    """The table as text that ends with a line break. The controls stand below the rows.
+
+    In CSV they are told only by the floor that they give: whatever reads it takes rows for variants.
+    """
+    writers = {BoardFormat.CSV: _csv, BoardFormat.MARKDOWN: _markdown, BoardFormat.LATEX: _latex}
+    return writers[form](board)
 
 
-def _csv(rows: Sequence[BoardRow], tasks: Sequence[TaskName], _caption: str) -> str:
-    """Name, mean, then per task: mean, ends of the 95 % interval, n, verdict, and whether it can differ.
+def _csv(board: Leaderboard) -> str:
+    """Name, mean, then per task: mean, ends of the 95 % interval, n, verdict, whether it can differ, and the floor.
 
-    `cannot differ from`: a variant, and at what share of the settings. Cells of a task that was not measured are empty.
+    `cannot differ from`: a variant, and at what share of the settings. `over floor`: the mean less that of the better
+    control. `at floor`: `yes` where that is not more than noise. Cells of a task that was not measured are empty.
     `archer import-csv` reads rows that have all tasks.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    parts = ("", " low", " high", " n", " verdict", " cannot differ from")
+    parts = ("", " low", " high", " n", " verdict", " cannot differ from", " over floor", " at floor")
+    tasks, floor = board.tasks, _floor(board)
     writer.writerow(["name", "mean", *(f"{task}{part}" for task in tasks for part in parts)])
-    for row in rows:
+    for row in board.rows:
         cells: list[object] = []
         for task in tasks:
             score = row.scores.get(task)
             numbers = (round(score.mean, 6), round(score.low, 6), round(score.high, 6)) if score else ("", "", "")
             cells += [*numbers, score.n if score else "", _verdict(row, task)]
             cells.append(_cannot_differ_from(row.inert.get(task)))
+            cells.append(round(score.mean - floor[task], 6) if score and task in floor else "")
+            cells.append("yes" if task in row.at_floor else "")
         writer.writerow([row.name, "" if row.mean is None else round(row.mean, 6), *cells])
     return out.getvalue()
 
@@ -77,38 +80,48 @@ def _verdict(row: BoardRow, task: TaskName) -> str:
     return "" if found is None else verdict_words(found.outcome, found.n)
 
 
-def _markdown(rows: Sequence[BoardRow], tasks: Sequence[TaskName], caption: str) -> str:
-    best, legend = _best(rows, tasks), _legend(rows)
+def _floor(board: Leaderboard) -> dict[TaskName, float]:
+    """The mean of the better control, for each task that one has."""
+    found: dict[TaskName, float] = {}
+    for row in board.controls:
+        for task, score in row.scores.items():
+            found[task] = max(score.mean, found.get(task, 0.0))
+    return found
+
+
+def _markdown(board: Leaderboard) -> str:
+    tasks, best = board.tasks, _best(board.rows, board.tasks)
     lines = [
-        f"{(caption + legend).translate(_MARKDOWN)}; "
+        f"{_caption(board).translate(_MARKDOWN)}; "
         "the best mean of each column in bold, `[95 % interval]` over n seeds.",
         "",
         "| variant | mean | " + " | ".join(tasks) + " | n |",
         "| --- | ---: |" + " ---: |" * (len(tasks) + 1),
     ]
-    for row in rows:
+    for row in (*board.rows, *board.controls):
         cells = [_text(row, task, best, "**{}**") for task in tasks]
         mean = _bold(_mean(row), row in best[None], "**{}**")
         lines.append(f"| {short_name(row.name).translate(_MARKDOWN)} | {mean} | {' | '.join(cells)} | {row.n} |")
     return "\n".join(lines) + "\n"
 
 
-def _latex(rows: Sequence[BoardRow], tasks: Sequence[TaskName], caption: str) -> str:
+def _latex(board: Leaderboard) -> str:
     """A `table*` of booktabs rules; needs `\\usepackage{booktabs}` and nothing else."""
-    best = _best(rows, tasks)
+    tasks, best = board.tasks, _best(board.rows, board.tasks)
     head = " & ".join(["variant", "mean", *tasks, "$n$"])
     lines = [
         r"% \usepackage{booktabs}",
         r"\begin{table*}",
         r"  \centering",
-        rf"  \caption{{{_marked((caption + _legend(rows)).translate(_LATEX))}}}",
+        rf"  \caption{{{_marked(_caption(board).translate(_LATEX))}}}",
         r"  \small",
         r"  \begin{tabular}{l" + "r" * (len(tasks) + 2) + "}",
         r"    \toprule",
         f"    {head} \\\\",
         r"    \midrule",
     ]
-    for row in rows:
+    for row in (*board.rows, *board.controls):
+        lines += [r"    \midrule"] if row in board.controls[:1] else []
         cells = [_marked(_text(row, task, best, r"\textbf{{{}}}")).replace("–", "--") for task in tasks]
         mean = _bold(_mean(row), row in best[None], r"\textbf{{{}}}")
         name = r"\texttt{" + short_name(row.name).translate(_LATEX) + "}"
@@ -116,9 +129,10 @@ def _latex(rows: Sequence[BoardRow], tasks: Sequence[TaskName], caption: str) ->
     return "\n".join([*lines, r"    \bottomrule", r"  \end{tabular}", r"\end{table*}"]) + "\n"
 
 
-def _legend(rows: Sequence[BoardRow]) -> str:
-    legend = inert_legend(inert for row in rows for inert in row.inert.values())
-    return f"; {legend}" if legend else ""
+def _caption(board: Leaderboard) -> str:
+    """Protocol, marks, and where scores begin and end."""
+    legend = inert_legend(inert for row in board.rows for inert in row.inert.values())
+    return "; ".join(part for part in (board.title, legend, board.ends) if part)
 
 
 def _marked(text: str) -> str:
@@ -132,7 +146,8 @@ def _text(row: BoardRow, task: TaskName, best: dict[TaskName | None, list[BoardR
     if score is None:
         return "–"
     around = f" {interval(score.low, score.high)}" if score.n > 1 else ""
-    marks = [row.inert[task].mark] if task in row.inert else []
+    marks = [AT_FLOOR] if task in row.at_floor else []
+    marks += [row.inert[task].mark] if task in row.inert else []
     marks += [_MARKS[row.outcome(task)]] if row.outcome(task) in _MARKS else []
     return " ".join([_bold(accuracy(score.mean), row in best[task], bold) + around, *marks])
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from agent.analysis.board import Board
+from agent.analysis.floors import control_scores, floor
 from agent.analysis.leaderboard_facts import leader
 from agent.words import accuracy, interval, signed, verdict_words
 from archive.record import Prediction, Record
@@ -31,11 +32,12 @@ def score_cell(board: Board, task: TaskName, score: Score | None) -> str:
 
 
 def standing_rows(board: Board, parent: str) -> list[Row]:
-    """Baseline, reference, parent and the best of each task."""
+    """Baseline, reference, parent and the best of each task; below them the controls, where a score begins."""
     leaders = [name for task in board.tasks if (name := leader(board, task)) is not None]
     names = [name for name in dict.fromkeys((BASELINE, REFERENCE, parent, *leaders)) if name in board.scores]
+    rows = {**{name: board.scores[name] for name in names}, **control_scores(board.protocol)}
     return [
-        [code(name), *(score_cell(board, task, board.scores[name].get(task)) for task in board.tasks)] for name in names
+        [code(name), *(score_cell(board, task, own.get(task)) for task in board.tasks)] for name, own in rows.items()
     ]
 
 
@@ -60,8 +62,9 @@ def expected_rows(record: Record, board: Board, published: Board) -> list[Row]:
 
 
 def measured_rows(record: Record, board: Board) -> list[Row]:
-    """Predicted beside measured, and whether the interval held."""
+    """Predicted beside measured, from the floor up, and whether the interval held."""
     scores = record.scorecard.scores if record.scorecard else {}
+    low = floor(record.protocol)
     rows = []
     for task in (task for task in TASKS if task in scores):
         predicted, score = record.proposal.predictions.get(task), scores[task]
@@ -69,6 +72,7 @@ def measured_rows(record: Record, board: Board) -> list[Row]:
         rows.append(
             [
                 task,
+                accuracy(low[task]) if task in low else NONE,
                 NONE if parent is None else accuracy(parent),
                 f"{accuracy(predicted.mean)} {_interval(predicted.low, predicted.high)}" if predicted else NONE,
                 f"**{accuracy(score.mean)}**" + (f" {_interval(score.low, score.high)}" if score.n > 1 else ""),

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from agent.analysis.inert import inert_legend
-from agent.analysis.leaderboard import BoardRow
+from agent.analysis.leaderboard import AT_FLOOR, BoardRow, Leaderboard
 from agent.terminal.console import Cell, Fitting, Grid
 from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, score_text, stacked
 from agent.words import accuracy
@@ -15,8 +15,9 @@ from evaluator.tasks.registry import TASKS
 from variants.contract import short_name
 
 
-def board_view(title: str, rows: Sequence[BoardRow], tasks: Sequence[TaskName]) -> RenderableType:
-    """The table, best first as given."""
+def board_view(board: Leaderboard) -> RenderableType:
+    """The table, best first as given; the controls stand below it."""
+    tasks, rows = board.tasks, (*board.rows, *board.controls)
     cells = [[_cell(row, task) for task in tasks] for row in rows]
     wide = Grid(
         ("variant", "to goal", "mean", *tasks, "n"),
@@ -36,7 +37,7 @@ def board_view(title: str, rows: Sequence[BoardRow], tasks: Sequence[TaskName]) 
         )
     )
     legend = inert_legend(inert for row in rows for inert in row.inert.values())
-    return Group(Text(title, "italic"), body, *([Text(legend, "dim")] if legend else []))
+    return Group(Text(board.title, "italic"), body, *(Text(line, "dim") for line in (legend, board.ends) if line))
 
 
 def _mean(row: BoardRow) -> str:
@@ -80,7 +81,8 @@ def _cell(row: BoardRow, task: TaskName) -> Cell:
     score, outcome = row.scores.get(task), row.outcome(task)
     if score is None:
         return "–"
-    marks = [row.inert[task].mark] if task in row.inert else []
+    marks = [AT_FLOOR] if task in row.at_floor else []
+    marks += [row.inert[task].mark] if task in row.inert else []
     if outcome not in ("better", "worse"):
-        return " ".join([score_text(score), *marks]), "cyan" if marks else ""
+        return " ".join([score_text(score), *marks]), "cyan" if task in row.inert else ""
     return " ".join([score_text(score), *marks, OUTCOME_MARK[outcome]]), OUTCOME_STYLE[outcome]

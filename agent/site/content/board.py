@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from agent.site.content.row import Role, Row, seed_row, verdicts_of
+from agent.analysis.floors import ceiling, control_scores
+from agent.site.content.row import Role, Row, Span, seed_row, verdicts_of
 from agent.site.content.text import visible
 from archive.leaderboard_csv import read_leaderboard
 from archive.leaderboards import LEADERBOARDS
 from archive.reader import TRIALS, Reader
+from archive.seeding import shipped_controls
 from archive.store import Archive
 from evaluator.outcomes import Comparison, Score, Trial, Verdict
 from evaluator.protocols.built_in import PROTOCOLS, tasks_of
@@ -67,6 +69,28 @@ class SiteBoard:
         return self.protocol if known and known.hash == self.hash else f"{visible(self.protocol, 40)} {self.hash[:8]}"
 
     @property
+    def controls(self) -> list[Row]:
+        """The controls, if their scores are of this version of the protocol."""
+        known = PROTOCOLS.get(self.protocol)
+        if known is None or known.hash != self.hash:
+            return []
+        trials = shipped_controls(self.protocol)
+        return [_control(name, own, trials[name], self.tasks) for name, own in control_scores(self.protocol).items()]
+
+    @property
+    def floor(self) -> list[Span | None]:
+        """The score of the better control, for each task."""
+        return [
+            max((own for row in self.controls if (own := row.scores[at])), default=None)
+            for at in range(len(self.tasks))
+        ]
+
+    @property
+    def full(self) -> list[TaskName]:
+        """Tasks on which a shipped variant reached the ceiling."""
+        return [*ceiling(self.protocol)] if self.controls else []
+
+    @property
     def proposals(self) -> list[Row]:
         """The proposals, oldest first."""
         return [row for row in self.rows if row.kind == "proposal"]
@@ -115,6 +139,12 @@ def _seed(name: str, trials: Mapping[str, Sequence[Trial]], tasks: Sequence[Task
     parent = known.parent if known else None
     scores = scorecard(trials[name]).scores
     return seed_row(name, parent, scores, verdicts_of(name, parent, trials, noise), trials[name], tasks)
+
+
+def _control(name: str, scores: Mapping[TaskName, Score], trials: Sequence[Trial], tasks: Sequence[TaskName]) -> Row:
+    title = "a control: it reads no memory, and a score begins here"
+    row = seed_row(name, None, scores, {}, trials, tasks)
+    return row.model_copy(update={"kind": "control", "title": title})
 
 
 def _imported(archive: Archive, derived: Iterable[str]) -> list[SiteBoard]:

@@ -17,9 +17,10 @@ FALSE_BETTER = 0.025
 
 @dataclass(frozen=True)
 class TaskFacts:
-    """One task: the two references, the best proposal, and how all proposals did against the gated reference."""
+    """One task: floor, the two references, the best proposal, and how all proposals did against the reference."""
 
     task: TaskName
+    floor: Span | None
     baseline: Span | None
     reference: Span | None
     best: Row | None
@@ -114,6 +115,7 @@ def _task(board: SiteBoard, scored: list[Row], index: int, task: TaskName) -> Ta
     outcomes = (found[index] for row in scored if (found := row.versus.get("reference")))
     return TaskFacts(
         task=task,
+        floor=board.floor[index],
         baseline=_score(board, BASELINE, index),
         reference=_score(board, REFERENCE, index),
         best=best,

@@ -44,7 +44,7 @@ class Fresh(Value):
 class Row(Value):
     """One variant under one protocol. Lists have one entry for each of the protocol's tasks."""
 
-    kind: Literal["proposal", "seed"]
+    kind: Literal["proposal", "seed", "control"]
     name: str
     title: str = ""
     why: str = ""

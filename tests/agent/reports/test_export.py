@@ -4,12 +4,13 @@ import csv
 import importlib.util
 import io
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from agent.analysis.leaderboard import BoardRow, measured_leaderboard
+from agent.analysis.leaderboard import BoardRow, Leaderboard, measured_leaderboard
 from agent.cli import run
 from agent.errors import UserError
 from agent.reports.board_export import BoardFormat, write_board
@@ -100,8 +101,27 @@ ROWS = [
 ]
 
 
+def board(title: str, controls: tuple[BoardRow, ...] = ()) -> Leaderboard:
+    return Leaderboard(title, MAD_TASKS, tuple(ROWS), "", controls)
+
+
+def test_the_controls_stand_below_the_rows_and_in_csv_as_the_floor():
+    low = BoardRow("control_x", MAD_TASKS, make_scores(0.3, half=0.1))
+    own = replace(ROWS[0], at_floor=frozenset({"Memorize"}))
+    shown = Leaderboard("title", MAD_TASKS, (own,), "", (low, replace(low, name="control_y")), "where a score begins")
+    markdown = write_board(BoardFormat.MARKDOWN, shown)
+    assert [line.split("|")[1].strip() for line in markdown.splitlines()[-3:]] == [r"a%b", r"control\_x", r"control\_y"]
+    assert "where a score begins" in markdown
+    assert markdown.count("°") == 1
+    latex = write_board(BoardFormat.LATEX, shown)
+    assert latex.count(r"\midrule") == 2
+    assert latex.index(r"control\_x") > latex.rindex(r"\midrule")
+    (read,) = csv.DictReader(io.StringIO(write_board(BoardFormat.CSV, shown)))
+    assert (read["Memorize over floor"], read["Memorize at floor"], read["Compress at floor"]) == ("0.2", "yes", "")
+
+
 def test_latex_escapes_and_marks_the_best():
-    text = write_board(BoardFormat.LATEX, ROWS, MAD_TASKS, "50 %_x")
+    text = write_board(BoardFormat.LATEX, board("50 %_x"))
     assert r"\caption{50 \%\_x}" in text
     assert r"\texttt{a\%b}" in text
     assert r"\texttt{z\&\textbar{}\textless{}x\textgreater{}}" in text
@@ -111,7 +131,7 @@ def test_latex_escapes_and_marks_the_best():
 
 
 def test_markdown_is_a_table_of_nine_columns():
-    lines = write_board(BoardFormat.MARKDOWN, ROWS, MAD_TASKS, "title").splitlines()
+    lines = write_board(BoardFormat.MARKDOWN, board("title")).splitlines()
     assert "**0.750**" in lines[-1]
     assert r"z&\|\<x\>" in lines[-1]
     assert {line.replace(r"\|", "").count("|") for line in lines[2:]} == {10}
@@ -119,7 +139,7 @@ def test_markdown_is_a_table_of_nine_columns():
 
 def test_csv_is_read_back_by_any_reader_and_by_archer():
     board = measured_leaderboard("quick", None)
-    text = write_board(BoardFormat.CSV, board.rows, MAD_TASKS, board.title)
+    text = write_board(BoardFormat.CSV, board)
     read = list(csv.DictReader(io.StringIO(text)))
     assert read[0]["name"] == board.rows[0].name
     assert {row["Memorize n"] for row in read} == {"3"}
