@@ -14,6 +14,8 @@ from archive.seeding import make_archive
 from evaluator.tasks.registry import MAD_TASKS
 from tests.agent.commands.conftest import Run
 from variants.contract import BASELINE
+from variants.controls import controls
+from variants.seeds import seeds
 
 HEADER = "name," + ",".join(MAD_TASKS)
 
@@ -99,9 +101,13 @@ def test_init_list_leaderboard_verify(archer: Run):
     assert archer("init")[0] == DONE
     assert archer("list", "--json")[:2] == (DONE, "[]\n")
     code, out, _ = archer("leaderboard", "--json")
-    rows = json.loads(out)["rows"]
+    board = json.loads(out)
+    rows = board["rows"]
     assert code == DONE
-    assert len(rows) == 24
+    assert {row["name"] for row in rows} == set(seeds())
+    assert [row["name"] for row in board["controls"]] == list(controls())
+    assert set(board["floor"]) == set(MAD_TASKS)
+    assert all("Memorize" in row["at_floor"] for row in rows)
     assert all(set(row["scores"]) == set(MAD_TASKS) for row in rows)
     code, out, err = archer("verify", "--json")
     assert (code, json.loads(out)["problems"], err) == (DONE, [], "")

@@ -5,7 +5,7 @@ import pytest
 from agent.analysis.measured_changes import Difference, MeasuredChange
 from agent.analysis.snapshot import take_snapshot
 from agent.catalogue import SEED_GENOMES, Genome, render_variant
-from agent.catalogue.decay import BetaDecay, ConstantDecay
+from agent.catalogue.decay import BetaDecay, ConstantDecay, ErrorForget
 from agent.catalogue.scores import CosineSoftmax
 from agent.catalogue.state import CappedRead, FrobeniusBall
 from agent.catalogue.update import Momentum
@@ -58,9 +58,9 @@ def test_what_lost_is_not_predicted_to_gain_and_what_gained_not_to_lose(shipped,
 def test_a_report_predicts_what_it_says_was_measured(shipped):
     """Belief and measurement stand side by side, have one sign, and are the leaderboard's own numbers."""
     now = take_snapshot(shipped, "quick", seed=0)
-    child = COSINE.replace(decay=ConstantDecay())
+    child = COSINE.replace(decay=ErrorForget())
     estimate = estimator_of(now).predict(child, COSINE.name)["Fuzzy Recall"]
-    decay = Genome(decay=ConstantDecay()).name
+    decay = Genome(decay=ErrorForget()).name
     measured = now.standings[decay]["Fuzzy Recall"].mean - now.standings[BASELINE]["Fuzzy Recall"].mean
     assert f"measured {measured:+.3f}" in estimate.why
     assert 0 < estimate.mean - now.standings[COSINE.name]["Fuzzy Recall"].mean < measured
