@@ -9,6 +9,7 @@ import pandas as pd
 
 from archive.reader import TRIALS, Reader
 from archive.record import Record
+from archive.runs import run_of
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.over_tasks import mean_over_tasks
@@ -97,12 +98,15 @@ class Frames:
         return _frame(rows, [*_WHO, *columns]).astype({"inside": "boolean"})
 
     def _trials(self) -> Iterator[tuple[dict[str, Any], Trial]]:
-        """Every trial, with the columns of its variant and proposal."""
+        """Every trial once, with the columns of its variant and proposal."""
         reader = Reader(self._path)
         who = {record.proposal.variant.name: _who(record) for record in reader.records()}
+        proposed = {(t.variant, run_of(t)) for record in reader.records() for t in record.trials}
         for protocol in sorted(path.name for path in (self._path / TRIALS).glob("*")):
             for name, trials in reader.further_trials(protocol).items():
                 for trial in trials:
+                    if (name, run_of(trial)) in proposed:
+                        continue
                     about = {"name": name, "protocol": protocol, "protocol_hash": trial.protocol_hash}
                     yield dict.fromkeys(_WHO) | who.get(name, {}) | about, trial
         for record in reader.records():

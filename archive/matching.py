@@ -8,8 +8,8 @@ from typing import Any
 
 from archive.reader import Reader
 from archive.record import Record
+from archive.runs import run_of
 from archive.store import Archive
-from evaluator.outcomes import Trial
 from variants.contract import Variant
 
 
@@ -19,7 +19,7 @@ def identity(record: Record, variants: Mapping[str, Variant]) -> str:
     parent = variants.get(proposal.parent)
     predictions = sorted((task, p.mean, p.low, p.high) for task, p in proposal.predictions.items())
     trials = sorted(
-        json.dumps([*spec(trial), trial.status, trial.accuracy, trial.weights_hash]) for trial in record.trials
+        json.dumps([*run_of(trial), trial.status, trial.accuracy, trial.weights_hash]) for trial in record.trials
     )
     parts: list[Any] = [proposal.variant.source_hash, parent.source_hash if parent else proposal.parent, predictions]
     parts += [asked.proposer, asked.model, asked.seed, asked.prompt_hash, record.status, record.protocol_hash, trials]
@@ -29,12 +29,15 @@ def identity(record: Record, variants: Mapping[str, Variant]) -> str:
 def match(archive: Archive, content: Reader, records: list[Record]) -> tuple[dict[str, str], list[Record]]:
     """The local name of each variant of the other archive, and the records that are new here.
 
-    A proposal that the other archive has twice is two proposals. content, records: those of the other archive.
+    A proposal that the other archive has twice is two proposals. One that made a variant which is here without a
+    proposal, as a seed, keeps that variant's name. content, records: those of the other archive.
     """
     ours, theirs = archive.variants(), content.variants()
     known: dict[str, list[str]] = defaultdict(list)
+    proposed: set[str] = set()
     for record in archive.records():
         known[identity(record, ours)].append(record.proposal.variant.name)
+        proposed.add(record.proposal.variant.name)
     names: dict[str, str] = {}
     new = []
     for record in records:
@@ -45,7 +48,8 @@ def match(archive: Archive, content: Reader, records: list[Record]) -> tuple[dic
             new.append(record)
     for record in new:
         name = record.proposal.variant.name
-        names[name] = archive.free_name(name, tuple(names.values()))
+        seed = name not in proposed and ours.get(name) == record.proposal.variant
+        names[name] = name if seed else archive.free_name(name, tuple(names.values()))
     by_hash = {variant.source_hash: name for name, variant in reversed(ours.items())}
     for name, variant in theirs.items():
         if name in names:
@@ -54,9 +58,3 @@ def match(archive: Archive, content: Reader, records: list[Record]) -> tuple[dic
         here = name if same else by_hash.get(variant.source_hash)
         names[name] = here or archive.free_name(name, tuple(names.values()))
     return names, new
-
-
-def spec(trial: Trial) -> tuple[Any, ...]:
-    """What identifies a trial of a variant. Two trials with equal values are the same trial."""
-    plan = (trial.protocol_hash, trial.task, trial.setting, trial.lr, trial.weight_decay, trial.seed)
-    return (*plan, trial.isolation)

@@ -10,9 +10,9 @@ from archive.files import as_json, read_json, read_lines, read_text
 from archive.folders import VARIANTS
 from archive.leaderboard_csv import format_leaderboard, parse_leaderboard
 from archive.leaderboards import LEADERBOARDS
-from archive.matching import spec
 from archive.merged import Merged
 from archive.reader import ASKS, TRIALS, Reader
+from archive.runs import run_of
 from archive.store import Archive
 from evaluator.outcomes import Trial
 from evaluator.protocols.built_in import PROTOCOLS
@@ -47,10 +47,10 @@ def _trials(
     for path in sorted((content.root / folder).glob("*/*.jsonl")):
         here = f"{folder}/{path.parent.name}/{names[path.stem]}.jsonl"
         own = read_lines(archive.root / here, Trial)
-        known = {spec(trial): (trial.accuracy, trial.weights_hash) for trial in own}
+        known = {run_of(trial): (trial.accuracy, trial.weights_hash) for trial in own}
         new = []
         for trial in read_lines(path, Trial):
-            if (before := known.get(spec(trial))) is None:
+            if (before := known.get(run_of(trial))) is None:
                 link = trial.inherited_from
                 moved = {"variant": names[path.stem], "inherited_from": names.get(link, link) if link else None}
                 new.append(trial.model_copy(update=moved))

@@ -16,6 +16,7 @@ from archive.leaderboards import LEADERBOARDS
 from archive.names import find_name
 from archive.outline import Outline
 from archive.record import Exchange, Origin, Record
+from archive.runs import once
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.statistics.lazy_trials import of_version
@@ -163,7 +164,7 @@ class Reader:
                 and line.protocol == protocol
                 and (own := index.trials_of(line.id)) is not None
             ):
-                found[line.name] = (*found[line.name], *own) if line.name in found else own
+                found[line.name] = once((*found[line.name], *own)) if line.name in found else own
         if protocol not in PROTOCOLS:
             return found
         kept = {name: of_version(own, PROTOCOLS[protocol].hash) for name, own in found.items()}

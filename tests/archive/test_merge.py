@@ -10,11 +10,13 @@ import pytest
 
 from archive.confirmations import Confirmation, Difference
 from archive.errors import ArchiveError
+from archive.frames import Frames
 from archive.matching import identity
 from archive.merge import merge
 from archive.merged import Merged
 from archive.naming import renamed_record
 from archive.record import Exchange
+from archive.seeding import create
 from archive.store import Archive
 from archive.verify import problems
 from evaluator.outcomes import Status
@@ -103,6 +105,23 @@ def test_both_ways_give_the_same_set(pair: tuple[Archive, Archive], tmp_path: Pa
     assert both[0] == both[1]
     assert sum(both[0].values()) == 5
     assert sound(theirs)
+
+
+def test_a_proposal_that_made_a_seed_of_here_keeps_its_name_and_its_trials_count_once(archive: Archive, tmp_path: Path):
+    """As when a user merges the search whose finds ship as seed variants."""
+    seed = make_variant(name="found_and_shipped")
+    record = make_record(name=seed.name)
+    ours = create(tmp_path / "ours", {BASELINE: make_variant(name=BASELINE), seed.name: seed}, record.trials, {})
+    archive.tell(record, "r")
+    done = bring(ours, archive.root)
+    assert (done.renamed, [here for here, _ in done.added]) == ({}, [f"0001-{seed.name}"])
+    ours = Archive(ours.root)
+    assert tuple(ours.trials("quick")[seed.name]) == record.trials
+    frame = Frames(ours.root).trials()
+    assert len(frame[frame["name"] == seed.name]) == len(record.trials)
+    assert sound(ours)
+    again = bring(ours, archive.root)
+    assert (again.added, again.known) == ([], 1)
 
 
 def test_proposal_that_was_made_twice_there_comes_twice(archive: Archive, other: Archive):

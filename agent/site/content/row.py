@@ -9,6 +9,7 @@ from pydantic import Field
 from agent.site.content.text import visible
 from archive.confirmations import Confirmation, Difference
 from archive.record import Record
+from archive.runs import once
 from evaluator.outcomes import Comparison, Score, Status, Trial, Verdict
 from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.over_tasks import mean_over_tasks
@@ -98,7 +99,7 @@ def proposal_row(record: Record, further: Sequence[Trial] = (), fresh: Confirmat
     With `further` trials of the same variant its scores are those of all of them; its verdicts stay those on record.
     """
     proposal, cost = record.proposal, record.cost
-    trials = [*record.trials, *further] if record.scorecard else []
+    trials = once((*record.trials, *further)) if record.scorecard else ()
     scores = scorecard(trials).scores if trials else {}
     tasks = tasks_of(record.protocol)
     known = {found.against: _against(found, tasks) for found in record.verdicts}
