@@ -29,8 +29,13 @@ def control_scores(protocol: str) -> Mapping[str, Mapping[TaskName, Score]]:
     return {name: card.scores for name, card in scorecards(protocol, shipped_controls(protocol)).items()}
 
 
-def floor(protocol: str) -> dict[TaskName, float]:
-    """Per task, the mean of the better control, 0 to 1; a task on which no control was measured is absent."""
+def floor(protocol: str, protocol_hash: str | None = None) -> dict[TaskName, float]:
+    """Per task, the mean of the better control, 0 to 1; a task on which no control was measured is absent.
+
+    protocol_hash: the version of the protocol that the scores beside the floor are of; only today's has one.
+    """
+    if protocol_hash is not None and (protocol not in PROTOCOLS or PROTOCOLS[protocol].hash != protocol_hash):
+        return {}
     return {task: control_scores(protocol)[name][task].mean for task, name in _better_control(protocol).items()}
 
 

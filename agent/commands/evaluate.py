@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.status import Status as Spinner
 
+from agent.analysis.floors import floor
 from agent.commands.options import (
     DEFAULT_ARCHIVE,
     DEFAULT_PROTOCOL,
@@ -126,7 +127,8 @@ def _answer(speech: Speech, result: VariantResult, added: str) -> None:
         speech.out.print(f"{evaluated.status}: {evaluated.reason}", style="red", markup=False)
     else:
         title = f"{request.variant.name}, {request.protocol.name}"
-        speech.out.print(verdict_table(title, scores, evaluated.verdicts, tuple(request.protocol.tasks)))
+        tasks, low = tuple(request.protocol.tasks), floor(request.protocol.name, request.protocol.hash)
+        speech.out.print(verdict_table(title, scores, evaluated.verdicts, tasks, low))
         if twin := evaluated.report.duplicate_of:
             speech.out.print(f"computes the same as {twin}", style="yellow", markup=False)
         if told := inherited_text(evaluated.report):

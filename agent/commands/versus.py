@@ -1,5 +1,6 @@
 """`archer versus`: two variants side by side."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -13,16 +14,19 @@ from agent.search.find_variant import archive_if_any, named_variant, recorded_pa
 from agent.terminal.speech import Speech
 from agent.terminal.versus import versus_view
 from agent.terminal.view import scores_json
-from archive.seeding import shipped_by_variant
+from archive.seeding import shipped_by_variant, shipped_controls
 from archive.store import Archive
+from evaluator.outcomes import Trial
 from evaluator.protocols.built_in import PROTOCOLS
 from variants.contract import BASELINE
+from variants.controls import controls
 
 
 def versus(
     variant: Annotated[str, typer.Argument(metavar="VARIANT", help="A number, a name or a short name.")],
     other: Annotated[
-        str | None, typer.Argument(metavar="[OTHER]", help="Compare with this variant; else with the parent.")
+        str | None,
+        typer.Argument(metavar="[OTHER]", help="Compare with this variant or control; else with the parent."),
     ] = None,
     protocol: Annotated[
         str | None,
@@ -35,6 +39,7 @@ def versus(
     """Compare the scores of a variant with its parent, or with another variant. Nothing is trained.
 
     It shows both scores, the difference paired by seed, and the verdict for each task. `archer diff` compares the code.
+    Against a control (control_own_value, control_zero), which reads no memory, it shows what lies above the floor.
 
     Example: archer versus 1 gated_delta_net_4layer
     """
@@ -42,11 +47,18 @@ def versus(
     found = archive_if_any(archive)
     ours = named_variant(variant, found)
     settings = protocol_named(protocol or _own_protocol(ours.name, found))
-    theirs = named_variant(other or recorded_parent(ours, found) or BASELINE, found)
-    trials = found.trials(settings.name) if found else shipped_by_variant(settings.name)
+    trials: dict[str, Sequence[Trial]] = dict(
+        found.trials(settings.name) if found else shipped_by_variant(settings.name)
+    )
+    if other in controls():
+        theirs = controls()[other]
+        trials |= shipped_controls(settings.name)
+    else:
+        theirs = named_variant(other or recorded_parent(ours, found) or BASELINE, found)
     for name in (ours.name, theirs.name):
         if name not in trials:
-            raise UserError(f"{name} has no score under {settings.name}; `archer evaluate {name} --add` measures it")
+            mend = "" if name in controls() else f"; `archer evaluate {name} --add` measures it"
+            raise UserError(f"{name} has no score under {settings.name}{mend}")
     result = compare_two(ours.name, theirs.name, settings.name, trials)
     if as_json:
         speech.answer(_json(result) | {"protocol": {"name": settings.name, "hash": settings.hash}})

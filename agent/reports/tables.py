@@ -64,7 +64,7 @@ def expected_rows(record: Record, board: Board, published: Board) -> list[Row]:
 def measured_rows(record: Record, board: Board) -> list[Row]:
     """Predicted beside measured, from the floor up, and whether the interval held."""
     scores = record.scorecard.scores if record.scorecard else {}
-    low = floor(record.protocol)
+    low = floor(record.protocol, record.protocol_hash)
     rows = []
     for task in (task for task in TASKS if task in scores):
         predicted, score = record.proposal.predictions.get(task), scores[task]

@@ -6,6 +6,7 @@ from statistics import fmean
 from rich.console import RenderableType
 from rich.text import Text
 
+from agent.analysis.floors import floor
 from agent.terminal.console import Cell, Fitting, Grid, sparkline, strip
 from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, difference_text, stacked
 from agent.words import accuracy, interval
@@ -25,8 +26,9 @@ def measurements(record: Record) -> Iterator[RenderableType]:
     every = tasks_of(record.protocol)
     if tasks := [task for task in every if task in scores or task in predictions]:
         yield from _section("Predicted [80 %] and measured [95 %], drawn from 0 to 1: ╌○╌ predicted, ━●━ measured")
-        rows: Rows = [_expectation(task, predictions.get(task), scores.get(task)) for task in tasks]
-        yield _fitted(("task", "predicted", "measured", "n", "inside", "0" + " " * 23 + "1"), rows)
+        low = floor(record.protocol, record.protocol_hash)
+        rows: Rows = [_expectation(task, predictions.get(task), scores.get(task), low.get(task)) for task in tasks]
+        yield _fitted(("task", "floor", "predicted", "measured", "n", "inside", "0" + " " * 23 + "1"), rows)
     if curves := [row for task in every if (row := _curve(task, record.trials))]:
         yield from _section("Learning curves: training loss, mean over the runs")
         yield _fitted(("task", "steps", "from", "to", "loss"), curves)
@@ -56,7 +58,9 @@ def _named(name: str, cell: Cell, width: int) -> Cell:
     return f"{'' if name.startswith('0 ') else name:{width}}  {text}", style
 
 
-def _expectation(task: TaskName, predicted: Prediction | None, score: Score | None) -> tuple[Cell, ...]:
+def _expectation(
+    task: TaskName, predicted: Prediction | None, score: Score | None, low: float | None
+) -> tuple[Cell, ...]:
     drawn = []
     if predicted:
         drawn.append((predicted.low, predicted.mean, predicted.high, "╌", "○"))
@@ -67,6 +71,7 @@ def _expectation(task: TaskName, predicted: Prediction | None, score: Score | No
         inside = ("yes", "green") if predicted.holds(score.mean) else ("no", "red")
     return (
         task,
+        "–" if low is None else accuracy(low),
         _with_interval(predicted),
         _with_interval(score),
         str(score.n) if score else "–",

@@ -137,11 +137,21 @@ def difference_text(found: Comparison) -> str:
 
 
 def verdict_table(
-    title: str, scores: Mapping[TaskName, Score], verdicts: Sequence[Verdict], tasks: Sequence[TaskName]
+    title: str,
+    scores: Mapping[TaskName, Score],
+    verdicts: Sequence[Verdict],
+    tasks: Sequence[TaskName],
+    floor: Mapping[TaskName, float],
 ) -> Table:
-    """Scores per task beside the paired differences to each reference."""
+    """Scores per task beside the floor and the paired differences to each reference."""
     table = Table(
-        "task", "score", "n", *(f"vs {name_markup(v.against)}" for v in verdicts), title=title, title_justify="left"
+        "task",
+        "score",
+        "n",
+        "floor",
+        *(f"vs {name_markup(v.against)}" for v in verdicts),
+        title=title,
+        title_justify="left",
     )
     for task in tasks:
         cells: list[str | Text] = []
@@ -151,7 +161,8 @@ def verdict_table(
                 continue
             cells.append(Text(difference_text(found), OUTCOME_STYLE[found.outcome]))
         score = scores.get(task)
-        table.add_row(task, score_text(score), str(score.n) if score else "–", *cells)
+        low = accuracy(floor[task]) if task in floor else "–"
+        table.add_row(task, score_text(score), str(score.n) if score else "–", low, *cells)
     return table
 
 

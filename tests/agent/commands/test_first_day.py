@@ -68,7 +68,7 @@ def test_what_was_not_measured_is_empty_everywhere_and_counted_nowhere(archer: R
     assert (rows[PARTIAL]["mean"], rows[PARTIAL]["n"], set(rows[PARTIAL]["scores"])) == (None, 0, {"Memorize"})
     assert list(rows)[-1] == PARTIAL, "a row without a mean comes last"
     line = next(line for line in archer("leaderboard")[1].splitlines() if line.startswith("partial"))
-    assert line.split() == ["partial", "–", "–", "–", "–", "–", "0.950", "±0.000", "▲", "–", "–", "–"]
+    assert line.split() == ["partial", *5 * ["–"], "0.950", "±0.000", "°", "▲", "–", "–", "–"]
     assert "partial" not in archer("leaderboard", "--csv")[1]
     table = row_of(archer("leaderboard", "--format", "csv")[1], PARTIAL)
     filled = {key for key, value in table.items() if value and not key.startswith("Memorize")}
@@ -204,6 +204,16 @@ def test_versus_shows_both_and_the_paired_difference(archer: Run, search: Archiv
     shown = archer("versus", "partial")[1]
     assert "no mean: one of the two lacks a score on some of the six tasks" in shown
     assert sum("–" in line for line in shown.splitlines()) == len(MAD_TASKS)
+
+
+def test_versus_a_control_shows_what_lies_above_the_floor(archer: Run):
+    found = json.loads(archer("versus", "own_value_skip", "control_own_value", "--json")[1])
+    outcomes = {task: each["outcome"] for task, each in found["verdict"]["tasks"].items()}
+    assert outcomes["Memorize"] == "indistinguishable"
+    assert outcomes["Context Recall"] == "better"
+    code, _, err = archer("versus", "own_value_skip", "control_zero", "--protocol", "mad")
+    assert (code, "has no score under mad" in err) == (USAGE, True)
+    assert archer("versus", "control_zero")[0] == USAGE  # a control is no variant
 
 
 def test_compare_asks_before_it_trains_for_hours(archer: Run, tmp_path: Path):
