@@ -12,8 +12,7 @@ from archive.seeding import shipped_by_variant, shipped_controls
 from evaluator.outcomes import Score, Trial
 from evaluator.protocols.built_in import PROTOCOLS, tasks_of
 from evaluator.statistics.lazy_trials import comparable
-from evaluator.statistics.moderated_t_test import effect, task_noise
-from evaluator.statistics.scorecards import seed_accuracies
+from evaluator.statistics.verdicts import noise_by_task, verdict
 from evaluator.tasks.names import TaskName
 
 REACHED = 0.9995
@@ -51,24 +50,20 @@ def ceiling(protocol: str) -> Mapping[TaskName, float]:
 
 
 def at_floor(trials: Mapping[str, Sequence[Trial]], protocol: str) -> dict[str, frozenset[TaskName]]:
-    """Per variant, the tasks on which its scores do not exceed the floor by more than noise.
+    """Per variant, the tasks on which it is not better than the better control, by a verdict on that task.
 
-    One-sided 95 %, by the moderated t-test on differences to the better control, paired by seed. A task on which the
-    variant shares no seed with the control, or whose noise is not known, is left out. trials: of all variants under the
-    protocol; those of its version of today are compared, and give the noise.
+    A task on which the two share no two seeds is left out: nothing tells. trials: of all variants under the protocol;
+    those of its version of today are compared, and give the noise.
     """
     trials = comparable(trials, PROTOCOLS[protocol].hash if protocol in PROTOCOLS else None)
-    known = {task: task_noise(trials, task) for task in tasks_of(protocol)}
-    controls = {name: seed_accuracies(own) for name, own in shipped_controls(protocol).items()}
-    found: dict[str, frozenset[TaskName]] = {}
+    noise = noise_by_task(trials, tasks_of(protocol))
+    against = {name: own for name, own in shipped_controls(protocol).items() if name in control_scores(protocol)}
+    best = _better_control(protocol)
+    found = {}
     for name, own in trials.items():
-        scores, tasks = seed_accuracies(own), []
-        for task, better in _better_control(protocol).items():
-            ours, theirs = scores.get(task, {}), controls[better][task]
-            gain = effect([ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())], known[task])
-            if gain is not None and gain.lower(0.95) <= 0:
-                tasks.append(task)
-        found[name] = frozenset(tasks)
+        verdicts = {other: verdict(own, theirs, other, noise).tasks for other, theirs in against.items()}
+        low = {task: verdicts[other].get(task) for task, other in best.items()}
+        found[name] = frozenset(task for task, gap in low.items() if gap and gap.n > 1 and gap.outcome != "better")
     return found
 
 
