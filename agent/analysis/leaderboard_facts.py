@@ -13,8 +13,13 @@ from variants.contract import BASELINE, REFERENCE, short_name
 
 def leaderboard_facts(board: Board) -> tuple[str, ...]:
     """Sentences for a researcher. A sentence is left out if the board does not have the scores for it."""
-    found = (best_of_each_task(board), floors(board), ceilings(board), challenge(board), open_tasks(board))
-    return tuple(text for text in (*found, noise(board), twins(board), *one_chunk(board)) if text)
+    found = (best_of_each_task(board), challenge(board), open_tasks(board), noise(board), twins(board))
+    return tuple(text for text in (*found, *one_chunk(board)) if text)
+
+
+def ends(board: Board) -> tuple[str, ...]:
+    """Sentences on where scores begin and end under the board's protocol; none where neither was measured."""
+    return tuple(text for text in (floors(board), ceilings(board)) if text)
 
 
 def leader(board: Board, task: TaskName) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from agent.analysis.board import Board, measured_board, published_board
 from agent.analysis.calibration import CONFIDENCE, NEGLIGIBLE
-from agent.analysis.leaderboard_facts import leaderboard_facts
+from agent.analysis.leaderboard_facts import ends, leaderboard_facts
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.reports.claims.contradictions import contradictions
 from agent.reports.tables import (
@@ -110,7 +110,8 @@ def _beats_all(verdict: Verdict, every: Sequence[TaskName]) -> bool:
 
 
 def _board_facts(board: Board, parent: str) -> dict[str, Any]:
-    return {"title": board.title, "rows": standing_rows(board, parent), "insights": leaderboard_facts(board)}
+    insights = (*ends(board), *leaderboard_facts(board))
+    return {"title": board.title, "rows": standing_rows(board, parent), "insights": insights}
 
 
 def _verdict_facts(verdict: Verdict) -> dict[str, Any]:

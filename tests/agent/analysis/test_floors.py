@@ -3,7 +3,7 @@
 import pytest
 
 from agent.analysis import floors
-from agent.analysis.floors import ceiling, control_scores, floor
+from agent.analysis.floors import at_floor, ceiling, control_scores, floor
 from archive.seeding import SHIPPED, make_archive, shipped_by_variant, shipped_controls
 from evaluator.outcomes import Status
 from evaluator.protocols.built_in import PROTOCOLS, tasks_of
@@ -39,6 +39,22 @@ def test_own_values_alone_do_almost_all_of_memorize_and_nothing_of_recall() -> N
 def test_a_ceiling_is_stated_where_a_shipped_variant_reached_it() -> None:
     assert ceiling("quick") == {"Context Recall": 1.0, "Noisy Recall": 1.0}
     assert ceiling("smoke") == {}
+
+
+def test_at_the_floor_is_what_is_not_better_than_the_better_control() -> None:
+    trials = shipped_by_variant("quick")
+    low = at_floor(trials, "quick")
+    assert set(low) == set(trials)
+    assert all("Memorize" in tasks for tasks in low.values()), "no known variant is above the floor there"
+    assert low[BASELINE] == {"Compress", "Memorize"}
+    best = f"{BASELINE}_phase_echo_decay_state_update_in_for_loop"
+    assert "Compress" not in low[best]
+    raised = [t.model_copy(update={"accuracy": 1.0}) if t.task == "Memorize" else t for t in trials[BASELINE]]
+    assert "Memorize" in at_floor(trials | {BASELINE: raised}, "quick")[BASELINE], "1.000 is within noise of 0.971"
+
+
+def test_one_seed_tells_nothing_of_the_floor() -> None:
+    assert set(at_floor(shipped_by_variant("smoke"), "smoke").values()) == {frozenset()}
 
 
 def test_a_protocol_without_shipped_trials_has_neither() -> None:

@@ -108,6 +108,11 @@ def test_init_list_leaderboard_verify(archer: Run):
     assert [row["name"] for row in board["controls"]] == list(controls())
     assert set(board["floor"]) == set(MAD_TASKS)
     assert all("Memorize" in row["at_floor"] for row in rows)
+    shown = archer("leaderboard")[1].splitlines()
+    names = [line.split()[0] for line in shown[:-1] if line.startswith(("delta_net_4layer ", "control_"))]
+    assert names == [BASELINE, *controls()], "the controls stand below the variants"
+    assert "ceiling 1.000" in shown[-1]
+    assert "no floor" in archer("leaderboard", "--protocol", "published")[1].splitlines()[-1]
     assert all(set(row["scores"]) == set(MAD_TASKS) for row in rows)
     code, out, err = archer("verify", "--json")
     assert (code, json.loads(out)["problems"], err) == (DONE, [], "")

@@ -169,3 +169,16 @@ def test_a_figure_that_the_leaderboard_contradicts_is_marked():
     assert "says 0.11 for `gated_delta_net_4layer` on Memorize; published: 0.587" in text
     sound = by_hand(insights=("gated_delta_net_4layer scores 0.587 on Memorize.",))
     assert "Contradicted" not in render_report(record(proposal=sound), snapshot())
+
+
+def test_a_report_tells_where_scores_begin_and_end_under_its_protocol():
+    known = scored()
+    text = render_report(known, snapshot())
+    assert "| `control_own_value` | 0.338 ± 0.035 |" in text
+    assert "Floor, the better of two controls that read no memory (o = v; o = 0): Compress 0.338" in text
+    assert "Ceiling, reached by shipped variants: Context Recall 1.000 and Noisy Recall 1.000." in text
+    measured = text[text.index("## 6. Measured against expected") :]
+    assert "| task | floor | parent |" in measured
+    assert "| Memorize | 0.971 |" in measured
+    old = render_report(known.model_copy(update={"protocol_hash": "0" * 16}), snapshot())
+    assert "| Memorize | – |" in old[old.index("## 6. Measured against expected") :]

@@ -243,3 +243,24 @@ def test_plain_text_is_rendered_as_markdown_would(text, monkeypatch):
     quick = markdown(report)
     monkeypatch.setattr("agent.site.content.text._PLAIN", re.compile("(?!)"))
     assert markdown(report) == quick
+
+
+def test_the_controls_are_on_the_board_and_the_floor_on_every_page(archive, make, site):
+    archive.tell(record_of(FIRST), REPORT)
+    make()
+    board = board_of(site)
+    assert [row["name"] for row in board["controls"]] == ["control_own_value", "control_zero"]
+    assert not {row["name"] for row in board["controls"]} & {row["name"] for row in board["rows"]}
+    overview = (site / "index.html").read_text()
+    assert "0.971 <small>[0.947, 0.996]</small>" in overview
+    assert "The ceiling, 1.000, was reached on Context Recall and Noisy Recall" in overview
+    page = (site / "proposals/0001.html").read_text()
+    assert '<th scope="col">Floor</th>' in page
+    assert "<td>0.971</td>" in page
+    assert "No control was measured" not in overview
+
+
+def test_a_board_of_another_version_has_no_floor(archive, make, site):
+    archive.tell(record_of(FIRST, protocol_hash="0" * 16), REPORT)
+    make()
+    assert "<td>0.971</td>" not in (site / "proposals/0001.html").read_text()
