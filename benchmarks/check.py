@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from evaluator.sandbox.lockdown import prctl
 from variants.contract import BASELINE
-from variants.seeds import HERE, seed_variants
+from variants.seeds import HERE, seed_variants, seeds
 
 PR_SET_CHILD_SUBREAPER = 36
 DROP_CACHES = Path("/proc/sys/vm/drop_caches")
@@ -74,7 +74,8 @@ def summary(what: str, runs: Sequence[Taken]) -> None:
 def taken(name: str, before: Callable[[], None]) -> Taken:
     """One run of the command on a seed, and of everything that it started."""
     before()
-    command = [sys.executable, "-m", "agent.cli", "check", str(HERE / f"{name}.py"), "--json"]
+    folder = HERE / "found" if seeds()[name].origin == "found" else HERE
+    command = [sys.executable, "-m", "agent.cli", "check", str(folder / f"{name}.py"), "--json"]
     cpu, began = cpu_of_children(), time.monotonic()
     answer = subprocess.run(command, capture_output=True, check=True, text=True)
     seconds = time.monotonic() - began
