@@ -27,7 +27,7 @@ from evaluator.tasks.registry import examples as draw
 from evaluator.training.train import train
 from evaluator.values import Value
 from variants.contract import BASELINE, Layer
-from variants.seeds import seed_variants
+from variants.seeds import seeds
 
 app = typer.Typer(add_completion=False)
 Model = TypeVar("Model", bound=Value)
@@ -44,8 +44,10 @@ class Run:
 
 def kernel_of(name: str) -> tuple[Kernel, Layer]:
     """The kernel of a seed variant, and the mixer that it belongs to."""
-    variant = seed_variants()[name]
-    kernel: Kernel = getattr(importlib.import_module(f"variants.{name}"), variant.contract.function)
+    seed = seeds()[name]
+    package = "variants.found" if seed.origin == "found" else "variants"
+    variant = seed.variant
+    kernel: Kernel = getattr(importlib.import_module(f"{package}.{name}"), variant.contract.function)
     return kernel, variant.layer
 
 

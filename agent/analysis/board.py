@@ -3,11 +3,11 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import fmean, median
 
 import pandas as pd
 
-from agent.analysis.replicates import SeedDeviation, deviations_of_replicates, function_groups, moderate
+from agent.analysis.replicates import SeedDeviation, binomial, deviations_of_replicates, function_groups, moderate
 from agent.analysis.snapshot import ArchiveSnapshot, genomes, noise, published
 from agent.catalogue import SEED_GENOMES, Genome
 from archive.leaderboard_csv import PUBLISHED, read_leaderboard
@@ -113,8 +113,9 @@ def _board_of_table(table: pd.DataFrame, known: Mapping[str, Genome]) -> Board:
     }
     scores = {name: {task: Score(mean=x, low=x, high=x, n=1) for task, x in row.items()} for name, row in rows.items()}
     found = deviations_of_replicates(rows, known, PUBLISHED_PROTOCOL)
+    scales = {task: binomial(median(levels)) for task, levels in _levels(scores).items()}  # replicates are no outliers
     one = function_groups(rows, known, PUBLISHED_PROTOCOL)
-    return Board("published, one seed", PUBLISHED_PROTOCOL, scores, moderate(found, _levels(scores)), one)
+    return Board("published, one seed", PUBLISHED_PROTOCOL, scores, moderate(found, scales), one)
 
 
 def _board_of_scores(
@@ -124,21 +125,22 @@ def _board_of_scores(
     known: Mapping[str, Genome],
 ) -> Board:
     found = {task: SeedDeviation(deviation, max(1, _freedom(scores, task))) for task, deviation in deviations.items()}
+    scales = {task: fmean(map(binomial, levels)) for task, levels in _levels(scores).items()}  # pooled over all rows
     one = function_groups(scores, known, protocol)
-    return Board(f"protocol {protocol}", protocol, scores, moderate(found, _levels(scores)), one)
+    return Board(f"protocol {protocol}", protocol, scores, moderate(found, scales), one)
 
 
 def _genomes(snapshot: ArchiveSnapshot) -> Mapping[str, Genome]:
     return {**SEED_GENOMES, **snapshot.genomes}
 
 
-def _levels(scores: Mapping[str, Mapping[TaskName, Score]]) -> dict[TaskName, float]:
-    """The median score of each task."""
+def _levels(scores: Mapping[str, Mapping[TaskName, Score]]) -> dict[TaskName, list[float]]:
+    """The scores of each task."""
     rows: dict[TaskName, list[float]] = {}
     for row in scores.values():
         for task, score in row.items():
             rows.setdefault(task, []).append(score.mean)
-    return {task: median(found) for task, found in rows.items() if found}
+    return rows
 
 
 def _freedom(scores: Mapping[str, Mapping[TaskName, Score]], task: TaskName) -> int:

@@ -48,22 +48,22 @@ def pooled_deviation(scores: Mapping[str, float], groups: Iterable[tuple[str, ..
 
 
 def moderate(
-    known: Mapping[TaskName, SeedDeviation], levels: Mapping[TaskName, float]
+    known: Mapping[TaskName, SeedDeviation], scales: Mapping[TaskName, float]
 ) -> dict[TaskName, SeedDeviation]:
     """The deviation of every task, drawn towards the common deviation of all tasks, as a moderated t-test does.
 
     Accuracies p are noisier in the middle than at the ceiling, so the common value is the deviation over √(p (1-p)).
     It counts as `SHARED_FREEDOM` degrees of freedom: a task with one pair of replicates uses the other tasks too.
-    levels: a typical accuracy p of each task.
+    scales: p (1-p) of each task, typical of the runs that its deviation is of.
     """
-    squares = sum(s.freedom * s.deviation**2 / binomial(levels[task]) for task, s in known.items() if task in levels)
-    freedom = sum(s.freedom for task, s in known.items() if task in levels)
+    squares = sum(s.freedom * s.deviation**2 / scales[task] for task, s in known.items() if task in scales)
+    freedom = sum(s.freedom for task, s in known.items() if task in scales)
     shared = squares / freedom if freedom else UNKNOWN_SCALE**2
     found: dict[TaskName, SeedDeviation] = {}
-    for task, level in levels.items():
+    for task, scale in scales.items():
         own = known.get(task, SeedDeviation(0.0, 0))
         total = SHARED_FREEDOM + own.freedom
-        variance = (SHARED_FREEDOM * shared * binomial(level) + own.freedom * own.deviation**2) / total
+        variance = (SHARED_FREEDOM * shared * scale + own.freedom * own.deviation**2) / total
         found[task] = SeedDeviation(math.sqrt(variance), total, own.groups)
     return found
 

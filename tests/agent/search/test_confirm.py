@@ -115,7 +115,7 @@ def test_the_rival_is_the_best_of_what_was_there(archive: Archive):
     (found,) = WouldBeBest.all_of(archive, QUICK)
     assert found is not None
     assert found.variant.name == NAME
-    assert found.rival.name == "delta_net_4layer_phase_echo_decay_state_update_in_for_loop"
+    assert found.rival.name == "delta_net_4layer_own_written_value_skip_in_for_loop"
     assert sum(found.weights.values()) == pytest.approx(1)
     assert found.weights["Memorize"] < 0.2 * max(found.weights.values()), "both are beyond the goal of Memorize"
     assert 0 < found.first.mean < 0.3
