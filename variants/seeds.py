@@ -53,13 +53,12 @@ class Seed:
 
 @cache
 def seeds() -> dict[str, Seed]:
-    """All seeds by name: the baseline, the gated reference, 20 published, 2 proposed; then 4 found. Each in
-    alphabetical order."""
-    found = {
-        variant.name: Seed(variant, "proposed" if variant.name in PROPOSED else "published", _parent(variant.name))
-        for variant in _read(HERE)
-    }
-    return found | {variant.name: Seed(variant, "found", _parent(variant.name)) for variant in _read(HERE / "found")}
+    """All seeds by name: the baseline, the gated reference, 20 published and 2 proposed, then the 4 found."""
+    known: list[tuple[Variant, Origin]] = [
+        (variant, "proposed" if variant.name in PROPOSED else "published") for variant in _read(HERE)
+    ]
+    known += [(variant, "found") for variant in _read(HERE / "found")]
+    return {variant.name: Seed(variant, origin, _parent(variant.name)) for variant, origin in known}
 
 
 def seed_variants() -> dict[str, Variant]:
