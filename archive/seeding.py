@@ -1,7 +1,7 @@
 """Generation 0 of an archive: the seed variants, the scores that ship with them, and the published leaderboard."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -36,10 +36,27 @@ def shipped_trials(protocol: str) -> tuple[Trial, ...]:
 
 def shipped_by_variant(protocol: str) -> dict[str, list[Trial]]:
     """The shipped trials under one protocol, by variant. Raises ArchiveError for a damaged file."""
-    trials: dict[str, list[Trial]] = {}
-    for trial in shipped_trials(protocol):
-        trials.setdefault(trial.variant, []).append(trial)
-    return trials
+    return _by_variant(shipped_trials(protocol))
+
+
+@cache
+def _shipped_controls(protocol: str) -> tuple[Trial, ...]:
+    return read_lines(PUBLISHED.with_name(f"{protocol}.controls.trials.jsonl"), Trial)
+
+
+def shipped_controls(protocol: str) -> dict[str, list[Trial]]:
+    """The shipped trials of the controls under one protocol, by control. Raises ArchiveError for a damaged file.
+
+    They are in no archive: a control is no variant.
+    """
+    return _by_variant(_shipped_controls(protocol))
+
+
+def _by_variant(trials: Iterable[Trial]) -> dict[str, list[Trial]]:
+    found: dict[str, list[Trial]] = {}
+    for trial in trials:
+        found.setdefault(trial.variant, []).append(trial)
+    return found
 
 
 def make_archive(root: Path) -> Archive:

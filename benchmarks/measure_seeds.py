@@ -1,11 +1,12 @@
-"""Score all seed variants under a protocol: the figures that ship in `variants/leaderboards/`.
+"""Score all seed variants, or the controls, under a protocol: the figures that ship in `variants/leaderboards/`.
 
 python -m benchmarks.measure_seeds --fingerprints
 python -m benchmarks.measure_seeds --protocol quick
+python -m benchmarks.measure_seeds --protocol quick --controls
 
-The first writes `fingerprints.json`, the second `PROTOCOL.trials.jsonl` and `PROTOCOL.csv`. Each
-trial is written as it ends, and one that is already there for the same code and protocol is not run again, so the
-command can be stopped and resumed.
+The first writes `fingerprints.json`, the second `PROTOCOL.trials.jsonl` and `PROTOCOL.csv`, the third the same with
+`PROTOCOL.controls` in their names. Each trial is written as it ends, and one that is already there for the same code
+and protocol is not run again, so the command can be stopped and resumed.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
 
 from archive.files import read_lines, write_lines, write_text
 from archive.leaderboard_csv import PUBLISHED
@@ -25,6 +27,7 @@ from evaluator.protocols.protocol import Protocol, trial_specs
 from evaluator.sandbox import Sandbox
 from evaluator.trials.run_trial import run_trial, spec_of
 from variants.contract import BASELINE, REFERENCE, Variant
+from variants.controls import controls
 from variants.seeds import seed_variants
 
 FOLDER = PUBLISHED.parent
@@ -35,6 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fingerprints", action="store_true", help="what each seed computes")
     parser.add_argument("--protocol", choices=list(PROTOCOLS), help="train and score the seeds")
+    parser.add_argument("--controls", action="store_true", help="train and score the controls instead of the seeds")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     seeds = seed_variants()
@@ -43,18 +47,21 @@ def main() -> None:
         if options.fingerprints:
             write_fingerprints(ordered, sandbox)
         if options.protocol is not None:
-            write_scores(ordered, PROTOCOLS[options.protocol], sandbox, executor)
+            protocol = PROTOCOLS[options.protocol]
+            if options.controls:
+                write_scores(list(controls().values()), f"{protocol.name}.controls", protocol, sandbox, executor)
+            else:
+                write_scores(ordered, protocol.name, protocol, sandbox, executor)
 
 
 def write_scores(
-    variants: Sequence[Variant], protocol: Protocol, sandbox: Sandbox, executor: ThreadPoolExecutor
+    variants: Sequence[Variant], stem: str, protocol: Protocol, sandbox: Sandbox, executor: ThreadPoolExecutor
 ) -> None:
-    """Measure, then derive the table."""
-    trials = measure(variants, protocol, sandbox, executor)
+    """Measure into STEM.trials.jsonl, then derive the table STEM.csv."""
+    trials = measure(variants, FOLDER / f"{stem}.trials.jsonl", protocol, sandbox, executor)
     by_variant = {v.name: [trial for trial in trials if trial.variant == v.name] for v in variants}
-    write_text(
-        FOLDER / f"{protocol.name}.csv", leaderboard_csv(scorecards(protocol.name, by_variant), tuple(protocol.tasks))
-    )
+    table = leaderboard_csv(scorecards(protocol.name, by_variant), tuple(protocol.tasks))
+    write_text(FOLDER / f"{stem}.csv", table)
 
 
 def write_fingerprints(variants: Sequence[Variant], sandbox: Sandbox) -> None:
@@ -68,10 +75,9 @@ def write_fingerprints(variants: Sequence[Variant], sandbox: Sandbox) -> None:
 
 
 def measure(
-    variants: Sequence[Variant], protocol: Protocol, sandbox: Sandbox, executor: ThreadPoolExecutor
+    variants: Sequence[Variant], path: Path, protocol: Protocol, sandbox: Sandbox, executor: ThreadPoolExecutor
 ) -> list[Trial]:
-    """Run the missing trials; returns all, in a fixed order."""
-    path = FOLDER / f"{protocol.name}.trials.jsonl"
+    """Run the trials that the file at `path` lacks; returns all, in a fixed order."""
     current = {variant.name: variant.source_hash for variant in variants}
     done = {
         (trial.variant, spec_of(trial)): trial
