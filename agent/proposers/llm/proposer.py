@@ -12,9 +12,10 @@ from agent.proposers.llm.deduplication import Claims
 from agent.proposers.llm.endpoint.client import Endpoint, HttpAttempt, Request
 from agent.proposers.llm.errors import ContextOverflowError, EndpointError, PromptTooLongError
 from agent.proposers.llm.exchanges import Log, last_conversation, usd_of
+from agent.proposers.llm.prompt.content.focus import Focus, choices, focus_on
+from agent.proposers.llm.prompt.content.parents import ISLAND_SHARES, select_parents
 from agent.proposers.llm.prompt.conversation import Conversation
-from agent.proposers.llm.prompt.gather import FOCUSES, gather
-from agent.proposers.llm.prompt.parents import select_parents
+from agent.proposers.llm.prompt.gather import gather
 from agent.proposers.llm.prompt.prompt_budget import fit
 from agent.proposers.llm.prompt.templates import FIRST_TURNS, INVALID, REPAIR, Templates
 from agent.proposers.llm.reply.build import build_proposal
@@ -49,7 +50,7 @@ class OpenAIProposer:
         self._templates = Templates(settings.prompts)
         self._endpoint = Endpoint(settings, budget)
         self._form = form_for(settings, self._endpoint.model)
-        self._claims = claims or Claims(FOCUSES)
+        self._claims = claims or Claims()
 
     @property
     def model(self) -> str:
@@ -68,9 +69,10 @@ class OpenAIProposer:
         """
         deadline = time.monotonic() + self._settings.deadline_seconds
         self._endpoint.read_card()
-        parents = select_parents(snapshot, structured=self._form == "structured")
+        focus = self._focus(snapshot)
         busy = self._claims.titles(record.proposal.variant.name for record in snapshot.history)
-        facts = gather(snapshot, self._form, self.model, parents, self._claims.focus(snapshot.seed), busy)
+        parents = select_parents(snapshot, self._form, focus)
+        facts = gather(snapshot, self._form, self.model, parents, focus, busy)
         conversation = self._fitted(Conversation.begin(facts, self._templates))
         return self._converse(snapshot, conversation, self._log(), Patience(deadline, patience))
 
@@ -84,6 +86,11 @@ class OpenAIProposer:
         log = self._log()
         spoken = self._answered(conversation, last.reply or "", REPAIR, problem, log)
         return self._converse(snapshot, spoken, log, Patience(deadline))
+
+    def _focus(self, snapshot: ArchiveSnapshot) -> Focus:
+        """What this ask is pointed at: by the evidence, and elsewhere than the asks of this run before it."""
+        choice = self._claims.share(self._form, choices(snapshot, self._form))
+        return focus_on(choice, self._form, int(self._claims.share("island", ISLAND_SHARES) or 0))
 
     def cancel(self) -> None:
         """End all asks under way, from any thread; they raise EndpointError."""

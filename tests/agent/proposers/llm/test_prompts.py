@@ -15,11 +15,11 @@ from agent.catalogue.decay import ConstantDecay
 from agent.catalogue.scores import Softmax
 from agent.proposers.llm.configuration.settings import Form
 from agent.proposers.llm.errors import PromptTooLongError
-from agent.proposers.llm.prompt.around_the_kernel import judgement_lines, model_lines, task_lines
+from agent.proposers.llm.prompt.content.around_the_kernel import judgement_lines, model_lines, task_lines
 from agent.proposers.llm.prompt.conversation import Conversation
 from agent.proposers.llm.prompt.facts import PromptFacts
 from agent.proposers.llm.prompt.gather import gather
-from agent.proposers.llm.prompt.history import history_lines
+from agent.proposers.llm.prompt.content.history import history_lines
 from agent.proposers.llm.prompt.prompt_budget import fit
 from agent.proposers.llm.prompt.templates import REPAIR, Templates
 from agent.proposers.llm.tokens import estimate_tokens
