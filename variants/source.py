@@ -2,6 +2,7 @@
 
 import ast
 from dataclasses import dataclass
+from itertools import pairwise
 
 from variants.contract import CONTRACTS
 from variants.parsing import parse
@@ -37,4 +38,4 @@ def kernel_parts(source: str) -> KernelParts | None:
     begin = tree.body[0].end_lineno or 0 if ast.get_docstring(tree, clean=False) is not None else 0
     lines = source.splitlines()
     cuts = (begin, loop.lineno - 1, loop.end_lineno, len(lines))
-    return KernelParts(*("\n".join(lines[start:end]) for start, end in zip(cuts, cuts[1:], strict=False)))
+    return KernelParts(*("\n".join(lines[start:end]) for start, end in pairwise(cuts)))

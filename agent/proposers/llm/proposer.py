@@ -12,8 +12,8 @@ from agent.proposers.llm.deduplication import Claims
 from agent.proposers.llm.endpoint.client import Endpoint, HttpAttempt, Request
 from agent.proposers.llm.errors import ContextOverflowError, EndpointError, PromptTooLongError
 from agent.proposers.llm.exchanges import Log, last_conversation, usd_of
-from agent.proposers.llm.prompt.content.focus import Focus, choices, focus_on
-from agent.proposers.llm.prompt.content.parents import ISLAND_SHARES, select_parents
+from agent.proposers.llm.prompt.content.focus import focus_of
+from agent.proposers.llm.prompt.content.parents import select_parents
 from agent.proposers.llm.prompt.conversation import Conversation
 from agent.proposers.llm.prompt.gather import gather
 from agent.proposers.llm.prompt.prompt_budget import fit
@@ -69,7 +69,7 @@ class OpenAIProposer:
         """
         deadline = time.monotonic() + self._settings.deadline_seconds
         self._endpoint.read_card()
-        focus = self._focus(snapshot)
+        focus = focus_of(snapshot, self._form, self._claims.share)
         busy = self._claims.titles(record.proposal.variant.name for record in snapshot.history)
         parents = select_parents(snapshot, self._form, focus)
         facts = gather(snapshot, self._form, self.model, parents, focus, busy)
@@ -86,11 +86,6 @@ class OpenAIProposer:
         log = self._log()
         spoken = self._answered(conversation, last.reply or "", REPAIR, problem, log)
         return self._converse(snapshot, spoken, log, Patience(deadline))
-
-    def _focus(self, snapshot: ArchiveSnapshot) -> Focus:
-        """What this ask is pointed at: by the evidence, and elsewhere than the asks of this run before it."""
-        choice = self._claims.share(self._form, choices(snapshot, self._form))
-        return focus_on(choice, self._form, int(self._claims.share("island", ISLAND_SHARES) or 0))
 
     def cancel(self) -> None:
         """End all asks under way, from any thread; they raise EndpointError."""

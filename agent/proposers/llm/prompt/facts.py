@@ -42,6 +42,8 @@ class ShownAttempt(Fact):
     title: str
     diff: tuple[str, ...]
     """What it changed of its parent's loop, line by line."""
+    is_parent: bool = False
+    """Whether its loop is shown as a parent's, and `diff` is left out."""
     mathematics: str
     lines: tuple[str, ...]
     """What became of it: against its parent, against its predictions, on fresh seeds."""
@@ -81,6 +83,8 @@ class PromptFacts(Fact):
     """The baseline's whole file, where the form is code: loops of others are shown without what is around them."""
     measured: tuple[LeaderboardRow, ...]
     published: tuple[LeaderboardRow, ...]
+    measured_rest: str = ""
+    """A sentence on the measured rows that are not shown."""
     insights: tuple[str, ...]
     """What the leaderboard says, computed: leaders, gaps to the reference, what is only noise."""
     structure: tuple[str, ...]

@@ -3,22 +3,23 @@
 import random
 from collections.abc import Mapping
 
-from agent.analysis.board import best_board, measured_board, published_board
-from agent.analysis.leaderboard_facts import leaderboard_facts
+from agent.analysis.board import Board, best_board, measured_board, published_board
+from agent.analysis.leaderboard_facts import leaderboard_facts, noise
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import CATALOGUE, Genome, Mechanism
 from agent.proposers.llm.configuration.settings import Form
 from agent.proposers.llm.prompt.content.around_the_kernel import judgement_lines, left_lines, model_lines, task_lines
 from agent.proposers.llm.prompt.content.attempts import shown_attempts
 from agent.proposers.llm.prompt.content.calibration import calibration_lines
-from agent.proposers.llm.prompt.content.focus import Focus, focus_sentence, moved_lines
+from agent.proposers.llm.prompt.content.focus import Focus, focus_sentence
 from agent.proposers.llm.prompt.content.history import history_lines
 from agent.proposers.llm.prompt.content.kernels import base_kernel, loop_kernel, whole_kernel
 from agent.proposers.llm.prompt.content.parents import OfferedParent
 from agent.proposers.llm.prompt.content.reference import reference_lines
 from agent.proposers.llm.prompt.content.speed import seed_rows, speed_rows
 from agent.proposers.llm.prompt.content.structural_limits import structure_lines
-from agent.proposers.llm.prompt.content.tables import board_rows, published_rows, scale_rows
+from agent.proposers.llm.prompt.content.tables import nearest_rows, published_rows, scale_rows
+from agent.proposers.llm.prompt.content.weakness import moved_lines
 from agent.proposers.llm.prompt.facts import MechanismFact, PromptFacts
 from variants.contract import BASELINE, REFERENCE, short_name
 
@@ -38,16 +39,18 @@ def gather(
     contract = snapshot.variants[parent.name].contract
     names, measured = [each.name for each in parents], measured_board(snapshot)
     shown = (*names, BASELINE, REFERENCE)
-    attempts = shown_attempts(snapshot) if by_code else ()
+    attempts = shown_attempts(snapshot, names) if by_code else ()
+    rows, rest = nearest_rows(measured, names)
     return PromptFacts(
         form=form,
         protocol=snapshot.protocol,
         parent=parent,
         others=tuple(others),
         base=base,
-        measured=board_rows(measured, names),
+        measured=rows,
+        measured_rest=rest,
         published=published_rows(published_board(snapshot), names),
-        insights=leaderboard_facts(best_board(snapshot)),
+        insights=_insights(best_board(snapshot), scaled=by_code and bool(measured.scores)),
         structure=structure_lines(snapshot.protocol),
         history=history_lines(snapshot, {attempt.name for attempt in attempts}),
         attempts=attempts,
@@ -66,6 +69,11 @@ def gather(
         function=contract.function,
         inputs=contract.inputs,
     )
+
+
+def _insights(board: Board, *, scaled: bool) -> tuple[str, ...]:
+    """What the leaderboard says; without the noise where the scale that scores are held against has it."""
+    return tuple(said for said in leaderboard_facts(board) if not scaled or said != noise(board))
 
 
 def _under_way(snapshot: ArchiveSnapshot, busy: Mapping[str, str]) -> tuple[str, ...]:

@@ -199,10 +199,10 @@ def test_asks_at_the_same_time_differ(faults: Any, settings: Settings, snapshot:
     assert len({proposal.variant.source for proposal in proposals}) == len(proposals) == 2
     prompts = [request["messages"][1]["content"] for request in faults.requests if len(request["messages"]) == 2]
     assert len({prompt[prompt.index("Look first at") :].split(".")[0] for prompt in prompts}) == 4
-    assert all("- being_trained" in prompt for prompt in prompts)
+    assert all("- `being_trained`" in prompt for prompt in prompts)
     faults.script = [faults.says(reply("hostile"))]
     proposer.ask(snapshot(seed=9))
-    assert "another_in_for_loop: Read-out scaled" in faults.requests[-1]["messages"][1]["content"]
+    assert "- `another`: Read-out scaled" in faults.requests[-1]["messages"][1]["content"]
 
 
 @pytest.mark.parametrize("fault", ["hang", "trickle", "drop", "html"])

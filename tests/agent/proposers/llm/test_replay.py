@@ -126,7 +126,7 @@ def test_what_differs_is_said(ask: Ask, reply: Callable[[str], str], record: Mak
 
 def test_an_edited_file_or_prompt_is_said_with_its_reason(ask: Ask, record: Make) -> None:
     edited = ask.proposal.variant.model_copy(update={"source": ask.proposal.variant.source.replace("rsqrt", "sqrt")})
-    prompt = ask.exchanges[0].prompt.replace("The standing challenge", "No challenge")
+    prompt = ask.exchanges[0].prompt.replace("Where to start from", "Where to end")
     exchange = ask.exchanges[0].model_copy(update={"prompt": prompt})
     stored = record(Ask(ask.proposal.model_copy(update={"variant": edited}), (exchange,)))
     rendered, sent, file = different(replayed(stored))

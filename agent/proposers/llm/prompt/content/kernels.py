@@ -1,13 +1,12 @@
 """Kernels as a prompt shows them: the file around the loop once, then loops."""
 
-import difflib
-
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue.render import formulas
+from agent.proposers.llm.prompt.content.loops import changed_around
 from agent.proposers.llm.prompt.content.parents import OfferedParent
 from agent.proposers.llm.prompt.facts import ShownKernel
 from variants.contract import BASELINE, Layer
-from variants.source import KernelParts, kernel_parts
+from variants.source import kernel_parts
 
 MOST_CHANGED = 12
 """Lines around the loop that may differ from the baseline's for a kernel to be shown by its loop."""
@@ -44,29 +43,7 @@ def loop_kernel(snapshot: ArchiveSnapshot, offered: OfferedParent) -> ShownKerne
     theirs = kernel_parts(base.source) if base is not None else None
     if ours is None or theirs is None:
         return whole
-    changed = _changed(theirs, ours)
+    changed = changed_around(theirs, ours)
     if len(changed) > MOST_CHANGED:
         return whole
     return whole.model_copy(update={"source": "", "loop": ours.loop, "around": changed})
-
-
-def _changed(theirs: KernelParts, ours: KernelParts) -> tuple[str, ...]:
-    """Lines around the loop that differ, as a diff without context; blank lines aside."""
-    found: list[str] = []
-    for old, new in ((theirs.before, ours.before), (theirs.after, ours.after)):
-        found += difflib.unified_diff(_lines(old), _lines(new), n=0, lineterm="")
-    return tuple(line for line in found if line[:1] in "+-" and line[:3] not in ("+++", "---"))
-
-
-def _lines(text: str) -> list[str]:
-    return [line.rstrip() for line in text.splitlines() if line.strip()]
-
-
-def loop_diff(old: str, new: str) -> tuple[str, ...]:
-    """What a kernel changed of another: the lines that differ from before the loop to its end; empty for no loop."""
-    theirs, ours = kernel_parts(old), kernel_parts(new)
-    if theirs is None or ours is None:
-        return ()
-    lines = difflib.unified_diff(_lines(theirs.loop), _lines(ours.loop), n=0, lineterm="")
-    loop = [line for line in lines if line[:1] in "+-" and line[:3] not in ("+++", "---")]
-    return (*_changed(theirs, ours), *loop)

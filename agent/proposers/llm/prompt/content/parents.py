@@ -14,15 +14,13 @@ from agent.analysis.snapshot import ArchiveSnapshot
 from agent.errors import UserError
 from agent.proposers.evolution.selection import choose_parents
 from agent.proposers.llm.configuration.settings import Form
-from agent.proposers.llm.prompt.content.focus import Focus, weaknesses
+from agent.proposers.llm.prompt.content.focus import ISLAND_SHARES, Focus
+from agent.proposers.llm.prompt.content.weakness import weaknesses
 from evaluator.statistics.scorecards import seed_accuracies
 from evaluator.tasks.names import TaskName
 from variants.contract import BASELINE, REFERENCE, Layer
 
 MOST = 5
-ISLAND_SHARES = {"0": 1.0, "1": 0.6, "2": 0.4, "3": 0.3}
-"""Families of variants, the nearest to the challenge first, and how often each leads among the parents: so asks that run
-at the same time start from different places."""
 FORCED, AFRESH = "the parent that was asked for", "the delta rule itself, to start afresh"
 
 

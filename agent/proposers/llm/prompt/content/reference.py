@@ -16,13 +16,13 @@ def reference_lines(name: str) -> tuple[str, ...]:
     more = further_parameters(protocol)
     return (
         f"`{REFERENCE}` (arXiv 2412.06464) is another layer, and its kernel gets a further input g, at most 0, one per "
-        "head and position: S_t = exp(g_t) (I - beta_t k_t k_t^T) S_{t-1} + beta_t k_t v_t^T, o_t = S_t^T q_t Dk**-0.5. "
-        "The decay acts at every position, inside the chunk too: a write at j counts exp(g_{j+1} + ... + g_t) at t.",
-        "Its decay is learnt and depends on the token: g = -exp(A) softplus(w x + dt), with trained w, A and dt; it starts "
-        "near 0, forgetting 0.1 to 10 % a token. After the norm its output is multiplied by a learnt gate, silu(W x + b), "
-        "open at the start.",
-        f"That is {more:,} trained parameters more than `{BASELINE}` has, in {protocol.blocks} blocks. A variant has none "
-        "of its own: what it adds must follow from q, k, v, beta and constants.",
+        "head and position: S_t = exp(g_t) (I - beta_t k_t k_t^T) S_{t-1} + beta_t k_t v_t^T, o_t = S_t^T q_t Dk**-0.5."
+        " The decay acts at every position, inside the chunk too: a write at j counts exp(g_{j+1} + ... + g_t) at t.",
+        "Its decay is learnt and depends on the token: g = -exp(A) softplus(w x + dt), with trained w, A and dt; it "
+        "starts near 0, forgetting 0.1 to 10 % a token. After the norm, its output is multiplied by a learnt gate, "
+        "silu(W x + b), open at the start.",
+        f"That is {more:,} trained parameters more than `{BASELINE}` has, in {protocol.blocks} blocks. A variant has "
+        "none of its own: what it adds must follow from q, k, v, beta and constants.",
     )
 
 

@@ -23,12 +23,14 @@ def seed_rows(
 ) -> tuple[LeaderboardRow, ...]:
     """A row a variant: the accuracy of each seed, in the order of the seeds; empty where nobody has two seeds."""
     found = {name: seed_accuracies(trials[name]) for name in dict.fromkeys(names) if name in trials}
-    if all(len(seeds) < 2 for own in found.values() for seeds in own.values()):  # noqa: PLR2004
+    if all(len(seeds) < 2 for own in found.values() for seeds in own.values()):
         return ()
     return tuple(
         LeaderboardRow(
             name=short_name(name),
-            cells=tuple(" ".join(_short(own[task][seed]) for seed in sorted(own.get(task, {}))) or "–" for task in tasks),
+            cells=tuple(
+                " ".join(_short(own[task][seed]) for seed in sorted(own.get(task, {}))) or "–" for task in tasks
+            ),
             rank=0.0,
         )
         for name, own in found.items()
@@ -37,7 +39,7 @@ def seed_rows(
 
 def _short(accuracy: float) -> str:
     """`.953`, or `1.00`."""
-    return f"{accuracy:.3f}"[1:] if accuracy < 0.9995 else "1.00"  # noqa: PLR2004 - what rounds to 1.000
+    return f"{accuracy:.3f}"[1:] if accuracy < 0.9995 else "1.00"
 
 
 def speed_rows(
