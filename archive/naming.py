@@ -7,7 +7,7 @@ from typing import Any
 from archive.record import Proposal, Record
 from variants.contract import short_name
 
-_LINKS = ("name", "parent", "against", "variant", "inherited_from", "duplicate_of", "parents")
+_LINKS = ("name", "parent", "second_parent", "against", "variant", "inherited_from", "duplicate_of", "parents")
 _TEXTS = ("title", "insights", "motivation", "mathematics", "differences", "next_steps", "why", "reason", "message")
 _VERBATIM = ("source", "exchanges", "mechanisms", "evidence", "usage", "versions")
 """Fields that keep their old names: code, and what was sent, received or computed."""

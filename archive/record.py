@@ -53,6 +53,8 @@ class Proposal(Value):
     differences: tuple[str, ...]
     next_steps: tuple[str, ...]
     provenance: Provenance
+    second_parent: VariantName | None = None
+    """A further variant that it takes something from; scores are compared with those of `parent` alone."""
 
 
 class Cost(Value):

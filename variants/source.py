@@ -1,21 +1,41 @@
 """Parts of a variant's source, found by parsing; nothing is ever imported."""
 
 import ast
+from dataclasses import dataclass
+from itertools import pairwise
 
 from variants.contract import CONTRACTS
 from variants.parsing import parse
 
 
+@dataclass(frozen=True)
+class KernelParts:
+    """A kernel's file in three parts: `before` begins after the module's docstring, and has no line of the loop."""
+
+    before: str
+    loop: str
+    after: str
+
+
 def loop_source(source: str) -> str:
     """Source text of the kernel's chunk loop, its longest outermost `for`; the whole text if it has none."""
+    parts = kernel_parts(source)
+    return source if parts is None else parts.loop
+
+
+def kernel_parts(source: str) -> KernelParts | None:
+    """The file around the kernel's chunk loop, its longest outermost `for`; None if it has none."""
     names = {contract.function for contract in CONTRACTS.values()}
     try:
         tree = parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return source
+        return None
     kernels = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name in names]
     loops = [node for kernel in kernels for node in kernel.body if isinstance(node, ast.For)]
     if not loops:
-        return source
+        return None
     loop = max(loops, key=lambda node: (node.end_lineno or 0) - node.lineno)
-    return "\n".join(source.splitlines()[loop.lineno - 1 : loop.end_lineno])
+    begin = tree.body[0].end_lineno or 0 if ast.get_docstring(tree, clean=False) is not None else 0
+    lines = source.splitlines()
+    cuts = (begin, loop.lineno - 1, loop.end_lineno, len(lines))
+    return KernelParts(*("\n".join(lines[start:end]) for start, end in pairwise(cuts)))

@@ -1,13 +1,14 @@
 """The archive snapshot that a proposer gets: scores under the protocol, noise of one seed, code and genomes."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
 
 from agent.analysis.measured_changes import MeasuredChange, PairNoise, measured_changes, pair_noise
 from agent.catalogue import SEED_GENOMES, Genome
+from archive.confirmations import Confirmation
 from archive.leaderboard_csv import read_leaderboard
 from archive.leaderboards import LEADERBOARDS, scorecards
 from archive.outline import Outline
@@ -19,6 +20,15 @@ from evaluator.statistics.lazy_trials import LazyTrials, comparable
 from evaluator.statistics.scorecards import squares_between_seeds
 from evaluator.tasks.names import TaskName
 from variants.contract import Variant
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a search may still spend when it asks, the proposal that is asked for included; None where not limited."""
+
+    proposals: int
+    minutes: float | None = None
+    cpu_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -43,10 +53,30 @@ class ArchiveSnapshot:
     """What each change of mechanisms did under the protocol, paired by seed: seeds, proposals, and what was pruned."""
     pair_noise: Mapping[TaskName, PairNoise] = field(default_factory=dict)
     """Noise of a difference that is paired by seed, of each task."""
+    trials: Mapping[str, Sequence[Trial]] = field(default_factory=dict)
+    """By variant, under the protocol; read when they are looked at."""
+    confirmations: Mapping[str, Confirmation] = field(default_factory=dict)
+    """By variant, under today's version of the protocol."""
+    read: Callable[[str], Record] | None = None
+    """Reads the whole record of an id, whose outline the history has; None where the history has whole records."""
+    left: Left | None = None
+    """None where no search asks."""
+
+    def whole(self, known: Record | Outline) -> Record | None:
+        """The record with its texts; None where it cannot be had."""
+        if isinstance(known, Record):
+            return known
+        return self.read(known.id) if self.read is not None else None
 
 
 def take_snapshot(
-    archive: Archive, protocol: str, *, seed: int, under_way: Sequence[str] = (), forced_parent: str | None = None
+    archive: Archive,
+    protocol: str,
+    *,
+    seed: int,
+    under_way: Sequence[str] = (),
+    forced_parent: str | None = None,
+    left: Left | None = None,
 ) -> ArchiveSnapshot:
     """Read everything that a proposer may know from the archive as it is now."""
     archive.require_sound()
@@ -66,6 +96,10 @@ def take_snapshot(
         forced_parent=forced_parent,
         changes=measured_changes(trials, _given_up(archive, protocol), records, known),
         pair_noise=known,
+        trials=trials,
+        confirmations=_confirmations(archive, protocol),
+        read=archive.record,
+        left=left,
     )
 
 
@@ -85,6 +119,12 @@ def _given_up(archive: Archive, protocol: str) -> dict[str, Sequence[Trial]]:
     """Trials under today's version of the protocol of what racing gave up: on no board, but known to do harm."""
     current = PROTOCOLS[protocol].hash if protocol in PROTOCOLS else None
     return comparable(archive.pruned_trials(protocol), current)
+
+
+def _confirmations(archive: Archive, protocol: str) -> dict[str, Confirmation]:
+    current = PROTOCOLS[protocol].hash if protocol in PROTOCOLS else None
+    found = archive.confirmations(protocol)
+    return {name: each for name, each in found.items() if current in (None, each.protocol_hash)}
 
 
 def noise(trials: Mapping[str, Sequence[Trial]]) -> dict[TaskName, float]:

@@ -18,7 +18,6 @@ from agent.proposers.llm.deduplication import Claims
 from agent.proposers.llm.exchanges import model_of, usd_of
 from agent.proposers.llm.local_server.server import LocalServer
 from agent.proposers.llm.model_choice import Try
-from agent.proposers.llm.prompt.gather import FOCUSES
 from agent.proposers.llm.proposer import OpenAIProposer
 from agent.proposers.llm.several_models import SeveralModels
 from agent.proposers.replay import ReplayProposer
@@ -93,7 +92,7 @@ def _settings(options: dict[str, Any], key: str, served: LocalServer | None) -> 
 
 def _asking(settings: list[LLMSettings], archive: Archive) -> tuple[Proposer, str]:
     """The proposer that asks these models, and which they are."""
-    claims, budget = Claims(FOCUSES), SpendingLimit(settings[0].max_usd)
+    claims, budget = Claims(), SpendingLimit(settings[0].max_usd)
     arms = [OpenAIProposer(each, claims, budget) for each in settings]
     who = ", ".join(f"{arm.model} {_where(each)}" for arm, each in zip(arms, settings, strict=True))
     if len(arms) == 1:

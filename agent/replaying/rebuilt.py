@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from agent.proposers.llm.exchanges import last_conversation
+from agent.proposers.llm.prompt.conversation import Conversation
 from agent.proposers.llm.prompt.templates import Templates
 from agent.proposers.replay import is_rebuildable, rebuild
 from agent.replaying.original import Original
@@ -24,32 +25,40 @@ def rebuilt_steps(original: Original, prompts: Path | None = None) -> Iterator[R
 
 
 def _prompt(record: Record, prompts: Path | None) -> Iterator[ReplayStep]:
+    """The prompt from its facts, by the templates that it was made with; where they have changed, the record alone."""
     found = last_conversation(record.exchanges)
     if found is None:
         return
     conversation, _ = found
     templates = Templates(prompts)
+    others = _changed_templates(record, templates)
+    if prompts is not None or not others:
+        yield _rendered_again(conversation, templates, others)
+    sent = conversation.digest == record.proposal.provenance.prompt_hash
+    detail = "" if sent else "the recorded prompt is not the one whose hash was noted when it was sent"
+    if sent and others and prompts is None:
+        detail = f"made by templates that have changed since, and not rendered again: {', '.join(others)}"
+    yield ReplayStep("prompt", "hash of what was sent", "identical" if sent else "differs", detail)
+
+
+def _rendered_again(conversation: Conversation, templates: Templates, others: Mapping[str, str]) -> ReplayStep:
     again = conversation.render_again(templates)
     turns = zip(conversation.turns, again.turns, strict=True)
     changed = list(dict.fromkeys(turn.template or turn.role for turn, new in turns if turn != new))
     what = f"{len(conversation.turns)} turns rendered again"
-    if changed:
-        detail = f"{', '.join(changed)} renders other text"
-        yield ReplayStep("prompt", what, "differs", detail, _changed_templates(record, templates))
-    else:
-        yield ReplayStep("prompt", what, "identical")
-    sent = conversation.digest == record.proposal.provenance.prompt_hash
-    detail = "" if sent else "the recorded prompt is not the one whose hash was noted when it was sent"
-    yield ReplayStep("prompt", "hash of what was sent", "identical" if sent else "differs", detail)
+    if not changed:
+        return ReplayStep("prompt", what, "identical")
+    reasons = tuple(f"template {name} {how}" for name, how in others.items())
+    edited = ("the templates are the recorded ones: the facts of the exchange were edited",)
+    return ReplayStep("prompt", what, "differs", f"{', '.join(changed)} renders other text", reasons or edited)
 
 
-def _changed_templates(record: Record, templates: Templates) -> tuple[str, ...]:
+def _changed_templates(record: Record, templates: Templates) -> dict[str, str]:
+    """By name, how the digest of a template is another than when the prompt was sent."""
     then = json.loads(record.exchanges[0].prompt).get("templates", {})
     now = templates.digests()
     changed = [name for name in sorted(now.keys() | then.keys()) if now.get(name) != then.get(name)]
-    if not changed:
-        return ("the templates are the recorded ones: the facts of the exchange were edited",)
-    return tuple(f"template {name} was {then.get(name, 'absent')}, is {now.get(name, 'absent')}" for name in changed)
+    return {name: f"was {then.get(name, 'absent')}, is {now.get(name, 'absent')}" for name in changed}
 
 
 def _reply(record: Record, renamed: Mapping[str, str]) -> Iterator[ReplayStep]:

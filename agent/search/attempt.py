@@ -106,7 +106,7 @@ class Attempt:
             records.append(record)
             while isinstance(proposer, Repairer) and len(records) <= self._resources.repairs and _mendable(record):
                 self._show(stage="repairing", detail="")
-                ask = proposer.repair(inputs.snapshot, ask, record.reason)
+                ask = proposer.repair(inputs.snapshot, ask, _problem(record))
                 record = self._evaluated(_named(ask, inputs), inputs)
                 records.append(record)
         except AskFailed as failed:
@@ -217,6 +217,13 @@ def _named(ask: Ask, inputs: AttemptInputs) -> Ask:
     proposal = ask.proposal
     variant = proposal.variant.model_copy(update={"name": inputs.reserve(proposal.variant.name)})
     return replace(ask, proposal=proposal.model_copy(update={"variant": variant}))
+
+
+def _problem(record: Record) -> str:
+    """Why a proposal was not accepted, for whoever mends it; what else the checks warn of goes along."""
+    findings = record.check.findings if record.check else ()
+    warnings = [f"- {finding.check}: {finding.message}" for finding in findings if finding.status == "warn"]
+    return "\n".join([record.reason, *(["", "Beside that, the checks warn:"] if warnings else []), *warnings])
 
 
 def _mendable(record: Record) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from agent.analysis.snapshot import take_snapshot
+from agent.analysis.snapshot import Left, take_snapshot
 from agent.errors import UserError
 from agent.proposer import Repairer
 from agent.reports.report import render_report
@@ -134,6 +134,7 @@ class Search:
             seed=self._plan.seed + index,
             under_way=under_way,
             forced_parent=self._plan.parent,
+            left=self._left(index),
         )
         return AttemptInputs(
             snapshot=snapshot,
@@ -142,6 +143,17 @@ class Search:
             reserve=lambda name: self._reserve(index, name),
             stop=self._stop,
             predict=lambda proposal: self._archive.tell_predictions(proposal, protocol.name, protocol.hash),
+        )
+
+    def _left(self, index: int) -> Left:
+        """What may still be spent when proposal `index` of the plan is asked for."""
+        plan = self._plan
+        minutes = None if plan.max_minutes is None else plan.max_minutes - (time.monotonic() - self._began) / 60
+        seconds = None if plan.max_cpu_seconds is None else plan.max_cpu_seconds - self._spent
+        return Left(
+            max(1, plan.n - index),
+            None if minutes is None else max(0.0, minutes),
+            None if seconds is None else max(0.0, seconds),
         )
 
     def _reserve(self, index: int, name: str) -> str:

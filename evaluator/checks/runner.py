@@ -17,6 +17,7 @@ from evaluator.checks.inert import inert_settings
 from evaluator.checks.inputs import TaskShape
 from evaluator.checks.precision import Precision, precision
 from evaluator.checks.scope import check_scope
+from evaluator.checks.suspects import pointed
 from evaluator.outcomes import CheckName, CheckReport, Finding
 from evaluator.sandbox import Limits, Sandbox, VariantFailed
 from evaluator.tasks.names import TaskName
@@ -129,7 +130,7 @@ class _Running:
                 self.refused = behaviour.refused_sizes(bench, self._sizes())
                 broken = False
                 for run in self._checks(stack, bench, measured):
-                    finding = run()
+                    finding = pointed(run(), self.tree)
                     broken |= finding.status == "fail"
                     yield finding
                     if broken and finding.check in FORM:

@@ -2,10 +2,9 @@
 
 import ast
 import hashlib
-import random
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from archive.record import Proposal
 from variants.contract import Variant
@@ -15,25 +14,29 @@ from variants.parsing import parse
 class Claims:
     """Shared by all threads that use one proposer."""
 
-    def __init__(self, focuses: Iterable[str]) -> None:
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._uses = Counter(dict.fromkeys(focuses, 0))
+        self._given: Counter[tuple[str, str]] = Counter()
         self._proposed: dict[str, str] = {}
         self._titles: dict[str, str] = {}
 
-    def focus(self, seed: int) -> str:
-        """One of the focuses that were given out least; the seed decides between them."""
+    def share(self, what: str, deserved: Mapping[str, float]) -> str | None:
+        """The choice that has been given out least for what it deserves; the first of equals, None of no choices.
+
+        `what`: the kind of choice; each has its own count.
+        """
         with self._lock:
-            fewest = min(self._uses.values())
-            chosen = random.Random(seed).choice(sorted(focus for focus, uses in self._uses.items() if uses == fewest))
-            self._uses[chosen] += 1
+            if not deserved:
+                return None
+            chosen = min(deserved, key=lambda choice: (self._given[what, choice] + 1) / deserved[choice])
+            self._given[what, chosen] += 1
             return chosen
 
-    def titles(self, archived: Iterable[str]) -> tuple[str, ...]:
-        """`name: title` of the proposals of this run that are not among the archived names."""
+    def titles(self, archived: Iterable[str]) -> dict[str, str]:
+        """Titles by name of the proposals of this run that are not among the archived names."""
         known = set(archived)
         with self._lock:
-            return tuple(f"{name}: {title}" for name, title in self._titles.items() if name not in known)
+            return {name: title for name, title in self._titles.items() if name not in known}
 
     def claim(self, proposal: Proposal, known: Iterable[Variant]) -> str | None:
         """Take the proposal's code for this ask; the name of whoever has it already, line for line, otherwise."""

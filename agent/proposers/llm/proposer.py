@@ -8,19 +8,21 @@ from agent.catalogue import Genome
 from agent.proposer import Ask, AskFailed
 from agent.proposers.llm.bookkeeping.spending import SpendingLimit
 from agent.proposers.llm.configuration.settings import LLMSettings, form_for
-from agent.proposers.llm.deduplication import Claims
+from agent.proposers.llm.deduplication import Claims, identity
 from agent.proposers.llm.endpoint.client import Endpoint, HttpAttempt, Request
 from agent.proposers.llm.errors import ContextOverflowError, EndpointError, PromptTooLongError
 from agent.proposers.llm.exchanges import Log, last_conversation, usd_of
+from agent.proposers.llm.prompt.content.focus import focus_of
+from agent.proposers.llm.prompt.content.parents import select_parents
 from agent.proposers.llm.prompt.conversation import Conversation
-from agent.proposers.llm.prompt.gather import FOCUSES, gather
-from agent.proposers.llm.prompt.parents import select_parents
+from agent.proposers.llm.prompt.gather import gather
 from agent.proposers.llm.prompt.prompt_budget import fit
 from agent.proposers.llm.prompt.templates import FIRST_TURNS, INVALID, REPAIR, Templates
 from agent.proposers.llm.reply.build import build_proposal
 from agent.proposers.llm.reply.read import BadReply, code_schema
 from agent.proposers.llm.reply.structured import structured_schema
 from archive.record import Proposal, Provenance
+from evaluator.outcomes import Status
 
 CORRECTIONS = {"code": 1, "structured": 3}
 """Replies beyond the first that one ask may take to be usable; small models repeat what exists more often."""
@@ -36,6 +38,14 @@ class Patience:
     busy: float | None = None
 
 
+@dataclass(frozen=True)
+class Rejected:
+    """The code of a proposal that is to be mended, by its identity, and what was wrong with it."""
+
+    code: str
+    problem: str
+
+
 class OpenAIProposer:
     """Asks any OpenAI-compatible endpoint. Thread-safe: asks under way at once are pointed at different places."""
 
@@ -49,7 +59,7 @@ class OpenAIProposer:
         self._templates = Templates(settings.prompts)
         self._endpoint = Endpoint(settings, budget)
         self._form = form_for(settings, self._endpoint.model)
-        self._claims = claims or Claims(FOCUSES)
+        self._claims = claims or Claims()
 
     @property
     def model(self) -> str:
@@ -68,9 +78,10 @@ class OpenAIProposer:
         """
         deadline = time.monotonic() + self._settings.deadline_seconds
         self._endpoint.read_card()
-        parents = select_parents(snapshot, structured=self._form == "structured")
+        focus = focus_of(snapshot, self._form, self._claims.share)
         busy = self._claims.titles(record.proposal.variant.name for record in snapshot.history)
-        facts = gather(snapshot, self._form, self.model, parents, self._claims.focus(snapshot.seed), busy)
+        parents = select_parents(snapshot, self._form, focus)
+        facts = gather(snapshot, self._form, self.model, parents, focus, busy)
         conversation = self._fitted(Conversation.begin(facts, self._templates))
         return self._converse(snapshot, conversation, self._log(), Patience(deadline, patience))
 
@@ -83,7 +94,8 @@ class OpenAIProposer:
         conversation, last = found
         log = self._log()
         spoken = self._answered(conversation, last.reply or "", REPAIR, problem, log)
-        return self._converse(snapshot, spoken, log, Patience(deadline))
+        rejected = Rejected(identity(ask.proposal.variant.source), problem)
+        return self._converse(snapshot, spoken, log, Patience(deadline), rejected)
 
     def cancel(self) -> None:
         """End all asks under way, from any thread; they raise EndpointError."""
@@ -126,13 +138,20 @@ class OpenAIProposer:
     def _cannot_correct(self, error: PromptTooLongError, log: Log) -> AskFailed:
         return AskFailed(f"{self.model} cannot be told what was wrong with its reply: {error}", log.exchanges)
 
-    def _converse(self, snapshot: ArchiveSnapshot, conversation: Conversation, log: Log, patience: Patience) -> Ask:
-        """Complete and parse, with corrections, until a proposal comes of it."""
+    def _converse(
+        self,
+        snapshot: ArchiveSnapshot,
+        conversation: Conversation,
+        log: Log,
+        patience: Patience,
+        rejected: Rejected | None = None,
+    ) -> Ask:
+        """Complete and parse, with corrections, until a proposal comes of it. rejected: what is to be mended."""
         problem = ""
         for turn in range(CORRECTIONS[self._form] + 1):
             conversation, reply = self._complete(conversation, snapshot.seed + turn, log, patience)
             try:
-                proposal = self._proposal(snapshot, conversation, reply)
+                proposal = self._proposal(snapshot, conversation, reply, rejected)
             except BadReply as bad:
                 problem = str(bad)
                 log.reject(problem)
@@ -185,15 +204,19 @@ class OpenAIProposer:
         schema = structured_schema(facts.mechanisms) if structured else code_schema(facts.parents)
         return Request(conversation.messages, schema, seed)
 
-    def _proposal(self, snapshot: ArchiveSnapshot, conversation: Conversation, reply: HttpAttempt) -> Proposal:
+    def _proposal(
+        self, snapshot: ArchiveSnapshot, conversation: Conversation, reply: HttpAttempt, rejected: Rejected | None
+    ) -> Proposal:
         """The reply as a proposal that nobody made before. Raises BadReply."""
         if reply.refusal and "{" not in (reply.text or ""):
             raise BadReply(f"the reply cannot be used: {reply.refusal}")
         provenance = Provenance(proposer=self.name, seed=snapshot.seed, model=self.model)
         proposal = build_proposal(reply.text or "", reply.finish, conversation, provenance)
+        if rejected is not None and identity(proposal.variant.source) == rejected.code:
+            raise BadReply(f"this is the source just rejected, for {rejected.problem}. Change what causes that")
         twin = self._twin(snapshot, proposal) or self._claims.claim(proposal, snapshot.variants.values())
         if twin is not None:
-            raise BadReply(f"this computes the same as {twin}, which is known: choose another mechanism")
+            raise BadReply(f"this computes the same as {twin}, {_known_as(snapshot, twin)}: choose another mechanism")
         return proposal
 
     def _twin(self, snapshot: ArchiveSnapshot, proposal: Proposal) -> str | None:
@@ -202,6 +225,14 @@ class OpenAIProposer:
             return None
         canonical = Genome.model_validate(proposal.provenance.mechanisms).canonical
         return next((name for name, genome in snapshot.genomes.items() if genome.canonical == canonical), None)
+
+
+def _known_as(snapshot: ArchiveSnapshot, name: str) -> str:
+    """What is known of a variant, in a clause."""
+    record = next((each for each in snapshot.history if each.proposal.variant.name == name), None)
+    if record is None or record.status is not Status.REJECTED:
+        return "which is known"
+    return f"which was rejected, for {record.reason}"
 
 
 def _quoted(reply: HttpAttempt) -> str:

@@ -1,16 +1,26 @@
 """What an analysis says that the leaderboard contradicts: precise rather than complete.
 
-A figure counts only where a statement names one variant, then a task and a number bound to that task, and is neither an
-expectation nor a comparison. It contradicts if no leaderboard gives that variant such a number on that task. Sentences
-of the form "X beats Y on a task" and "X has the best task" are in agent/reports/claims/comparisons.py.
+A statement with several claims is taken apart at its conjunctions first. A figure counts only where a claim names one
+variant, then a task and a number bound to that task, and is neither an expectation nor a comparison; or where it names
+several variants, each followed at once by its number, and one task. It contradicts if no leaderboard gives that variant
+such a number on that task. Sentences of the form "X beats Y on a task" and "X has the best task" are in
+agent/reports/claims/comparisons.py.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.reports.claims.comparisons import wrong_bests, wrong_comparisons
-from agent.reports.claims.mentions import EXPECTATION, TASK_WORDS, only_variant, statements, variant_aliases
+from agent.reports.claims.mentions import (
+    EXPECTATION,
+    TASK_WORDS,
+    clauses,
+    mentions,
+    only_variant,
+    statements,
+    variant_aliases,
+)
 from evaluator.tasks.names import TaskName
 
 _NUMBER = r"(?<![\w.+\-−±<>≤≥~≈/^])(\d{1,3}(?:\.\d+)?\s?%|[01]?\.\d+|[01])(?![\w%]|\.\d)"
@@ -20,6 +30,10 @@ _HEDGE = re.compile(
     r"|los[est]\w*|trail\w*|lag\w*|behind|ahead|match\w*|against|drop\w*|improv\w*|increas\w*|decreas\w*|by|smoke|quick)\b"
     r"|→|=>|->|Δ|↑|↓"
 )
+_OTHER_FIGURES = re.compile(
+    rf"(?i)\b({EXPECTATION}|means?|average|gap|margin|gains?|lacks?|units?|noise|smoke|interval)\b|→|=>|->|Δ"
+)
+"""Words beside which a number may be no accuracy of the task."""
 _JOIN = r"(?:\s*(?:\(|=|:|is|was|of|at|to|score|accuracy|reaches|with|stands|has)){0,3}\s*"
 
 
@@ -28,17 +42,38 @@ def contradictions(text: str, snapshot: ArchiveSnapshot) -> tuple[str, ...]:
     aliases = variant_aliases(snapshot)
     found: dict[str, None] = {}
     for statement in statements(text, aliases):
-        subject = only_variant(statement, aliases)
-        if subject is not None and not _HEDGE.search(statement):
-            found |= dict.fromkeys(_wrong_figures(statement[subject.start :], subject.name, snapshot))
-        if subject is not None:
-            found |= dict.fromkeys(wrong_bests(statement, subject.name, snapshot))
+        for clause in clauses(statement, aliases):
+            found |= dict.fromkeys(_in_clause(clause, aliases, snapshot))
         found |= dict.fromkeys(wrong_comparisons(statement, aliases, snapshot))
     return tuple(found)
 
 
-def _wrong_figures(statement: str, name: str, snapshot: ArchiveSnapshot) -> Iterator[str]:
-    for task, figure in _figures(statement):
+def _in_clause(clause: str, aliases: Mapping[str, str], snapshot: ArchiveSnapshot) -> Iterator[str]:
+    """What one claim contradicts: about one variant, or about several on one task."""
+    subject = only_variant(clause, aliases)
+    if subject is not None and not _HEDGE.search(clause):
+        yield from _wrong_figures(_figures(clause[subject.start :]), subject.name, snapshot)
+    if subject is not None:
+        yield from wrong_bests(clause, subject.name, snapshot)
+        return
+    yield from wrong_comparisons(clause, aliases, snapshot)
+    for name, task, figure in _figures_side_by_side(clause, aliases):
+        yield from _wrong_figures([(task, figure)], name, snapshot)
+
+
+def _figures_side_by_side(clause: str, aliases: Mapping[str, str]) -> Iterator[tuple[str, TaskName, str]]:
+    """`On Memorize x has 0.5 and y 0.6`: figures that follow each variant at once, where one task is named."""
+    named, rest = mentions(clause, aliases)
+    tasks = [task for task, word in TASK_WORDS.items() if re.search(rf"(?i)\b{word}\b", rest)]
+    if len(named) < 2 or len(tasks) != 1 or _OTHER_FIGURES.search(rest):
+        return
+    for mention in named:
+        if found := re.match(rf"(?i)[`*]*{_JOIN}{_NUMBER}", clause[mention.end :]):
+            yield mention.name, tasks[0], found[1]
+
+
+def _wrong_figures(figures: Iterable[tuple[TaskName, str]], name: str, snapshot: ArchiveSnapshot) -> Iterator[str]:
+    for task, figure in figures:
         known = _known(snapshot, name, task)
         if known and not any(_agrees(figure, low, high) for low, high in known.values()):
             said = "; ".join(f"{source}: {_range(low, high)}" for source, (low, high) in known.items())

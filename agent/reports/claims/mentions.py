@@ -14,6 +14,7 @@ EXPECTATION = (
     r"expect\w*|predict\w*|anticipat\w*|should|would|could|may|might|aim\w*|target\w*|hop\w+|goal|likely|toward\w*|if"
 )
 _STATEMENT = re.compile(r"[\n;•]|(?<=[.!?])\s+(?=[A-Z`*–-])|\s[–—]\s")
+_CONJUNCTION = re.compile(r"(?i);\s*|,?\s+(?:but|while|whereas|although|though|yet)\s+|,\s+(?:and\s+)?")
 _ANOTHER = re.compile(r"(?i)\bvariants\b|\bother\b|\bthan\b|\bversus\b|\bvs\b|\bcompared\b|\bbaseline\b|\bgated\b")
 _DASH = re.compile(r"\s*[–—•*-]\s+")
 MOST_LETTERS_OF_A_HEADING = 14
@@ -40,6 +41,27 @@ def statements(text: str, aliases: Mapping[str, str]) -> Iterator[str]:
         about = f"{heading}: " if heading and not found else ""
         for part in _STATEMENT.split(_DASH.sub("", line, count=1)):
             yield about + part
+
+
+def clauses(statement: str, aliases: Mapping[str, str]) -> Iterator[str]:
+    """The claims of a statement: its clauses, where several of them name a variant and a task; else all as one.
+
+    A clause that lacks either says something of the one before it, and goes with it.
+    """
+    start = 0
+    for conjunction in _CONJUNCTION.finditer(statement):
+        ahead = statement[conjunction.end() :]
+        following = _CONJUNCTION.search(ahead)
+        part = ahead[: following.start()] if following else ahead
+        if _is_claim(statement[start : conjunction.start()], aliases) and _is_claim(part, aliases):
+            yield statement[start : conjunction.start()]
+            start = conjunction.end()
+    yield statement[start:]
+
+
+def _is_claim(clause: str, aliases: Mapping[str, str]) -> bool:
+    named, rest = mentions(clause, aliases)
+    return bool(named) and any(re.search(rf"(?i)\b{word}\b", rest) for word in TASK_WORDS.values())
 
 
 def variant_aliases(snapshot: ArchiveSnapshot) -> dict[str, str]:

@@ -28,6 +28,26 @@ def snapshot() -> ArchiveSnapshot:
         ("Hybrid softmax raw attention surpasses Gated on all six tasks.", "on Selective Copy; published: 0.908"),
         ("The baseline has the best Compress of the table.", "`delta_net_4layer_cosine_softmax_attention_error_gated"),
         ("• delta_net_4layer (baseline)\n  – Strength: best Compress (0.442)", "calls `delta_net_4layer` the best on"),
+        (
+            "Gated DeltaNet has 0.587 on Memorize, but the baseline has 0.587 on Memorize.",
+            "says 0.587 for `delta_net_4layer`",
+        ),
+        (
+            "On Memorize normalize keys has 0.339 and softmax attention 0.403.",
+            "says 0.403 for `delta_net_4layer_softmax",
+        ),
+        (
+            "Softmax attention (0.5) beats normalize keys (0.339) on Memorize.",
+            "says 0.5 for `delta_net_4layer_softmax_att",
+        ),
+        (
+            "Softmax attention beats normalize keys on Memorize; the baseline trails normalize keys on Memorize.",
+            "is",
+        ),
+        (
+            "Normalize keys has 0.339 on Memorize, softmax attention 0.9: far apart.",
+            "says 0.9 for `delta_net_4layer_softm",
+        ),
         ("Normalize keys:\n- Memorize is 0.5 here", "says 0.5 for `delta_net_4layer_normalize_keys_in_for_loop`"),
     ],
 )
@@ -59,6 +79,11 @@ def test_a_wrong_figure_is_found(snapshot: ArchiveSnapshot, text: str, found: st
         "The baseline is one of the best Compress variants.",
         "Hybrid softmax raw attention has the best Fuzzy Recall.",
         "Normalize keys beats softmax attention and the baseline on Memorize.",
+        "Softmax attention has 0.779 on Memorize, but normalize keys has 0.339 there.",
+        "On Memorize normalize keys has 0.339 and softmax attention 0.779, a gap of 0.440.",
+        "Softmax attention (0.779) beats normalize keys (0.339) on Memorize, and the baseline beats it on Compress.",
+        "Normalize keys (n=3) and softmax attention 0.9 on Memorize and Compress.",
+        "Softmax attention lacks 0.5 units and normalize keys 0.9 on Memorize.",
         "Normalize keys:\nMemorize is 0.5 with other keys",
         "",
     ],

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from agent.proposers.llm.configuration.settings import Form
 from agent.proposers.llm.prompt.facts import PromptFacts
-from agent.proposers.llm.prompt.templates import FIRST_TURNS, Templates
+from agent.proposers.llm.prompt.templates import FIRST_TURNS, REPAIR, Templates
 
 
 class Turn(BaseModel):
@@ -44,10 +44,21 @@ class Conversation(BaseModel):
         return self.model_copy(update={"turns": self.turns + turns})
 
     def answered(self, reply: str, templates: Templates, template: str, **values: str) -> "Conversation":
-        """The first prompt, this reply and what is wrong with it. Earlier corrections are left out, to stay short."""
+        """The first prompt, this reply and what is wrong with it. Earlier replies are left out, to stay short.
+
+        What tests found of them stays said, as the value `earlier`.
+        """
         first = self.turns[: len(FIRST_TURNS)]
         spoken = (*first, Turn(role="assistant", text=reply))
+        values = {**values, "earlier": self._found}
         return self.model_copy(update={"turns": spoken}).rendered(templates, ("user", template, values))
+
+    @property
+    def _found(self) -> str:
+        """What tests found of the versions before the one that is asked for, the first one first; empty for none."""
+        last = self.turns[-1]
+        own = last.values.get("problem", "") if last.template == REPAIR else ""
+        return "\n\n".join(filter(None, (last.values.get("earlier", ""), own)))
 
     def refitted(self, facts: PromptFacts, templates: Templates) -> "Conversation":
         """The same turns, from other facts."""

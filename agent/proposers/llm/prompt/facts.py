@@ -27,6 +27,26 @@ class ShownKernel(Fact):
     formulas: tuple[str, ...] = ()
     genome: dict[str, Any] | None = None
     why: str = ""
+    loop: str = ""
+    """The loop alone, in place of `source`, where the file around it is the baseline's."""
+    around: tuple[str, ...] = ()
+    """Lines around the loop that differ from the baseline's, as a diff."""
+
+
+class ShownAttempt(Fact):
+    """An earlier attempt that is told in full. Names are short ones."""
+
+    name: str
+    parent: str
+    second_parent: str = ""
+    title: str
+    diff: tuple[str, ...]
+    """What it changed of its parent's loop, line by line."""
+    is_parent: bool = False
+    """Whether its loop is shown as a parent's, and `diff` is left out."""
+    mathematics: str
+    lines: tuple[str, ...]
+    """What became of it: against its parent, against its predictions, on fresh seeds."""
 
 
 class LeaderboardRow(Fact):
@@ -35,9 +55,11 @@ class LeaderboardRow(Fact):
     name: str
     cells: tuple[str, ...]
     rank: float
-    """Mean accuracy: what rows are ordered and cut by."""
+    """What rows are ordered and cut by, the highest first."""
     keep: bool = False
     """Never cut: baseline, reference, parents and the best of each task."""
+    lacks: str = ""
+    """What it lacks to the challenge, in units of noise; as it is printed."""
 
 
 class MechanismFact(Fact):
@@ -58,17 +80,32 @@ class PromptFacts(Fact):
     parent: ShownKernel
     others: tuple[ShownKernel, ...]
     base: ShownKernel | None
-    """The baseline's kernel, where the form is code and it is not the parent."""
+    """The baseline's whole file, where the form is code: loops of others are shown without what is around them."""
     measured: tuple[LeaderboardRow, ...]
     published: tuple[LeaderboardRow, ...]
+    measured_rest: str = ""
+    """A sentence on the measured rows that are not shown."""
     insights: tuple[str, ...]
     """What the leaderboard says, computed: leaders, gaps to the reference, what is only noise."""
     structure: tuple[str, ...]
     history: tuple[str, ...]
-    """Earlier attempts, the newest first."""
+    """Earlier attempts that `attempts` does not tell of, the newest first."""
+    attempts: tuple[ShownAttempt, ...] = ()
+    """The best and the most telling of the earlier attempts."""
+    scales: tuple[LeaderboardRow, ...] = ()
+    """What measured scores are held against: goal, noise, floor, ceiling."""
+    seeds: tuple[LeaderboardRow, ...] = ()
+    """Scores seed by seed, of the parents, the baseline and the reference."""
+    speed: tuple[LeaderboardRow, ...] = ()
+    """How soon the training loss came down, of the same."""
+    reference_about: tuple[str, ...] = ()
+    """What the reference computes and learns; for the code form."""
+    moved: tuple[str, ...] = ()
+    """What raised and what lowered the task that is looked at first."""
     calibration: tuple[str, ...]
     under_way: tuple[str, ...]
     focus: str
+    """What to look at first, to follow `Look first at`."""
     mechanisms: tuple[MechanismFact, ...] = ()
     tasks_about: tuple[str, ...] = ()
     """What each task asks for, and its sizes under the protocol."""
@@ -84,5 +121,5 @@ class PromptFacts(Fact):
 
     @property
     def parents(self) -> tuple[str, ...]:
-        """Names that the reply may state as its parent."""
+        """Names that the reply may state as its parent, the leading one first."""
         return tuple(kernel.name for kernel in (self.parent, *self.others))

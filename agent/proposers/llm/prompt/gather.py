@@ -1,73 +1,88 @@
 """From what the archive knows to what a prompt says."""
 
 import random
+from collections.abc import Mapping
 
-from agent.analysis.board import best_board, measured_board, published_board
-from agent.analysis.leaderboard_facts import leaderboard_facts
+from agent.analysis.board import Board, best_board, measured_board, published_board
+from agent.analysis.leaderboard_facts import leaderboard_facts, noise
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import CATALOGUE, Genome, Mechanism
-from agent.catalogue.render import formulas
 from agent.proposers.llm.configuration.settings import Form
-from agent.proposers.llm.prompt.around_the_kernel import judgement_lines, model_lines, task_lines
-from agent.proposers.llm.prompt.facts import MechanismFact, PromptFacts, ShownKernel
-from agent.proposers.llm.prompt.history import calibration_lines, history_lines
-from agent.proposers.llm.prompt.structural_limits import structure_lines
-from agent.proposers.llm.prompt.tables import board_rows
-from variants.contract import BASELINE, Layer
-
-FOCUSES: dict[str, str] = {
-    "scores": "how q and k become scores inside the chunk (`attn`)",
-    "error": "what happens to the error `u_i` before it is read and written",
-    "decay": "what of the state S is forgotten from chunk to chunk, and when",
-    "update": "how the outer product of keys and errors enters S, with carried state if need be",
-    "readout": "what a query reads from S (`o_inter`), and how it meets the part from inside the chunk",
-    "write": "which errors are written at all, and how strongly",
-}
-"""Parts of the loop: concurrent asks are each pointed at another, so that they do not propose the same."""
+from agent.proposers.llm.prompt.content.around_the_kernel import judgement_lines, left_lines, model_lines, task_lines
+from agent.proposers.llm.prompt.content.attempts import shown_attempts
+from agent.proposers.llm.prompt.content.calibration import calibration_lines
+from agent.proposers.llm.prompt.content.focus import Focus, focus_sentence
+from agent.proposers.llm.prompt.content.history import history_lines
+from agent.proposers.llm.prompt.content.kernels import base_kernel, loop_kernel, whole_kernel
+from agent.proposers.llm.prompt.content.parents import OfferedParent
+from agent.proposers.llm.prompt.content.reference import reference_lines
+from agent.proposers.llm.prompt.content.speed import seed_rows, speed_rows
+from agent.proposers.llm.prompt.content.structural_limits import structure_lines
+from agent.proposers.llm.prompt.content.tables import nearest_rows, published_rows, scale_rows
+from agent.proposers.llm.prompt.content.weakness import moved_lines
+from agent.proposers.llm.prompt.facts import MechanismFact, PromptFacts
+from variants.contract import BASELINE, REFERENCE, short_name
 
 
 def gather(
-    snapshot: ArchiveSnapshot, form: Form, model: str, parents: tuple[str, ...], focus: str, busy: tuple[str, ...]
+    snapshot: ArchiveSnapshot,
+    form: Form,
+    model: str,
+    parents: tuple[OfferedParent, ...],
+    focus: Focus,
+    busy: Mapping[str, str],
 ) -> PromptFacts:
-    """All facts, uncut. `busy`: what this run has proposed that the archive does not tell of yet."""
-    parent, *others = (_kernel(snapshot, name) for name in parents)
+    """All facts, uncut. `busy`: titles by name of what this run has proposed and the archive does not tell of yet."""
+    by_code = form == "code"
+    base = base_kernel(snapshot) if by_code else None
+    parent, *others = (loop_kernel(snapshot, each) if base else whole_kernel(snapshot, each) for each in parents)
     contract = snapshot.variants[parent.name].contract
-    shows_base = form == "code" and parent.name != BASELINE and BASELINE in snapshot.variants
+    names, measured = [each.name for each in parents], measured_board(snapshot)
+    shown = (*names, BASELINE, REFERENCE)
+    attempts = shown_attempts(snapshot, names) if by_code else ()
+    rows, rest = nearest_rows(measured, names)
     return PromptFacts(
         form=form,
         protocol=snapshot.protocol,
         parent=parent,
-        others=tuple(kernel for kernel in others if kernel.name != BASELINE),
-        base=_kernel(snapshot, BASELINE) if shows_base else None,
-        measured=board_rows(measured_board(snapshot), parents),
-        published=board_rows(published_board(snapshot), parents),
-        insights=leaderboard_facts(best_board(snapshot)),
+        others=tuple(others),
+        base=base,
+        measured=rows,
+        measured_rest=rest,
+        published=published_rows(published_board(snapshot), names),
+        insights=_insights(best_board(snapshot), scaled=by_code and bool(measured.scores)),
         structure=structure_lines(snapshot.protocol),
-        history=history_lines(snapshot),
+        history=history_lines(snapshot, {attempt.name for attempt in attempts}),
+        attempts=attempts,
         calibration=calibration_lines(snapshot, model),
-        under_way=tuple(dict.fromkeys([*snapshot.under_way, *busy])),
-        focus=FOCUSES[focus],
-        mechanisms=mechanism_facts(snapshot, parent.name, focus) if form == "structured" else (),
+        under_way=_under_way(snapshot, busy),
+        focus=focus_sentence(snapshot, focus),
+        moved=moved_lines(snapshot, focus.task),
+        mechanisms=mechanism_facts(snapshot, parent.name, focus.slot) if form == "structured" else (),
         tasks_about=task_lines(snapshot.protocol),
-        model_about=model_lines(snapshot.protocol) if form == "code" else (),
-        judged_by=judgement_lines(snapshot.protocol) if form == "code" else (),
+        model_about=model_lines(snapshot.protocol) if by_code else (),
+        reference_about=reference_lines(snapshot.protocol) if by_code else (),
+        judged_by=(*judgement_lines(snapshot.protocol), *left_lines(snapshot.left)) if by_code else (),
+        scales=scale_rows(measured) if by_code and measured.scores else (),
+        seeds=seed_rows(snapshot.trials, shown, measured.tasks) if by_code else (),
+        speed=speed_rows(snapshot.trials, shown, measured.tasks) if by_code else (),
         function=contract.function,
         inputs=contract.inputs,
     )
 
 
-def _kernel(snapshot: ArchiveSnapshot, name: str) -> ShownKernel:
-    genome = snapshot.genomes.get(name)
-    return ShownKernel(
-        name=name,
-        source=snapshot.variants[name].source.strip(),
-        formulas=tuple(formulas(genome)) if genome is not None else (),
-        genome=genome.to_json() if genome is not None else None,
-        why="the gated layer's own kernel" if snapshot.variants[name].layer is Layer.GATED_DELTA_NET else "",
-    )
+def _insights(board: Board, *, scaled: bool) -> tuple[str, ...]:
+    """What the leaderboard says; without the noise where the scale that scores are held against has it."""
+    return tuple(said for said in leaderboard_facts(board) if not scaled or said != noise(board))
 
 
-def mechanism_facts(snapshot: ArchiveSnapshot, parent: str, focus: str) -> tuple[MechanismFact, ...]:
+def _under_way(snapshot: ArchiveSnapshot, busy: Mapping[str, str]) -> tuple[str, ...]:
+    """Each once, with its title where this run knows it."""
+    names = dict.fromkeys((*busy, *snapshot.under_way))
+    return tuple(f"`{short_name(name)}`: {busy[name]}" if name in busy else f"`{short_name(name)}`" for name in names)
+
+
+def mechanism_facts(snapshot: ArchiveSnapshot, parent: str, focus: str | None) -> tuple[MechanismFact, ...]:
     """Mechanisms that make something new of the parent at some value of their parameters, the focus's slot first."""
     genome = snapshot.genomes[parent]
     known = {found.canonical for found in snapshot.genomes.values()}

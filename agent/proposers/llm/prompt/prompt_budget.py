@@ -34,6 +34,7 @@ def left_out(whole: PromptFacts, cut: PromptFacts) -> tuple[str, ...]:
     """What `cut` lacks of `whole`, in words."""
     counts = {
         "earlier attempts, the oldest": len(whole.history) - len(cut.history),
+        "earlier attempts in full": len(whole.attempts) - len(cut.attempts),
         "rows measured under this protocol, the lower ones": len(whole.measured) - len(cut.measured),
         "published rows, the lower ones": len(whole.published) - len(cut.published),
         "sentences on the leaderboard": len(whole.insights) - len(cut.insights),
@@ -46,11 +47,14 @@ def left_out(whole: PromptFacts, cut: PromptFacts) -> tuple[str, ...]:
         "what the tasks ask for": (whole.tasks_about, cut.tasks_about),
         "the model around the kernel": (whole.model_about, cut.model_about),
         "how a variant is judged": (whole.judged_by, cut.judged_by),
+        "what the reference computes": (whole.reference_about, cut.reference_about),
+        "scores seed by seed": (whole.seeds, cut.seeds),
+        "how soon training losses came down": (whole.speed, cut.speed),
+        "what measured scores are held against": (whole.scales, cut.scales),
+        "what moved the task that is looked at first": (whole.moved, cut.moved),
     }
     said += [what for what, (old, new) in parts.items() if len(new) < len(old)]
     said += [f"the code of {kernel.name}" for kernel in whole.others if kernel not in cut.others]
-    if whole.base and not cut.base:
-        said.append("the baseline's code")
     return tuple(said)
 
 
@@ -84,8 +88,13 @@ def _no_others(facts: PromptFacts) -> PromptFacts:
     return facts.model_copy(update={"others": ()})
 
 
-def _no_base(facts: PromptFacts) -> PromptFacts:
-    return facts.model_copy(update={"base": None})
+def _attempts(keep: int) -> Cut:
+    """The attempts in full beyond the first `keep`; they are then told of by nothing."""
+    return lambda facts: facts.model_copy(update={"attempts": facts.attempts[:keep]})
+
+
+def _without(*fields: str) -> Cut:
+    return lambda facts: facts.model_copy(update=dict.fromkeys(fields, ()))
 
 
 def _core_measured(facts: PromptFacts) -> PromptFacts:
@@ -94,45 +103,45 @@ def _core_measured(facts: PromptFacts) -> PromptFacts:
     return facts.model_copy(update={"measured": tuple(row for row in facts.measured if row.name in core)})
 
 
-def _no_published(facts: PromptFacts) -> PromptFacts:
-    return facts.model_copy(update={"published": ()})
-
-
 def _calibration(keep: int) -> Cut:
     return lambda facts: facts.model_copy(update={"calibration": facts.calibration[:keep]})
 
 
-def _no_tasks(facts: PromptFacts) -> PromptFacts:
-    return facts.model_copy(update={"tasks_about": ()})
+LAST_RESORT = ("measured", "insights", "judged_by", "model_about", "scales", "moved")
 
 
 def _parent_alone(facts: PromptFacts) -> PromptFacts:
     """The last resort: contract, parent, structure and the form of the reply; three mechanisms to choose from."""
-    update: dict[str, tuple[object, ...]] = dict.fromkeys(("measured", "insights", "judged_by", "model_about"), ())
+    update: dict[str, tuple[object, ...]] = dict.fromkeys(LAST_RESORT, ())
     update |= {"under_way": facts.under_way[-3:], "mechanisms": facts.mechanisms[:3]}
     return facts.model_copy(update=update)
 
 
 CUTS: tuple[Cut, ...] = (
     _history(20),
-    _published(10),
+    _published(4),
     _history(8),
     _measured(12),
-    _no_others,
+    _without("speed"),
+    _attempts(3),
     _calibration(1),
     _mechanisms(24),
     _published(0),
+    _without("seeds"),
+    _no_others,
     _measured(4),
     _history(3),
-    _no_base,
-    _no_tasks,
+    _attempts(1),
+    _without("reference_about"),
+    _without("tasks_about"),
     _mechanisms(12),
     _measured(0),
     _insights(3),
-    _no_published,
+    _without("published"),
     _core_measured,
     _mechanisms(6),
     _history(0),
+    _attempts(0),
     _calibration(0),
     _insights(1),
     _parent_alone,

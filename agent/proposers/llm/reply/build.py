@@ -4,7 +4,7 @@ from agent.catalogue import Genome, render_variant
 from agent.catalogue.render import formulas, title
 from agent.proposers.llm.prompt.conversation import Conversation
 from agent.proposers.llm.reply.naming import variant_name
-from agent.proposers.llm.reply.read import BadReply, CodeReply, read_reply
+from agent.proposers.llm.reply.read import NO_PARENT, BadReply, CodeReply, read_reply
 from agent.proposers.llm.reply.structured import StructuredReply
 from archive.record import Proposal, Provenance
 from variants.contract import Variant
@@ -23,6 +23,9 @@ def _code(reply: CodeReply, conversation: Conversation, provenance: Provenance) 
     parents = conversation.facts.parents
     if reply.parent not in parents:
         raise BadReply(f"parent: {reply.parent[:80]!r} is none of {', '.join(parents)}")
+    second = None if reply.second_parent in (None, "", NO_PARENT, reply.parent) else reply.second_parent
+    if second is not None and second not in parents:
+        raise BadReply(f"second_parent: {second[:80]!r} is none of {', '.join(parents)}, {NO_PARENT}")
     layer = Variant(name="unnamed", source=reply.code).layer
     return Proposal(
         variant=Variant(name=variant_name(reply.name, layer), source=reply.code),
@@ -35,6 +38,7 @@ def _code(reply: CodeReply, conversation: Conversation, provenance: Provenance) 
         differences=reply.differences,
         next_steps=reply.next_steps,
         provenance=provenance,
+        second_parent=second,
     )
 
 

@@ -14,6 +14,8 @@ from archive.record import Prediction
 from evaluator.tasks.names import TaskName
 from evaluator.tasks.registry import MAD_TASKS
 
+NO_PARENT = "none"
+"""What a reply says for its second parent where it has one parent only."""
 MAX_CODE = 40_000
 LONGEST_COMPLAINT = 2000
 LONGEST_EXCERPT = 60
@@ -78,6 +80,7 @@ class CodeReply(BaseModel):
 
     insights: Points
     parent: str
+    second_parent: str | None = None
     title: OneLine
     name: OneLine
     motivation: Prose
@@ -211,6 +214,7 @@ def code_schema(parents: tuple[str, ...]) -> dict[str, Any]:
         {
             "insights": points,
             "parent": {"type": "string", "enum": list(parents)},
+            "second_parent": {"type": "string", "enum": [*parents, NO_PARENT]},
             "title": text,
             "name": text,
             "motivation": text,

@@ -15,11 +15,14 @@ from agent.catalogue.decay import ConstantDecay
 from agent.catalogue.scores import Softmax
 from agent.proposers.llm.configuration.settings import Form
 from agent.proposers.llm.errors import PromptTooLongError
-from agent.proposers.llm.prompt.around_the_kernel import judgement_lines, model_lines, task_lines
+from agent.proposers.llm.prompt.content.around_the_kernel import judgement_lines, model_lines, task_lines
+from agent.proposers.llm.prompt.content.calibration import calibration_lines
+from agent.proposers.llm.prompt.content.focus import Focus
+from agent.proposers.llm.prompt.content.history import history_lines
+from agent.proposers.llm.prompt.content.parents import OfferedParent
 from agent.proposers.llm.prompt.conversation import Conversation
 from agent.proposers.llm.prompt.facts import PromptFacts
 from agent.proposers.llm.prompt.gather import gather
-from agent.proposers.llm.prompt.history import history_lines
 from agent.proposers.llm.prompt.prompt_budget import fit
 from agent.proposers.llm.prompt.templates import REPAIR, Templates
 from agent.proposers.llm.tokens import estimate_tokens
@@ -105,8 +108,10 @@ def small() -> ArchiveSnapshot:
 
 
 def facts(snapshot: ArchiveSnapshot, form: Form) -> PromptFacts:
-    parents = (BASELINE, SOFTMAX) if form == "code" else (BASELINE,)
-    found = gather(snapshot, form, "m", parents, "scores", ("x: An idea",))
+    names = (BASELINE, SOFTMAX) if form == "code" else (BASELINE,)
+    parents = tuple(OfferedParent(name, "a reason") for name in names)
+    focus = Focus(task="Memorize") if form == "code" else Focus(slot="scores")
+    found = gather(snapshot, form, "m", parents, focus, {"delta_net_4layer_x_in_for_loop": "An idea"})
     # The catalogue grows, and its order is shuffled: three mechanisms are enough for a test of the prompt.
     chosen = {fact.mechanism: fact for fact in found.mechanisms}
     kept = [chosen[name] for name in ("constant_decay", "sigmoid_gate", "softmax") if name in chosen]
@@ -142,8 +147,8 @@ def test_a_small_budget_drops_the_least_useful_first_and_says_so(small: ArchiveS
 
 
 def test_predictions_are_judged_for_the_model_that_made_them(small: ArchiveSnapshot) -> None:
-    assert "2 (33%) lay inside" in gather(small, "code", "m", (BASELINE,), "scores", ()).calibration[0]
-    assert gather(small, "code", "another model", (BASELINE,), "scores", ()).calibration == ()
+    assert "2 (33%) lay inside" in calibration_lines(small, "m")[0]
+    assert calibration_lines(small, "another model") == ()
 
 
 def test_a_recorded_prompt_is_rendered_again_from_its_facts(small: ArchiveSnapshot) -> None:

@@ -14,8 +14,15 @@ from agent.errors import UserError
 from agent.proposer import Ask, AskFailed, Repairer
 from agent.proposers.llm.configuration.settings import LLMSettings, form_for
 from agent.proposers.llm.errors import EndpointError, PromptTooLongError
+from agent.proposers.llm.prompt.content.focus import Focus
+from agent.proposers.llm.prompt.content.parents import OfferedParent
+from agent.proposers.llm.prompt.conversation import Conversation
+from agent.proposers.llm.prompt.gather import gather
 from agent.proposers.llm.proposer import OpenAIProposer
+from agent.proposers.llm.reply.build import build_proposal
+from agent.proposers.llm.reply.read import BadReply
 from agent.proposers.llm.tokens import estimate_tokens
+from archive.record import Proposal, Provenance
 from evaluator.tasks.registry import MAD_TASKS
 from tests.waiting import PATIENCE
 from variants.contract import BASELINE
@@ -111,6 +118,51 @@ def test_a_rejected_kernel_is_repaired(
     assert len({ask.proposal.variant.name for ask in (first, second)}) == 2
 
 
+def test_an_unchanged_source_is_told_from_what_is_known(
+    faults: Any, settings: Settings, snapshot: Contexts, reply: Reply
+) -> None:
+    faults.script = [faults.says(reply("leaky")), faults.says(reply("leaky")), faults.says(reply("correct"))]
+    proposer = OpenAIProposer(settings())
+    mended = proposer.repair(snapshot(), proposer.ask(snapshot()), "causality: it leaks")
+    assert mended.exchanges[0].error == (
+        "this is the source just rejected, for causality: it leaks. Change what causes that"
+    )
+    sent = faults.requests[2]["messages"][3]["content"]
+    assert "this is the source just rejected" in sent
+    assert "It was to mend this:\n\ncausality: it leaks" in sent
+
+
+def test_a_second_repair_still_shows_the_first_failure(
+    faults: Any, settings: Settings, snapshot: Contexts, reply: Reply
+) -> None:
+    faults.script = [faults.says(reply(name)) for name in ("leaky", "hostile", "correct")]
+    proposer = OpenAIProposer(settings())
+    second = proposer.repair(snapshot(), proposer.ask(snapshot()), "causality: it leaks")
+    proposer.repair(snapshot(), second, "fence: no open")
+    sent = faults.requests[2]["messages"]
+    assert sent[2] == {"role": "assistant", "content": reply("hostile")}
+    assert sent[3]["content"].index("fence: no open") < sent[3]["content"].index("causality: it leaks")
+
+
+def test_a_reply_may_combine_two_parents(faults: Any, settings: Settings, snapshot: Contexts, reply: Reply) -> None:
+    told = json.loads(reply("correct"))
+    offered = ("delta_net_4layer_softmax_attention_in_for_loop", BASELINE)
+    parents = tuple(OfferedParent(name) for name in offered)
+    facts = gather(snapshot(), "code", "m", parents, Focus(), {})
+    conversation = Conversation(facts=facts, turns=())
+    provenance = Provenance(proposer="openai", seed=0)
+
+    def built(**fields: str) -> Proposal:
+        return build_proposal(json.dumps(told | {"parent": offered[0]} | fields), "stop", conversation, provenance)
+
+    assert built(second_parent=BASELINE).second_parent == BASELINE
+    assert built(second_parent="none").second_parent is None
+    assert built(second_parent=offered[0]).second_parent is None
+    assert built().second_parent is None
+    with pytest.raises(BadReply, match="second_parent: 'another' is none of"):
+        built(second_parent="another")
+
+
 def test_an_overlong_prompt_is_shortened(faults: Any, settings: Settings, snapshot: Contexts, reply: Reply) -> None:
     overflow = faults.status(400, "This model's maximum context length is 4096 tokens")
     faults.script = [overflow, faults.says(reply("correct"))]
@@ -199,10 +251,10 @@ def test_asks_at_the_same_time_differ(faults: Any, settings: Settings, snapshot:
     assert len({proposal.variant.source for proposal in proposals}) == len(proposals) == 2
     prompts = [request["messages"][1]["content"] for request in faults.requests if len(request["messages"]) == 2]
     assert len({prompt[prompt.index("Look first at") :].split(".")[0] for prompt in prompts}) == 4
-    assert all("- being_trained" in prompt for prompt in prompts)
+    assert all("- `being_trained`" in prompt for prompt in prompts)
     faults.script = [faults.says(reply("hostile"))]
     proposer.ask(snapshot(seed=9))
-    assert "another_in_for_loop: Read-out scaled" in faults.requests[-1]["messages"][1]["content"]
+    assert "- `another`: Read-out scaled" in faults.requests[-1]["messages"][1]["content"]
 
 
 @pytest.mark.parametrize("fault", ["hang", "trickle", "drop", "html"])

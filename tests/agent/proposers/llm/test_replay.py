@@ -124,9 +124,19 @@ def test_what_differs_is_said(ask: Ask, reply: Callable[[str], str], record: Mak
     assert reply_read.told.startswith("differs: title read otherwise (")
 
 
+def test_a_prompt_of_older_templates_is_held_against_its_hash(ask: Ask, record: Make) -> None:
+    prompt = json.loads(ask.exchanges[0].prompt)
+    prompt["templates"]["ask.md.j2"] = "another"
+    exchange = ask.exchanges[0].model_copy(update={"prompt": json.dumps(prompt, ensure_ascii=False)})
+    steps = replayed(record(Ask(ask.proposal, (exchange,))))
+    assert different(steps) == []
+    assert steps[0].what == "hash of what was sent"
+    assert steps[0].detail.endswith("not rendered again: ask.md.j2")
+
+
 def test_an_edited_file_or_prompt_is_said_with_its_reason(ask: Ask, record: Make) -> None:
     edited = ask.proposal.variant.model_copy(update={"source": ask.proposal.variant.source.replace("rsqrt", "sqrt")})
-    prompt = ask.exchanges[0].prompt.replace("The standing challenge", "No challenge")
+    prompt = ask.exchanges[0].prompt.replace("Where to start from", "Where to end")
     exchange = ask.exchanges[0].model_copy(update={"prompt": prompt})
     stored = record(Ask(ask.proposal.model_copy(update={"variant": edited}), (exchange,)))
     rendered, sent, file = different(replayed(stored))

@@ -19,7 +19,6 @@ from agent.proposers.llm.deduplication import Claims
 from agent.proposers.llm.errors import BudgetExceededError, EndpointError, PassingError
 from agent.proposers.llm.exchanges import last_conversation
 from agent.proposers.llm.model_choice import FLOOR, Try, choose, improves, tries_of, value_of
-from agent.proposers.llm.prompt.gather import FOCUSES
 from agent.proposers.llm.proposer import OpenAIProposer
 from agent.proposers.llm.several_models import SeveralModels
 from agent.proposers.open_proposer import Choice, open_proposer
@@ -141,7 +140,7 @@ def several(settings: Settings) -> Callable[..., SeveralModels]:
 
     def make(*names: str, clock: Callable[[], float] = lambda: 0.0, **options: Any) -> SeveralModels:
         own = [settings(model=name, **options) for name in names or ("a", "b")]
-        claims, budget = Claims(FOCUSES), SpendingLimit(own[0].max_usd)
+        claims, budget = Claims(), SpendingLimit(own[0].max_usd)
         return SeveralModels([OpenAIProposer(each, claims, budget) for each in own], clock=clock)
 
     return make

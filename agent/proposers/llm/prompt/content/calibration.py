@@ -1,4 +1,4 @@
-"""Earlier attempts as a prompt tells them: what was tried, what became of it and why, and how good predictions were."""
+"""How good a model's own predictions were, in words."""
 
 from collections.abc import Callable, Sequence
 from statistics import fmean
@@ -6,48 +6,7 @@ from statistics import fmean
 from agent.analysis.board import Board, measured_board
 from agent.analysis.calibration import Forecast, Summary, forecasts, summarise
 from agent.analysis.snapshot import ArchiveSnapshot
-from archive.outline import Outline
-from archive.record import Record
-from evaluator.outcomes import Status, Verdict
 from evaluator.tasks.registry import TASKS
-from variants.contract import short_name
-
-LONGEST_REASON = 220
-NO_DIFFERENCE = 1e-9
-
-
-def history_lines(snapshot: ArchiveSnapshot) -> tuple[str, ...]:
-    """One line an attempt, the newest first."""
-    return tuple(_line(record) for record in sorted(snapshot.history, key=lambda record: -record.number))
-
-
-def _line(record: Record | Outline) -> str:
-    proposal = record.proposal
-    start = (
-        f"`{short_name(proposal.variant.name)}` from `{short_name(proposal.parent)}`, {record.status}: {proposal.title}"
-    )
-    if record.status is Status.SCORED:
-        found = next((verdict for verdict in record.verdicts if verdict.against == proposal.parent), None)
-        return f"{start}. {_outcome(found) if found else 'Not compared with its parent'}."
-    reason = " ".join(record.reason.split())
-    if len(reason) > LONGEST_REASON:
-        reason = reason[: LONGEST_REASON - 3] + "..."
-    return f"{start}. {reason or 'No reason was recorded'}."
-
-
-def _outcome(verdict: Verdict) -> str:
-    groups: dict[str, list[str]] = {}
-    for task in TASKS:
-        found = verdict.tasks.get(task)
-        if found is not None:
-            number = "" if found.outcome == "inert" else f" {found.difference:+.3f}"
-            groups.setdefault(found.outcome, []).append(f"{task}{number}")
-    moved = [found.difference for found in verdict.tasks.values() if found.outcome != "inert"]
-    if moved and all(abs(difference) < NO_DIFFERENCE for difference in moved):
-        return "Exactly its parent's scores on every task: the change never took effect at these sizes"
-    order = ("better", "worse", "indistinguishable", "inert")
-    said = [f"{outcome} on {', '.join(groups[outcome])}" for outcome in order if outcome in groups]
-    return "Against its parent: " + "; ".join(said) if said else "No task was compared"
 
 
 def calibration_lines(snapshot: ArchiveSnapshot, model: str) -> tuple[str, ...]:

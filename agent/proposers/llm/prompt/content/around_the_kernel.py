@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from agent.analysis.snapshot import Left
+from agent.words import counted
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.protocols.protocol import Protocol
 from evaluator.tasks.registry import TASKS, fed_length
@@ -84,3 +86,13 @@ def judgement_lines(name: str) -> tuple[str, ...]:
         "its parent: choose constants that bite.",
         "On a task that the change cannot reach, the parent's score is inherited: predict it exactly.",
     )
+
+
+def left_lines(left: Left | None) -> tuple[str, ...]:
+    """What the search may still spend, in a sentence; none where no search asks."""
+    if left is None:
+        return ()
+    limits = [f"{left.minutes:.0f} minutes"] if left.minutes is not None else []
+    limits += [f"{left.cpu_seconds:.0f} CPU-seconds of training"] if left.cpu_seconds is not None else []
+    within = f", within {' and '.join(limits)}" if limits else ""
+    return (f"Left to this search: {counted(left.proposals, 'proposal')}, yours among them{within}.",)

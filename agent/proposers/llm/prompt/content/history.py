@@ -1,0 +1,67 @@
+"""Earlier attempts, a line each: what was tried, what became of it and why."""
+
+from collections.abc import Collection
+
+from agent.analysis.snapshot import ArchiveSnapshot
+from agent.words import VERDICTS
+from archive.outline import Outline
+from archive.record import Record
+from evaluator.outcomes import Status, Verdict
+from evaluator.tasks.registry import TASKS
+from variants.contract import short_name
+
+LONGEST_REASON = 220
+NO_DIFFERENCE = 1e-9
+NO_EFFECT = "Exactly its parent's scores on every task: the change never took effect at these sizes"
+
+
+def history_lines(snapshot: ArchiveSnapshot, told: Collection[str] = ()) -> tuple[str, ...]:
+    """One line an attempt, the newest first. told: short names of what the prompt tells of otherwise."""
+    records = sorted(snapshot.history, key=lambda record: -record.number)
+    return tuple(_line(record) for record in records if short_name(record.proposal.variant.name) not in told)
+
+
+def _line(record: Record | Outline) -> str:
+    proposal = record.proposal
+    start = (
+        f"`{short_name(proposal.variant.name)}` from `{short_name(proposal.parent)}`, {record.status}: {proposal.title}"
+    )
+    if record.status is Status.SCORED:
+        found = next((verdict for verdict in record.verdicts if verdict.against == proposal.parent), None)
+        return f"{start}. {_brief(found) if found else 'Not compared with its parent'}."
+    reason = " ".join(record.reason.split())
+    if len(reason) > LONGEST_REASON:
+        reason = reason[: LONGEST_REASON - 3] + "..."
+    return f"{start}. {reason or 'No reason was recorded'}."
+
+
+def _brief(verdict: Verdict) -> str:
+    """A verdict by the tasks that are clearly better or worse."""
+    if without_effect(verdict):
+        return NO_EFFECT
+    clear = [
+        f"{task} {found.difference:+.3f}"
+        for task in TASKS
+        if (found := verdict.tasks.get(task)) is not None and found.outcome in ("better", "worse")
+    ]
+    return f"Against its parent: {', '.join(clear)}; else within noise" if clear else "All within noise of its parent"
+
+
+def without_effect(verdict: Verdict) -> bool:
+    """Whether every score is exactly that of the other variant, on tasks where the two can differ."""
+    moved = [found.difference for found in verdict.tasks.values() if found.outcome != "inert"]
+    return bool(moved) and all(abs(difference) < NO_DIFFERENCE for difference in moved)
+
+
+def outcome(verdict: Verdict) -> str:
+    """A verdict on all tasks in a phrase, with the differences."""
+    groups: dict[str, list[str]] = {}
+    for task in TASKS:
+        found = verdict.tasks.get(task)
+        if found is not None:
+            number = "" if found.outcome == "inert" else f" {found.difference:+.3f}"
+            groups.setdefault(found.outcome, []).append(f"{task}{number}")
+    if without_effect(verdict):
+        return NO_EFFECT
+    said = [f"{words} on {', '.join(groups[found])}" for found, words in VERDICTS.items() if found in groups]
+    return "Against its parent: " + "; ".join(said) if said else "No task was compared"

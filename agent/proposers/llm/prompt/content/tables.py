@@ -1,0 +1,67 @@
+"""Leaderboards as a prompt prints them: short names, means, what each row lacks; and the scale to read them on."""
+
+from collections.abc import Iterable
+
+from agent.analysis.board import PUBLISHED_PROTOCOL, Board
+from agent.analysis.challenge import Challenge, means_of, nearest_first
+from agent.analysis.floors import ceiling, floor
+from agent.analysis.leaderboard_facts import leader
+from agent.proposers.llm.prompt.facts import LeaderboardRow
+from agent.words import accuracy, counted
+from variants.contract import BASELINE, REFERENCE, short_name
+
+NONE = "–"
+MOST_MEASURED = 14
+MOST_PUBLISHED = 4
+"""Rows beside those that are kept. Published ones are of another protocol."""
+
+
+def board_rows(board: Board, parents: Iterable[str]) -> tuple[LeaderboardRow, ...]:
+    """All rows, nearest to the challenge first. Baseline, reference, parents and the best of a task are never cut."""
+    kept = {BASELINE, REFERENCE, *parents, *(leader(board, task) for task in board.tasks)}
+    challenge = Challenge.of(board)
+    names = [name for name in nearest_first(board, list(board.scores)) if board.scores[name]]
+    rows = []
+    for place, name in enumerate(names):
+        means = means_of(board.scores[name])
+        distance = challenge.distance(means) if challenge else None
+        cells = tuple(accuracy(means[task]) if task in means else NONE for task in board.tasks)
+        lacks = NONE if distance is None or name == REFERENCE else f"{distance:.1f}"
+        lacks = lacks if challenge else ""
+        rows.append(LeaderboardRow(name=short_name(name), cells=cells, rank=-place, keep=name in kept, lacks=lacks))
+    return tuple(rows)
+
+
+def nearest_rows(board: Board, parents: Iterable[str]) -> tuple[tuple[LeaderboardRow, ...], str]:
+    """The kept rows and those nearest to the challenge; and a sentence on the others, empty where there are none."""
+    rows = board_rows(board, parents)
+    others = [row for row in rows if not row.keep]
+    left = others[MOST_MEASURED:]
+    names = ", ".join(f"`{row.name}`" for row in left)
+    told = f"{counted(len(left), 'more row')}, all below these: {names}." if left else ""
+    return tuple(row for row in rows if row not in left), told
+
+
+def published_rows(board: Board, parents: Iterable[str]) -> tuple[LeaderboardRow, ...]:
+    """The kept rows of the published table and a few of the nearest to the challenge."""
+    rows = board_rows(board, parents)
+    others = [row for row in rows if not row.keep][:MOST_PUBLISHED]
+    return tuple(row for row in rows if row.keep or row in others)
+
+
+def scale_rows(board: Board) -> tuple[LeaderboardRow, ...]:
+    """What a score is held against, task by task: the goal, the noise, the floor and the ceiling."""
+    rows, challenge = [], Challenge.of(board)
+    if challenge is not None:
+        goals = tuple(accuracy(challenge.goals[task]) for task in board.tasks)
+        noise = tuple(accuracy(challenge.noise[task]) for task in board.tasks)
+        rows += [_scale("goal", goals), _scale("unit of noise", noise)]
+    if board.protocol != PUBLISHED_PROTOCOL and (low := floor(board.protocol)):
+        rows.append(_scale("no memory", tuple(accuracy(low[task]) if task in low else NONE for task in board.tasks)))
+    if reached := ceiling(board.protocol):
+        rows.append(_scale("ceiling", tuple("1, reached" if task in reached else "1" for task in board.tasks)))
+    return tuple(rows)
+
+
+def _scale(name: str, cells: tuple[str, ...]) -> LeaderboardRow:
+    return LeaderboardRow(name=name, cells=cells, rank=0.0, keep=True)

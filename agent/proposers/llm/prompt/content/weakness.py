@@ -1,0 +1,89 @@
+"""The weak tasks of what is nearest to the challenge, and what moved them so far."""
+
+import math
+
+from agent.analysis.board import Board, best_board
+from agent.analysis.challenge import Challenge, means_of, nearest_first
+from agent.analysis.snapshot import ArchiveSnapshot
+from agent.words import signed
+from evaluator.tasks.names import TaskName
+from variants.contract import BASELINE, REFERENCE, short_name
+
+CEILED = 0.05
+"""What a task at its ceiling counts as, where nothing is lacking anywhere."""
+MOST_MOVED = 3
+
+
+def nearest(board: Board) -> str | None:
+    """The variant that is nearest to the challenge, the reference aside; None where nothing has all scores."""
+    return next((name for name in nearest_first(board, board.whole) if name != REFERENCE), None)
+
+
+def weaknesses(board: Board) -> dict[TaskName, float]:
+    """What the variant nearest to the challenge lacks, in units of noise, on the tasks where it lacks something.
+
+    Where it lacks nothing: what it is below 1, on every task.
+    """
+    best = nearest(board)
+    if best is None:
+        return dict.fromkeys(board.tasks, 1.0)
+    means = means_of(board.scores[best])
+    challenge = Challenge.of(board)
+    lacking = challenge.lacking(means) if challenge else {}
+    found = {task: lack for task, lack in lacking.items() if lack > 0}
+    return found or {task: max(CEILED, 1 - mean) for task, mean in means.items()}
+
+
+def weakness_sentence(snapshot: ArchiveSnapshot, task: TaskName | None) -> str:
+    """How far the variant nearest to the challenge is from the goal of a task; empty where that is not known."""
+    board = best_board(snapshot)
+    best, challenge = nearest(board), Challenge.of(board)
+    if task is None or best is None or challenge is None:
+        return ""
+    mean, goal = board.scores[best][task].mean, challenge.goals[task]
+    lack = challenge.lacking({task: mean})[task]
+    short = f"{lack:.1f} units of noise short of" if lack else "not short of"
+    return (
+        f"`{short_name(best)}`, the nearest to the challenge, has {mean:.3f} on {task}, {short} the goal, {goal:.3f}."
+    )
+
+
+def moved_lines(snapshot: ArchiveSnapshot, task: TaskName | None) -> tuple[str, ...]:
+    """How far the nearest is from the goal of a task, what raised it most, and what lowered it most."""
+    found = _moves(snapshot, task) if task is not None else {}
+    up = sorted((name for name in found if found[name][1] > 0), key=lambda name: -found[name][1])[:MOST_MOVED]
+    down = sorted((name for name in found if found[name][1] < 0), key=lambda name: found[name][1])[:MOST_MOVED]
+    said = (("raised", up), ("lowered", down))
+    moved = (
+        f"What {how} {task} most: {', '.join(_told(n, *found[n]) for n in names)}." for how, names in said if names
+    )
+    return tuple(filter(None, (weakness_sentence(snapshot, task), *moved)))
+
+
+def _told(name: str, parent: str, difference: float, beyond: bool) -> str:
+    doubt = "" if beyond else " (within noise)"
+    return f"`{short_name(name)}` {signed(difference)} against `{short_name(parent)}`{doubt}"
+
+
+def _moves(snapshot: ArchiveSnapshot, task: TaskName) -> dict[str, tuple[str, float, bool]]:
+    """By variant: its parent, the difference on the task, and whether that is more than noise."""
+    found: dict[str, tuple[str, float, bool]] = {}
+    for change in snapshot.changes:
+        if (known := change.differences.get(task)) is not None:
+            found[change.name] = (change.parent, known.mean, abs(known.mean) > 2 * math.sqrt(known.variance))
+    board = best_board(snapshot)
+    if not found and not snapshot.history and BASELINE in board.scores:
+        base = board.scores[BASELINE]
+        found = {
+            name: (BASELINE, gap, abs(gap) > board.least_difference(task, row[task].n, base[task].n))
+            for name, row in board.scores.items()
+            if name not in (BASELINE, REFERENCE) and task in row and task in base
+            for gap in (row[task].mean - base[task].mean,)
+        }
+    for record in snapshot.history:
+        for verdict in record.verdicts:
+            compared = verdict.tasks.get(task)
+            if verdict.against == record.proposal.parent and compared is not None and compared.outcome != "inert":
+                name = record.proposal.variant.name
+                found[name] = (verdict.against, compared.difference, compared.outcome in ("better", "worse"))
+    return found

@@ -1,0 +1,148 @@
+"""Lines of a kernel that are the likely cause of what a check found: found by reading, so a hint and never a verdict.
+
+A check finds what a kernel does, by running it. Where in the source that comes from is guessed here from a few
+patterns that account for most leaks and most undefined gradients; a kernel without any of them gets no hint.
+"""
+
+import ast
+from collections.abc import Iterator
+from typing import Any
+
+from evaluator.outcomes import Finding
+from variants.contract import CONTRACTS
+
+MANY = 3
+LONGEST = 80
+_MIXES = {
+    "mean", "sum", "amax", "amin", "max", "min", "std", "var", "norm", "softmax", "log_softmax", "logsumexp", "flip",
+    "roll", "median", "prod",
+}  # fmt: skip
+"""Functions that mix the positions of a chunk if they go along them, or along everything."""
+_MASKS = ("masked_fill", "tril", "triu", "future", "where", "cumsum")
+_ROOTS = {"sqrt", "rsqrt", "norm", "std"}
+_POSITIONS = (-2, 2)
+
+
+def pointed(finding: Finding, tree: ast.Module) -> Finding:
+    """The finding; if it failed, with the lines that may be its cause, in words and as evidence."""
+    if finding.status != "fail":
+        return finding
+    if finding.check in ("causality", "prefix"):
+        found = list(dict(_leaks(tree)).items())[:MANY]
+    elif finding.check == "finite" and "gradient" in finding.message:
+        found = list(dict(_roots(tree)).items())[:MANY]
+    else:
+        return finding
+    if not found:
+        return finding
+    said = "; ".join(f"line {line}: {what}" for line, what in found)
+    evidence = {**finding.evidence, "suspects": [line for line, _ in found]}
+    return finding.model_copy(update={"message": f"{finding.message}. Look at {said}", "evidence": evidence})
+
+
+def _kernel(tree: ast.Module) -> ast.FunctionDef | None:
+    names = {contract.function for contract in CONTRACTS.values()}
+    return next((node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name in names), None)
+
+
+def _loop(tree: ast.Module) -> list[ast.stmt]:
+    """The statements of the longest `for` of the kernel; none where there is no loop."""
+    kernel = _kernel(tree)
+    loops = [node for node in (kernel.body if kernel else ()) if isinstance(node, ast.For)]
+    return max(loops, key=lambda node: (node.end_lineno or 0) - node.lineno).body if loops else []
+
+
+def _leaks(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    body = _loop(tree)
+    yield from _early_updates(tree, body)
+    for statement in body:
+        if _unmasked(statement, body):
+            yield statement.lineno, f"`{_text(statement)}` is not masked: a query meets later keys"
+        for node in ast.walk(statement):
+            if (name := _mixes_positions(node)) is not None:
+                yield node.lineno, f"`{name}` goes over all positions of the chunk"  # type: ignore[attr-defined]
+
+
+def _early_updates(tree: ast.Module, body: list[ast.stmt]) -> Iterator[tuple[int, str]]:
+    """State that is carried from chunk to chunk, updated before the output that reads it is written."""
+    kernel = _kernel(tree)
+    before = {name for node in (kernel.body if kernel else ()) if isinstance(node, ast.Assign) for name in _set(node)}
+    written = next((place for place, each in enumerate(body) if "append" in _attributes(each)), len(body))
+    for place, statement in enumerate(body[:written]):
+        for name in _set(statement) & before:
+            if any(name in _read(later) for later in body[place + 1 : written + 1]):
+                yield statement.lineno, f"`{name}` is updated here and read before the chunk's output is written"
+
+
+def _unmasked(statement: ast.stmt, body: list[ast.stmt]) -> bool:
+    """Whether scores `q @ k.mT` are used with no mask, here or where what they are called is used."""
+    scores = any(
+        isinstance(node, ast.BinOp)
+        and isinstance(node.op, ast.MatMult)
+        and isinstance(node.right, ast.Attribute)
+        and node.right.attr in ("mT", "T")
+        for node in ast.walk(statement)
+    )
+    if not scores:
+        return False
+    names = _set(statement)
+    users = [statement, *(other for other in body if names & _read(other))]
+    return not any(mask in ast.unparse(user) for user in users for mask in _MASKS)
+
+
+def _mixes_positions(node: ast.AST) -> str | None:
+    """The function called, if it goes along the positions of a chunk or over everything."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr not in _MIXES:
+        return None
+    method = not (isinstance(node.func.value, ast.Name) and node.func.value.id in ("torch", "F"))
+    values = [*node.args[0 if method else 1 :], *(word.value for word in node.keywords if word.arg in ("dim", "dims"))]
+    axes = [axis for value in values for axis in _integers(value)]
+    return node.func.attr if not axes or any(axis in _POSITIONS for axis in axes) else None
+
+
+def _roots(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """What has no gradient at 0: a root or a norm, a quotient by what may be 0."""
+    for statement in _loop(tree):
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Call | ast.BinOp) and _is_singular(node):
+                yield node.lineno, f"`{_text(node)}`"
+
+
+def _is_singular(node: ast.Call | ast.BinOp) -> bool:
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Attribute) and node.func.attr in _ROOTS
+    if isinstance(node.op, ast.Pow):
+        return _is_fraction(node.right)
+    return isinstance(node.op, ast.Div) and bool(_read(node.right))
+
+
+def _is_fraction(node: ast.expr) -> bool:
+    value: Any = node.operand if isinstance(node, ast.UnaryOp) else node
+    return isinstance(value, ast.Constant) and isinstance(value.value, float) and value.value < 1
+
+
+def _integers(node: ast.expr) -> Iterator[int]:
+    try:
+        value = ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return
+    for each in value if isinstance(value, tuple | list) else (value,):
+        if isinstance(each, int):
+            yield each
+
+
+def _set(statement: ast.stmt) -> set[str]:
+    return {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+
+
+def _read(node: ast.AST) -> set[str]:
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)}
+
+
+def _attributes(statement: ast.stmt) -> set[str]:
+    return {node.attr for node in ast.walk(statement) if isinstance(node, ast.Attribute)}
+
+
+def _text(node: ast.AST) -> str:
+    line = " ".join(ast.unparse(node).split())
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}..."
