@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from rich.markup import escape
@@ -15,7 +15,7 @@ from agent.listener import Listener, heard_by
 from agent.proposer import Ask, AskFailed, Proposer, Repairer
 from agent.search.engine import Engine
 from agent.search.ensemble_size import members_of
-from agent.search.pipeline import Evaluated, Pipeline, Twin
+from agent.search.pipeline import Evaluated, FindTwin, Pipeline
 from agent.search.racing import Race
 from agent.terminal.ideas import idea_line
 from agent.terminal.progress import Progress
@@ -43,6 +43,8 @@ class SearchResources:
     """Whether the trials of a setting train as one model; None: on a GPU only."""
     log: TrialLog | None = None
     """Keeps the finished trials of a proposal that was stopped or killed. A later run of the same code reuses them."""
+    parents_here: dict[str, tuple[Trial, ...]] = field(default_factory=dict)
+    """See `Pipeline`."""
 
     def evaluator(self, members: int = 1) -> Evaluator:
         """The evaluator that trains and scores. members: how many trials of a setting train as one model."""
@@ -71,7 +73,7 @@ class AttemptInputs:
     snapshot: ArchiveSnapshot
     trials: Mapping[str, Sequence[Trial]]
     """By variant, under the search's protocol."""
-    twin: Twin
+    twin: FindTwin
     reserve: Callable[[str], str]
     """Claims a free variant name."""
     stop: threading.Event
@@ -122,7 +124,13 @@ class Attempt:
         self._progress.announce(idea_line(proposal, best_board(inputs.snapshot)))
         self._show(stage="checking", name=variant.name, detail="")
         members = members_of(self._resources.ensemble, protocol, variant.layer, specs)
-        pipeline = Pipeline(self._resources.evaluator(members), inputs.trials, self._following(specs), inputs.stop)
+        pipeline = Pipeline(
+            self._resources.evaluator(members),
+            inputs.trials,
+            self._following(specs),
+            inputs.stop,
+            self._resources.parents_here,
+        )
         race = Race.against(proposal.parent, inputs.trials, protocol) if self._resources.race else None
         predicted: list[str | None] = []
 
@@ -158,7 +166,7 @@ class Attempt:
 
     def _record(self, ask: Ask, began: float, evaluated: Evaluated, predicted: str | None) -> Record:
         cost = Cost(
-            cpu_seconds=sum(trial.cpu_seconds for trial in evaluated.trials),
+            cpu_seconds=sum(trial.cpu_seconds for trial in (*evaluated.trials, *evaluated.parent_again)),
             wall_seconds=time.monotonic() - began + sum(exchange.seconds for exchange in ask.exchanges),
             prompt_tokens=sum(int(exchange.usage.get("prompt_tokens", 0)) for exchange in ask.exchanges),
             completion_tokens=sum(int(exchange.usage.get("completion_tokens", 0)) for exchange in ask.exchanges),
@@ -170,6 +178,7 @@ class Attempt:
             proposal=ask.proposal,
             status=evaluated.status,
             reason=evaluated.reason,
+            no_effect=evaluated.no_effect,
             protocol=self._resources.protocol.name,
             protocol_hash=self._resources.protocol.hash,
             check=evaluated.report,

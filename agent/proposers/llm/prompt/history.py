@@ -6,6 +6,7 @@ from statistics import fmean
 from agent.analysis.board import Board, measured_board
 from agent.analysis.calibration import Forecast, Summary, forecasts, summarise
 from agent.analysis.snapshot import ArchiveSnapshot
+from agent.words import NO_EFFECT
 from archive.outline import Outline
 from archive.record import Record
 from evaluator.outcomes import Status, Verdict
@@ -23,9 +24,10 @@ def history_lines(snapshot: ArchiveSnapshot) -> tuple[str, ...]:
 
 def _line(record: Record | Outline) -> str:
     proposal = record.proposal
-    start = (
-        f"`{short_name(proposal.variant.name)}` from `{short_name(proposal.parent)}`, {record.status}: {proposal.title}"
-    )
+    ended = NO_EFFECT if record.no_effect else record.status
+    start = f"`{short_name(proposal.variant.name)}` from `{short_name(proposal.parent)}`, {ended}: {proposal.title}"
+    if record.no_effect:
+        return f"{start}. Its first trainings ended in its parent's very bits: at these sizes the change never acted."
     if record.status is Status.SCORED:
         found = next((verdict for verdict in record.verdicts if verdict.against == proposal.parent), None)
         return f"{start}. {_outcome(found) if found else 'Not compared with its parent'}."
