@@ -56,7 +56,7 @@ def state() -> None:
 
 
 def rounding() -> None:
-    """Relative distance from the shipped learning curves at their first points: of other variants, and of this machine."""
+    """Relative distance from the shipped curves at their first points: of other variants, and of this machine."""
     shipped, kernel = shipped_by_variant("quick"), changed("", "")
     free = [spec for spec in trial_specs(QUICK) if spec.task != "Memorize"]
     print("| task | the baseline here | the least of a change that acts |\n|---|---:|---:|")
