@@ -94,7 +94,7 @@ def propose(
     ] = 2,
     race: Annotated[
         bool,
-        typer.Option("--race/--no-race", help="Stop the training of a variant that is clearly worse than its parent."),
+        typer.Option("--race/--no-race", help="Stop a variant that has no chance left to get ahead of its parent."),
     ] = True,
     ensemble: EnsembleOption = None,
     confirm: Annotated[

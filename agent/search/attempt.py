@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 from rich.markup import escape
 
-from agent.analysis.board import best_board
+from agent.analysis.board import best_board, measured_board
+from agent.analysis.challenge import Challenge
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.errors import UserError
 from agent.listener import Listener, heard_by
@@ -16,7 +17,7 @@ from agent.proposer import Ask, AskFailed, Proposer, Repairer
 from agent.search.engine import Engine
 from agent.search.ensemble_size import members_of
 from agent.search.pipeline import Evaluated, FindTwin, Pipeline
-from agent.search.racing import Race
+from agent.search.racing import Race, target_of
 from agent.terminal.ideas import idea_line
 from agent.terminal.progress import Progress
 from agent.terminal.time_left import weights
@@ -38,7 +39,7 @@ class SearchResources:
     engine: Engine
     repairs: int = 0
     race: bool = True
-    """Whether a proposal that is clearly worse than its parent stops early."""
+    """Whether a proposal without a chance to get ahead of its parent stops early."""
     ensemble: bool | None = None
     """Whether the trials of a setting train as one model; None: on a GPU only."""
     log: TrialLog | None = None
@@ -131,7 +132,7 @@ class Attempt:
             inputs.stop,
             self._resources.parents_here,
         )
-        race = Race.against(proposal.parent, inputs.trials, protocol) if self._resources.race else None
+        race = self._race(proposal.parent, inputs) if self._resources.race else None
         predicted: list[str | None] = []
 
         def before_training() -> None:
@@ -145,9 +146,15 @@ class Attempt:
             inputs.twin,
             loop_only=True,
             before_training=before_training,
-            hopeless=race.lost if race is not None else lambda _: "",
+            race=race,
         )
         return self._record(ask, began, evaluated, predicted[0] if predicted else None)
+
+    def _race(self, parent: str, inputs: AttemptInputs) -> Race | None:
+        """Under a challenge if its reference was measured."""
+        protocol = self._resources.protocol
+        challenge = Challenge.of(measured_board(inputs.snapshot))
+        return Race.against(parent, inputs.trials, protocol, target_of(challenge, tuple(protocol.tasks)))
 
     def _following(self, specs: Sequence[TrialSpec]) -> Callable[[TrialProgress], None]:
         work = weights(self._resources.protocol, specs)

@@ -30,7 +30,7 @@ class BesideParent:
     inert: Mapping[TrialSpec, Trial] = field(default_factory=dict)
     """Inherited, since the two cannot differ there."""
     telling: tuple[TrialSpec, ...] = ()
-    """To be trained first."""
+    """Those that tell whether the change acts; the first of them to be trained first."""
     reason: str = ""
     """Why the other trials were inherited; empty if the change acted."""
     again: tuple[Trial, ...] = ()
@@ -45,6 +45,20 @@ class BesideParent:
         if trials:
             free = [spec for spec in self.specs if spec not in same]
             self.telling = telling(protocol, free, self.evaluator.members)
+
+    def first(self, trials: Sequence[Trial], order: Sequence[TrialSpec]) -> Sequence[TrialSpec]:
+        """What to train before all else: the first of the telling specs; the others too if that ends like the parent.
+
+        trials: of the variant so far. order: of all specs, of which another one keeps the second core busy.
+        """
+        ours = of_specs(trials, self.telling)
+        if self.evaluator.members > 1:
+            return self.telling
+        if ours or not self.telling:
+            alike = same_bits(ours, self.parent_trials) or rounding_apart(ours, self.parent_trials)
+            return self.telling if alike else ()
+        beside = [spec for spec in order if spec != self.telling[0] and spec not in self.inert]
+        return [self.telling[0], *beside[:1]]
 
     def settled(self, trials: Sequence[Trial]) -> Mapping[TrialSpec, Trial]:
         """The missing trials, inherited, if the change did not act in the telling ones; else none.

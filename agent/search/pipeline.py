@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from agent.search.no_effect import BesideParent
+from agent.search.racing import Race
+from agent.terminal.time_left import weights
 from agent.words import twin_words
 from evaluator.checks import check
 from evaluator.checks.fingerprint import Fingerprint, Twin
@@ -21,7 +23,6 @@ from variants.contract import BASELINE, REFERENCE, Variant
 
 FindTwin = Callable[[Fingerprint], Twin | None]
 """Finds a known variant with this fingerprint."""
-Settled = Callable[[Sequence[Trial]], Mapping[TrialSpec, Trial]]
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Pipeline:
         train_duplicates: bool = False,
         loop_only: bool = False,
         before_training: Callable[[], None] = lambda: None,
-        hopeless: Callable[[Sequence[Trial]], str] = lambda _: "",
+        race: Race | None = None,
     ) -> Evaluated:
         """Check the variant; if it passes, train, score and compare it.
 
@@ -81,7 +82,7 @@ class Pipeline:
             known=known,
             train_duplicates=train_duplicates,
             before_training=before_training,
-            hopeless=hopeless,
+            race=race,
         )
 
     def evaluate_checked(
@@ -94,12 +95,13 @@ class Pipeline:
         known: Mapping[TrialSpec, Trial] | None = None,
         train_duplicates: bool = False,
         before_training: Callable[[], None] = lambda: None,
-        hopeless: Callable[[Sequence[Trial]], str] = lambda _: "",
+        race: Race | None = None,
     ) -> Evaluated:
         """Train, score and compare a variant whose checks gave `report`, unless they failed.
 
         known: trials of the variant itself that need not be run. train_duplicates: also train a variant that computes
-        the same as a known variant. before_training: called if it is to be trained. hopeless: see Evaluator.evaluate.
+        the same as a known variant. before_training: called if it is to be trained. race: orders the trials, and stops
+        a variant that has no chance.
         """
         if report.verdict == "fail":
             return Evaluated(Status.REJECTED, failures(report), report)
@@ -109,13 +111,18 @@ class Pipeline:
         beside = BesideParent(self.evaluator, variant, specs, self.stop, self.parents_here)
         if parent is not None and parent.name != variant.name:
             beside.compare(parent, self.trials.get(parent.name, ()), report.inert_settings)
-        ended = self.train(
+        cost = weights(self.evaluator.protocol, specs)
+        order = race.order(specs, beside.telling[:1], cost) if race is not None else specs
+        ended = self.evaluator.evaluate(
             variant,
             specs,
-            known={**(known or {}), **beside.inert},
-            hopeless=hopeless,
-            first=beside.telling,
+            inherited={**(known or {}), **beside.inert},
+            follow=self.follow,
+            hopeless=race.lost if race is not None else lambda _: "",
+            first=lambda trials: beside.first(trials, order),
             settled=beside.settled,
+            order=order,
+            stop=self.stop,
         )
         if ended.status is not Status.SCORED:
             return Evaluated(ended.status, ended.reason, report, ended.trials, parent_again=beside.again)
@@ -143,21 +150,9 @@ class Pipeline:
         specs: Sequence[TrialSpec],
         *,
         known: Mapping[TrialSpec, Trial] | None = None,
-        hopeless: Callable[[Sequence[Trial]], str] = lambda _: "",
-        first: Sequence[TrialSpec] = (),
-        settled: Settled = lambda _: {},
     ) -> Evaluation:
-        """Train and score the specs that `known` lacks. hopeless, first, settled: see `Evaluator.evaluate`."""
-        return self.evaluator.evaluate(
-            variant,
-            specs,
-            inherited=known,
-            follow=self.follow,
-            hopeless=hopeless,
-            first=first,
-            settled=settled,
-            stop=self.stop,
-        )
+        """Train and score the specs that `known` lacks."""
+        return self.evaluator.evaluate(variant, specs, inherited=known, follow=self.follow, stop=self.stop)
 
     def verdicts(self, variant: Variant, parent: Variant | None, trials: Sequence[Trial]) -> tuple[Verdict, ...]:
         """Verdicts against the parent, the baseline and the gated reference, for those that have trials."""

@@ -62,26 +62,28 @@ class Evaluator:
         inherited: Mapping[TrialSpec, Trial] | None = None,
         follow: Callable[[TrialProgress], None] = lambda _: None,
         hopeless: Callable[[Sequence[Trial]], str] = lambda _: "",
-        first: Sequence[TrialSpec] = (),
+        first: Callable[[Sequence[Trial]], Sequence[TrialSpec]] = lambda _: (),
         settled: Callable[[Sequence[Trial]], Mapping[TrialSpec, Trial]] = lambda _: {},
+        order: Sequence[TrialSpec] = (),
         stop: threading.Event | None = None,
     ) -> Evaluation:
         """Run the trials of `specs`. The first failure that decides the outcome cancels the other trials.
 
         inherited: trials that need not be run. hopeless: called after each trial with all scored trials; if it returns
-        a reason, the other trials are pruned. first: these run before all others; when they have ended, `settled` gets
-        all trials and returns further ones that need not be run. follow: called from several threads, also for
-        inherited and resumed trials. stop: ends running trials when it is set; finished trials are kept. Returns trials
-        in the order of `specs`.
+        a reason, the other trials are pruned. first: from the trials so far, the specs to run before all others; when
+        they have ended, `settled` gets all trials and returns those that need not be run, and `first` is asked again.
+        order: in which the rest is run. follow: called from several threads, also for inherited and resumed trials.
+        stop: ends running trials when it is set; finished trials are kept. Returns trials in the order of `specs`.
         """
         run = _Run(self, variant, specs, follow, stop)
         run.take({spec: trial for spec, trial in (inherited or {}).items() if spec in specs})
-        run.take(self._resumed(variant, [spec for spec in specs if spec not in run.found]))
+        run.take(self._resumed(variant, run.missing(specs)))
         try:
-            run.train(first, hopeless)
-            if first and not run.cancel.is_set():
-                run.take(settled(tuple(run.found.values())))
-            run.train(specs, hopeless)
+            while not run.cancel.is_set() and (ahead := run.missing(first(run.trials))):
+                run.train(ahead, hopeless)
+                if not run.cancel.is_set():
+                    run.take(settled(run.trials))
+            run.train(run.missing(order or specs), hopeless)
         finally:
             run.cancel.set()
         result = _ended_as(run.found, specs, run.pruned)
@@ -115,13 +117,22 @@ class _Run:
         for spec, trial in trials.items():
             self._follow(TrialProgress(spec, 1.0, trial))
 
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """The trials that have ended."""
+        return tuple(self.found.values())
+
+    def missing(self, specs: Sequence[TrialSpec]) -> list[TrialSpec]:
+        """The specs whose trial has not ended."""
+        return [spec for spec in specs if spec not in self.found]
+
     def train(self, specs: Sequence[TrialSpec], hopeless: Callable[[Sequence[Trial]], str]) -> None:
-        """Run those of `specs` that are missing, until they have ended or decide the outcome."""
+        """Run the trials of `specs`, until they have ended or decide the outcome."""
         if self.cancel.is_set():
             return
         evaluator = self._evaluator
         running = set()
-        for group in groups([spec for spec in specs if spec not in self.found], evaluator.members):
+        for group in groups(specs, evaluator.members):
             work = Group(self._variant, evaluator.protocol, group, evaluator.isolation)
             running.add(
                 evaluator.executor.submit(evaluator.run_group, work, evaluator.sandbox, self._report, self.cancel)

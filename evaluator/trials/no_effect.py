@@ -26,7 +26,8 @@ Measured: at most 2e-5, while the least change that acts moved the loss by 7e-4 
 def telling(protocol: Protocol, specs: Iterable[TrialSpec], members: int = 1) -> tuple[TrialSpec, ...]:
     """Of each chunk size, the cheapest of `specs` with the most chunks; with `members`, all that train as one with it.
 
-    An ensemble trains with other bits than a single run, so its runs are not told apart.
+    Those of most chunks and of the longest sequence come first. Runs that train as one end in other bits than single
+    runs do, so they stay together.
     """
     every = tuple(specs)
     best: dict[int, TrialSpec] = {}
@@ -34,9 +35,10 @@ def telling(protocol: Protocol, specs: Iterable[TrialSpec], members: int = 1) ->
         size = protocol.tasks[spec.task].chunk_size
         if size not in best or _order(protocol, spec) < _order(protocol, best[size]):
             best[size] = spec
+    found = sorted(best.values(), key=lambda spec: (_order(protocol, spec)[0], -fed_length(protocol.setting(spec))))
     if members == 1:
-        return tuple(best.values())
-    cells = {(spec.task, spec.setting) for spec in best.values()}
+        return tuple(found)
+    cells = {(spec.task, spec.setting) for spec in found}
     return tuple(spec for spec in every if (spec.task, spec.setting) in cells)
 
 

@@ -131,7 +131,7 @@ def test_a_change_that_never_acts_costs_two_trials_and_is_told_as_such(archive: 
     records = Run(archive, sandbox, proposer, n=2).records
     for record in records:
         assert (record.status, record.no_effect) == (Status.SCORED, True)
-        assert record.reason.startswith("NO EFFECT: trained on Compress seed 0, Context Recall seed 0,")
+        assert record.reason.startswith("NO EFFECT: trained on Context Recall seed 0, Compress seed 0,")
         trained = {trial.task for trial in record.trials if trial.inherited_from is None}
         assert trained == {"Compress", "Context Recall"}
     assert records[1].cost.cpu_seconds < records[0].cost.cpu_seconds or "again" not in records[0].reason
