@@ -21,12 +21,22 @@ def size(count: float) -> str:
     return f"{count / 2**10:.0f} KiB"
 
 
+def twin_words(name: str, multiple: float | None) -> str:
+    """What a duplicate computes: `the same as NAME`, or a multiple of it."""
+    if multiple is None:
+        return f"the same as {name}"
+    scale = f"{multiple:.3g} times what {name} does"
+    return f"{scale}: the mixer norms the output of its heads, so but for the norm's epsilon this is the same"
+
+
 def listed(words: list[str]) -> str:
     """`a, b and c`; empty for none."""
     *first, last = words or [""]
     return f"{', '.join(first)} and {last}" if first else last
 
 
+NO_EFFECT = "NO EFFECT"
+"""In place of the status SCORED where the change never acted."""
 VERDICTS = {
     "better": "better",
     "worse": "worse",

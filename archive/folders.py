@@ -13,7 +13,7 @@ from evaluator.outcomes import Trial
 PROPOSALS = "proposals"
 VARIANTS = "variants"
 ORIGIN = "merged.json"
-_RESULT = ("status", "reason", "scorecard", "verdicts", "cost")
+_RESULT = ("status", "reason", "no_effect", "scorecard", "verdicts", "cost")
 
 
 def write_record(root: Path, record: Record, report: str, origin: Origin | None = None) -> list[str]:

@@ -37,6 +37,7 @@ class ProposalLine(NamedTuple):
     protocol_hash: str
     created: str
     cpu_seconds: float
+    no_effect: bool
 
 
 class _Curveless(Trial):
@@ -131,7 +132,7 @@ class ArchiveIndex:
         proposal, digest = outline.proposal, None
         asked = (proposal.provenance.proposer, proposal.provenance.model, outline.protocol, outline.protocol_hash)
         named = (identity, outline.number, proposal.variant.name, proposal.parent, outline.status, outline.mean)
-        line = ProposalLine._make((*named, *asked, outline.created, outline.cost.cpu_seconds))
+        line = ProposalLine._make((*named, *asked, outline.created, outline.cost.cpu_seconds, outline.no_effect))
         trials = read_lines(self._root / PROPOSALS / identity / "trials.jsonl", _Curveless)
         if outline.status in (Status.SCORED, Status.PRUNED) and trials:
             digest = _digest_of(identity, trials)

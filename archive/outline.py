@@ -47,6 +47,7 @@ class Outline(_Part):
     proposal: OutlinedProposal
     status: Status
     reason: str = ""
+    no_effect: bool = False
     protocol: str
     protocol_hash: str
     scorecard: Scorecard | None = None
@@ -76,6 +77,7 @@ class _ProposalFile(_Part):
 class _ResultFile(_Part):
     status: Status
     reason: str = ""
+    no_effect: bool = False
     scorecard: Scorecard | None = None
     verdicts: tuple[Verdict, ...] = ()
     cost: Cost = Cost()

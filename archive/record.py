@@ -95,6 +95,8 @@ class Record(Value):
     proposal: Proposal
     status: Status
     reason: str = ""
+    no_effect: bool = False
+    """Its change never acted: the first trainings ended in the parent's bits, and its other trials are the parent's."""
     protocol: str
     protocol_hash: str
     check: CheckReport | None = None

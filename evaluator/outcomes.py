@@ -52,6 +52,8 @@ class CheckReport(Value):
     duplicate_of: str | None = None
     no_op: bool = False
     """Computes what its parent does at every setting of the protocol: nothing to train."""
+    multiple: float | None = None
+    """Its output is `duplicate_of`'s times this on every probe; None where it is the same."""
     inert_tasks: tuple[TaskName, ...] = ()
     """Tasks at none of whose settings the variant can differ from its parent."""
     inert_settings: dict[TaskName, tuple[str, ...]] = Field(default_factory=dict)

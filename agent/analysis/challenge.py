@@ -14,6 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from agent.analysis.board import Board
 from evaluator.outcomes import Score
 from evaluator.tasks.names import TaskName
@@ -62,9 +65,15 @@ class Challenge:
 
     def worth(self, means: Means) -> float:
         """Minus the distance, with a little for what is beyond the goals, over the tasks that have a score."""
-        lacking = self.lacking(means)
-        beyond = ((means[task] - self.goals[task]) / self.noise[task] for task, lack in lacking.items() if lack == 0)
-        return BEYOND * sum(beyond) - sum(lacking.values())
+        tasks = [task for task in self.goals if task in means]
+        return float(self.worths(tasks, np.array([[means[task] for task in tasks]]))[0])
+
+    def worths(self, tasks: Sequence[TaskName], accuracies: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The worth of many variants, `[N]`, from their accuracies on `tasks`, `[N, tasks]`."""
+        goals, noise = (np.array([known[task] for task in tasks]) for known in (self.goals, self.noise))
+        ahead = (accuracies - goals) / noise
+        worths: NDArray[np.float64] = (np.minimum(ahead, 0) + BEYOND * np.maximum(ahead, 0)).sum(1)
+        return worths
 
     def weights(self, ours: Means, theirs: Means) -> dict[TaskName, float]:
         """What one unit of accuracy on each task changes in the worth, between two variants; the sum is 1.

@@ -51,7 +51,7 @@ class MeasuredChange:
     origin: Genome
     differences: Mapping[TaskName, Difference]
     identical_trials: int = 0
-    """How many there are, if each is the parent's of that seed: accuracy and, where both trials name it, weights."""
+    """How many were trained, if each is the parent's of that seed: accuracy and, where both trials name it, weights."""
 
     @property
     def without_effect(self) -> bool:
@@ -82,7 +82,9 @@ def measured_changes(
     A proposal counts against the baseline where its parent shares no seed or is not made of mechanisms; one that shares
     none with either is left out. `pruned`: trials of what racing gave up.
     """
+    records = tuple(records)
     made = {each.proposal.variant.name: each.proposal for each in records}
+    without_effect = {each.proposal.variant.name for each in records if each.no_effect}
     genomes = {name: Genome.model_validate(found) for name, one in made.items() if (found := one.provenance.mechanisms)}
     known, changes = {**genomes, **SEED_GENOMES}, []
     for name, own in {**pruned, **trials}.items():
@@ -91,7 +93,8 @@ def measured_changes(
             if parent in known and parent in trials and parent != name:
                 differences = _differences(seed_accuracies(own), seed_accuracies(trials[parent]), noise)
                 if differences:
-                    same = _identical_trials(own, trials[parent])
+                    quiet = name in without_effect and parent == made[name].parent
+                    same = _trained(own) if quiet else _identical_trials(own, trials[parent])
                     changes.append(MeasuredChange(name, parent, known[name], known[parent], differences, same))
                     break
     return tuple(changes)
@@ -122,6 +125,10 @@ def _identical_trials(ours: Sequence[Trial], theirs: Sequence[Trial]) -> int:
         return 0
     alike = all(left[task][seed] == right[task][seed] for task, seeds in pairs.items() for seed in seeds)
     return sum(map(len, pairs.values())) if alike and _same_weights(ours, theirs) else 0
+
+
+def _trained(trials: Sequence[Trial]) -> int:
+    return sum(trial.inherited_from is None for trial in trials)
 
 
 def _same_weights(ours: Sequence[Trial], theirs: Sequence[Trial]) -> bool:

@@ -116,7 +116,7 @@ def genomes(records: Iterable[Record | Outline]) -> dict[str, Genome]:
 
 
 def _given_up(archive: Archive, protocol: str) -> dict[str, Sequence[Trial]]:
-    """Trials under today's version of the protocol of what racing gave up: on no board, but known to do harm."""
+    """Trials under today's version of the protocol of what racing gave up: on no board, but known not to help."""
     current = PROTOCOLS[protocol].hash if protocol in PROTOCOLS else None
     return comparable(archive.pruned_trials(protocol), current)
 

@@ -35,7 +35,7 @@ from agent.terminal.interrupt import interruptible
 from agent.terminal.progress import Heartbeat
 from agent.terminal.speech import Speech
 from agent.terminal.trials_under_way import UnderWay
-from agent.terminal.view import check_lines, fresh_json, inherited_text, scores_json, verdict_table
+from agent.terminal.view import check_lines, fresh_json, inherited_text, scores_json, twin_text, verdict_table
 from agent.words import counted
 from evaluator.outcomes import Grade, Status
 from evaluator.trials.evaluate import Evaluator
@@ -129,8 +129,10 @@ def _answer(speech: Speech, result: VariantResult, added: str) -> None:
         title = f"{request.variant.name}, {request.protocol.name}"
         tasks, low = tuple(request.protocol.tasks), floor(request.protocol.name, request.protocol.hash)
         speech.out.print(verdict_table(title, scores, evaluated.verdicts, tasks, low))
-        if twin := evaluated.report.duplicate_of:
-            speech.out.print(f"computes the same as {twin}", style="yellow", markup=False)
+        if evaluated.report.duplicate_of:
+            speech.out.print(twin_text(evaluated.report), style="yellow", markup=False)
+        if evaluated.no_effect:
+            speech.out.print(evaluated.reason, style="yellow", markup=False)
         if told := inherited_text(evaluated.report):
             speech.out.print(told, style="cyan", markup=False)
         for line in fresh_lines(result.fresh) if result.fresh else ():
@@ -149,6 +151,7 @@ def _document(result: VariantResult, added: str) -> dict[str, Any]:
     document: dict[str, Any] = evaluated.report.model_dump(mode="json", exclude={"fingerprint"}) | {
         "status": evaluated.status,
         "reason": evaluated.reason,
+        "no_effect": evaluated.no_effect,
         "scores": scores_json(scores),
         "versus_parent": against[0].model_dump(mode="json") if against else None,
         "cpu_seconds": result.cpu_seconds,

@@ -11,7 +11,7 @@ from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, N
 from agent.search.find_variant import existing_archive, name_damage
 from agent.terminal.console import Fitting, Grid
 from agent.terminal.speech import Speech
-from agent.terminal.view import STATUS_STYLE, mean_text, protocol_text, stacked, summaries
+from agent.terminal.view import mean_text, protocol_text, stacked, status_cell, summaries
 from archive.index import ProposalLine
 from archive.names import find_name
 from evaluator.outcomes import Status
@@ -91,7 +91,7 @@ def _table(lines: Sequence[ProposalLine]) -> RenderableType:
     rows = [
         (
             str(line.number),
-            (line.status, STATUS_STYLE[line.status]),
+            status_cell(line.status, line.no_effect),
             mean_text(line),
             short_name(line.name),
             short_name(line.parent),

@@ -47,7 +47,7 @@ from agent.terminal.ideas import learnt_lines
 from agent.terminal.interrupt import interruptible
 from agent.terminal.progress import Progress
 from agent.terminal.speech import Speech
-from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, STATUS_STYLE, name_markup, summaries
+from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, name_markup, status_cell, summaries
 from agent.words import accuracy, counted, signed
 from archive.names import find_name
 from archive.record import Record
@@ -94,7 +94,7 @@ def propose(
     ] = 2,
     race: Annotated[
         bool,
-        typer.Option("--race/--no-race", help="Stop the training of a variant that is clearly worse than its parent."),
+        typer.Option("--race/--no-race", help="Stop a variant that has no chance left to get ahead of its parent."),
     ] = True,
     ensemble: EnsembleOption = None,
     confirm: Annotated[
@@ -175,11 +175,10 @@ def _open_or_make(root: Path, speech: Speech) -> Archive:
 
 
 def _announced(record: Record, progress: Progress) -> Record:
-    style = STATUS_STYLE[record.status]
-    reason = f": {escape(record.reason)}" if record.reason else ""
-    progress.announce(
-        f"[{style}]{record.status:11}[/] {record.number:4} {name_markup(record.proposal.variant.name)}{reason}"
-    )
+    status, style = status_cell(record.status, record.no_effect)
+    told = record.reason.removeprefix(f"{status}: ")
+    reason = f": {escape(told)}" if told else ""
+    progress.announce(f"[{style}]{status:11}[/] {record.number:4} {name_markup(record.proposal.variant.name)}{reason}")
     return record
 
 
@@ -208,8 +207,9 @@ def _lines(records: Sequence[Record], tasks: Sequence[TaskName]) -> Iterator[str
     yield "[bold]" + " " * 5 + "".join(f"{TASKS[task].short:14}" for task in tasks) + "[/]"
     for record in records:
         proposal = record.proposal
-        status = "" if record.status is Status.SCORED else f" [{STATUS_STYLE[record.status]}]{record.status}[/]"
-        yield f"{record.number:4} [bold]{name_markup(proposal.variant.name)}[/]{status}"
+        status, style = status_cell(record.status, record.no_effect)
+        shown = "" if status == Status.SCORED else f" [{style}]{status}[/]"
+        yield f"{record.number:4} [bold]{name_markup(proposal.variant.name)}[/]{shown}"
         yield f"     from {name_markup(proposal.parent)}"
         if record.scorecard:
             yield " " * 5 + "".join(_cell(record, task) for task in tasks)

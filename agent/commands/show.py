@@ -15,7 +15,7 @@ from agent.terminal.console import clean
 from agent.terminal.discoveries import confirmation_lines, task_lines, tests_lines
 from agent.terminal.measurements import measurements
 from agent.terminal.speech import Speech
-from agent.terminal.view import STATUS_STYLE, check_lines, protocol_text, record_summary
+from agent.terminal.view import check_lines, protocol_text, record_summary, status_cell
 from archive.record import Record
 from evaluator.statistics.scorecards import scorecard
 from variants.contract import short_name
@@ -68,7 +68,7 @@ def _head(record: Record, commit: str | None) -> Iterator[RenderableType]:
     provenance = proposal.provenance
     price = "" if not provenance.model else ", price unknown" if cost.usd is None else f", {cost.usd:.4f} USD"
     yield Text.assemble(
-        (record.status, STATUS_STYLE[record.status]), f" {record.number}  ", (short_name(proposal.variant.name), "bold")
+        status_cell(record.status, record.no_effect), f" {record.number}  ", (short_name(proposal.variant.name), "bold")
     )
     lines = [
         proposal.title,

@@ -19,7 +19,7 @@ from agent.reports.tables import (
     verdict_rows,
 )
 from agent.templates import templates
-from agent.words import ONE_SEED, VERDICTS, counted, number, verdict_words
+from agent.words import NO_EFFECT, ONE_SEED, VERDICTS, counted, number, verdict_words
 from archive.record import Record
 from evaluator.outcomes import Finding, Status, Verdict
 from evaluator.protocols.built_in import tasks_of
@@ -36,6 +36,7 @@ def render_report(record: Record, snapshot: ArchiveSnapshot) -> str:
     claims = "\n".join((*proposal.insights, proposal.motivation, *proposal.differences))
     return templates().get_template("report.md.j2").render(
         record=record,
+        no_effect=NO_EFFECT,
         proposal=proposal,
         tasks=tasks,
         baseline=BASELINE,

@@ -55,6 +55,7 @@ def _record(result: VariantResult, variant: Variant) -> Record:
         proposal=proposal,
         status=evaluated.status,
         reason=evaluated.reason,
+        no_effect=evaluated.no_effect,
         protocol=request.protocol.name,
         protocol_hash=request.protocol.hash,
         check=evaluated.report.model_copy(update={"name": variant.name}),

@@ -3,20 +3,21 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from rich.markup import escape
 
-from agent.analysis.board import best_board
+from agent.analysis.board import best_board, measured_board
+from agent.analysis.challenge import Challenge
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.errors import UserError
 from agent.listener import Listener, heard_by
 from agent.proposer import Ask, AskFailed, Proposer, Repairer
 from agent.search.engine import Engine
 from agent.search.ensemble_size import members_of
-from agent.search.pipeline import Evaluated, Pipeline, Twin
-from agent.search.racing import Race
+from agent.search.pipeline import Evaluated, FindTwin, Pipeline
+from agent.search.racing import Race, target_of
 from agent.terminal.ideas import idea_line
 from agent.terminal.progress import Progress
 from agent.terminal.time_left import weights
@@ -38,11 +39,13 @@ class SearchResources:
     engine: Engine
     repairs: int = 0
     race: bool = True
-    """Whether a proposal that is clearly worse than its parent stops early."""
+    """Whether a proposal without a chance to get ahead of its parent stops early."""
     ensemble: bool | None = None
     """Whether the trials of a setting train as one model; None: on a GPU only."""
     log: TrialLog | None = None
     """Keeps the finished trials of a proposal that was stopped or killed. A later run of the same code reuses them."""
+    parents_here: dict[str, tuple[Trial, ...]] = field(default_factory=dict)
+    """See `Pipeline`."""
 
     def evaluator(self, members: int = 1) -> Evaluator:
         """The evaluator that trains and scores. members: how many trials of a setting train as one model."""
@@ -71,7 +74,7 @@ class AttemptInputs:
     snapshot: ArchiveSnapshot
     trials: Mapping[str, Sequence[Trial]]
     """By variant, under the search's protocol."""
-    twin: Twin
+    twin: FindTwin
     reserve: Callable[[str], str]
     """Claims a free variant name."""
     stop: threading.Event
@@ -122,8 +125,14 @@ class Attempt:
         self._progress.announce(idea_line(proposal, best_board(inputs.snapshot)))
         self._show(stage="checking", name=variant.name, detail="")
         members = members_of(self._resources.ensemble, protocol, variant.layer, specs)
-        pipeline = Pipeline(self._resources.evaluator(members), inputs.trials, self._following(specs), inputs.stop)
-        race = Race.against(proposal.parent, inputs.trials, protocol) if self._resources.race else None
+        pipeline = Pipeline(
+            self._resources.evaluator(members),
+            inputs.trials,
+            self._following(specs),
+            inputs.stop,
+            self._resources.parents_here,
+        )
+        race = self._race(proposal.parent, inputs) if self._resources.race else None
         predicted: list[str | None] = []
 
         def before_training() -> None:
@@ -137,9 +146,15 @@ class Attempt:
             inputs.twin,
             loop_only=True,
             before_training=before_training,
-            hopeless=race.lost if race is not None else lambda _: "",
+            race=race,
         )
         return self._record(ask, began, evaluated, predicted[0] if predicted else None)
+
+    def _race(self, parent: str, inputs: AttemptInputs) -> Race | None:
+        """Under a challenge if its reference was measured."""
+        protocol = self._resources.protocol
+        challenge = Challenge.of(measured_board(inputs.snapshot))
+        return Race.against(parent, inputs.trials, protocol, target_of(challenge, tuple(protocol.tasks)))
 
     def _following(self, specs: Sequence[TrialSpec]) -> Callable[[TrialProgress], None]:
         work = weights(self._resources.protocol, specs)
@@ -158,7 +173,7 @@ class Attempt:
 
     def _record(self, ask: Ask, began: float, evaluated: Evaluated, predicted: str | None) -> Record:
         cost = Cost(
-            cpu_seconds=sum(trial.cpu_seconds for trial in evaluated.trials),
+            cpu_seconds=sum(trial.cpu_seconds for trial in (*evaluated.trials, *evaluated.parent_again)),
             wall_seconds=time.monotonic() - began + sum(exchange.seconds for exchange in ask.exchanges),
             prompt_tokens=sum(int(exchange.usage.get("prompt_tokens", 0)) for exchange in ask.exchanges),
             completion_tokens=sum(int(exchange.usage.get("completion_tokens", 0)) for exchange in ask.exchanges),
@@ -170,6 +185,7 @@ class Attempt:
             proposal=ask.proposal,
             status=evaluated.status,
             reason=evaluated.reason,
+            no_effect=evaluated.no_effect,
             protocol=self._resources.protocol.name,
             protocol_hash=self._resources.protocol.hash,
             check=evaluated.report,

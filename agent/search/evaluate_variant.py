@@ -35,7 +35,7 @@ class VariantResult:
         """CPU time of the new trials, of the variant and of the parent, on both sides of the sandbox."""
         known = self.request.known
         new = [trial for trial in self.evaluated.trials if spec_of(trial) not in known]
-        return sum(trial.cpu_seconds for trial in (*new, *self.parent_trials))
+        return sum(trial.cpu_seconds for trial in (*new, *self.parent_trials, *self.evaluated.parent_again))
 
 
 @dataclass(frozen=True)

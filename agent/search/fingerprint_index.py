@@ -16,7 +16,16 @@ import numpy as np
 
 from archive.folders import PROPOSALS
 from archive.leaderboard_csv import PUBLISHED
-from evaluator.checks.fingerprint import PROBES_HASH, WIDTH, Fingerprint, FingerprintTable, Prints
+from evaluator.checks.fingerprint import (
+    PROBES_HASH,
+    WIDTH,
+    Fingerprint,
+    FingerprintTable,
+    Prints,
+    Twin,
+    multiple,
+    unscaled,
+)
 from evaluator.outcomes import Status
 from variants.contract import Variant
 from variants.seeds import seed_variants
@@ -43,10 +52,17 @@ class FingerprintIndex:
             own = _proposals(archive)
             names, prints = names + own[0], np.concatenate([prints, own[1]])
         self._index = FingerprintTable(names, prints)
+        self._unscaled = FingerprintTable(names, unscaled(self._index.prints))
 
-    def find(self, fingerprint: Fingerprint) -> str | None:
-        """Name of the oldest variant with this fingerprint; None if there is none."""
-        return self._index.find(fingerprint)
+    def find(self, fingerprint: Fingerprint, but: str | None = None) -> Twin | None:
+        """The oldest variant other than `but` with this fingerprint, else with a multiple of it; None for none."""
+        if (same := self._index.find(fingerprint, but)) is not None:
+            return Twin(same)
+        if len(fingerprint) != WIDTH:
+            return None
+        found = self._unscaled.find(unscaled(np.array([fingerprint]))[0].tolist(), but)
+        scale = multiple(fingerprint, self.of(found)) if found is not None else None
+        return Twin(found, scale) if found is not None and scale is not None else None
 
     def of(self, name: str) -> Fingerprint:
         """The fingerprint of the variant of this name; empty if the index lacks it."""
@@ -54,9 +70,9 @@ class FingerprintIndex:
         found = self._index.prints[rows[0]] if rows else np.empty(0)
         return () if np.isnan(found).any() else tuple(found.tolist())
 
-    def of_others(self, variant: Variant) -> Callable[[Fingerprint], str | None]:
+    def of_others(self, variant: Variant) -> Callable[[Fingerprint], Twin | None]:
         """A `find` that ignores the name of `variant`, so that an archived variant is no duplicate of itself."""
-        return lambda fingerprint: self._index.find(fingerprint, but=variant.name)
+        return lambda fingerprint: self.find(fingerprint, but=variant.name)
 
 
 def kept_at(archive: "Archive") -> Path:

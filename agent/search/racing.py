@@ -1,84 +1,117 @@
-"""Racing: a proposal that is clearly worse than its parent is not trained on further seeds.
+"""Racing: the order of a proposal's trials, and when no more of them are worth their cost.
 
-Racing looks at the proposal after each seed that is complete on all tasks, except the last seed. It prunes the
-proposal if a one-sided test of the mean over tasks says that the proposal is worse, and if no task looks better. The
-looks share the stated risk (Bonferroni): a proposal as good as its parent is pruned with at most this probability. The
-test is that of `evaluator.statistics.moderated_t_test`. It can judge a single seed, because it uses the noise of all
-variants of the protocol.
+A proposal stops when it has no reasonable chance left: of all that its missing trials may bring, less than `CHANCE`
+would show it ahead of its parent by more than noise. This stops what does harm, and what does nothing. Whoever is to be
+a new best has to be ahead of its parent, too. Ahead is decided by one function of the accuracies, the target: how near
+the challenge is (`agent.analysis.challenge`), or, without the reference's trials, the mean over the tasks.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.analysis.challenge import Challenge
+from agent.search.forecast import Cell, Experience, Measured, Table, foretell, without_a_difference
 from evaluator.outcomes import Trial
-from evaluator.protocols.protocol import Protocol
+from evaluator.protocols.protocol import Protocol, TrialSpec
 from evaluator.statistics.lazy_trials import comparable
-from evaluator.statistics.moderated_t_test import Effect, Noise, effect, mean_noise, paired, task_noise
 from evaluator.tasks.names import TaskName
 
-RISK = 0.05
-PROMISE = 0.8
-"""A proposal goes on, whatever its mean, if some task is better with this one-sided confidence."""
+CHANCE = 0.01
+NOISE = 0.95
+"""Ahead by more than noise: more than this share of proposals without a true difference."""
+LAST_LOOK = 0.8
+"""Share of the trials after which a proposal is trained to its end: little is left to save."""
+DRAWS = 2_000
+SHOWN = 3
+"""Tasks whose differences a reason names."""
+EXPERIENCE = 60
+"""How many known variants are learnt from at most, the newest."""
+
+Target = Callable[[Table], NDArray[np.float64]]
+"""The worth of mean accuracies `[N, tasks]`, in the order of the protocol's tasks: `[N]`, more is better."""
+
+
+def target_of(challenge: Challenge | None, tasks: Sequence[TaskName]) -> Target:
+    """The worth by the challenge; the mean over the tasks if there is none."""
+    if challenge is None:
+        return lambda accuracies: accuracies.mean(1)
+    return lambda accuracies: challenge.worths(tasks, accuracies)
 
 
 @dataclass(frozen=True)
 class Race:
-    """What a proposal races against: the parent's trials, and the noise of one seed in the mean and per task."""
+    """A proposal against its parent, with what the other variants of the archive teach."""
 
-    parent: Sequence[Trial]
-    seeds: Sequence[int]
-    tasks: Sequence[TaskName]
-    noise: Noise | None
-    task_noise: Mapping[TaskName, Noise | None]
-    risk: float = RISK
+    parent: Measured
+    experience: Experience
+    protocol: Protocol
+    target: Target
 
     @classmethod
-    def against(cls, parent: str, trials: Mapping[str, Sequence[Trial]], protocol: Protocol) -> Self | None:
-        """The race against `parent`; None if it has no trials under this protocol, or the protocol has one seed."""
+    def against(
+        cls, parent: str, trials: Mapping[str, Sequence[Trial]], protocol: Protocol, target: Target
+    ) -> Self | None:
+        """The race against `parent`; None without all its trials, for too few variants, or a protocol of one seed."""
         known = comparable(trials, protocol.hash)
-        tasks = list(protocol.tasks)
         if parent not in known or len(protocol.seeds) < 2:
             return None
-        per_task = {task: task_noise(known, task) for task in tasks}
-        return cls(known[parent], protocol.seeds, tasks, mean_noise(known, tasks), per_task)
+        tasks = list(protocol.tasks)
+        names = dict.fromkeys([*list(known)[-EXPERIENCE:], parent])
+        measured = {name: Measured.of(known[name], tasks, protocol.seeds) for name in names}
+        experience = Experience.of(list(measured.values()))
+        if experience is None or not measured[parent].whole:
+            return None
+        return cls(measured[parent], experience, protocol, target)
+
+    def order(
+        self, specs: Sequence[TrialSpec], first: Sequence[TrialSpec], cost: Mapping[TrialSpec, float]
+    ) -> list[TrialSpec]:
+        """The specs in the order in which they tell most for their cost; `first` before all others."""
+        tasks, seeds = list(self.protocol.tasks), list(self.protocol.seeds)
+        cells: dict[Cell, list[TrialSpec]] = {}
+        for spec in specs:
+            cells.setdefault((tasks.index(spec.task), seeds.index(spec.seed)), []).append(spec)
+        before = [cell for cell, own in cells.items() if any(spec in first for spec in own)]
+        costs = {cell: sum(cost[spec] for spec in own) for cell, own in cells.items()}
+        return [spec for cell in self.experience.order(before, list(cells), costs) for spec in cells[cell]]
 
     def lost(self, trials: Sequence[Trial]) -> str:
-        """Why to prune the proposal, with numbers; empty if it goes on. trials: those of the proposal so far."""
-        for looks in range(1, len(self.seeds)):
-            seen = self.seeds[:looks]
-            ours = [trial for trial in trials if trial.seed in seen]
-            theirs = [trial for trial in self.parent if trial.seed in seen]
-            if not self._complete(ours, seen):
-                return ""
-            if reason := self._worse(ours, theirs, looks):
-                return reason
-        return ""
-
-    def _complete(self, trials: Sequence[Trial], seeds: Sequence[int]) -> bool:
-        there = {(trial.task, trial.seed) for trial in trials if trial.accuracy is not None}
-        return all((task, seed) in there for task in self.tasks for seed in seeds)
-
-    def _worse(self, ours: Sequence[Trial], theirs: Sequence[Trial], looks: int) -> str:
-        found = effect(paired(ours, theirs, self.tasks), self.noise)
-        if found is None or found.n < looks:
+        """Why to stop the proposal, with its chance; empty if it goes on. trials: those of the proposal so far."""
+        own = Measured.of(trials, list(self.protocol.tasks), self.protocol.seeds)
+        known = ~np.isnan(own.accuracy)
+        if not known.any() or known.mean() > LAST_LOOK:
             return ""
-        confidence = 1 - self.risk / (len(self.seeds) - 1)
-        bound = found.upper(confidence)
-        if bound >= 0 or any(self._promising(task, ours, theirs) for task in self.tasks):
+        chance = self.chance(own)
+        if chance >= CHANCE:
             return ""
-        seeds = "one seed" if looks == 1 else f"{looks} seeds"
+        trained, every = int((known & ~own.inherited).sum()), int((~own.inherited).sum())
         return (
-            f"clearly worse than its parent after {seeds}: mean of the tasks {found.mean:+.3f}, "
-            f"surely below {bound:+.3f} ({confidence:.1%})"
+            f"stopped after {trained} of {every} trials: the chance that all of them would show it ahead of its parent "
+            f"by more than noise is {chance:.1%}, less than {CHANCE:.0%}; so far {self._so_far(own)}"
         )
 
-    def _promising(self, task: TaskName, ours: Sequence[Trial], theirs: Sequence[Trial]) -> bool:
-        found = self._on(task, ours, theirs)
-        return found is not None and found.lower(PROMISE) > 0
+    def chance(self, own: Measured) -> float:
+        """The chance that all trials show the proposal ahead of its parent by more than noise."""
+        here = self.target(self.parent.accuracy.mean(1)[None])
+        leads = self.target(foretell(self.experience, self.parent, own, DRAWS, np.random.default_rng(0))) - here
+        return float((leads > self.margin).mean())
 
-    def _on(self, task: TaskName, ours: Sequence[Trial], theirs: Sequence[Trial]) -> Effect | None:
-        own, other = ([trial for trial in trials if trial.task == task] for trials in (ours, theirs))
-        if all(trial.inherited_from for trial in own):
-            return None
-        return effect(paired(own, other, (task,)), self.task_noise.get(task))
+    @cached_property
+    def margin(self) -> float:
+        """The lead that is more than noise."""
+        here = self.target(self.parent.accuracy.mean(1)[None])
+        alike = without_a_difference(self.experience, self.parent, 4 * DRAWS, np.random.default_rng(1))
+        return float(np.quantile(self.target(alike) - here, NOISE))
+
+    def _so_far(self, own: Measured) -> str:
+        """The largest differences to the parent on the seeds that both have."""
+        differences = own.accuracy - self.parent.accuracy
+        known = {task: row[~np.isnan(row)] for task, row in zip(self.protocol.tasks, differences, strict=True)}
+        means = {task: float(row.mean()) for task, row in known.items() if len(row) and row.any()}
+        largest = sorted(means, key=lambda task: -abs(means[task]))[:SHOWN]
+        return ", ".join(f"{task} {means[task]:+.3f}" for task in largest) or "no difference"

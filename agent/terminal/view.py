@@ -15,7 +15,7 @@ from rich.text import Text
 from agent.analysis.false_discovery import families
 from agent.analysis.fresh_seeds import FreshComparison
 from agent.terminal.console import Cell, clean
-from agent.words import accuracy, signed, signed_interval, verdict_words
+from agent.words import NO_EFFECT, accuracy, signed, signed_interval, twin_words, verdict_words
 from archive.index import ProposalLine
 from archive.record import Record
 from archive.store import Archive
@@ -47,6 +47,11 @@ MAX_REASON = 160
 """Characters of the first failure's message in the last line; the whole of it stands above."""
 MAX_MEMBERS = 60
 """Members of a module that are listed by name on a terminal."""
+
+
+def status_cell(status: Status, no_effect: bool = False) -> tuple[str, str]:
+    """The status of a proposal and its style; NO EFFECT in place of SCORED where the change never acted."""
+    return (NO_EFFECT, "yellow") if no_effect else (str(status), STATUS_STYLE[status])
 
 
 def name_markup(name: str) -> str:
@@ -88,6 +93,7 @@ def record_summary(record: Record, commit: str | None) -> dict[str, Any]:
         "name": proposal.variant.name,
         "status": record.status,
         "reason": record.reason,
+        "no_effect": record.no_effect,
         "proposer": proposal.provenance.proposer,
         "parent": proposal.parent,
         "commit": commit,
@@ -107,6 +113,7 @@ def outline_summary(outline: Mapping[str, Any], commit: str | None) -> dict[str,
         "name": proposal["variant"]["name"],
         "status": outline["status"],
         "reason": outline["reason"],
+        "no_effect": outline["no_effect"],
         "proposer": proposal["provenance"]["proposer"],
         "parent": proposal["parent"],
         "commit": commit,
@@ -195,10 +202,15 @@ def check_lines(report: CheckReport, verbose: bool = False) -> list[str]:
     if report.no_op:
         lines.append("[yellow]a no-op: computes what its parent does at every setting, so there is nothing to train[/]")
     if report.duplicate_of:
-        lines.append(f"[yellow]same function as {escape(report.duplicate_of)}[/]")
+        lines.append(f"[yellow]{escape(twin_text(report))}[/]")
     if told := inherited_text(report):
         lines.append(f"[cyan]{told}[/]")
     return [*lines, _verdict_line(report)]
+
+
+def twin_text(report: CheckReport) -> str:
+    """Which known variant computes the same."""
+    return f"computes {twin_words(report.duplicate_of or '', report.multiple)}"
 
 
 def _verdict_line(report: CheckReport) -> str:

@@ -38,6 +38,13 @@ GRADIENT_LENGTH = 128
 """Gradients are probed up to this length: a kernel that loops over positions keeps a state for each."""
 
 
+class Twin(NamedTuple):
+    """A known variant that computes the same, or the same up to a positive scale of the output, its `multiple`."""
+
+    name: str
+    multiple: float | None = None
+
+
 class Probe(NamedTuple):
     """Inputs that every kernel is shown."""
 
@@ -137,6 +144,35 @@ def same(one: Sequence[float], other: Sequence[float]) -> bool:
     return bool(agree(np.array([one]), np.array(other))[0])
 
 
+def unscaled(prints: Prints) -> Prints:
+    """`prints` `[N, WIDTH]` with each probe's numbers over the root mean square of its outputs: of no scale."""
+    parts = prints[:, 1:].reshape(-1, len(PROBES), 2, PROJECTIONS)
+    scale = np.sqrt((parts[:, :, 0] ** 2).mean(2))  # [N, probes]
+    parts = parts / np.where(scale == 0, 1.0, scale)[..., None, None]
+    return np.concatenate([prints[:, :1], parts.reshape(len(prints), -1)], axis=1)
+
+
+def multiple(one: Sequence[float], other: Sequence[float]) -> float | None:
+    """By which positive number the outputs of `one` are those of `other`; None if by none within `MULTIPLES`.
+
+    A scale may follow from the shape, as sqrt(Dk) does, so that probes differ in it; it is that of the key probe. The
+    mixer divides its heads' output by sqrt(mean square + epsilon), so a positive scale is lost but for epsilon.
+    """
+    if len(one) != len(other) or len(one) != WIDTH:
+        return None
+    prints = np.array([one, other])
+    both = unscaled(prints)
+    if not agree(both[:1], both[1])[0]:
+        return None
+    outputs = prints[:, 1:].reshape(2, len(PROBES), 2, PROJECTIONS)[:, :, 0]
+    sizes = np.sqrt((outputs**2).mean(2))  # [2, probes]
+    ratios = np.divide(sizes[0], sizes[1], out=np.ones(len(PROBES)), where=sizes[1] > 0)
+    low, high = MULTIPLES
+    return float(ratios[KEY_PROBE]) if low <= ratios.min() and ratios.max() <= high else None
+
+
+MULTIPLES = (0.5, 32.0)
+"""Scales of an output that count as none. Much smaller, and epsilon would decide what the mixer's norm lets through."""
 WIDTH = 1 + 2 * PROJECTIONS * len(PROBES)
 
 

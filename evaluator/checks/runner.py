@@ -12,7 +12,7 @@ from evaluator import fence
 from evaluator.checks import behaviour, causality, complexity, gradients, independence, prefix, signature
 from evaluator.checks.bench import Bench
 from evaluator.checks.findings import failed, message_and_evidence, passed, warned
-from evaluator.checks.fingerprint import PROBES, PROBES_HASH, Fingerprint, fingerprint
+from evaluator.checks.fingerprint import PROBES, PROBES_HASH, Fingerprint, Twin, fingerprint
 from evaluator.checks.inert import inert_settings
 from evaluator.checks.inputs import TaskShape
 from evaluator.checks.precision import Precision, precision
@@ -36,7 +36,7 @@ def check(
     *,
     parent: Variant | None = None,
     shapes: Mapping[TaskName, Mapping[str, TaskShape]] | None = None,
-    known: Callable[[Fingerprint], str | None] | None = None,
+    known: Callable[[Fingerprint], Twin | None] | None = None,
     loop_only: bool = False,
     limits: Limits = LIMITS,
 ) -> CheckReport:
@@ -61,7 +61,8 @@ def check(
     return CheckReport(
         name=variant.name,
         verdict=verdict,
-        duplicate_of=twin or (parent.name if no_op and parent is not None else None),
+        duplicate_of=twin.name if twin else parent.name if no_op and parent is not None else None,
+        multiple=twin.multiple if twin else None,
         no_op=no_op,
         inert_tasks=wholly,
         inert_settings=inert,

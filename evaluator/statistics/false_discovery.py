@@ -21,7 +21,7 @@ LEVELS = (0.05, 0.10)
 
 @dataclass(frozen=True)
 class TriedProposal:
-    """A trained proposal and the rival that it is compared with. pruned: whether racing stopped it as worse."""
+    """A trained proposal and the rival that it is compared with. pruned: stopped by racing, without a chance."""
 
     name: VariantName
     against: VariantName

@@ -62,48 +62,92 @@ class Evaluator:
         inherited: Mapping[TrialSpec, Trial] | None = None,
         follow: Callable[[TrialProgress], None] = lambda _: None,
         hopeless: Callable[[Sequence[Trial]], str] = lambda _: "",
+        first: Callable[[Sequence[Trial]], Sequence[TrialSpec]] = lambda _: (),
+        settled: Callable[[Sequence[Trial]], Mapping[TrialSpec, Trial]] = lambda _: {},
+        order: Sequence[TrialSpec] = (),
         stop: threading.Event | None = None,
     ) -> Evaluation:
         """Run the trials of `specs`. The first failure that decides the outcome cancels the other trials.
 
         inherited: trials that need not be run. hopeless: called after each trial with all scored trials; if it returns
-        a reason, the other trials are pruned. follow: called from several threads, also for inherited and resumed
-        trials. stop: ends running trials when it is set; finished trials are kept. Returns trials in the order of
-        `specs`.
+        a reason, the other trials are pruned. first: from the trials so far, the specs to run before all others; when
+        they have ended, `settled` gets all trials and returns those that need not be run, and `first` is asked again.
+        order: in which the rest is run. follow: called from several threads, also for inherited and resumed trials.
+        stop: ends running trials when it is set; finished trials are kept. Returns trials in the order of `specs`.
         """
-        cancel = threading.Event()
-        pruned = ""
-
-        def report(spec: TrialSpec, progress: Mapping[str, Any]) -> None:
-            follow(TrialProgress(spec, progress["step"] / progress["steps"]))
-
-        found = {spec: trial for spec, trial in (inherited or {}).items() if spec in specs}
-        found |= self._resumed(variant, [spec for spec in specs if spec not in found])
-        for spec, trial in found.items():
-            follow(TrialProgress(spec, 1.0, trial))
-        running: set[Future[tuple[Trial, ...]]] = set()
-        for group in groups([spec for spec in specs if spec not in found], self.members):
-            work = Group(variant, self.protocol, group, self.isolation)
-            running.add(self.executor.submit(self.run_group, work, self.sandbox, report, cancel))
+        run = _Run(self, variant, specs, follow, stop)
+        run.take({spec: trial for spec, trial in (inherited or {}).items() if spec in specs})
+        run.take(self._resumed(variant, run.missing(specs)))
         try:
-            for spec, trial in _ended(running, cancel, stop):
-                found[spec] = trial
-                if self.log is not None:
-                    self.log.add(trial)
-                follow(TrialProgress(spec, 1.0, trial))
-                if not pruned and len(found) < len(specs) and not cancel.is_set():
-                    pruned = hopeless([each for each in found.values() if each.status is Status.SCORED])
-                if pruned or _lost(found, specs):
-                    cancel.set()
+            while not run.cancel.is_set() and (ahead := run.missing(first(run.trials))):
+                run.train(ahead, hopeless)
+                if not run.cancel.is_set():
+                    run.take(settled(run.trials))
+            run.train(run.missing(order or specs), hopeless)
         finally:
-            cancel.set()
-        result = _ended_as(found, specs, pruned)
+            run.cancel.set()
+        result = _ended_as(run.found, specs, run.pruned)
         if self.log is not None and result.status is not Status.INTERRUPTED:
             self.log.forget(variant, self.protocol)
         return result
 
     def _resumed(self, variant: Variant, specs: Sequence[TrialSpec]) -> dict[TrialSpec, Trial]:
         return self.log.ended(variant, self.protocol, specs, self.isolation) if self.log is not None else {}
+
+
+class _Run:
+    """One evaluation under way. found: what has ended. pruned: why the rest is not run; empty if it is."""
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        variant: Variant,
+        specs: Sequence[TrialSpec],
+        follow: Callable[[TrialProgress], None],
+        stop: threading.Event | None,
+    ) -> None:
+        self._evaluator, self._variant, self._specs, self._follow, self._stop = evaluator, variant, specs, follow, stop
+        self.found: dict[TrialSpec, Trial] = {}
+        self.cancel = threading.Event()
+        self.pruned = ""
+
+    def take(self, trials: Mapping[TrialSpec, Trial]) -> None:
+        """Add trials that have ended, or need not be run."""
+        self.found.update(trials)
+        for spec, trial in trials.items():
+            self._follow(TrialProgress(spec, 1.0, trial))
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """The trials that have ended."""
+        return tuple(self.found.values())
+
+    def missing(self, specs: Sequence[TrialSpec]) -> list[TrialSpec]:
+        """The specs whose trial has not ended."""
+        return [spec for spec in specs if spec not in self.found]
+
+    def train(self, specs: Sequence[TrialSpec], hopeless: Callable[[Sequence[Trial]], str]) -> None:
+        """Run the trials of `specs`, until they have ended or decide the outcome."""
+        if self.cancel.is_set():
+            return
+        evaluator = self._evaluator
+        running = set()
+        for group in groups(specs, evaluator.members):
+            work = Group(self._variant, evaluator.protocol, group, evaluator.isolation)
+            running.add(
+                evaluator.executor.submit(evaluator.run_group, work, evaluator.sandbox, self._report, self.cancel)
+            )
+        for spec, trial in _ended(running, self.cancel, self._stop):
+            self.take({spec: trial})
+            if evaluator.log is not None:
+                evaluator.log.add(trial)
+            if not self.pruned and len(self.found) < len(self._specs) and not self.cancel.is_set():
+                self.pruned = hopeless([each for each in self.found.values() if each.status is Status.SCORED])
+            if self.pruned or _lost(self.found, self._specs):
+                self.cancel.set()
+
+    def _report(self, spec: TrialSpec, progress: Mapping[str, Any]) -> None:
+        self._follow(TrialProgress(spec, progress["step"] / progress["steps"]))
 
 
 def _ended(
@@ -157,14 +201,9 @@ def _outcome(trials: tuple[Trial, ...], specs: Sequence[TrialSpec], found: Mappi
 
 
 def inheritable(
-    variant: Variant,
-    specs: Sequence[TrialSpec],
-    inert: Mapping[TaskName, Collection[str]],
-    parent_trials: Sequence[Trial],
-    protocol: Protocol,
+    variant: Variant, wanted: Collection[TrialSpec], parent_trials: Sequence[Trial], protocol: Protocol
 ) -> dict[TrialSpec, Trial]:
-    """The parent's trials at the settings where the variant cannot differ from it, as trials of the variant."""
-    wanted = {spec for spec in specs if spec.setting in inert.get(spec.task, ())}
+    """The parent's trials at specs where the variant does not differ from it, as trials of the variant."""
     found = {}
     for trial in parent_trials:
         spec = spec_of(trial)

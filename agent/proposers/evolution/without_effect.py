@@ -39,8 +39,8 @@ class WithoutEffect:
     def sentences(self) -> tuple[str, ...]:
         """Each with its evidence."""
         return tuple(
-            f"Not proposed again, since {_told(change)} did nothing: all {change.identical_trials} trials of "
-            f"`{short_name(change.name)}` are those of `{short_name(change.parent)}`, seed by seed."
+            f"Not proposed again, since {_told(change)} did nothing: {change.identical_trials} trainings of "
+            f"`{short_name(change.name)}` ended as those of `{short_name(change.parent)}`, seed by seed."
             for _, change in sorted(self._evidence.items())
         )
 

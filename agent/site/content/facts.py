@@ -6,6 +6,7 @@ from statistics import median
 
 from agent.site.content.board import SiteBoard
 from agent.site.content.row import DAMAGED, Against, Role, Row, Span
+from agent.words import NO_EFFECT
 from evaluator.outcomes import Status
 from evaluator.statistics.false_discovery import LEVELS
 from evaluator.tasks.names import TaskName
@@ -73,7 +74,7 @@ def facts(board: SiteBoard) -> OverviewFacts:
     found = [a for row in scored for a in row.versus.get("reference", ()) if a and a[0] != "inert" and a[4] > 1]
     count = Counter(row.status for row in proposals)
     return OverviewFacts(
-        statuses={status: count[status] for status in (*Status, DAMAGED) if count[status]},
+        statuses={status: count[status] for status in (*Status, NO_EFFECT, DAMAGED) if count[status]},
         tasks=tuple(_task(board, scored, index, task) for index, task in enumerate(board.tasks)),
         standouts=tuple(
             sorted((row for row in scored if _stands_out(board, row)), key=lambda row: _rank(board, row))[:5]

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from agent.site.content.text import visible
+from agent.words import NO_EFFECT
 from archive.confirmations import Confirmation, Difference
 from archive.record import Record
 from archive.runs import once
@@ -109,7 +110,7 @@ def proposal_row(record: Record, further: Sequence[Trial] = (), fresh: Confirmat
         name=short_name(proposal.variant.name),
         title=visible(proposal.title, 200),
         why=visible(proposal.motivation, 400),
-        status=record.status,
+        status=NO_EFFECT if record.no_effect else record.status,
         reason=visible(record.reason, 300),
         number=record.number,
         page=page_of(record.number),

@@ -38,6 +38,9 @@ LEAKY = BASE.replace(".triu(1)", ".triu(2)")
 TRAINED_ONLY = "assert (k_i.shape[0], L) != (16, chunk_size), 'sixteen sequences'"  # Memorize alone trains so
 CRASHING = BASE.replace(UPDATE, f"{UPDATE}\n        {TRAINED_ONLY}").replace("attn @ u_i", "0.9 * attn @ u_i")
 SAME = BASE.replace(UPDATE, "S = k_i.mT @ u_i + S")
+CAPPED = BASE.replace(UPDATE, f"{UPDATE}\n        S = S * (25 / S.norm(dim=(-2, -1), keepdim=True)).clamp(max=1)")
+"""Loud inputs reach the cap, as checks show; no training of `smoke` does."""
+EIGHTFOLD = BASE.replace("o_n.append(o_inter + attn @ u_i)", "o_n.append(8 * (o_inter + attn @ u_i))")
 EXCHANGE = Exchange(attempt=1, prompt="p", reply="r", usage={"prompt_tokens": 3})
 
 
@@ -120,6 +123,29 @@ def test_state_update_inherits_the_tasks_of_one_chunk(archive: Archive, sandbox:
     verdict = next(verdict for verdict in record.verdicts if verdict.against == BASELINE)
     assert verdict.tasks["Memorize"].outcome == "inert"
     assert verdict.tasks["Memorize"].difference == 0
+
+
+def test_a_change_that_never_acts_costs_two_trials_and_is_told_as_such(archive: Archive, sandbox: Sandbox):
+    """The shipped trials of the parent may be of another processor, so that the parent is trained here, once."""
+    proposer = Scripted(CAPPED, CAPPED.replace("25", "26"))
+    records = Run(archive, sandbox, proposer, n=2).records
+    for record in records:
+        assert (record.status, record.no_effect) == (Status.SCORED, True)
+        assert record.reason.startswith("NO EFFECT: trained on Context Recall seed 0, Compress seed 0,")
+        trained = {trial.task for trial in record.trials if trial.inherited_from is None}
+        assert trained == {"Compress", "Context Recall"}
+    assert records[1].cost.cpu_seconds < records[0].cost.cpu_seconds or "again" not in records[0].reason
+    assert "**NO EFFECT**" in archive.report(records[0])
+    assert [line.no_effect for line in archive.lines()] == [True, True]
+    assert list(problems(archive)) == []
+
+
+def test_a_scale_of_the_output_alone_is_a_duplicate(archive: Archive, sandbox: Sandbox):
+    (record,) = Run(archive, sandbox, Scripted(EIGHTFOLD), n=1).records
+    assert record.status is Status.DUPLICATE
+    assert record.reason.startswith(f"computes 8 times what {BASELINE} does: the mixer norms")
+    assert record.check is not None
+    assert record.check.multiple == pytest.approx(8)
 
 
 def test_next_ask_knows_what_the_first_one_found(archive: Archive, sandbox: Sandbox):

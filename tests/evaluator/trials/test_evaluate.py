@@ -82,7 +82,7 @@ def test_inherited_trials_are_not_run_and_say_where_they_come_from(evaluator: Ev
     specs = trial_specs(SMOKE, ["Memorize"])
     parent = evaluator.evaluate(SEEDS[BASELINE], specs)
     child = Variant(name="child", source=broken().source)
-    inherited = inheritable(child, specs, {"Memorize": (specs[0].setting,)}, parent.trials, SMOKE)
+    inherited = inheritable(child, specs, parent.trials, SMOKE)
     result = evaluator.evaluate(child, specs, inherited=inherited)
     assert result.status is Status.SCORED
     (trial,) = result.trials
@@ -94,8 +94,8 @@ def test_trials_of_another_protocol_are_not_inherited(evaluator: Evaluator):
     specs = trial_specs(SMOKE, ["Memorize"])
     trials = evaluator.evaluate(SEEDS[BASELINE], specs).trials
     old: list[Trial] = [trial.model_copy(update={"protocol_hash": "older"}) for trial in trials]
-    assert inheritable(broken(), specs, {"Memorize": (specs[0].setting,)}, old, SMOKE) == {}
-    assert inheritable(broken(), specs, {"Memorize": ("another setting",)}, trials, SMOKE) == {}
+    assert inheritable(broken(), specs, old, SMOKE) == {}
+    assert inheritable(broken(), trial_specs(SMOKE, ["Compress"]), trials, SMOKE) == {}
 
 
 def test_kernel_shapes_tell_every_setting():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.analysis.measured_changes import Difference, MeasuredChange
+from agent.analysis.measured_changes import Difference, MeasuredChange, measured_changes
 from agent.analysis.snapshot import take_snapshot
 from agent.catalogue import SEED_GENOMES, Genome, render_variant
 from agent.catalogue.decay import BetaDecay, ConstantDecay, ErrorForget
@@ -16,7 +16,15 @@ from agent.proposers.evolution.evolve import EvolveProposer
 from agent.proposers.evolution.without_effect import WithoutEffect
 from archive.seeding import make_archive
 from benchmarks.estimator import published_left_out, quick_left_out
-from tests.builders import make_archive_of, make_provenance, make_record, make_trial, make_trials, make_variant
+from tests.builders import (
+    make_archive_of,
+    make_proposal,
+    make_provenance,
+    make_record,
+    make_trial,
+    make_trials,
+    make_variant,
+)
 from variants.contract import BASELINE
 
 COSINE = Genome(scores=CosineSoftmax())
@@ -78,7 +86,7 @@ def test_the_first_eight_proposals_hold_nothing_that_is_known_to_do_nothing(tmp_
         mute = WithoutEffect(now.changes)
         assert mute.reduced(genome) == genome
         assert not isinstance(genome.state, FrobeniusBall) or genome.state.radius != 1
-        assert any("frobenius_ball (radius 1) did nothing: all 18 trials" in told for told in proposal.insights)
+        assert any("frobenius_ball (radius 1) did nothing: 18 trainings" in told for told in proposal.insights)
         parents = archive.trials("quick")[proposal.parent]
         idle = genome.readout is not None or genome.state is not None
         trials = [as_if_of(trial, proposal.variant, 0.0 if idle else 0.01) for trial in parents]
@@ -89,6 +97,18 @@ def as_if_of(trial, variant, more):
     """A trial of the parent as one of its child, whose accuracy is that much higher."""
     changed = {"accuracy": min(1.0, trial.accuracy + more), "weights_hash": "other"} if more else {}
     return trial.model_copy(update={"variant": variant.name, "source_hash": variant.source_hash, **changed})
+
+
+def test_a_record_without_effect_is_learnt_from_though_another_machine_rounded_its_trials(tmp_path):
+    archive = make_archive(tmp_path / "archive")
+    child = Genome(state=FrobeniusBall(radius=0.25))
+    provenance = make_provenance(mechanisms=child.to_json())
+    proposal = make_proposal(render_variant(child), parent=BASELINE, provenance=provenance)
+    trials = [as_if_of(t, proposal.variant, 0.002 * (t.task == "Compress")) for t in archive.trials("quick")[BASELINE]]
+    for no_effect in (False, True):
+        record = make_record(proposal=proposal, trials=tuple(trials), no_effect=no_effect)
+        changes = measured_changes({**archive.trials("quick"), proposal.variant.name: trials}, {}, [record], {})
+        assert WithoutEffect(changes).added(child, Genome()) is no_effect
 
 
 def test_what_did_nothing_is_not_proposed_on_any_such_parent(shipped):

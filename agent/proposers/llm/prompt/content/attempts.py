@@ -5,7 +5,7 @@ from collections.abc import Collection
 from agent.analysis.board import best_board
 from agent.analysis.challenge import nearest_first
 from agent.analysis.snapshot import ArchiveSnapshot
-from agent.proposers.llm.prompt.content.history import outcome
+from agent.proposers.llm.prompt.content.history import NEVER_ACTED, outcome
 from agent.proposers.llm.prompt.content.loops import loop_diff
 from agent.proposers.llm.prompt.facts import ShownAttempt
 from agent.words import accuracy, signed, signed_interval
@@ -74,7 +74,8 @@ def _shown(snapshot: ArchiveSnapshot, known: Record | Outline, by_loop: Collecti
     verdict = next((found for found in record.verdicts if found.against == proposal.parent), None)
     confirmation = snapshot.confirmations.get(proposal.variant.name)
     held, missed = _predictions(record)
-    lines = [outcome(verdict) if verdict else "", held, *missed, confirmed(confirmation) if confirmation else ""]
+    told = NEVER_ACTED if record.no_effect else outcome(verdict) if verdict else ""
+    lines = [told, held, *missed, confirmed(confirmation) if confirmation else ""]
     return ShownAttempt(
         name=short_name(proposal.variant.name),
         parent=short_name(proposal.parent),

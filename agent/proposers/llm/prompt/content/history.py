@@ -2,8 +2,8 @@
 
 from collections.abc import Collection
 
+from agent import words
 from agent.analysis.snapshot import ArchiveSnapshot
-from agent.words import VERDICTS
 from archive.outline import Outline
 from archive.record import Record
 from evaluator.outcomes import Status, Verdict
@@ -13,6 +13,7 @@ from variants.contract import short_name
 LONGEST_REASON = 220
 NO_DIFFERENCE = 1e-9
 NO_EFFECT = "Exactly its parent's scores on every task: the change never took effect at these sizes"
+NEVER_ACTED = "Its first trainings ended in its parent's very bits: at these sizes the change never acted"
 
 
 def history_lines(snapshot: ArchiveSnapshot, told: Collection[str] = ()) -> tuple[str, ...]:
@@ -23,9 +24,10 @@ def history_lines(snapshot: ArchiveSnapshot, told: Collection[str] = ()) -> tupl
 
 def _line(record: Record | Outline) -> str:
     proposal = record.proposal
-    start = (
-        f"`{short_name(proposal.variant.name)}` from `{short_name(proposal.parent)}`, {record.status}: {proposal.title}"
-    )
+    ended = words.NO_EFFECT if record.no_effect else record.status
+    start = f"`{short_name(proposal.variant.name)}` from `{short_name(proposal.parent)}`, {ended}: {proposal.title}"
+    if record.no_effect:
+        return f"{start}. {NEVER_ACTED}."
     if record.status is Status.SCORED:
         found = next((verdict for verdict in record.verdicts if verdict.against == proposal.parent), None)
         return f"{start}. {_brief(found) if found else 'Not compared with its parent'}."
@@ -63,5 +65,5 @@ def outcome(verdict: Verdict) -> str:
             groups.setdefault(found.outcome, []).append(f"{task}{number}")
     if without_effect(verdict):
         return NO_EFFECT
-    said = [f"{words} on {', '.join(groups[found])}" for found, words in VERDICTS.items() if found in groups]
+    said = [f"{said_as} on {', '.join(groups[found])}" for found, said_as in words.VERDICTS.items() if found in groups]
     return "Against its parent: " + "; ".join(said) if said else "No task was compared"
