@@ -7,7 +7,7 @@ from rich.markup import escape
 from agent.analysis.board import Board
 from agent.analysis.challenge import Challenge, means_of, nearest_first
 from agent.terminal.view import name_markup
-from agent.words import accuracy
+from agent.words import NO_EFFECT, accuracy
 from archive.record import Proposal, Record
 from evaluator.outcomes import Status
 from evaluator.tasks.names import TaskName
@@ -39,7 +39,7 @@ def learnt_lines(records: Sequence[Record], board: Board) -> Iterator[str]:
     challenge = Challenge.of(board)
     yield "[bold]what was learnt[/]"
     for record in scored:
-        told = _against_parent(record) + _way(record, board, challenge)
+        told = NO_EFFECT if record.no_effect else _against_parent(record) + _way(record, board, challenge)
         yield f"  {name_markup(record.proposal.variant.name)}: {told}"
     ranked = nearest_first(board, board.whole)
     if not ranked:
