@@ -1,5 +1,6 @@
 """What a prompt says: which parents, where to look, which attempts in full, how fast training went."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +14,9 @@ from agent.errors import UserError
 from agent.proposers.llm.deduplication import Claims
 from agent.proposers.llm.prompt.content.around_the_kernel import left_lines
 from agent.proposers.llm.prompt.content.attempts import shown_attempts
-from agent.proposers.llm.prompt.content.focus import Focus, changed_places, focus_of
+from agent.proposers.llm.prompt.content.focus import FOCUSES, Focus, changed_places, focus_of
 from agent.proposers.llm.prompt.content.kernels import loop_kernel
+from agent.proposers.llm.prompt.content.literature import digest, literature_lines
 from agent.proposers.llm.prompt.content.parents import AFRESH, OfferedParent, select_parents
 from agent.proposers.llm.prompt.content.reference import further_parameters, reference_lines
 from agent.proposers.llm.prompt.content.speed import seed_rows, speed_rows
@@ -213,6 +215,20 @@ def test_scores_have_a_scale(found: ArchiveSnapshot) -> None:
     assert rows["no memory"][3] == "0.971"
     assert rows["ceiling"][1] == "1, reached"
     assert len(rows["goal"]) == len(MAD_TASKS)
+
+
+def test_the_literature_fits_the_task_and_the_place() -> None:
+    places, papers = set(), set()
+    for idea in digest():
+        places |= set(idea.places)
+        papers |= set(idea.papers)
+        assert set(idea.tasks) <= set(MAD_TASKS)
+    assert places <= FOCUSES.keys()
+    assert all(re.fullmatch(r"\d{4}\.\d{5}", paper) for paper in papers)
+    lines = literature_lines(Focus(task="Memorize", slot="output"), 0)
+    assert lines[0].startswith(("A skip of the input", "Softmax beside the memory"))
+    assert 1 <= len(lines) <= 4
+    assert literature_lines(Focus(), 0) == ()
 
 
 def test_what_is_left_is_said() -> None:
