@@ -1,8 +1,8 @@
 """The challenge of a protocol: to beat the reference on every task at once. How far a variant is from that, in noise.
 
 The goal of a task is the score of the reference plus the noise of the task: a variant that reaches it beats the
-reference by more than chance. 1 is the ceiling of an accuracy, and a score within noise of it is a tie with it. So no
-goal is above 1 less the noise.
+reference by more than chance. No goal is above 1, the ceiling of an accuracy. Where the reference is at the ceiling
+itself (nearer than half the noise), nothing can beat it, and the goal is a tie: 1 less the noise.
 
 The distance of a variant is the sum over the tasks of what it lacks to the goal, in units of the noise. 0 says that
 the challenge is met, as far as the means tell; a copy of the reference has 1 for each task that has room above the
@@ -47,8 +47,7 @@ class Challenge:
         noise = {
             task: max(LEAST, board.least_difference(task, reference[task].n, reference[task].n)) for task in board.tasks
         }
-        goals = {task: min(reference[task].mean + noise[task], CEILING - noise[task]) for task in board.tasks}
-        return cls(goals, noise)
+        return cls({task: _goal(reference[task].mean, noise[task]) for task in board.tasks}, noise)
 
     def lacking(self, means: Means) -> dict[TaskName, float]:
         """What a variant lacks to the goal of each task that it has a score on, in units of the noise; 0 if nothing."""
@@ -88,6 +87,10 @@ class Challenge:
             steps[task] = (below + BEYOND * (1 - below)) / self.noise[task]
         whole = sum(steps.values())
         return {task: step / whole for task, step in steps.items()}
+
+
+def _goal(reference: float, noise: float) -> float:
+    return CEILING - noise if CEILING - reference < noise / 2 else min(reference + noise, CEILING)
 
 
 def means_of(scores: Mapping[TaskName, Score]) -> dict[TaskName, float]:
