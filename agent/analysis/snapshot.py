@@ -18,6 +18,7 @@ from evaluator.protocols.built_in import PROTOCOLS, tasks_of
 from evaluator.statistics.lazy_trials import LazyTrials, comparable
 from evaluator.statistics.scorecards import squares_between_seeds
 from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import MAD_TASKS
 from variants.contract import Variant
 
 
@@ -70,8 +71,9 @@ def take_snapshot(
 
 
 def published(archive: Archive) -> pd.DataFrame:
-    """The archive's published leaderboard, indexed by name."""
-    return read_leaderboard(archive.root / LEADERBOARDS / "published.csv")
+    """The archive's published leaderboard, indexed by name; without rows where the archive has none."""
+    path = archive.root / LEADERBOARDS / "published.csv"
+    return read_leaderboard(path) if path.exists() else pd.DataFrame(columns=list(MAD_TASKS), dtype=float)
 
 
 def genomes(records: Iterable[Record | Outline]) -> dict[str, Genome]:

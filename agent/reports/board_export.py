@@ -49,7 +49,7 @@ def _csv(rows: Sequence[BoardRow], tasks: Sequence[TaskName], _caption: str) -> 
     """Name, mean, then per task: mean, ends of the 95 % interval, n, verdict, and whether it can differ.
 
     `cannot differ from`: a variant, and at what share of the settings. Cells of a task that was not measured are empty.
-    `archer import-csv` reads rows that have all tasks.
+    `archer import-csv` reads it.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

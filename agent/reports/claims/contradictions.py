@@ -5,6 +5,7 @@ expectation nor a comparison. It contradicts if no leaderboard gives that varian
 of the form "X beats Y on a task" and "X has the best task" are in agent/reports/claims/comparisons.py.
 """
 
+import math
 import re
 from collections.abc import Iterator
 
@@ -60,7 +61,8 @@ def _known(snapshot: ArchiveSnapshot, name: str, task: TaskName) -> dict[str, tu
     known: dict[str, tuple[float, float]] = {}
     if name in snapshot.published.index:
         value = float(snapshot.published.loc[name, task])  # type: ignore[arg-type]
-        known["published"] = (value, value)
+        if not math.isnan(value):
+            known["published"] = (value, value)
     score = snapshot.standings.get(name, {}).get(task)
     if score is not None:
         known[snapshot.protocol] = (score.low, score.high)
