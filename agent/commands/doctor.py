@@ -21,7 +21,7 @@ from agent.proposers.llm.endpoint.probe import probe
 from agent.proposers.llm.errors import BusyError, EndpointError, UnnamedModelError
 from agent.terminal.speech import Speech
 from agent.words import counted
-from archive.errors import ArchiveError
+from archive.errors import ArchiveError, GitMissingError
 from archive.store import Archive
 from evaluator.device import best_device
 from evaluator.outcomes import Grade
@@ -149,6 +149,8 @@ def _archive(path: Path) -> Sign:
     try:
         archive = Archive(path)
         damage = archive.damage()
+    except GitMissingError:
+        return Sign("archive", "warning", f"{path}: cannot be opened without git")
     except ArchiveError as error:
         return Sign("archive", "missing", str(error))
     count = f"{path}: {counted(len(archive.ids()), 'proposal')}"
