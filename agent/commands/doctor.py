@@ -113,7 +113,8 @@ def _models(llm: dict[str, Any], options: Path | None) -> Iterator[Sign]:
         named = given.get("base_url") or given.get("command") or os.environ.get(URL_VARIABLE)
         if not (key or named):
             advice = f"set {KEY_VARIABLE}, and {URL_VARIABLE} for another endpoint; else proposals come from evolution"
-            yield Sign("model", "warning", "no endpoint configured", advice)
+            state: Literal["warning", "missing"] = "missing" if given else "warning"
+            yield Sign("model", state, "no endpoint configured", advice)
             return
         settings = [LLMSettings.resolve(os.environ, key, **each) for each in one_by_one(given)]
     except EndpointError as error:
