@@ -65,10 +65,6 @@ class Board:
         score = self.scores.get(name, {}).get(task)
         return None if score is None else score.mean
 
-    def one_function(self, name: str, other: str, task: TaskName) -> bool:
-        """Whether two rows are known to compute the same function on a task, so that their difference is noise."""
-        return name == other or any(name in group and other in group for group in self.one.get(task, ()))
-
 
 def published_board(snapshot: ArchiveSnapshot) -> Board:
     """The published leaderboard, one seed a row. Rows that compute the same function give the noise of one seed."""

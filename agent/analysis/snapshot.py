@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from agent.analysis.measured_changes import MeasuredChange, PairNoise, measured_changes, pair_noise
-from agent.catalogue import SEED_GENOMES, Genome
+from agent.catalogue import SEED_GENOMES, Genome, known_genome
 from archive.leaderboard_csv import read_leaderboard
 from archive.leaderboards import LEADERBOARDS, scorecards
 from archive.outline import Outline
@@ -77,10 +77,10 @@ def published(archive: Archive) -> pd.DataFrame:
 
 
 def genomes(records: Iterable[Record | Outline]) -> dict[str, Genome]:
-    """Genomes by variant name, of the seed variants and of the scored proposals that have a genome."""
+    """Genomes by variant name, of the seed variants and of the scored proposals that the catalogue can express."""
     scored = [record for record in records if record.status is Status.SCORED]
     own = {r.proposal.variant.name: r.proposal.provenance.mechanisms for r in scored}
-    return SEED_GENOMES | {name: Genome.model_validate(found) for name, found in own.items() if found}
+    return SEED_GENOMES | {name: genome for name, found in own.items() if (genome := known_genome(found)) is not None}
 
 
 def _given_up(archive: Archive, protocol: str) -> dict[str, Sequence[Trial]]:

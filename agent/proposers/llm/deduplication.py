@@ -20,6 +20,8 @@ class Claims:
         self._uses = Counter(dict.fromkeys(focuses, 0))
         self._proposed: dict[str, str] = {}
         self._titles: dict[str, str] = {}
+        self._identities: dict[str, str] = {}
+        """By the hash of the source: a variant of the archive is parsed once in a run, and not at every ask."""
 
     def focus(self, seed: int) -> str:
         """One of the focuses that were given out least; the seed decides between them."""
@@ -38,13 +40,19 @@ class Claims:
     def claim(self, proposal: Proposal, known: Iterable[Variant]) -> str | None:
         """Take the proposal's code for this ask; the name of whoever has it already, line for line, otherwise."""
         code = identity(proposal.variant.source)
-        twins = {identity(variant.source): variant.name for variant in known}
+        twins = {self._identity(variant): variant.name for variant in known}
         with self._lock:
             twin = self._proposed.get(code) or twins.get(code)
             if twin is None:
                 self._proposed[code] = proposal.variant.name
                 self._titles[proposal.variant.name] = proposal.title
             return twin
+
+    def _identity(self, variant: Variant) -> str:
+        key = variant.source_hash
+        if (found := self._identities.get(key)) is None:
+            found = self._identities[key] = identity(variant.source)
+        return found
 
 
 def identity(source: str) -> str:

@@ -38,13 +38,15 @@ class SiteGap:
 class SiteBoard:
     """All variants under one protocol: those that were there, and the proposals by number.
 
-    `gaps`: differences to the gated reference by task, of the rows that have all tasks, by short name.
+    `gaps`: differences to the gated reference by task, of the rows that have all tasks, by short name. `surely`: short
+    names of the rows that are surely on the front.
     """
 
     protocol: str
     hash: str
     rows: tuple[Row, ...]
     gaps: Mapping[str, tuple[SiteGap, ...]] = field(default_factory=dict)
+    surely: frozenset[str] = frozenset()
 
     @property
     def tasks(self) -> tuple[TaskName, ...]:
