@@ -33,7 +33,7 @@ def front_rows(board: SiteBoard) -> list[Row]:
 
 
 def with_gaps(board: SiteBoard, archive: Archive) -> SiteBoard:
-    """The board with each row's distance to the challenge and differences to the reference, and who is surely on the front.
+    """The board with distances to the challenge, differences to the reference, and who is surely on the front.
 
     Unchanged if it is neither of today's version of its protocol nor published.
     """
