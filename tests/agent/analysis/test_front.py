@@ -63,6 +63,15 @@ def test_dominated_on_the_means_is_not_yet_surely_dominated() -> None:
     assert nearest(tuple(found.values())) is None
 
 
+def test_where_nothing_shows_any_noise_a_difference_is_sure_and_a_tie_is_none() -> None:
+    made = single({"a": [0.5] * 6, "b": [0.5] * 6, "c": [0.6] + [0.5] * 5})
+    board = replace(made.board, spreads={task: SeedDeviation(0.0, 1000) for task in MAD_TASKS})
+    lead = PairedDifferences(board, {}).lead("a")
+    assert lead.p_above().tolist() == [[1.0] * 6, [0.5] * 6, [1.0] + [0.5] * 5]
+    assert lead.p_below().tolist() == [[1.0] * 6, [0.5] * 6, [0.0] + [0.5] * 5]
+    assert lead.p_either().tolist() == [[1.0] * 6, [1.0] * 6, [0.0] + [1.0] * 5]
+
+
 def test_who_is_surely_on_the_front_is_found_without_looking_at_all_rows() -> None:
     """As by the p-value of every row, which takes too long for a site of ten thousand."""
     for made in (
