@@ -16,6 +16,7 @@ from agent.commands.registry import COMMANDS, Command, find
 from agent.commands.welcome import print_version, welcome
 from agent.errors import BUG, DONE, INTERRUPTED, USAGE, UserError
 from agent.terminal.console import clean
+from agent.terminal.plain_ascii import speak_ascii
 from archive.errors import ArchiveError, LeaderboardError
 from evaluator.sandbox import SandboxUnavailable
 from evaluator.sandbox import prestart as early
@@ -69,6 +70,7 @@ def _options(
 
 def main() -> None:
     """Run the command line and exit with the code that `run` gives."""
+    speak_ascii(sys.stdout, sys.stderr)
     if _is_work(sys.argv[1:]):
         if sys.argv[1:2] in SANDBOXED:
             early.begin()
@@ -139,7 +141,7 @@ def _usage(message: str) -> int:
 def _bug() -> int:
     trace = traceback.format_exc()
     handle, log = tempfile.mkstemp(prefix="archer-bug-", suffix=".log")
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+    with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:
         stream.write(f"{' '.join(sys.argv)}\n{trace}")
     sys.stderr.write(f"{trace}archer: this is a bug of archer's, not yours; the trace is in {Path(log)}\n")
     return BUG

@@ -1,5 +1,7 @@
 """Numbers, names and verdicts as people read them: terminal, reports, site and tables round and speak alike."""
 
+from typing import Any
+
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
@@ -33,6 +35,24 @@ def listed(words: list[str]) -> str:
     """`a, b and c`; empty for none."""
     *first, last = words or [""]
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def plain(value: Any) -> str:
+    """A value from JSON as people write it: three digits, `2 x 100 x 16` for sizes, `a, b and c` for a list."""
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.3g}"
+        case list() | tuple():
+            sizes = len(value) > 1 and all(type(each) is int for each in value)
+            return " x ".join(map(str, value)) if sizes else listed([plain(each) for each in value]) or "none"
+        case dict():
+            return "; ".join(f"{key} {plain(each)}" for key, each in value.items())
+        case _:
+            return str(value)
 
 
 NO_EFFECT = "NO EFFECT"

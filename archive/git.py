@@ -10,7 +10,7 @@ from pathlib import Path
 from git import Repo
 from git.exc import GitCommandError, InvalidGitRepositoryError, NoSuchPathError
 
-from archive.errors import ArchiveError
+from archive.errors import ArchiveError, GitMissingError
 
 # Set by git around hooks and aliases; inherited, they would send our commits into the caller's repository.
 _REDIRECTING = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_NAMESPACE")
@@ -25,7 +25,7 @@ class GitFolder:
         for name in _REDIRECTING:
             os.environ.pop(name, None)
         if shutil.which("git") is None:
-            raise ArchiveError("git was not found; install it (Debian: apt install git)")
+            raise GitMissingError
         try:
             self._repo = (
                 Repo.init(path, initial_branch="main") if create else Repo(path, search_parent_directories=False)

@@ -1,4 +1,7 @@
-"""Leaderboards as CSV in the published form: a first column of names, with any header, and one column per task."""
+"""Leaderboards as CSV in the published form: a first column of names, with any header, and one column per task.
+
+An empty cell is a task that was not measured. `archive/foreign_csv.py` reads what other people write.
+"""
 
 import csv
 import io
@@ -20,19 +23,23 @@ PUBLISHED = Path(variants.__path__[0]) / "leaderboards" / "published.csv"
 
 
 def read_leaderboard(path: Path, tasks: Sequence[TaskName] = MAD_TASKS) -> "pd.DataFrame":
-    """Accuracies in 0..1, indexed by name, with a column for each task, in their order.
+    """Accuracies in 0..1, indexed by name, with a column for each task, in their order; NaN where a cell is empty.
 
     Further columns are ignored. Raises LeaderboardError for a file that cannot be read as such a table.
     """
+    return parse_leaderboard(read_csv_text(path), str(path), tasks)
+
+
+def read_csv_text(path: Path) -> str:
+    """The text of a CSV file. Raises LeaderboardError that says what the file is instead."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise LeaderboardError(f"{path}: no such file; give the path of a CSV with a row per variant") from None
     except IsADirectoryError:
         raise LeaderboardError(f"{path} is a folder; name a CSV file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise LeaderboardError(f"{path}: cannot be read as UTF-8 text ({error}); save it as CSV in UTF-8") from error
-    return parse_leaderboard(text, str(path), tasks)
 
 
 def parse_leaderboard(text: str, source: str, tasks: Sequence[TaskName] = MAD_TASKS) -> "pd.DataFrame":
@@ -51,6 +58,15 @@ def parse_leaderboard(text: str, source: str, tasks: Sequence[TaskName] = MAD_TA
     columns = [header.index(task, 1) for task in tasks]
     table = [[_accuracy(row, column, header[column], source) for column in columns] for row in rows]
     return pd.DataFrame(table, index=pd.Index(names, name="name"), columns=list(tasks))
+
+
+def measured_rows(table: "pd.DataFrame") -> dict[str, dict[TaskName, float]]:
+    """The accuracies of a leaderboard by name and task; a task that a row has no accuracy for is absent."""
+    rows = {str(name): row for name, row in table.iterrows()}
+    return {
+        name: {str(task): float(cell) for task, cell in row.items() if not math.isnan(cell)}
+        for name, row in rows.items()
+    }
 
 
 def format_leaderboard(table: "pd.DataFrame") -> str:
@@ -79,6 +95,8 @@ def _refuse_bad_names(names: list[str], source: str) -> None:
 
 def _accuracy(row: list[str], column: int, task: str, source: str) -> float:
     cell = row[column] if column < len(row) else ""
+    if not cell:
+        return math.nan
     where = f"{source}: {row[0]}, {task}"
     try:
         value = float(cell)

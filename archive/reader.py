@@ -39,7 +39,11 @@ class Reader:
         if root.exists() and not root.is_dir():
             raise ArchiveError(f"{root} is a file, and an archive is a folder; name the folder with --archive")
         if not (root / MARKER).is_file():
-            raise ArchiveError(f"{root} is no archive; name another with --archive, or make one: archer init {root}")
+            empty = root.is_dir() and not any(root.iterdir())
+            way = (
+                f", or make one: archer init {root}" if empty or not root.exists() else "; a new one needs a new folder"
+            )
+            raise ArchiveError(f"{root} is no archive; name another with --archive{way}")
         if (found := read_json(root / MARKER).get("format")) != FORMAT:
             raise ArchiveError(f"{root} has format {found}, this archer reads {FORMAT}; use the archer that made it")
         for name in (PROPOSALS, VARIANTS, TRIALS, LEADERBOARDS, ASKS):

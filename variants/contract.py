@@ -98,12 +98,12 @@ class Variant(BaseModel):
 
     @property
     def layer(self) -> Layer:
-        """The mixer this kernel belongs to: the gated one if the file defines the gated function."""
+        """The mixer this kernel belongs to: the gated one if the file defines the gated function, or assigns to it."""
         try:
             body = parse(self.source).body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return Layer.DELTA_NET
-        defined = {node.name for node in body if isinstance(node, ast.FunctionDef)}
+        defined = {name for node in body for name in _defined(node)}
         gated = CONTRACTS[Layer.GATED_DELTA_NET].function
         return Layer.GATED_DELTA_NET if gated in defined else Layer.DELTA_NET
 
@@ -116,3 +116,16 @@ class Variant(BaseModel):
     def from_file(cls, path: Path) -> Self:
         """Read a variant file. Raises OSError, UnicodeDecodeError, or ValidationError for an unusable name."""
         return cls(name=path.stem, source=path.read_text(encoding="utf-8"))
+
+
+def _defined(node: ast.stmt) -> list[str]:
+    """Names that a statement gives to a function or a value, as in `gated_delta_rule_chunkwise = torch.compile(f)`."""
+    match node:
+        case ast.FunctionDef():
+            return [node.name]
+        case ast.Assign():
+            return [target.id for target in node.targets if isinstance(target, ast.Name)]
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            return [name]
+        case _:
+            return []

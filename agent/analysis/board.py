@@ -10,7 +10,7 @@ import pandas as pd
 from agent.analysis.replicates import SeedDeviation, binomial, deviations_of_replicates, function_groups, moderate
 from agent.analysis.snapshot import ArchiveSnapshot, genomes, noise, published
 from agent.catalogue import SEED_GENOMES, Genome
-from archive.leaderboard_csv import PUBLISHED, read_leaderboard
+from archive.leaderboard_csv import PUBLISHED, measured_rows, read_leaderboard
 from archive.leaderboards import scorecards
 from archive.seeding import shipped_trials
 from archive.store import Archive
@@ -108,9 +108,7 @@ def best_board(snapshot: ArchiveSnapshot) -> Board:
 
 
 def _board_of_table(table: pd.DataFrame, known: Mapping[str, Genome]) -> Board:
-    rows = {
-        str(name): {task: float(row[task]) for task in tasks_of(PUBLISHED_PROTOCOL)} for name, row in table.iterrows()
-    }
+    rows = measured_rows(table)
     scores = {name: {task: Score(mean=x, low=x, high=x, n=1) for task, x in row.items()} for name, row in rows.items()}
     found = deviations_of_replicates(rows, known, PUBLISHED_PROTOCOL)
     scales = {task: binomial(median(levels)) for task, levels in _levels(scores).items()}  # replicates are no outliers

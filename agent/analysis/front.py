@@ -21,7 +21,7 @@ from scipy import stats
 
 from agent.analysis.challenge import Challenge, nearest_first
 from agent.analysis.paired_differences import Array, Gap, Lead, PairedDifferences
-from evaluator.statistics.pareto import dominating
+from evaluator.statistics.pareto import dominating, undominated
 from evaluator.tasks.names import TaskName
 from variants.contract import REFERENCE
 
@@ -83,10 +83,7 @@ def places(contrasts: PairedDifferences, reference: str = REFERENCE) -> tuple[Pl
     """The place of every row that has all tasks, nearest to the challenge first."""
     names = contrasts.names
     looked = [look(contrasts, own, reference) for own in range(len(names))]
-    surely_below, surely_front = (
-        adjusted([each.p_dominated for each in looked]) <= RATE,
-        adjusted([each.p_front for each in looked]) <= RATE,
-    )
+    surely_below, front = adjusted([each.p_dominated for each in looked]) <= RATE, surely_front(contrasts)
     gaps = {name: each.gaps for name, each in zip(names, looked, strict=True) if each.gaps}
     sure = sure_cells(contrasts, reference)
     beats = dict(zip(gaps, adjusted([p_beats(row) for row in gaps.values()]).tolist(), strict=True))
@@ -100,7 +97,7 @@ def places(contrasts: PairedDifferences, reference: str = REFERENCE) -> tuple[Pl
             scores=scores,
             dominated_by=tuple(names[row] for row in each.dominating),
             surely_dominated_by=names[each.above] if surely_below[own] else None,
-            surely_front=bool(surely_front[own]),
+            surely_front=name in front,
             gaps=each.gaps,
             sure=frozenset(task for task in contrasts.board.tasks if (name, task) in sure),
             p_beats=beats.get(name, 1.0),
@@ -163,6 +160,19 @@ def sure_cells(contrasts: PairedDifferences, reference: str = REFERENCE) -> set[
     }
 
 
+def surely_front(contrasts: PairedDifferences) -> frozenset[str]:
+    """Rows that are above every other row on some task by more than chance, counting all rows of the board.
+
+    Only what no other row dominates on the means can be one, so that this is fast for ten thousand rows.
+    """
+    names, tasks = contrasts.names, contrasts.board.tasks
+    means = np.array([[contrasts.board.scores[name][task].mean for task in tasks] for name in names], dtype=np.float64)
+    ps = np.ones(len(names))
+    for row in undominated(means.reshape(len(names), len(tasks))):
+        ps[row] = _p_front(contrasts.lead(names[row]), row)
+    return frozenset(names[row] for row in np.flatnonzero(adjusted(ps) <= RATE))
+
+
 @dataclass(frozen=True)
 class Look:
     """One row compared with all others: the rows that dominate it on the means, and the p-values."""
@@ -171,7 +181,6 @@ class Look:
     p_dominated: float
     above: int
     """The row that most surely dominates this one."""
-    p_front: float
     gaps: Mapping[TaskName, Gap]
 
 
@@ -183,7 +192,7 @@ def look(contrasts: PairedDifferences, own: int, reference: str) -> Look:
     gaps = {}
     if reference in names and name != reference:
         gaps = {task: lead.gap(names.index(reference), task) for task in contrasts.board.tasks}
-    return Look(dominating(-lead.difference, own), p_dominated, above, _p_front(lead, own), gaps)
+    return Look(dominating(-lead.difference, own), p_dominated, above, gaps)
 
 
 def _p_dominated(lead: Lead, own: int) -> tuple[float, int]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from agent.analysis.replicates import SHARED_FREEDOM, UNKNOWN_SCALE, binomial
-from agent.catalogue import SEED_GENOMES, Genome
+from agent.catalogue import SEED_GENOMES, Genome, known_genome
 from archive.outline import Outline
 from archive.record import Record
 from evaluator.outcomes import Trial
@@ -85,7 +85,8 @@ def measured_changes(
     records = tuple(records)
     made = {each.proposal.variant.name: each.proposal for each in records}
     without_effect = {each.proposal.variant.name for each in records if each.no_effect}
-    genomes = {name: Genome.model_validate(found) for name, one in made.items() if (found := one.provenance.mechanisms)}
+    found = {name: known_genome(one.provenance.mechanisms) for name, one in made.items()}
+    genomes = {name: genome for name, genome in found.items() if genome is not None}
     known, changes = {**genomes, **SEED_GENOMES}, []
     for name, own in {**pruned, **trials}.items():
         parents = (made[name].parent, BASELINE) if name in made else (BASELINE,)

@@ -67,18 +67,23 @@ class Lead:
 
     def p_above(self) -> Array:
         """One-sided p-values of being above each row; 1 where the two rows cannot differ."""
-        return np.where(self.same, 1.0, stats.t.sf(self.difference / self.error, self.freedom))
+        return np.where(self.same, 1.0, stats.t.sf(self._ratio, self.freedom))
 
     def p_either(self) -> Array:
         """Two-sided; 1 where the two cannot differ, or do not."""
         none = self.same | (self.difference == 0)
-        with np.errstate(divide="ignore"):  # a difference where nothing shows any noise is sure
-            ratio = np.abs(self.difference) / np.where(none, 1.0, self.error)
-        return np.where(none, 1.0, 2 * stats.t.sf(ratio, self.freedom))
+        return np.where(none, 1.0, 2 * stats.t.sf(np.abs(self._ratio), self.freedom))
 
     def p_below(self) -> Array:
         """One-sided p-values of being below each row; 1 where the two rows cannot differ."""
-        return np.where(self.same, 1.0, stats.t.sf(-self.difference / self.error, self.freedom))
+        return np.where(self.same, 1.0, stats.t.sf(-self._ratio, self.freedom))
+
+    @property
+    def _ratio(self) -> Array:
+        """Differences in units of their noise; infinite where there is a difference and nothing shows any noise."""
+        none = self.difference == 0
+        with np.errstate(divide="ignore"):
+            return np.where(none, 0.0, self.difference / np.where(none, 1.0, self.error))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from agent.analysis.measured_changes import MeasuredChange, PairNoise, measured_changes, pair_noise
-from agent.catalogue import SEED_GENOMES, Genome
+from agent.catalogue import SEED_GENOMES, Genome, known_genome
 from archive.confirmations import Confirmation
 from archive.leaderboard_csv import read_leaderboard
 from archive.leaderboards import LEADERBOARDS, scorecards
@@ -19,6 +19,7 @@ from evaluator.protocols.built_in import PROTOCOLS, tasks_of
 from evaluator.statistics.lazy_trials import LazyTrials, comparable
 from evaluator.statistics.scorecards import squares_between_seeds
 from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import MAD_TASKS
 from variants.contract import Variant
 
 
@@ -104,15 +105,16 @@ def take_snapshot(
 
 
 def published(archive: Archive) -> pd.DataFrame:
-    """The archive's published leaderboard, indexed by name."""
-    return read_leaderboard(archive.root / LEADERBOARDS / "published.csv")
+    """The archive's published leaderboard, indexed by name; without rows where the archive has none."""
+    path = archive.root / LEADERBOARDS / "published.csv"
+    return read_leaderboard(path) if path.exists() else pd.DataFrame(columns=list(MAD_TASKS), dtype=float)
 
 
 def genomes(records: Iterable[Record | Outline]) -> dict[str, Genome]:
-    """Genomes by variant name, of the seed variants and of the scored proposals that have a genome."""
+    """Genomes by variant name, of the seed variants and of the scored proposals that the catalogue can express."""
     scored = [record for record in records if record.status is Status.SCORED]
     own = {r.proposal.variant.name: r.proposal.provenance.mechanisms for r in scored}
-    return SEED_GENOMES | {name: Genome.model_validate(found) for name, found in own.items() if found}
+    return SEED_GENOMES | {name: genome for name, found in own.items() if (genome := known_genome(found)) is not None}
 
 
 def _given_up(archive: Archive, protocol: str) -> dict[str, Sequence[Trial]]:

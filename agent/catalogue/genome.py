@@ -1,9 +1,10 @@
 """A genome: at most one mechanism per slot of the for-loop; an empty slot is the baseline's own line."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.catalogue.decay import Decays
 from agent.catalogue.error import Errors
@@ -76,6 +77,14 @@ class Genome(BaseModel):
 
     def _only(self, slots: set[str]) -> "Genome":
         return Genome(**{slot: found for slot, found in self.mechanisms.items() if slot in slots})  # type: ignore[arg-type]
+
+
+def known_genome(mechanisms: Mapping[str, Any]) -> Genome | None:
+    """The genome of recorded mechanisms; None where there are none, or some that no catalogue has (any more)."""
+    try:
+        return Genome.model_validate(mechanisms) if mechanisms else None
+    except ValidationError:
+        return None
 
 
 SLOTS: tuple[str, ...] = tuple(Genome.model_fields)

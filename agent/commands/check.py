@@ -18,7 +18,7 @@ from agent.commands.options import (
     open_sandbox,
 )
 from agent.errors import DONE, UserError
-from agent.search.find_variant import archive_if_any, find_variant, recorded_parent, variant_from_file
+from agent.search.find_variant import archive_to_compare_with, find_variant, recorded_parent, variant_from_file
 from agent.search.fingerprint_index import FingerprintIndex
 from agent.terminal.speech import Speech
 from agent.terminal.view import allowed_lines, check_lines
@@ -56,7 +56,7 @@ def check(
         raise UserError("name the variant file to check: archer check FILE")
     settings = find_protocol(protocol)
     variant = variant_from_file(file)
-    found = archive_if_any(archive)
+    found = archive_to_compare_with(archive, speech.progress.print)
     other = find_variant(parent or recorded_parent(variant, found) or BASELINE, found)
     twins = FingerprintIndex(found)
     with open_sandbox(minimum, unsandboxed, speech) as sandbox:

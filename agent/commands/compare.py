@@ -109,16 +109,16 @@ def compare(
     names = _names(DEFAULT_PROPOSERS if proposers is None else proposers)
     if plot is not None:
         require_drawable(plot)
-    if "openai" not in names and (given := gguf or model or base_url):
-        raise UserError(f"{given}: no language model is compared; add openai to --proposers")
-    if proposers is None or (proposals is None and minutes is None):
-        raise UserError(_asked(names, proposals or DEFAULT_PROPOSALS, repeats, protocol))
-    budget = ProposerBudget(proposals or DEFAULT_PROPOSALS, minutes)
-    archives = {name: [_archive(out / f"{name}-{index}") for index in range(1, repeats + 1)] for name in names}
     llm: dict[str, object] = {"model": model, "command": command, "base_url": base_url, "form": form}
     llm |= {"context_tokens": context_tokens, "reply_tokens": reply_tokens}
     llm |= {"max_usd": max_usd, "prompts": prompts, "prices": prices}
     asked = Choice("openai", gguf, jobs, llm, llm_file)
+    if "openai" not in names and (given := asked.given()):
+        raise UserError(f"{', '.join(given)}: no language model is compared; add openai to --proposers")
+    if proposers is None or (proposals is None and minutes is None):
+        raise UserError(_asked(names, proposals or DEFAULT_PROPOSALS, repeats, protocol))
+    budget = ProposerBudget(proposals or DEFAULT_PROPOSALS, minutes)
+    archives = {name: [_archive(out / f"{name}-{index}") for index in range(1, repeats + 1)] for name in names}
     with (
         ExitStack() as stack,
         open_sandbox(minimum, unsandboxed, speech) as sandbox,

@@ -21,7 +21,7 @@ from agent.proposers.llm.endpoint.probe import probe
 from agent.proposers.llm.errors import BusyError, EndpointError, UnnamedModelError
 from agent.terminal.speech import Speech
 from agent.words import counted
-from archive.errors import ArchiveError
+from archive.errors import ArchiveError, GitMissingError
 from archive.store import Archive
 from evaluator.device import best_device
 from evaluator.outcomes import Grade
@@ -113,7 +113,8 @@ def _models(llm: dict[str, Any], options: Path | None) -> Iterator[Sign]:
         named = given.get("base_url") or given.get("command") or os.environ.get(URL_VARIABLE)
         if not (key or named):
             advice = f"set {KEY_VARIABLE}, and {URL_VARIABLE} for another endpoint; else proposals come from evolution"
-            yield Sign("model", "warning", "no endpoint configured", advice)
+            state: Literal["warning", "missing"] = "missing" if given else "warning"
+            yield Sign("model", state, "no endpoint configured", advice)
             return
         settings = [LLMSettings.resolve(os.environ, key, **each) for each in one_by_one(given)]
     except EndpointError as error:
@@ -149,6 +150,8 @@ def _archive(path: Path) -> Sign:
     try:
         archive = Archive(path)
         damage = archive.damage()
+    except GitMissingError:
+        return Sign("archive", "warning", f"{path}: cannot be opened without git")
     except ArchiveError as error:
         return Sign("archive", "missing", str(error))
     count = f"{path}: {counted(len(archive.ids()), 'proposal')}"

@@ -28,7 +28,7 @@ from agent.search.add_by_hand import add_by_hand
 from agent.search.engine import DEFAULT_SHARE, EngineName, at_once_here, open_engine
 from agent.search.ensemble_size import members_of, require_memory
 from agent.search.evaluate_variant import VariantRequest, VariantResult
-from agent.search.find_variant import archive_if_any, existing_archive, find_variant
+from agent.search.find_variant import archive_to_compare_with, existing_archive, find_variant
 from agent.search.pipeline import Pipeline
 from agent.terminal.discoveries import fresh_lines
 from agent.terminal.interrupt import interruptible
@@ -86,7 +86,7 @@ def evaluate(
         raise UserError(
             "--add: scores on the fresh seeds of --confirm are for no leaderboard; leave out one of the two"
         )
-    found = existing_archive(archive) if add else archive_if_any(archive)
+    found = existing_archive(archive) if add else archive_to_compare_with(archive, speech.progress.print)
     variant = find_variant(subject, found)
     request = VariantRequest.of(variant, settings, chosen, seeds, parent, found)
     request = request.fresh() if confirm else request.using_archived() if add else request

@@ -1,5 +1,6 @@
 """`archer export`: a variant for use outside of archer."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -53,8 +54,11 @@ def export(
     if as_json:
         speech.answer({"name": variant.name, "path": path, "patch" if patch else "source": text})
     elif out is None:
-        terminal = speech.out.is_terminal
-        speech.out.file.write(clean(text) if terminal else text)
+        if sys.stdout.isatty():
+            sys.stdout.write(clean(text))
+        else:  # a file is UTF-8, whatever the terminal is
+            sys.stdout.flush()
+            sys.stdout.buffer.write(text.encode())
 
 
 def _within_checkout(path: Path) -> str | None:

@@ -10,6 +10,7 @@ from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, Q
 from agent.errors import UserError, readable
 from agent.terminal.speech import Speech
 from agent.words import counted
+from archive.foreign_csv import read_foreign_leaderboard
 from archive.leaderboard_csv import format_leaderboard, read_leaderboard
 from archive.leaderboards import LEADERBOARDS
 from archive.seeding import make_archive
@@ -19,7 +20,7 @@ from evaluator.protocols.built_in import PROTOCOLS
 
 def import_csv(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A CSV file: a first column of names, then one column for each task.")
+        Path, typer.Argument(metavar="FILE", help="A CSV file: a column of names, and one column for each task.")
     ],
     name: Annotated[str, typer.Option("--name", help="Add the rows to this leaderboard.")] = "published",
     archive: ArchiveOption = DEFAULT_ARCHIVE,
@@ -28,7 +29,8 @@ def import_csv(
 ) -> None:
     """Read a published leaderboard into an archive.
 
-    Rows of the same name are replaced; the other rows are kept.
+    Rows of the same name are replaced; the other rows are kept. Separators, the column of names, mad-lab's names of the
+    tasks, percentages and missing cells are recognised, and what was understood is printed.
 
     Example: archer import-csv accuracies_df.csv
     """
@@ -38,7 +40,8 @@ def import_csv(
     if not name.isidentifier():
         raise UserError(f"--name {name}: use letters, digits and _")
     with readable(file, "leaderboard"):
-        new = read_leaderboard(file)
+        foreign = read_foreign_leaderboard(file)
+    new = foreign.table
     found = Archive(archive) if archive.exists() else make_archive(archive)
     path = found.root / LEADERBOARDS / f"{name}.csv"
     old = read_leaderboard(path) if path.exists() else new.iloc[:0]
@@ -47,6 +50,8 @@ def import_csv(
     added = len(new.index.difference(old.index))
     counts = {"leaderboard": name, "added": added, "replaced": len(new) - added, "kept": len(kept)}
     if as_json:
-        speech.answer(counts)
+        speech.answer({**counts, "understood": foreign.understood})
     else:
+        for sentence in foreign.understood:
+            speech.out.print(f"understood: {sentence}", markup=False)
         speech.out.print(f"{path}: {counted(added, 'row')} added, {counts['replaced']} replaced, {len(kept)} kept")

@@ -38,7 +38,7 @@ from agent.commands.options import (
 )
 from agent.errors import DONE, INTERRUPTED, NO, UserError
 from agent.listener import Listener, heard_by
-from agent.proposers.open_proposer import CHOICES, Choice, open_proposer
+from agent.proposers.open_proposer import CHOICES, Choice, open_proposer, require_model
 from agent.search.attempt import SearchResources
 from agent.search.engine import DEFAULT_SHARE, EngineName, open_engine
 from agent.search.loop import Search, SearchPlan, interrupted_proposals
@@ -125,16 +125,16 @@ def propose(
     llm: dict[str, object] = {"model": model, "command": command, "base_url": base_url, "form": form}
     llm |= {"context_tokens": context_tokens, "reply_tokens": reply_tokens}
     llm |= {"max_usd": max_usd, "prompts": prompts, "prices": prices}
+    choice = Choice(proposer, gguf, max(1, min(jobs, n)), llm, llm_file)
+    require_model(choice)
     found = _open_or_make(archive, speech)
     if parent is not None and (parent := find_name(given := parent, found.variant_names())) is None:
         raise UserError(f"--parent {given}: the archive has no such variant; `archer leaderboard` shows the names")
     start = len(found.ids()) if seed is None else seed
-    plan = SearchPlan(
-        n=n, jobs=max(1, min(jobs, n)), seed=start, parent=parent, max_minutes=max_minutes, confirm=confirm
-    )
+    plan = SearchPlan(n=n, jobs=choice.jobs, seed=start, parent=parent, max_minutes=max_minutes, confirm=confirm)
     with (
         heard_by(Listener(detail=lambda said: speech.progress.print(said, markup=False))),
-        open_proposer(Choice(proposer, gguf, plan.jobs, llm, llm_file), found) as (chosen, who),
+        open_proposer(choice, found) as (chosen, who),
         open_sandbox(minimum, unsandboxed, speech) as sandbox,
         open_engine(engine, gpu_share, sandbox.grade, speech) as workers,
         Progress(speech.progress, n) as progress,

@@ -39,9 +39,34 @@ class Choice:
     llm: dict[str, Any]
     options: Path | None = None
 
+    def given(self) -> list[str]:
+        """Options of the command line that only a language model has a use for, as they are typed."""
+        named = {"gguf": self.gguf, **self.llm}
+        return [f"--{name.replace('_', '-')}" for name, value in named.items() if value is not None and value != []]
+
     def settings(self, archive: Archive) -> dict[str, Any]:
         """Options of the command line and of the file, and the archive's journal. Raises EndpointError."""
         return {**merged(self.llm, self.options), "journal": archive.journal}
+
+
+def require_model(choice: Choice) -> None:
+    """Raises UserError where a language model was asked for that nobody will ask, EndpointError for a bad file."""
+    given = choice.given()
+    if given and (choice.name in ("evolve", "random") or choice.name.startswith("replay:")):
+        asks = f"no language model is asked with --proposer {choice.name}"
+        raise UserError(f"{', '.join(given)}: {asks}; leave out one of the two")
+    given += [f"--llm {choice.options}"] if choice.options else []
+    if given and choice.name == "auto" and not _is_configured(os.environ.get(KEY_VARIABLE, ""), choice):
+        raise UserError(
+            f"{', '.join(given)}: there is no language model to ask; set {KEY_VARIABLE}, or name an endpoint with "
+            "--base-url, a program with --command or a model file with --gguf"
+        )
+
+
+def _is_configured(key: str, choice: Choice) -> bool:
+    """Whether it is known where to ask a language model. Raises EndpointError for a bad file of options."""
+    llm = merged(choice.llm, choice.options)
+    return bool(key.strip() or os.environ.get(URL_VARIABLE) or llm.get("base_url") or llm.get("command") or choice.gguf)
 
 
 @contextmanager
@@ -51,14 +76,12 @@ def open_proposer(choice: Choice, archive: Archive) -> Iterator[tuple[Proposer, 
     The key leaves the environment here: nothing that is started later inherits it.
     """
     key = withdraw_key(os.environ)
-    llm = choice.settings(archive)
-    configured = bool(key or os.environ.get(URL_VARIABLE) or llm.get("base_url") or llm.get("command"))
-    name = choice.name
+    llm, name = choice.settings(archive), choice.name
     if name.startswith("replay:"):
         record = archive.record(name.removeprefix("replay:"))
         came = archive.origin(record.id)
         yield ReplayProposer(record, came.renamed if came else {}), f"replay of {record.id}"
-    elif name == "evolve" or (name == "auto" and not configured and choice.gguf is None):
+    elif name == "evolve" or (name == "auto" and not _is_configured(key, choice)):
         why = "" if name == "evolve" else f" (no {KEY_VARIABLE}, no endpoint: no language model is asked)"
         yield EvolveProposer(), f"evolve{why}"
     elif name == "random":

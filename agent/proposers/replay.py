@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from agent.analysis.snapshot import ArchiveSnapshot
-from agent.catalogue import Genome, render_variant
+from agent.catalogue import known_genome, render_variant
 from agent.errors import UserError
 from agent.proposer import Ask
 from agent.proposers.llm.exchanges import last_conversation
@@ -56,7 +56,12 @@ def _from_genome(record: Record) -> Proposal:
     known = record.proposal
     if not known.provenance.mechanisms:
         raise UserError(f"{record.id} has neither a recorded reply nor a genome: there is nothing to replay it from")
-    rendered = render_variant(Genome.model_validate(known.provenance.mechanisms))
+    if (genome := known_genome(known.provenance.mechanisms)) is None:
+        raise UserError(
+            f"{record.id} is made of mechanisms that this archer's catalogue does not have; replay it with the archer "
+            "that made it"
+        )
+    rendered = render_variant(genome)
     return known.model_copy(update={"variant": rendered.model_copy(update={"name": known.variant.name})})
 
 

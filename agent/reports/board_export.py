@@ -49,7 +49,7 @@ def _csv(board: Leaderboard) -> str:
 
     `cannot differ from`: a variant, and at what share of the settings. `over floor`: the mean less that of the better
     control. `at floor`: `yes` where that is not more than noise. Cells of a task that was not measured are empty.
-    `archer import-csv` reads rows that have all tasks.
+    `archer import-csv` reads it.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 
 from agent.analysis.snapshot import take_snapshot
 from agent.reports.report import render_report
-from agent.search.evaluate_variant import VariantResult
+from agent.search.evaluate_variant import VariantRequest, VariantResult
 from agent.words import counted
+from archive.outline import Outline
 from archive.record import BY_HAND, Cost, Proposal, Provenance, Record
 from archive.store import Archive
 from evaluator.outcomes import Status
@@ -28,10 +29,21 @@ def add_by_hand(archive: Archive, result: VariantResult) -> str:
             return f"nothing to add: {archive.root} has all of these trials of {request.variant.name}"
         archive.tell_trials(new)
         return f"added {counted(len(new), 'trial')} of {request.variant.name} to {archive.root}"
+    if evaluated.status is Status.REJECTED and (before := _rejected_before(archive, request)) is not None:
+        return f"nothing to add: {archive.root} has it as proposal {before.number}, {before.status}"
     name = archive.free_name(request.variant.name)
     record = _record(result, request.variant.model_copy(update={"name": name}))
     told = archive.tell(record, render_report(record, take_snapshot(archive, request.protocol.name, seed=0)))
     return f"archived as proposal {told.number}, {name}, {told.status}, in {archive.root}"
+
+
+def _rejected_before(archive: Archive, request: VariantRequest) -> Outline | None:
+    """The proposal with the same code and parent that the checks rejected already, under the same protocol."""
+    wanted = (request.variant.source_hash, request.parent.name, request.protocol.hash, Status.REJECTED)
+    for each in archive.outlines():
+        if (each.proposal.variant.source_hash, each.proposal.parent, each.protocol_hash, each.status) == wanted:
+            return each
+    return None
 
 
 def _record(result: VariantResult, variant: Variant) -> Record:

@@ -13,7 +13,6 @@ from variants.contract import Layer
 
 MEMBERS = 12
 """Most runs that train as one model: mad's grid of 6, for two seeds."""
-GIB = 2**30
 
 
 def members_of(ensemble: bool | None, protocol: Protocol, layer: Layer, specs: Sequence[TrialSpec]) -> int:

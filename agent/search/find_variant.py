@@ -1,13 +1,13 @@
 """Finds the variant that a command is about, from a file or a name, and the archive."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from agent.errors import UserError, readable
-from archive.errors import ArchiveError
+from archive.errors import ArchiveError, GitMissingError
 from archive.names import find_name
 from variants.contract import Variant
 from variants.seeds import seed_variants, seeds
@@ -76,6 +76,15 @@ def recorded_parent(variant: Variant, archive: "Archive | None") -> str | None:
 def archive_if_any(root: Path) -> "Archive | None":
     """The archive at `root`; None if `root` does not exist. Raises ArchiveError if `root` is not an archive."""
     return existing_archive(root) if root.exists() else None
+
+
+def archive_to_compare_with(root: Path, tell: Callable[[str], object]) -> "Archive | None":
+    """As `archive_if_any`, for what can do without: where git is missing, `tell` is told what is left out."""
+    try:
+        return archive_if_any(root)
+    except GitMissingError as error:
+        tell(f"{error}: nothing is compared with the variants of {root}")
+        return None
 
 
 def existing_archive(root: Path) -> "Archive":

@@ -8,11 +8,15 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 from rich.style import Style
+from rich.text import Text
+
+from agent.terminal.plain_ascii import is_utf8, to_ascii
 
 _VISIBLE = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421}
 _VISIBLE |= dict.fromkeys([*range(0x80, 0xA0), *range(0x200E, 0x2010), *range(0x2028, 0x202F)], 0xFFFD)
@@ -35,6 +39,10 @@ class SafeConsole(Console):
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(clean(segment.text), segment.style)
 
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Rich's own; what a terminal without UTF-8 gets is spelled before it is measured."""
+        return super().render_str(to_ascii(text) if self.options.ascii_only else text, **options)
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -46,21 +54,22 @@ class Grid:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The header, then a line a row."""
-        widths = self.widths()
+        spell = to_ascii if options.ascii_only else str
+        widths = self.widths(spell)
         for cells in ([(name, "bold") for name in self.header], *self.rows):
             for column, cell in enumerate(cells):
                 text, style = (cell, "") if isinstance(cell, str) else cell
-                text = clean(text)
+                text = spell(clean(text))
                 gap = " " * (widths[column] - cell_len(text))
                 last = column == len(cells) - 1
                 padded = gap + text if column in self.right else text + ("" if last else gap)
                 yield Segment(padded if last else f"{padded}  ", console.get_style(style) if style else Style.null())
             yield Segment.line()
 
-    def widths(self) -> list[int]:
-        """Cells that each column takes."""
+    def widths(self, spell: Callable[[str], str] = str) -> list[int]:
+        """Cells that each column takes. `spell`: what becomes of a text on the terminal."""
         every = [[cell if isinstance(cell, str) else cell[0] for cell in row] for row in (self.header, *self.rows)]
-        return [max(cell_len(clean(text)) for text in column) for column in zip(*every, strict=True)]
+        return [max(cell_len(spell(clean(text))) for text in column) for column in zip(*every, strict=True)]
 
     @property
     def width(self) -> int:
@@ -111,7 +120,7 @@ def _page(command: Sequence[str], text: str) -> bool:
         return False
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the pager
     try:
-        running.communicate(text.encode("utf-8", "replace"))
+        running.communicate((text if is_utf8(sys.stdout) else to_ascii(text)).encode("utf-8", "replace"))
     finally:
         signal.signal(signal.SIGINT, before)
     return True

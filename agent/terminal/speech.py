@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console, RenderableType
 
 from agent.terminal.console import SafeConsole, say
+from agent.terminal.plain_ascii import is_utf8
 
 PIPED_WIDTH = 1000
 """Columns where nobody's terminal says how many there are: wide enough that no line is broken."""
@@ -45,8 +46,9 @@ class Speech:
         say(self.out, renderables, pager)
 
     def answer(self, document: Any) -> None:
-        """Print the JSON document."""
-        text = json.dumps(document, ensure_ascii=False, allow_nan=False)
+        """Print the JSON document; where standard output is not UTF-8, with escapes, so that it says the same."""
+        escaped = not is_utf8(sys.stdout)
+        text = json.dumps(document, ensure_ascii=escaped, allow_nan=False)
         if len(text) < MAX_PRETTY:
-            text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+            text = json.dumps(document, indent=2, ensure_ascii=escaped, allow_nan=False)
         sys.stdout.write(f"{text}\n")

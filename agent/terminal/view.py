@@ -1,6 +1,5 @@
 """How values look on a terminal and in JSON answers: names, statuses, verdicts, scores."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from textwrap import shorten
@@ -15,7 +14,7 @@ from rich.text import Text
 from agent.analysis.false_discovery import families
 from agent.analysis.fresh_seeds import FreshComparison
 from agent.terminal.console import Cell, clean
-from agent.words import NO_EFFECT, accuracy, signed, signed_interval, twin_words, verdict_words
+from agent.words import NO_EFFECT, accuracy, plain, signed, signed_interval, twin_words, verdict_words
 from archive.index import ProposalLine
 from archive.record import Record
 from archive.store import Archive
@@ -179,7 +178,7 @@ def finding_lines(finding: Finding, verbose: bool = False) -> list[str]:
     lines = [f"[{style}]{finding.status:4}[/] {finding.check:12} {escape(finding.message)}"]
     if finding.status == "pass":
         return lines
-    evidence = {key: _plain(value) for key, value in finding.evidence.items() if key != DIFF}
+    evidence = {key: plain(value) for key, value in finding.evidence.items() if key != DIFF}
     shown = ", ".join(f"{key} {value}" for key, value in evidence.items() if verbose or len(value) <= MAX_EVIDENCE)
     lines[0] += f" [dim]({escape(shown)})[/]" if shown else ""
     diff = str(finding.evidence.get(DIFF, "")).splitlines()
@@ -188,10 +187,6 @@ def finding_lines(finding: Finding, verbose: bool = False) -> list[str]:
     if len(diff) > len(kept):
         lines.append(f"{INDENT}[dim]{len(diff) - len(kept)} more lines: archer check --verbose, or --json[/]")
     return lines
-
-
-def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def check_lines(report: CheckReport, verbose: bool = False) -> list[str]:

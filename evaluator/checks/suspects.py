@@ -70,8 +70,15 @@ def _early_updates(tree: ast.Module, body: list[ast.stmt]) -> Iterator[tuple[int
     written = next((place for place, each in enumerate(body) if "append" in _attributes(each)), len(body))
     for place, statement in enumerate(body[:written]):
         for name in _set(statement) & before:
-            if any(name in _read(later) for later in body[place + 1 : written + 1]):
+            again = any(name in _read(later) for later in body[place + 1 : written + 1])
+            if again and _is_carried(name, body):
                 yield statement.lineno, f"`{name}` is updated here and read before the chunk's output is written"
+
+
+def _is_carried(name: str, body: list[ast.stmt]) -> bool:
+    """Whether a chunk reads what the chunk before left under this name: its first use in the loop is a reading."""
+    first = next((statement for statement in body if name in _set(statement) | _read(statement)), None)
+    return first is not None and name in _read(first)
 
 
 def _unmasked(statement: ast.stmt, body: list[ast.stmt]) -> bool:

@@ -18,6 +18,7 @@ COMPRESS = Task(
     short="Compress",
     suite="mad",
     words=r"compress(?:ion)?",
+    elsewhere=("compression",),
     about="random tokens; a decoder restores all of them from the last position's hidden state alone, so that one read "
     "of the state must carry the whole sequence",
     counts="every position; its code is made from the whole sequence, so no future is replaced",

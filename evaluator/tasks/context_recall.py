@@ -15,6 +15,7 @@ CONTEXT_RECALL = Task(
     short="Context",
     suite="mad",
     words=r"context[- ]recall",
+    elsewhere=("in-context-recall",),
     about="(key, value) pairs, their map drawn for each sequence; name the value of a key shown before",
     counts="values of keys that occurred before",
     draw=draw,

@@ -128,6 +128,7 @@ FUZZY_RECALL = Task(
     short="Fuzzy",
     suite="mad",
     words=r"fuzzy[- ]recall",
+    elsewhere=("fuzzy-in-context-recall", "fuzzy-context-recall"),
     about="the same with keys and values of 1 to 3 tokens, tested on keys of 3: the key must be put together from "
     "neighbouring positions before it is looked up",
     counts="the value tokens of keys that occurred before",

@@ -35,6 +35,7 @@ MEMORIZE = Task(
     short="Memorize",
     suite="mad",
     words=r"memori[sz]e",
+    elsewhere=("memorization", "memorisation", "memorise"),
     about="`key, ask, key, ask, ...` with one map for all sequences: values are learnt into the weights, and all that "
     "has to be read is the key, one position back",
     counts="the values, at every insert token",

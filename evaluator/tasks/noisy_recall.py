@@ -17,6 +17,7 @@ NOISY_RECALL = Task(
     short="Noisy",
     suite="mad",
     words=r"noisy[- ]recall",
+    elsewhere=("noisy-in-context-recall", "noisy-context-recall"),
     about="Context Recall with random noise tokens between the pairs: what is not to be written matters",
     counts="values of keys that occurred before",
     draw=draw,

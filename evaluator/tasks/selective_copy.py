@@ -40,6 +40,7 @@ SELECTIVE_COPY = Task(
     short="Sel. Copy",
     suite="mad",
     words=r"selective[- ]copy",
+    elsewhere=("selective-copying",),
     about="a few tokens strewn among blanks, then to be repeated in order: blanks must not wash them out",
     counts="the copied tokens",
     draw=draw,

@@ -98,7 +98,8 @@ class Task:
     """A task. Raises ValueError for a setting of its own that is not possible.
 
     name: in tables, files and options. short: the same where there is little room. words: how people write it, a
-    regular expression. about: what it asks for, in a prompt. counts: which predictions are scored.
+    regular expression. elsewhere: what other projects' tables call it. about: what it asks for, in a prompt.
+    counts: which predictions are scored.
     draw: `count` examples of a split, given the streams of random numbers of a setting and seed.
     special_tokens: of the vocabulary, its last ones; the others carry content and are numbered first.
     shifted: targets are the next token, so that one token less than `length` is fed.
@@ -115,6 +116,7 @@ class Task:
     counts: str
     draw: Callable[[Setting, Split, int, Streams], Examples]
     special_tokens: int
+    elsewhere: tuple[str, ...] = ()
     backbone: Backbone = "language_model"
     shifted: bool = False
     stretch: int = 1

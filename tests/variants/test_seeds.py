@@ -59,7 +59,6 @@ def test_header_of_names_and_order_of_tasks_are_free():
         (HEADER + "\nx,0,0,0,0,0,0\nx,0,0,0,0,0,0", "x occurs more than once"),
         (HEADER + "\n,0,0,0,0,0,0", "row 1 has no name"),
         (HEADER + "\nx,0,0,0,high,0,0", "x, Memorize: 'high' is not a number"),
-        (HEADER + "\nx,0,0,0", "x, Memorize: '' is not a number"),
         (HEADER + "\nx,0,0,0,41.2,0,0", "divide percentages by 100"),
         (HEADER + "\nx,0,0,0,-0.1,0,0", "not an accuracy from 0 to 1"),
         (HEADER + "\nx,0,0,0,nan,0,0", "drop the row"),

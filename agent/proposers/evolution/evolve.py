@@ -8,7 +8,7 @@ from statistics import fmean
 from agent.analysis.board import Board, best_board, published_board
 from agent.analysis.challenge import Challenge
 from agent.analysis.snapshot import ArchiveSnapshot
-from agent.catalogue import SEED_GENOMES, Genome, render_variant
+from agent.catalogue import SEED_GENOMES, Genome, known_genome, render_variant
 from agent.proposer import Ask, AskFailed
 from agent.proposers.evolution import wording
 from agent.proposers.evolution.estimate import Estimate, Estimator, estimator_of
@@ -101,9 +101,8 @@ def _parents(
 def known_genomes(snapshot: ArchiveSnapshot, genomes: Mapping[str, Genome]) -> tuple[Genome, ...]:
     """The seeds and everything proposed before; what was interrupted may be asked for again."""
     ended = (record for record in snapshot.history if record.status is not Status.INTERRUPTED)
-    recorded = [record.proposal.provenance.mechanisms for record in ended]
-    past = [Genome.model_validate(mechanisms) for mechanisms in recorded if mechanisms]
-    return (*genomes.values(), *past)
+    past = (known_genome(record.proposal.provenance.mechanisms) for record in ended)
+    return (*genomes.values(), *(genome for genome in past if genome is not None))
 
 
 def _promise(candidate: UntriedChild, challenge: Challenge | None, chance: random.Random) -> float:

@@ -19,6 +19,8 @@ class Claims:
         self._given: Counter[tuple[str, str]] = Counter()
         self._proposed: dict[str, str] = {}
         self._titles: dict[str, str] = {}
+        self._identities: dict[str, str] = {}
+        """By the hash of the source: a variant of the archive is parsed once in a run, and not at every ask."""
 
     def share(self, what: str, deserved: Mapping[str, float]) -> str | None:
         """The choice that has been given out least for what it deserves; the first of equals, None of no choices.
@@ -41,13 +43,19 @@ class Claims:
     def claim(self, proposal: Proposal, known: Iterable[Variant]) -> str | None:
         """Take the proposal's code for this ask; the name of whoever has it already, line for line, otherwise."""
         code = identity(proposal.variant.source)
-        twins = {identity(variant.source): variant.name for variant in known}
+        twins = {self._identity(variant): variant.name for variant in known}
         with self._lock:
             twin = self._proposed.get(code) or twins.get(code)
             if twin is None:
                 self._proposed[code] = proposal.variant.name
                 self._titles[proposal.variant.name] = proposal.title
             return twin
+
+    def _identity(self, variant: Variant) -> str:
+        key = variant.source_hash
+        if (found := self._identities.get(key)) is None:
+            found = self._identities[key] = identity(variant.source)
+        return found
 
 
 def identity(source: str) -> str:

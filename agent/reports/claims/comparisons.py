@@ -82,6 +82,6 @@ def _pairs(snapshot: ArchiveSnapshot, above: str, below: str, task: TaskName) ->
 
 def _tables(snapshot: ArchiveSnapshot, task: TaskName) -> dict[str, dict[str, float]]:
     """Means of a task by variant, under the published protocol and the measured one."""
-    published = {str(name): float(value) for name, value in snapshot.published[task].items()}
+    published = {str(name): float(value) for name, value in snapshot.published[task].dropna().items()}
     measured = {name: row[task].mean for name, row in snapshot.standings.items() if task in row}
     return {source: scores for source, scores in (("published", published), (snapshot.protocol, measured)) if scores}

@@ -7,6 +7,7 @@ such a number on that task. Sentences of the form "X beats Y on a task" and "X h
 agent/reports/claims/comparisons.py.
 """
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -95,7 +96,8 @@ def _known(snapshot: ArchiveSnapshot, name: str, task: TaskName) -> dict[str, tu
     known: dict[str, tuple[float, float]] = {}
     if name in snapshot.published.index:
         value = float(snapshot.published.loc[name, task])  # type: ignore[arg-type]
-        known["published"] = (value, value)
+        if not math.isnan(value):
+            known["published"] = (value, value)
     score = snapshot.standings.get(name, {}).get(task)
     if score is not None:
         known[snapshot.protocol] = (score.low, score.high)

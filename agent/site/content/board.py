@@ -11,7 +11,7 @@ import pandas as pd
 from agent.analysis.floors import ceiling, control_scores
 from agent.site.content.row import Role, Row, Span, seed_row, verdicts_of
 from agent.site.content.text import visible
-from archive.leaderboard_csv import read_leaderboard
+from archive.leaderboard_csv import measured_rows, read_leaderboard
 from archive.leaderboards import LEADERBOARDS
 from archive.reader import TRIALS, Reader
 from archive.seeding import shipped_controls
@@ -40,13 +40,15 @@ class SiteGap:
 class SiteBoard:
     """All variants under one protocol: those that were there, and the proposals by number.
 
-    `gaps`: differences to the gated reference by task, of the rows that have all tasks, by short name.
+    `gaps`: differences to the gated reference by task, of the rows that have all tasks, by short name. `surely`: short
+    names of the rows that are surely on the front.
     """
 
     protocol: str
     hash: str
     rows: tuple[Row, ...]
     gaps: Mapping[str, tuple[SiteGap, ...]] = field(default_factory=dict)
+    surely: frozenset[str] = frozenset()
 
     @property
     def tasks(self) -> tuple[TaskName, ...]:
@@ -155,13 +157,16 @@ def _imported(archive: Archive, derived: Iterable[str]) -> list[SiteBoard]:
 def _table(protocol: str, table: pd.DataFrame) -> SiteBoard:
     """One run a row: differences, but no interval and so no verdict."""
     tasks = tasks_of(protocol)
-    scores = {str(name): {task: _single(float(row[task])) for task in tasks} for name, row in table.iterrows()}
+    scores = {name: {task: _single(x) for task, x in row.items()} for name, row in measured_rows(table).items()}
     rows = []
     for name, own in scores.items():
         parent = known.parent if (known := seeds().get(name)) else None
         others: dict[Role, str | None] = {"reference": REFERENCE, "baseline": BASELINE, "parent": parent}
         verdicts = {
-            role: Verdict(against=other, tasks={t: _unproven(own[t].mean - scores[other][t].mean) for t in tasks})
+            role: Verdict(
+                against=other,
+                tasks={t: _unproven(own[t].mean - scores[other][t].mean) for t in own if t in scores[other]},
+            )
             for role, other in others.items()
             if other is not None and other in scores and other != name
         }

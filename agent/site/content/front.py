@@ -3,11 +3,10 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from pydantic import ValidationError
 
 from agent.analysis.board import PUBLISHED_NAME
 from agent.analysis.challenge import Challenge, means_of
-from agent.analysis.front import sure_cells
+from agent.analysis.front import sure_cells, surely_front
 from agent.analysis.paired_differences import open_paired_differences
 from agent.site.content.board import SiteBoard, SiteGap
 from agent.site.content.row import Row, units
@@ -34,7 +33,7 @@ def front_rows(board: SiteBoard) -> list[Row]:
 
 
 def with_gaps(board: SiteBoard, archive: Archive) -> SiteBoard:
-    """The board with each row's distance to the challenge and differences to the gated reference.
+    """The board with distances to the challenge, differences to the reference, and who is surely on the front.
 
     Unchanged if it is neither of today's version of its protocol nor published.
     """
@@ -42,10 +41,7 @@ def with_gaps(board: SiteBoard, archive: Archive) -> SiteBoard:
     today = known is not None and known.hash == board.hash
     if not today and (board.protocol, board.hash) != (PUBLISHED_NAME, ""):
         return board
-    try:
-        contrasts = open_paired_differences(board.protocol, archive)
-    except ValidationError:  # a record with mechanisms that no catalogue has: the site still shows the scores
-        return board
+    contrasts = open_paired_differences(board.protocol, archive)
     if REFERENCE not in contrasts.names:
         return board
     lead, sure = contrasts.lead(REFERENCE), sure_cells(contrasts)
@@ -65,7 +61,8 @@ def with_gaps(board: SiteBoard, archive: Archive) -> SiteBoard:
         else row
         for row in board.rows
     )
-    return replace(board, gaps=gaps, rows=rows)
+    surely = frozenset(map(short_name, surely_front(contrasts)))
+    return replace(board, gaps=gaps, rows=rows, surely=surely)
 
 
 def _mark(difference: float, sure: bool, same: bool) -> str:

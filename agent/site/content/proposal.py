@@ -1,6 +1,5 @@
 """What the page of one proposal shows, drawn from its record and its neighbours."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from agent.site.content.curves import intervals, learning_curves
 from agent.site.content.provenance import exchange_shown, provenance, trial_shown
 from agent.site.content.row import UNIT, Row, Span, spans
 from agent.site.content.text import markdown, seen, visible
+from agent.words import plain
 from archive.record import Record
 from evaluator.outcomes import Finding, Trial
 from evaluator.protocols.built_in import tasks_of
@@ -89,5 +89,4 @@ def _findings(findings: Iterable[Finding]) -> list[dict[str, Any]]:
 
 
 def _evidence(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return visible(text, 2_000)
+    return visible(plain(value), 2_000)

@@ -128,7 +128,7 @@ def test_import_adds_and_replaces_rows_whatever_the_header_of_names(archer: Run,
     (tmp_path / "board.csv").write_text("\n".join(rows) + "\n")
     code, out, _ = archer("import-csv", "board.csv", "--json")
     assert code == DONE
-    assert json.loads(out) == {"leaderboard": "published", "added": 1, "replaced": 1, "kept": 21}
+    assert json.loads(out) == {"leaderboard": "published", "added": 1, "replaced": 1, "kept": 21, "understood": []}
     board = archer("leaderboard", "--protocol", "published", "--csv")[1]
     assert f"{BASELINE},0.1,0.2,0.3,0.4,0.5,0.6" in board.splitlines()
 

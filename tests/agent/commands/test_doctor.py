@@ -21,6 +21,8 @@ from evaluator.sandbox import host
 from evaluator.sandbox.attacks import ATTACKS, ONLY_BY_LANDLOCK
 from tests.agent.commands.conftest import Run
 from tests.builders import make_record
+from variants.contract import BASELINE
+from variants.seeds import seed_variants
 
 WITHOUT_ANY_LAYER = {"write a file", "open a network connection", "start a process", "run a program", "outlive archer"}
 """Attacks that nothing but the layers of the sandbox stops."""
@@ -127,6 +129,34 @@ def test_a_command_that_needs_git_says_so(
     assert (done.returncode, done.stdout) == (USAGE, "")
     assert done.stderr == "archer: git was not found; install it (Debian: apt install git)\n"
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [["--help"], ["--version"], ["check"], ["doctor"]])
+def test_what_needs_no_git_works_without_it(
+    archive: Archive, without_git: Path, command: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(seed_variants()[BASELINE].source, encoding="utf-8")
+    rest = {
+        "check": [str(tmp_path / "mine.py"), "--archive", str(archive.root)],
+        "doctor": ["--archive", str(archive.root)],
+    }
+    done = run_without_git([*command, *rest.get(command[0], [])], without_git)
+    told = f"nothing is compared with the variants of {archive.root}\n" if command == ["check"] else ""
+    assert done.stderr.endswith(told)
+    assert len(done.stderr.splitlines()) == bool(told)
+    assert done.returncode == (NO if command == ["doctor"] else DONE)
+    if command == ["doctor"]:
+        assert "warning  archive" in done.stdout
+        assert "cannot be opened without git" in done.stdout
+
+
+def test_a_folder_with_files_in_it_is_not_advised_to_init(tmp_path: Path) -> None:
+    """`archer init` refuses a folder that is not empty."""
+    assert f"archer init {tmp_path}" in _archive(tmp_path).found
+    (tmp_path / "thesis.tex").write_text("years of work")
+    assert "archer init" not in _archive(tmp_path).found
+    assert "is no archive" in _archive(tmp_path).found
 
 
 def run_without_git(arguments: list[str], path: Path) -> subprocess.CompletedProcess[str]:

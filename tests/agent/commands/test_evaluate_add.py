@@ -172,6 +172,11 @@ def test_a_variant_that_a_check_fails_is_archived_as_rejected(root: Path, archer
     assert row(root, record.proposal.variant.name) is None
     assert "Status: REJECTED" in git(root, "log", "-1", "--format=%B")
     assert sound(root)
+    head = git(root, "rev-parse", "HEAD")
+    code, out, _ = evaluate(archer, root, written(tmp_path, LEAKY))
+    assert (code, git(root, "rev-parse", "HEAD")) == (NO, head), "asked again, it is there"
+    assert out.splitlines()[-1].startswith("nothing to add: ")
+    assert out.rstrip().endswith("has it as proposal 2, REJECTED")
 
 
 def test_a_seed_gets_further_trials_and_becomes_no_proposal(root: Path, archer: Run) -> None:

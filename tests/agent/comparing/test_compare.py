@@ -95,6 +95,7 @@ def test_a_comparison_is_made_resumed_and_read(
     [
         (["--proposers", "evolve,oracle"], "'oracle' is none of evolve, random, openai"),
         (["--gguf", "model.gguf"], "add openai to --proposers"),
+        (["--command", "cat", "--max-usd", "1"], "--command, --max-usd: no language model is compared"),
         (["--plot", "duel.txt"], "give a file that ends in .png"),
         (["--plot", "nowhere/duel.svg"], "make it first"),
     ],

@@ -1,9 +1,13 @@
 """What the pages of a board count: the head of the overview, the front, the calibration."""
 
 import itertools
+import json
+from pathlib import Path
 
 import pytest
 
+from agent.cli import run
+from agent.errors import DONE
 from agent.site.content.board import SiteBoard, SiteGap
 from agent.site.content.facts import facts
 from agent.site.content.front import front_rows, nearest
@@ -11,7 +15,8 @@ from agent.site.content.predicted import calibration
 from agent.site.content.row import Row, proposal_row, whole
 from evaluator.outcomes import Status
 from evaluator.tasks.registry import MAD_TASKS
-from tests.agent.site.conftest import record_of, trials_of, variant_of
+from tests.agent.site.conftest import archive_of_references, record_of, trials_of, variant_of
+from variants.contract import short_name
 
 
 def row_of(number: int, means: tuple[int, ...], **changes: object) -> Row:
@@ -96,3 +101,19 @@ def test_the_mean_of_six_needs_all_six():
     assert (low, high) == (485_159, 534_841), "Student's t with 2 degrees of freedom: 0.01 / sqrt(3) * 4.303"
     assert whole([trial for trial in trials if trial.task != "Memorize"], MAD_TASKS) is None
     assert whole([trial for trial in trials if trial.seed == 0], MAD_TASKS) == (500_000, 500_000, 500_000, 1)
+
+
+def test_who_is_surely_on_the_front_is_the_same_on_terminal_and_site(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    archive = archive_of_references(tmp_path / "archive")
+    archive.tell(record_of("delta_net_4layer_better_in_for_loop", accuracy=0.9), "")
+    assert run(["leaderboard", "--front", "--json", "--archive", str(archive.root)]) == DONE
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    surely = {short_name(row["name"]) for row in rows if row["standing"] == "surely front"}
+    assert surely == {"better"}
+    assert run(["report", "--quiet", "--archive", str(archive.root), "--out", str(tmp_path / "site")]) == DONE
+    (page,) = (tmp_path / "site").glob("front-quick-*.html")
+    text = page.read_text(encoding="utf-8")
+    assert "1 of them is surely on the front" in text
+    assert text.count('<span class="note">surely front</span>') == 1

@@ -9,7 +9,7 @@ from rich.text import Text
 from agent.cli import run
 from agent.terminal.console import Fitting, Grid, SafeConsole, clean, say, sparkline, strip
 from agent.terminal.progress import Heartbeat, Progress, ProgressLine
-from agent.terminal.view import score_text, verdict_table
+from agent.terminal.view import finding_lines, score_text, verdict_table
 from archive.store import Archive
 from evaluator.outcomes import CurvePoint, Finding, Score, Status
 from evaluator.tasks.registry import MAD_TASKS
@@ -88,6 +88,21 @@ def test_message_of_an_error_cannot_reach_the_terminal(
 ):
     assert run(["show", "\x1b[2J", "--archive", str(archive.root)]) == 2
     assert "\x1b" not in capsys.readouterr().err
+
+
+def test_evidence_is_said_as_people_say_it():
+    evidence = {
+        "shape": [2, 100, 16],
+        "inputs": ["q", "k"],
+        "grad": True,
+        "line": None,
+        "max_abs": 0.060749770848221786,
+    }
+    (line,) = finding_lines(Finding(check="prefix", status="fail", message="m", evidence=evidence))
+    assert "(shape 2 x 100 x 16, inputs q and k, grad yes, line none, max_abs 0.0607)" in line
+    nested = {"violations": [{"line": 3, "what": "imports os"}, {"line": 4, "what": "opens a file"}]}
+    (line,) = finding_lines(Finding(check="fence", status="fail", message="m", evidence=nested), verbose=True)
+    assert "violations line 3; what imports os and line 4; what opens a file" in line
 
 
 def test_clean_keeps_lines_and_widths():

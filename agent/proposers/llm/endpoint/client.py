@@ -33,6 +33,8 @@ from agent.proposers.llm.errors import (
 from agent.proposers.llm.tokens import estimate_tokens
 
 Message = dict[str, str]
+LEAST_SECONDS = 0.1
+"""Time that an attempt is begun with; in less no reply comes, and the fault would be archer's."""
 FIRST_WAIT = 0.5
 STEP_DOWNS = 12
 NO_CREDIT = 402
@@ -98,6 +100,8 @@ class _Tried:
     began: float = field(default_factory=time.monotonic)
     requests: int = 0
     failures: int = 0
+    last: Fault | None = None
+    """Why the last request got no reply."""
     changes: list[str] = field(default_factory=list)
 
     @property
@@ -191,6 +195,7 @@ class Endpoint:
         patient = deadline if patience is None else min(deadline, tried.began + patience)
         while True:
             ticket = self._enter(patient, tried, impatient=patient < deadline)
+            self._require_time(deadline, tried)
             attempt, fault = self._try(request, deadline)
             if fault is None:
                 self._answered = True
@@ -198,7 +203,7 @@ class Endpoint:
                 self.capabilities.worked()
                 keep(attempt)
                 return attempt
-            tried.requests += 1
+            tried.requests, tried.last = tried.requests + 1, fault
             lesson = self._lesson(request, attempt.payload, fault) if len(tried.changes) < STEP_DOWNS else None
             if lesson is not None and request.tokens > self.limits.prompt_budget:
                 keep(attempt)
@@ -221,12 +226,22 @@ class Endpoint:
         try:
             ticket = self.gate.enter(until, tell)
         except StillShutError as shut:
-            limit = f"the deadline of {self.settings.deadline_seconds:g} s allows no other attempt"
-            why = "another model is asked meanwhile" if impatient else limit
+            why = "another model is asked meanwhile" if impatient else self._deadline
             raise BusyError(f"{shut.reason}; {why}{tried.told}") from None
         if ticket is None:
             raise EndpointError("cancelled while waiting to try again")
         return ticket
+
+    def _require_time(self, deadline: float, tried: _Tried) -> None:
+        """Raises PassingError, with what the endpoint said last, where too little time is left for a reply."""
+        if deadline - time.monotonic() < LEAST_SECONDS:
+            why = _asking(tried.last) if tried.last else "no time was left to ask"
+            busy = tried.last is not None and tried.last.kind == "busy"
+            raise (BusyError if busy else PassingError)(f"{why}; {self._deadline}{tried.told}")
+
+    @property
+    def _deadline(self) -> str:
+        return f"the deadline of {self.settings.deadline_seconds:g} s allows no other attempt"
 
     def _lesson(self, request: Request, payload: dict[str, Any], fault: Fault) -> str | None:
         """What the fault teaches of how long prompt and reply may be; None where it is about something else."""
@@ -275,7 +290,7 @@ class Endpoint:
         started, usd = time.monotonic(), None
         fault: Fault | None = None
         try:
-            result = self.transport.post(payload, max(seconds, 0.01))
+            result = self.transport.post(payload, max(seconds, LEAST_SECONDS))
             fault = result if isinstance(result, Fault) else None
             usage = {} if isinstance(result, Fault) else _usage(result)
             usd = cost_of(usage, self.price) if fault is None else _cost_of_fault(fault, settings.free)
@@ -325,8 +340,7 @@ class Endpoint:
         grown = min(FIRST_WAIT * 2 ** (tried.failures - 1), LONGEST_WAIT) * random.uniform(1, 1.5)
         wait = max(grown, fault.retry_after or 0.0)
         if wait >= deadline - time.monotonic():
-            limit = f"the deadline of {self.settings.deadline_seconds:g} s allows no other attempt"
-            raise PassingError(f"{_asking(fault)}; {limit}{tried.told}")
+            raise PassingError(f"{_asking(fault)}; {self._deadline}{tried.told}")
         tell(f"tries again in {wait:.0f} s: {fault.message}")
         if self.transport.cancelled.wait(wait):
             raise EndpointError("cancelled while waiting to try again")

@@ -156,3 +156,8 @@ def test_commands_and_files_of_options_are_looked_at_too(faults: Any, doctor: Do
 def test_no_endpoint_is_no_fault(doctor: Doctor) -> None:
     code, (sign,) = doctor(key="")
     assert (code, sign["state"], sign["found"]) == (0, "warning", "no endpoint configured")
+
+
+def test_a_model_that_is_named_without_an_endpoint_is_missing(doctor: Doctor) -> None:
+    code, (sign,) = doctor("--model", "m", key="")
+    assert (code, sign["state"], sign["found"]) == (1, "missing", "no endpoint configured")

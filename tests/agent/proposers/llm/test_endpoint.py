@@ -13,7 +13,7 @@ import pytest
 from agent.proposers.llm.bookkeeping.prices import Price
 from agent.proposers.llm.configuration.settings import LLMSettings
 from agent.proposers.llm.endpoint.client import Endpoint, HttpAttempt, Request
-from agent.proposers.llm.errors import BudgetExceededError, ContextOverflowError, EndpointError
+from agent.proposers.llm.errors import BudgetExceededError, ContextOverflowError, EndpointError, PassingError
 from tests.waiting import PATIENCE, wait_until
 
 Settings = Callable[..., LLMSettings]
@@ -83,6 +83,26 @@ def test_a_lasting_fault_is_a_clear_error(
     assert reason in error.message
     assert "\n" not in error.message
     assert len(kept) == len(faults.requests) == requests
+
+
+def test_nothing_is_asked_with_no_time_left(faults: Any, settings: Settings) -> None:
+    """An attempt of milliseconds would end as "no complete reply within 0.01 s", which blames the endpoint."""
+    faults.script = [faults.says("fine")]
+    with pytest.raises(PassingError, match="no time was left to ask; the deadline of 900 s allows no other attempt"):
+        Endpoint(settings()).complete(REQUEST, time.monotonic() + 0.05, lambda _: None)
+    assert not faults.requests
+
+
+@pytest.mark.slow
+def test_the_end_of_an_ask_names_what_the_endpoint_said_last(faults: Any, settings: Settings) -> None:
+    """The pause before the last attempt may leave it milliseconds."""
+    faults.script = [faults.status(503, "loading")]
+    endpoint = Endpoint(settings())
+    for left in (0.55, 0.65, 0.75, 0.85):
+        with pytest.raises(PassingError) as caught:
+            endpoint.complete(REQUEST, time.monotonic() + left, lambda _: None)
+        assert "loading" in caught.value.message
+        assert "no complete reply" not in caught.value.message
 
 
 @pytest.mark.parametrize("fault", ["hang", "trickle"])

@@ -9,7 +9,7 @@ import pytest
 from agent.cli import run
 from agent.proposers.llm.configuration.options import FILE_OPTIONS, read_options
 from agent.proposers.llm.errors import EndpointError
-from agent.proposers.open_proposer import Choice
+from agent.proposers.open_proposer import Choice, require_model
 from archive.seeding import make_archive
 
 
@@ -62,3 +62,57 @@ def test_the_help_and_the_documentation_name_every_option(capsys: pytest.Capture
     for name in FILE_OPTIONS:
         assert name in helped
         assert f"`{name}`" in documented
+
+
+MODEL_OPTIONS = [
+    ["--model", "m"],
+    ["--max-usd", "1"],
+    ["--form", "code"],
+    ["--reply-tokens", "900"],
+    ["--context-tokens", "4000"],
+    ["--prices", "prices.toml"],
+    ["--prompts", "prompts"],
+    ["--llm", "llm.toml"],
+]
+
+
+@pytest.mark.parametrize("options", MODEL_OPTIONS, ids=lambda options: options[0])
+def test_a_model_that_was_asked_for_is_never_replaced_by_evolution(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ARCHER_LLM", "ARCHER_ARCHIVE"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "llm.toml").write_text('model = "m"\n')
+    assert run(["propose", "--protocol", "smoke", *options]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"archer: {options[0]}")
+    assert "set OPENAI_API_KEY, or name an endpoint with --base-url" in said
+    assert not (tmp_path / "archer-archive").exists()
+
+
+@pytest.mark.parametrize(
+    "options", [*MODEL_OPTIONS[:-1], ["--command", "cat"], ["--gguf", "m.gguf"], ["--base-url", "http://h/v1"]]
+)
+@pytest.mark.parametrize("proposer", ["evolve", "random", "replay:1"])
+def test_a_proposer_that_asks_no_model_takes_no_option_of_one(
+    proposer: str,
+    options: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ARCHER_ARCHIVE", raising=False)
+    assert run(["propose", "--protocol", "smoke", "--proposer", proposer, *options]) == 2
+    assert f"{options[0]}: no language model is asked with --proposer {proposer}" in capsys.readouterr().err
+    assert not (tmp_path / "archer-archive").exists()
+
+
+def test_a_file_of_options_that_is_always_set_does_not_keep_evolution_from_being_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`ARCHER_LLM` stands in the environment, and `--proposer evolve` is typed today."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    (tmp_path / "llm.toml").write_text('model = "m"\n')
+    require_model(Choice("evolve", None, 1, {"model": None, "command": None}, tmp_path / "llm.toml"))

@@ -313,23 +313,19 @@ def test_models_and_commands_are_named_several_times_and_in_a_file(tmp_path: Pat
         read_options(tmp_path / "llm.toml")
 
 
+def where(tmp_path: Path, faults: Any) -> list[str]:
+    """Options of a search in a folder of the test's own, with the fake endpoint."""
+    place = ["--archive", str(tmp_path / "archive"), "--base-url", faults.url]
+    return [*place, "--protocol", "smoke", "--json", "--quiet"]
+
+
 def test_failed_asks_of_earlier_searches_count(
     faults: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reply: Reply
 ) -> None:
     """A model that never gave a proposal has no records, and is not new."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789-secret")
     Models(faults, a=[faults.says("I would rather not")], b=[faults.says(reply("correct"))])
-    where = [
-        "--archive",
-        str(tmp_path / "archive"),
-        "--base-url",
-        faults.url,
-        "--protocol",
-        "smoke",
-        "--json",
-        "--quiet",
-    ]
-    assert run(["propose", "--n", "1", "--model", "a", *where]) == 1
+    assert run(["propose", "--n", "1", "--model", "a", *where(tmp_path, faults)]) == 1
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789-secret")
     choice = Choice("auto", None, 1, {"model": ["a", "b"], "base_url": faults.url})
     with open_proposer(choice, Archive(tmp_path / "archive")) as (proposer, who):
@@ -344,18 +340,8 @@ def test_propose_asks_two_models_in_one_search(
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789-secret")
     Models(faults, a=[faults.says(reply("correct"))], b=[faults.says(reply("hostile"))])
-    where = [
-        "--archive",
-        str(tmp_path / "archive"),
-        "--base-url",
-        faults.url,
-        "--protocol",
-        "smoke",
-        "--json",
-        "--quiet",
-    ]
     options = ["--n", "2", "--jobs", "1", "--repairs", "0", "--parent", BASELINE, "--model", "a", "--model", "b"]
-    assert run(["propose", *options, *where]) == 0
+    assert run(["propose", *options, *where(tmp_path, faults)]) == 0
     assert len(json.loads(capsys.readouterr().out)) == 2
     records = Archive(tmp_path / "archive").records()
     assert {record.proposal.provenance.model: str(record.status) for record in records} == {

@@ -1,0 +1,38 @@
+"""What a proposer may know: the published leaderboard, where the archive has one, with the scores that it has."""
+
+import math
+from pathlib import Path
+
+from agent.analysis.board import published_board
+from agent.analysis.snapshot import published, take_snapshot
+from agent.proposers.evolution.evolve import EvolveProposer
+from agent.proposers.llm.prompt.gather import gather
+from agent.reports.claims.contradictions import contradictions
+from archive.leaderboard_csv import PUBLISHED, read_leaderboard
+from evaluator.protocols.built_in import QUICK
+from evaluator.tasks.registry import MAD_TASKS
+from tests.builders import make_archive_of, make_snapshot
+from variants.contract import BASELINE
+from variants.seeds import seed_variants
+
+
+def test_an_archive_without_a_published_leaderboard_is_asked_like_any_other(tmp_path: Path):
+    archive = make_archive_of(tmp_path / "a", list(seed_variants().values()), [], published=False)
+    table = published(archive)
+    assert (list(table.columns), len(table)) == (list(MAD_TASKS), 0)
+    told = take_snapshot(archive, QUICK.name, seed=0)
+    assert EvolveProposer().ask(told).proposal.variant.name not in seed_variants()
+
+
+def test_a_task_that_a_published_row_lacks_is_no_score_anywhere():
+    table = read_leaderboard(PUBLISHED)
+    table.loc[BASELINE, "Memorize"] = math.nan
+    told = make_snapshot(published=table)
+    board = published_board(told)
+    assert set(board.scores[BASELINE]) == set(MAD_TASKS) - {"Memorize"}
+    assert BASELINE not in board.whole
+    facts = gather(told, "code", "model", (BASELINE,), "scores", ())
+    (row,) = [row for row in facts.published if row.name == BASELINE]
+    assert "nan" not in "".join(row.cells)
+    assert list(contradictions(f"{BASELINE} has Memorize 0.9.", told)) == []
+    assert EvolveProposer().ask(told).proposal.variant.name not in seed_variants()

@@ -1,0 +1,50 @@
+"""`archer import-csv`: a table of somebody else's, with gaps, and what the other commands make of it."""
+
+import json
+from pathlib import Path
+
+from agent.errors import DONE, USAGE
+from archive.store import Archive
+from archive.verify import problems
+from tests.agent.commands.conftest import Run
+from variants.contract import BASELINE
+
+TASKS = "compression;in-context-recall;fuzzy-in-context-recall;memorization;noisy-in-context-recall;selective-copying"
+FOREIGN = f""";model;{TASKS}
+0;mamba;44,1;99;;40;;90
+1;{BASELINE};44,1;;20;40;99;90
+"""
+
+
+def test_a_foreign_table_is_imported_and_what_was_understood_is_printed(archer: Run, tmp_path: Path):
+    (tmp_path / "board.csv").write_text(FOREIGN, encoding="utf-8")
+    code, out, err = archer("import-csv", "board.csv")
+    assert (code, err) == (DONE, "")
+    *understood, last = out.splitlines()
+    assert all(line.startswith("understood: ") for line in understood)
+    assert "understood: 'fuzzy-in-context-recall' is Fuzzy Recall" in understood
+    assert last.endswith("1 row added, 1 replaced, 21 kept")
+
+    rows = json.loads(archer("leaderboard", "--protocol", "published", "--json")[1])["rows"]
+    shown = {row["name"]: row for row in rows}
+    assert not {"0", "1"} & set(shown)
+    assert {task: score["mean"] for task, score in shown["mamba"]["scores"].items()} == {
+        "Compress": 0.441,
+        "Context Recall": 0.99,
+        "Memorize": 0.4,
+        "Selective Copy": 0.9,
+    }
+    assert (shown["mamba"]["mean"], shown["mamba"]["n"]) == (None, 0)
+    assert archer("leaderboard", "--protocol", "published", "--front")[0] == DONE
+    assert archer("report")[0] == DONE
+    assert list(problems(Archive(tmp_path / "archer-archive"))) == []
+
+
+def test_nothing_is_imported_under_numbers(archer: Run, tmp_path: Path):
+    header, *rows = (line.split(";", 2) for line in FOREIGN.splitlines())
+    unnamed = "\n".join([f";{header[2]}", *(f"{row[0]};{row[2]}" for row in rows)])
+    (tmp_path / "board.csv").write_text(unnamed, encoding="utf-8")
+    code, out, err = archer("import-csv", "board.csv")
+    assert (code, out) == (USAGE, "")
+    assert "no column of names: the first column holds numbers (0, 1, ...)" in err
+    assert not (tmp_path / "archer-archive").exists()
