@@ -6,6 +6,8 @@ from pathlib import Path
 from agent.analysis.board import published_board
 from agent.analysis.snapshot import published, take_snapshot
 from agent.proposers.evolution.evolve import EvolveProposer
+from agent.proposers.llm.prompt.content.focus import Focus
+from agent.proposers.llm.prompt.content.parents import select_parents
 from agent.proposers.llm.prompt.gather import gather
 from agent.reports.claims.contradictions import contradictions
 from archive.leaderboard_csv import PUBLISHED, read_leaderboard
@@ -31,7 +33,7 @@ def test_a_task_that_a_published_row_lacks_is_no_score_anywhere():
     board = published_board(told)
     assert set(board.scores[BASELINE]) == set(MAD_TASKS) - {"Memorize"}
     assert BASELINE not in board.whole
-    facts = gather(told, "code", "model", (BASELINE,), "scores", ())
+    facts = gather(told, "code", "model", select_parents(told, "code", Focus()), Focus(), {})
     (row,) = [row for row in facts.published if row.name == BASELINE]
     assert "nan" not in "".join(row.cells)
     assert list(contradictions(f"{BASELINE} has Memorize 0.9.", told)) == []

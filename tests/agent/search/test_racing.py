@@ -24,7 +24,7 @@ from variants.contract import BASELINE
 from variants.seeds import seed_variants
 
 ADAM = "delta_net_4layer_adam_state_update_in_for_loop"
-COSINE = "delta_net_4layer_cosine_softmax_attention_in_for_loop"
+BEST = "delta_net_4layer_own_written_value_skip_in_for_loop"
 TASKS = list(QUICK.tasks)
 SPECS = trial_specs(QUICK)
 TARGET = target_of(Challenge.of(open_board("quick", None)), TASKS)
@@ -38,7 +38,7 @@ def trials() -> dict[str, list[Trial]]:
 @pytest.fixture(scope="module")
 def race(trials: dict[str, list[Trial]]) -> Race:
     """Against the baseline, learnt from all but the two that the tests propose."""
-    others = {name: own for name, own in trials.items() if name not in (ADAM, COSINE)}
+    others = {name: own for name, own in trials.items() if name not in (ADAM, BEST)}
     found = Race.against(BASELINE, others, QUICK, TARGET)
     assert found is not None
     return found
@@ -60,7 +60,7 @@ def test_what_collapses_is_stopped_within_four_trials_with_its_chance(race: Race
 
 
 def test_what_is_better_is_trained_to_its_end(race: Race, trials: dict[str, list[Trial]]):
-    assert all(race.lost(first(race, trials[COSINE], n)) == "" for n in range(19))
+    assert all(race.lost(first(race, trials[BEST], n)) == "" for n in range(19))
 
 
 def test_the_target_decides(race: Race, trials: dict[str, list[Trial]]):
@@ -84,7 +84,7 @@ def test_no_shipped_variant_that_all_trials_show_ahead_of_the_baseline_is_stoppe
             ahead.add(name)
         if min(chances(race, own, race.order(SPECS, [], weights(QUICK, SPECS)))) < CHANCE:
             stopped.add(name)
-    assert COSINE in ahead
+    assert BEST in ahead
     assert not ahead & stopped
     assert len(stopped) >= 10
 
@@ -99,7 +99,7 @@ def test_each_trial_comes_once_and_what_has_to_be_first_is(race: Race):
 
 
 def test_what_is_known_is_foretold_as_it_is(race: Race, trials: dict[str, list[Trial]]):
-    own = Measured.of(trials[COSINE], TASKS, QUICK.seeds)
+    own = Measured.of(trials[BEST], TASKS, QUICK.seeds)
     drawn = foretell(race.experience, race.parent, own, 50, np.random.default_rng(0))
     np.testing.assert_allclose(drawn, np.tile(own.accuracy.mean(1), (50, 1)))
 
