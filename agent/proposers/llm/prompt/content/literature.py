@@ -1,7 +1,7 @@
 """The digest of the literature, and what of it fits what an ask is pointed at.
 
-The digest is data, `prompts/literature.json`: ideas in a few sentences, where in the loop they act, which tasks they may
-help, and the papers that they come from.
+The digest is data, `prompts/literature.json`: ideas in a few sentences, where in the loop they act, which tasks they
+may help, and the papers that they come from.
 """
 
 import random
