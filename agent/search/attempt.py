@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -75,6 +76,8 @@ class AttemptInputs:
     reserve: Callable[[str], str]
     """Claims a free variant name."""
     stop: threading.Event
+    places: threading.Semaphore
+    """As many as proposals may train at once: others are asked for and checked meanwhile."""
     predict: Callable[[Proposal], str | None]
     """Commits a proposal's predictions; returns the commit, None where there are no predictions."""
 
@@ -126,20 +129,34 @@ class Attempt:
         race = Race.against(proposal.parent, inputs.trials, protocol) if self._resources.race else None
         predicted: list[str | None] = []
 
-        def before_training() -> None:
-            predicted.append(inputs.predict(proposal))
-            self._show(stage="training", detail="", done=0.05)
+        with ExitStack() as place:
 
-        evaluated = pipeline.evaluate(
-            variant,
-            inputs.snapshot.variants.get(proposal.parent),
-            specs,
-            inputs.twin,
-            loop_only=True,
-            before_training=before_training,
-            hopeless=race.lost if race is not None else lambda _: "",
-        )
+            def before_training() -> None:
+                predicted.append(inputs.predict(proposal))
+                if self._has_place(inputs):
+                    place.callback(inputs.places.release)
+                self._show(stage="training", detail="", done=0.05)
+
+            evaluated = pipeline.evaluate(
+                variant,
+                inputs.snapshot.variants.get(proposal.parent),
+                specs,
+                inputs.twin,
+                loop_only=True,
+                before_training=before_training,
+                hopeless=race.lost if race is not None else lambda _: "",
+            )
         return self._record(ask, began, evaluated, predicted[0] if predicted else None)
+
+    def _has_place(self, inputs: AttemptInputs) -> bool:
+        """Wait for a place among those that train; False where the search stopped before there was one."""
+        if inputs.places.acquire(blocking=False):
+            return True
+        self._show(stage="ready")
+        while not inputs.stop.is_set():
+            if inputs.places.acquire(timeout=0.2):
+                return True
+        return False
 
     def _following(self, specs: Sequence[TrialSpec]) -> Callable[[TrialProgress], None]:
         work = weights(self._resources.protocol, specs)

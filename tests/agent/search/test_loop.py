@@ -122,6 +122,16 @@ def test_state_update_inherits_the_tasks_of_one_chunk(archive: Archive, sandbox:
     assert verdict.tasks["Memorize"].difference == 0
 
 
+def test_a_model_is_asked_while_others_train(archive: Archive, sandbox: Sandbox):
+    """Two train at once; the third is asked for before either has ended, the fourth knows of one at least."""
+    others = [HONEST.replace("0.97", rate) for rate in ("0.8", "0.7", "0.6")]
+    proposer = ScriptedRepairer(HONEST, *others)
+    records = Run(archive, sandbox, proposer, n=4, jobs=2).records
+    assert [record.status for record in records] == [Status.SCORED] * 4
+    assert [len(context.history) for context in proposer.contexts[:3]] == [0, 0, 0]
+    assert proposer.contexts[3].history
+
+
 def test_next_ask_knows_what_the_first_one_found(archive: Archive, sandbox: Sandbox):
     proposer = Scripted(HONEST, LEAKY)
     first, _ = Run(archive, sandbox, proposer, n=2).records
