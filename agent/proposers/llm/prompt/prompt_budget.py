@@ -120,7 +120,6 @@ def _parent_alone(facts: PromptFacts) -> PromptFacts:
 
 
 CUTS: tuple[Cut, ...] = (
-    _history(20),
     _published(4),
     _history(8),
     _measured(12),

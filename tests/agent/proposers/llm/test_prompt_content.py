@@ -23,7 +23,10 @@ from agent.proposers.llm.prompt.content.reference import further_parameters, ref
 from agent.proposers.llm.prompt.content.speed import seed_rows, speed_rows
 from agent.proposers.llm.prompt.content.tables import scale_rows
 from agent.proposers.llm.prompt.content.weakness import moved_lines, weaknesses
+from agent.proposers.llm.prompt.conversation import Conversation
 from agent.proposers.llm.prompt.gather import gather
+from agent.proposers.llm.prompt.templates import Templates
+from agent.proposers.llm.tokens import estimate_tokens
 from archive.confirmations import Confirmation, Difference
 from archive.naming import renamed_record
 from archive.record import Note, Prediction, Record
@@ -174,6 +177,23 @@ def test_outlines_are_read_in_full_from_the_archive(tmp_path: Path) -> None:
     assert whole is not None
     assert whole.proposal.mathematics == "S += 1"
     assert snapshot.left == Left(2)
+
+
+def test_a_prompt_stays_readable_however_much_was_tried(found: ArchiveSnapshot) -> None:
+    trials, records = dict(found.trials), list(found.history)
+    for number in range(2, 80):
+        name = f"delta_net_4layer_another_skip_of_something_else_{number}_in_for_loop"
+        trials[name] = [trial.model_copy(update={"variant": name}) for trial in found.trials[DECAY]]
+        known = found.history[0]
+        assert isinstance(known, Record)
+        proposal = known.proposal.model_copy(update={"variant": make_variant(name, SKIP_SOURCE), "title": "A" * 60})
+        records.append(known.model_copy(update={"number": number, "proposal": proposal, "trials": tuple(trials[name])}))
+    many = snapshot_of(trials, records)
+    focus = focus_of(many, "code", Claims().share)
+    facts = gather(many, "code", "m", select_parents(many, "code", focus), focus, {})
+    assert estimate_tokens(Conversation.begin(facts, Templates()).text) < 14_000
+    assert facts.history[-1].startswith("5")
+    assert "older ones, among them" in facts.history[-1]
 
 
 def test_kernels_are_shown_by_their_loops(found: ArchiveSnapshot) -> None:
