@@ -8,7 +8,18 @@ from archive.record import Proposal, Record
 from variants.contract import short_name
 
 _LINKS = ("name", "parent", "second_parent", "against", "variant", "inherited_from", "duplicate_of", "parents")
-_TEXTS = ("title", "insights", "motivation", "mathematics", "differences", "next_steps", "why", "reason", "message")
+_TEXTS = (
+    "title",
+    "insights",
+    "motivation",
+    "mathematics",
+    "differences",
+    "next_steps",
+    "why",
+    "reason",
+    "message",
+    "claim",
+)
 _VERBATIM = ("source", "exchanges", "mechanisms", "evidence", "usage", "versions")
 """Fields that keep their old names: code, and what was sent, received or computed."""
 
@@ -42,6 +53,8 @@ def _renamed(value: Any, key: str, names: Mapping[str, str]) -> Any:
         return [_renamed(item, key, names) for item in value]
     if not isinstance(value, str):
         return value
+    if key == "links":  # of a notebook: full names or short ones
+        return names.get(value, {short_name(old): short_name(new) for old, new in names.items()}.get(value, value))
     if key in _LINKS:
         return names.get(value, value)
     return renamed_text(value, names) if key in _TEXTS else value

@@ -40,6 +40,13 @@ class Provenance(Value):
     """The genome, for a proposer that has one: slot -> {mechanism, parameters}."""
 
 
+class Note(Value):
+    """One claim of a notebook: what a model holds to be known, and the names of the variants that show it."""
+
+    claim: str
+    links: tuple[str, ...]
+
+
 class Proposal(Value):
     """A variant with its hypothesis: the analysis that led to it and numbers that can prove it wrong."""
 
@@ -55,6 +62,8 @@ class Proposal(Value):
     provenance: Provenance
     second_parent: VariantName | None = None
     """A further variant that it takes something from; scores are compared with those of `parent` alone."""
+    notebook: tuple[Note, ...] = ()
+    """The notebook of the search as the model left it for the asks that follow; empty where it wrote none."""
 
 
 class Cost(Value):

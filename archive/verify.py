@@ -80,8 +80,9 @@ def _record_problems(reader: Reader, record: Record, variants: Mapping[str, Vari
     where = f"{PROPOSALS}/{record.id}"
     if not _PROTOCOL.fullmatch(record.protocol):
         yield f"{where}: {record.protocol!r} is no name of a protocol"
-    if record.proposal.parent not in variants:
-        yield f"{where}: no code of its parent {record.proposal.parent} in {VARIANTS}/"
+    for parent in filter(None, (record.proposal.parent, record.proposal.second_parent)):
+        if parent not in variants:
+            yield f"{where}: no code of its parent {parent} in {VARIANTS}/"
     if (record.status is Status.SCORED) != (record.scorecard is not None):
         yield f"{where}: status {record.status} and {'a' if record.scorecard else 'no'} scorecard contradict each other"
     for trial in record.trials:

@@ -9,6 +9,7 @@ import pandas as pd
 from agent.analysis.measured_changes import MeasuredChange, PairNoise, measured_changes, pair_noise
 from agent.catalogue import SEED_GENOMES, Genome, known_genome
 from archive.confirmations import Confirmation
+from archive.errors import ArchiveError
 from archive.leaderboard_csv import read_leaderboard
 from archive.leaderboards import LEADERBOARDS, scorecards
 from archive.outline import Outline
@@ -65,9 +66,12 @@ class ArchiveSnapshot:
 
     def whole(self, known: Record | Outline) -> Record | None:
         """The record with its texts; None where it cannot be had."""
-        if isinstance(known, Record):
-            return known
-        return self.read(known.id) if self.read is not None else None
+        if isinstance(known, Record) or self.read is None:
+            return known if isinstance(known, Record) else None
+        try:
+            return self.read(known.id)
+        except ArchiveError:  # an interrupted one that is being finished this moment
+            return None
 
 
 def take_snapshot(

@@ -16,7 +16,7 @@ from agent.terminal.discoveries import confirmation_lines, task_lines, tests_lin
 from agent.terminal.measurements import measurements
 from agent.terminal.speech import Speech
 from agent.terminal.view import check_lines, protocol_text, record_summary, status_cell
-from archive.record import Record
+from archive.record import Proposal, Record
 from evaluator.statistics.scorecards import scorecard
 from variants.contract import short_name
 
@@ -73,12 +73,17 @@ def _head(record: Record, commit: str | None) -> Iterator[RenderableType]:
     lines = [
         proposal.title,
         *([record.reason] if record.reason else []),
-        f"parent {short_name(proposal.parent)}; protocol {protocol_text(record.protocol, record.protocol_hash)}",
+        f"{_parents(proposal)}; protocol {protocol_text(record.protocol, record.protocol_hash)}",
         f"proposer {provenance.proposer}{f' ({provenance.model})' if provenance.model else ''}, "
         f"seed {provenance.seed}; {cost.cpu_seconds:.0f} CPU s, {cost.wall_seconds:.0f} s{price}",
         f"commit {(commit or 'none')[:12]}, created {record.created}",
     ]
     yield from (Text(clean(line), "dim" if line.startswith("commit") else "") for line in lines)
+
+
+def _parents(proposal: Proposal) -> str:
+    second = f", with a part of {short_name(proposal.second_parent)}" if proposal.second_parent else ""
+    return f"parent {short_name(proposal.parent)}{second}"
 
 
 def _checks(record: Record) -> Iterator[RenderableType]:

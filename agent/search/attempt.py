@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -78,6 +79,8 @@ class AttemptInputs:
     reserve: Callable[[str], str]
     """Claims a free variant name."""
     stop: threading.Event
+    places: threading.Semaphore
+    """As many as proposals may train at once: others are asked for and checked meanwhile."""
     predict: Callable[[Proposal], str | None]
     """Commits a proposal's predictions; returns the commit, None where there are no predictions."""
 
@@ -135,19 +138,23 @@ class Attempt:
         race = self._race(proposal.parent, inputs) if self._resources.race else None
         predicted: list[str | None] = []
 
-        def before_training() -> None:
-            predicted.append(inputs.predict(proposal))
-            self._show(stage="training", detail="", done=0.05)
+        with ExitStack() as place:
 
-        evaluated = pipeline.evaluate(
-            variant,
-            inputs.snapshot.variants.get(proposal.parent),
-            specs,
-            inputs.twin,
-            loop_only=True,
-            before_training=before_training,
-            race=race,
-        )
+            def before_training() -> None:
+                predicted.append(inputs.predict(proposal))
+                if self._has_place(inputs):
+                    place.callback(inputs.places.release)
+                self._show(stage="training", detail="", done=0.05)
+
+            evaluated = pipeline.evaluate(
+                variant,
+                inputs.snapshot.variants.get(proposal.parent),
+                specs,
+                inputs.twin,
+                loop_only=True,
+                before_training=before_training,
+                race=race,
+            )
         return self._record(ask, began, evaluated, predicted[0] if predicted else None)
 
     def _race(self, parent: str, inputs: AttemptInputs) -> Race | None:
@@ -155,6 +162,16 @@ class Attempt:
         protocol = self._resources.protocol
         challenge = Challenge.of(measured_board(inputs.snapshot))
         return Race.against(parent, inputs.trials, protocol, target_of(challenge, tuple(protocol.tasks)))
+
+    def _has_place(self, inputs: AttemptInputs) -> bool:
+        """Wait for a place among those that train; False where the search stopped before there was one."""
+        if inputs.places.acquire(blocking=False):
+            return True
+        self._show(stage="ready")
+        while not inputs.stop.is_set():
+            if inputs.places.acquire(timeout=0.2):
+                return True
+        return False
 
     def _following(self, specs: Sequence[TrialSpec]) -> Callable[[TrialProgress], None]:
         work = weights(self._resources.protocol, specs)

@@ -61,6 +61,10 @@ class Search:
         self._plan = plan
         self._progress = progress
         self._stop = threading.Event()
+        self._places = threading.Semaphore(plan.jobs)
+        ahead = plan.jobs > 1 and isinstance(resources.proposer, Repairer)
+        self._at_once = plan.jobs + ahead
+        """Proposals under way: one more than train where a model is asked, since its answer takes minutes."""
         self._reserved: dict[int, str] = {}
         self._reserving = threading.Lock()
         self._look = True
@@ -82,11 +86,11 @@ class Search:
         self._archive.recover()
         running: dict[Future[Outcome], int] = {}
         waiting = [*self._resumptions(), *self._attempts()]
-        with ThreadPoolExecutor(self._plan.jobs, thread_name_prefix="proposal") as pool:
+        with ThreadPoolExecutor(self._at_once, thread_name_prefix="proposal") as pool:
             try:
                 self._confirm(pool)
                 while running or self._confirming or (waiting and not self._closed()):
-                    while waiting and len(running) < self._plan.jobs and not self._closed():
+                    while waiting and len(running) < self._at_once and not self._closed():
                         attempt = waiting.pop(0)
                         running[pool.submit(attempt.run)] = attempt.index
                     yield from self._collect(running)
@@ -142,6 +146,7 @@ class Search:
             twin=FingerprintIndex(self._archive).find,
             reserve=lambda name: self._reserve(index, name),
             stop=self._stop,
+            places=self._places,
             predict=lambda proposal: self._archive.tell_predictions(proposal, protocol.name, protocol.hash),
         )
 

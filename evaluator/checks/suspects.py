@@ -27,7 +27,7 @@ def pointed(finding: Finding, tree: ast.Module) -> Finding:
     """The finding; if it failed, with the lines that may be its cause, in words and as evidence."""
     if finding.status != "fail":
         return finding
-    if finding.check in ("causality", "prefix"):
+    if finding.check == "causality":
         found = list(dict(_leaks(tree)).items())[:MANY]
     elif finding.check == "finite" and "gradient" in finding.message:
         found = list(dict(_roots(tree)).items())[:MANY]
@@ -53,9 +53,12 @@ def _loop(tree: ast.Module) -> list[ast.stmt]:
 
 
 def _leaks(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    body = _loop(tree)
-    yield from _early_updates(tree, body)
-    for statement in body:
+    body, carried = _loop(tree), _carried(tree)
+    yield from _early_updates(body, carried)
+    for place, statement in enumerate(body):
+        later = set().union(*(_read(other) for other in body[place + 1 :]))
+        if _set(statement) and _set(statement) <= carried - later:
+            continue  # what only the next chunk reads may look at all of this one
         if _unmasked(statement, body):
             yield statement.lineno, f"`{_text(statement)}` is not masked: a query meets later keys"
         for node in ast.walk(statement):
@@ -63,13 +66,17 @@ def _leaks(tree: ast.Module) -> Iterator[tuple[int, str]]:
                 yield node.lineno, f"`{name}` goes over all positions of the chunk"  # type: ignore[attr-defined]
 
 
-def _early_updates(tree: ast.Module, body: list[ast.stmt]) -> Iterator[tuple[int, str]]:
-    """State that is carried from chunk to chunk, updated before the output that reads it is written."""
+def _carried(tree: ast.Module) -> set[str]:
+    """Names that are set before the loop: what a chunk leaves to the next one is among them."""
     kernel = _kernel(tree)
-    before = {name for node in (kernel.body if kernel else ()) if isinstance(node, ast.Assign) for name in _set(node)}
+    return {name for node in (kernel.body if kernel else ()) if isinstance(node, ast.Assign) for name in _set(node)}
+
+
+def _early_updates(body: list[ast.stmt], carried: set[str]) -> Iterator[tuple[int, str]]:
+    """State that is carried from chunk to chunk, updated before the output that reads it is written."""
     written = next((place for place, each in enumerate(body) if "append" in _attributes(each)), len(body))
     for place, statement in enumerate(body[:written]):
-        for name in _set(statement) & before:
+        for name in _set(statement) & carried:
             again = any(name in _read(later) for later in body[place + 1 : written + 1])
             if again and _is_carried(name, body):
                 yield statement.lineno, f"`{name}` is updated here and read before the chunk's output is written"

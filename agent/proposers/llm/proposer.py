@@ -213,7 +213,8 @@ class OpenAIProposer:
         provenance = Provenance(proposer=self.name, seed=snapshot.seed, model=self.model)
         proposal = build_proposal(reply.text or "", reply.finish, conversation, provenance)
         if rejected is not None and identity(proposal.variant.source) == rejected.code:
-            raise BadReply(f"this is the source just rejected, for {rejected.problem}. Change what causes that")
+            problem = rejected.problem[:LONGEST_QUOTE]
+            raise BadReply(f"this is the source just rejected, for {problem}. Change what causes that")
         twin = self._twin(snapshot, proposal) or self._claims.claim(proposal, snapshot.variants.values())
         if twin is not None:
             raise BadReply(f"this computes the same as {twin}, {_known_as(snapshot, twin)}: choose another mechanism")

@@ -9,11 +9,15 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from agent.analysis.floors import ceiling, control_scores
+from agent.analysis.notebook import Notebook, notebook
 from agent.site.content.row import Role, Row, Span, seed_row, verdicts_of
 from agent.site.content.text import visible
+from archive.errors import ArchiveError
 from archive.leaderboard_csv import measured_rows, read_leaderboard
 from archive.leaderboards import LEADERBOARDS
+from archive.outline import Outline
 from archive.reader import TRIALS, Reader
+from archive.record import Record
 from archive.seeding import shipped_controls
 from archive.store import Archive
 from evaluator.outcomes import Comparison, Score, Trial, Verdict
@@ -49,6 +53,7 @@ class SiteBoard:
     rows: tuple[Row, ...]
     gaps: Mapping[str, tuple[SiteGap, ...]] = field(default_factory=dict)
     surely: frozenset[str] = frozenset()
+    notebook: Notebook | None = None
 
     @property
     def tasks(self) -> tuple[TaskName, ...]:
@@ -115,9 +120,23 @@ def boards(archive: Archive, proposals: Mapping[Identity, Iterable[Row]]) -> lis
         tasks = tasks_of(protocol)
         noise = noise_by_task(trials, tasks)
         before = [row for name in trials if (row := _seed(name, trials, tasks, noise)).name not in taken]
-        made.append(SiteBoard(protocol, digest, (*before, *own)))
+        left = _notebook(archive, protocol, digest) if own else None
+        made.append(SiteBoard(protocol, digest, (*before, *own), notebook=left))
     made.sort(key=lambda board: (-len(board.proposals), board.protocol != "quick", board.protocol, board.hash))
     return made + _imported(archive, {board.protocol for board in made})
+
+
+def _notebook(archive: Archive, protocol: str, digest: str) -> Notebook | None:
+    """What the models that were asked under a version of a protocol left; damaged proposals are passed over."""
+
+    def read(known: Record | Outline) -> Record | None:
+        try:
+            return archive.record(known.id)
+        except ArchiveError:
+            return None
+
+    own = [outline for outline in archive.outlines() if (outline.protocol, outline.protocol_hash) == (protocol, digest)]
+    return notebook(own, read, archive.variant_names())
 
 
 def trials_by_board(archive: Reader, protocol: str) -> dict[Identity, dict[str, list[Trial]]]:

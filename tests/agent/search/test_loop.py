@@ -148,6 +148,16 @@ def test_a_scale_of_the_output_alone_is_a_duplicate(archive: Archive, sandbox: S
     assert record.check.multiple == pytest.approx(8)
 
 
+def test_a_model_is_asked_while_others_train(archive: Archive, sandbox: Sandbox):
+    """Two train at once; the third is asked for before either has ended, the fourth knows of one at least."""
+    others = [HONEST.replace("0.97", rate) for rate in ("0.8", "0.7", "0.6")]
+    proposer = ScriptedRepairer(HONEST, *others)
+    records = Run(archive, sandbox, proposer, n=4, jobs=2).records
+    assert [record.status for record in records] == [Status.SCORED] * 4
+    assert [len(context.history) for context in proposer.contexts[:3]] == [0, 0, 0]
+    assert proposer.contexts[3].history
+
+
 def test_next_ask_knows_what_the_first_one_found(archive: Archive, sandbox: Sandbox):
     proposer = Scripted(HONEST, LEAKY)
     first, _ = Run(archive, sandbox, proposer, n=2).records

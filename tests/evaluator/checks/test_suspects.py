@@ -59,6 +59,14 @@ def test_honest_kernels_have_no_unmasked_scores_and_no_early_updates(name: str) 
     assert "is updated here" not in message
 
 
+def test_a_state_update_may_look_at_the_whole_chunk() -> None:
+    update = "        S = S + k_i.mT @ u_i\n"
+    tree = changed(update, "        S = S + k_i.mT @ (u_i - u_i.mean(-2, keepdim=True))\n")
+    assert pointed(LEAK, tree) == LEAK
+    read_at_once = "        S = S + k_i.mT @ (u_i - u_i.mean(-2, keepdim=True))\n        o_n[-1] = o_n[-1] + q_i @ S\n"
+    assert "`mean` goes over all" in pointed(LEAK, changed(update, read_at_once)).message
+
+
 def test_what_passed_or_is_another_check_is_left_alone() -> None:
     tree = changed(ATTN, "        attn = q_i @ k_i.mT\n")
     for finding in (LEAK.model_copy(update={"status": "pass"}), LEAK.model_copy(update={"check": "heads"})):

@@ -100,6 +100,8 @@ class PromptFacts(Fact):
     """How soon the training loss came down, of the same."""
     reference_about: tuple[str, ...] = ()
     """What the reference computes and learns; for the code form."""
+    notebook: tuple[str, ...] = ()
+    """The claims of the notebook in force, with their evidence; for the code form."""
     literature: tuple[str, ...] = ()
     """Ideas from papers that fit what is looked at first; for the code form."""
     moved: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ from agent.proposers.llm.prompt.content.focus import Focus, focus_sentence
 from agent.proposers.llm.prompt.content.history import history_lines
 from agent.proposers.llm.prompt.content.kernels import base_kernel, loop_kernel, whole_kernel
 from agent.proposers.llm.prompt.content.literature import literature_lines
+from agent.proposers.llm.prompt.content.notes import notebook_lines
 from agent.proposers.llm.prompt.content.parents import OfferedParent
 from agent.proposers.llm.prompt.content.reference import reference_lines
 from agent.proposers.llm.prompt.content.speed import seed_rows, speed_rows
@@ -60,6 +61,7 @@ def gather(
         focus=focus_sentence(snapshot, focus),
         moved=moved_lines(snapshot, focus.task),
         mechanisms=mechanism_facts(snapshot, parent.name, focus.slot) if form == "structured" else (),
+        notebook=notebook_lines(snapshot) if by_code else (),
         literature=literature_lines(focus, snapshot.seed) if by_code else (),
         tasks_about=task_lines(snapshot.protocol),
         model_about=model_lines(snapshot.protocol) if by_code else (),

@@ -49,6 +49,7 @@ def left_out(whole: PromptFacts, cut: PromptFacts) -> tuple[str, ...]:
         "how a variant is judged": (whole.judged_by, cut.judged_by),
         "what the reference computes": (whole.reference_about, cut.reference_about),
         "scores seed by seed": (whole.seeds, cut.seeds),
+        "the notebook": (whole.notebook, cut.notebook),
         "what the literature has": (whole.literature, cut.literature),
         "how soon training losses came down": (whole.speed, cut.speed),
         "what measured scores are held against": (whole.scales, cut.scales),
@@ -119,7 +120,6 @@ def _parent_alone(facts: PromptFacts) -> PromptFacts:
 
 
 CUTS: tuple[Cut, ...] = (
-    _history(20),
     _published(4),
     _history(8),
     _measured(12),
@@ -144,6 +144,7 @@ CUTS: tuple[Cut, ...] = (
     _mechanisms(6),
     _history(0),
     _attempts(0),
+    _without("notebook"),
     _calibration(0),
     _insights(1),
     _parent_alone,

@@ -6,7 +6,7 @@ from agent.proposers.llm.prompt.conversation import Conversation
 from agent.proposers.llm.reply.naming import variant_name
 from agent.proposers.llm.reply.read import NO_PARENT, BadReply, CodeReply, read_reply
 from agent.proposers.llm.reply.structured import StructuredReply
-from archive.record import Proposal, Provenance
+from archive.record import Note, Proposal, Provenance
 from variants.contract import Variant
 
 
@@ -39,6 +39,7 @@ def _code(reply: CodeReply, conversation: Conversation, provenance: Provenance) 
         next_steps=reply.next_steps,
         provenance=provenance,
         second_parent=second,
+        notebook=tuple(Note(claim=note.claim, links=note.links) for note in reply.notebook),
     )
 
 

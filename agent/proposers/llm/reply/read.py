@@ -16,6 +16,8 @@ from evaluator.tasks.registry import MAD_TASKS
 
 NO_PARENT = "none"
 """What a reply says for its second parent where it has one parent only."""
+MOST_NOTES, LONGEST_NOTE = 12, 400
+"""A notebook is at most a page."""
 MAX_CODE = 40_000
 LONGEST_COMPLAINT = 2000
 LONGEST_EXCERPT = 60
@@ -73,6 +75,26 @@ class PredictionReply(BaseModel):
         return Prediction(mean=self.mean, low=self.low, high=self.high, why=self.why)
 
 
+class NoteReply(BaseModel):
+    """A claim of the notebook, with the variants that it rests on."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    claim: Annotated[str, Field(min_length=1, max_length=LONGEST_NOTE), AfterValidator(plain)]
+    links: Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1, max_length=12)]
+
+
+def _readable_notes(value: Any) -> Any:
+    """What of a notebook can be read: a note that cannot is no reason to lose the proposal that came with it."""
+    found = []
+    for note in value if isinstance(value, list) else ():
+        try:
+            found.append(NoteReply.model_validate(note))
+        except ValidationError:
+            continue
+    return found[:MOST_NOTES]
+
+
 class CodeReply(BaseModel):
     """All that a report needs, in the order in which it is best thought out: analysis first, code late."""
 
@@ -89,6 +111,7 @@ class CodeReply(BaseModel):
     predictions: dict[TaskName, PredictionReply]
     differences: Points
     next_steps: Points
+    notebook: Annotated[tuple[NoteReply, ...], BeforeValidator(_readable_notes)] = ()
 
     @model_validator(mode="after")
     def _complete(self) -> "CodeReply":
@@ -223,6 +246,7 @@ def code_schema(parents: tuple[str, ...]) -> dict[str, Any]:
             "predictions": strict_object(dict.fromkeys(MAD_TASKS, prediction)),
             "differences": points,
             "next_steps": points,
+            "notebook": {"type": "array", "items": strict_object({"claim": text, "links": points})},
         }
     )
 

@@ -17,21 +17,26 @@ from agent.proposers.llm.prompt.content.attempts import shown_attempts
 from agent.proposers.llm.prompt.content.focus import FOCUSES, Focus, changed_places, focus_of
 from agent.proposers.llm.prompt.content.kernels import loop_kernel
 from agent.proposers.llm.prompt.content.literature import digest, literature_lines
+from agent.proposers.llm.prompt.content.notes import notebook_lines
 from agent.proposers.llm.prompt.content.parents import AFRESH, OfferedParent, select_parents
 from agent.proposers.llm.prompt.content.reference import further_parameters, reference_lines
 from agent.proposers.llm.prompt.content.speed import seed_rows, speed_rows
 from agent.proposers.llm.prompt.content.tables import scale_rows
 from agent.proposers.llm.prompt.content.weakness import moved_lines, weaknesses
+from agent.proposers.llm.prompt.conversation import Conversation
 from agent.proposers.llm.prompt.gather import gather
+from agent.proposers.llm.prompt.templates import Templates
+from agent.proposers.llm.tokens import estimate_tokens
 from archive.confirmations import Confirmation, Difference
-from archive.record import Prediction, Record
+from archive.naming import renamed_record
+from archive.record import Note, Prediction, Record
 from archive.seeding import shipped_by_variant
 from evaluator.outcomes import CurvePoint, Status, Trial
 from evaluator.protocols.built_in import QUICK
 from evaluator.statistics.scorecards import scorecard
 from evaluator.statistics.verdicts import noise_by_task, verdict
 from evaluator.tasks.registry import MAD_TASKS
-from tests.builders import make_archive_of, make_record, make_snapshot, make_trial, make_variant
+from tests.builders import make_archive_of, make_provenance, make_record, make_snapshot, make_trial, make_variant
 from variants.contract import BASELINE, REFERENCE
 from variants.seeds import seed_variants
 
@@ -174,6 +179,23 @@ def test_outlines_are_read_in_full_from_the_archive(tmp_path: Path) -> None:
     assert snapshot.left == Left(2)
 
 
+def test_a_prompt_stays_readable_however_much_was_tried(found: ArchiveSnapshot) -> None:
+    trials, records = dict(found.trials), list(found.history)
+    for number in range(2, 80):
+        name = f"delta_net_4layer_another_skip_of_something_else_{number}_in_for_loop"
+        trials[name] = [trial.model_copy(update={"variant": name}) for trial in found.trials[DECAY]]
+        known = found.history[0]
+        assert isinstance(known, Record)
+        proposal = known.proposal.model_copy(update={"variant": make_variant(name, SKIP_SOURCE), "title": "A" * 60})
+        records.append(known.model_copy(update={"number": number, "proposal": proposal, "trials": tuple(trials[name])}))
+    many = snapshot_of(trials, records)
+    focus = focus_of(many, "code", Claims().share)
+    facts = gather(many, "code", "m", select_parents(many, "code", focus), focus, {})
+    assert estimate_tokens(Conversation.begin(facts, Templates()).text) < 14_000
+    assert facts.history[-1].startswith("5")
+    assert "older ones, among them" in facts.history[-1]
+
+
 def test_kernels_are_shown_by_their_loops(found: ArchiveSnapshot) -> None:
     shown = loop_kernel(found, OfferedParent(SKIP))
     assert shown.source == ""
@@ -226,9 +248,36 @@ def test_the_literature_fits_the_task_and_the_place() -> None:
     assert places <= FOCUSES.keys()
     assert all(re.fullmatch(r"\d{4}\.\d{5}", paper) for paper in papers)
     lines = literature_lines(Focus(task="Memorize", slot="output"), 0)
-    assert lines[0].startswith(("A skip of the input", "Softmax beside the memory"))
+    first = next(idea for idea in digest() if lines[0].startswith(idea.idea))
+    assert "Memorize" in first.tasks
+    assert "output" in first.places
     assert 1 <= len(lines) <= 4
     assert literature_lines(Focus(), 0) == ()
+
+
+def test_the_notebook_of_the_newest_proposal_is_shown_with_its_evidence(found: ArchiveSnapshot) -> None:
+    notes = (
+        Note(claim="The baseline has 0.9 on Memorize.", links=(BASELINE,)),
+        Note(claim="A skip is heard.", links=("skip", "unheard_of")),
+        Note(claim="Without evidence.", links=("unheard_of",)),
+    )
+    asked = make_provenance("openai", model="m")
+    old = make_record(name="delta_net_4layer_a_in_for_loop", number=2, provenance=asked, notebook=notes[2:])
+    new = make_record(name="delta_net_4layer_b_in_for_loop", number=3, provenance=asked, notebook=notes)
+    without = make_record(name="delta_net_4layer_c_in_for_loop", number=4, provenance=asked)
+    lines = notebook_lines(replace(found, history=(*found.history, old, new, without)))
+    assert len(lines) == 2
+    assert lines[0].startswith(f"The baseline has 0.9 on Memorize. (`{BASELINE}`) CONTRADICTED: it says 0.9 for")
+    assert lines[1] == "A skip is heard. (`skip`)"
+    assert notebook_lines(found) == ()
+
+
+def test_links_of_a_notebook_follow_a_new_name() -> None:
+    notes = (Note(claim="`skip` is heard.", links=("skip", SKIP)),)
+    renamed = renamed_record(make_record(notebook=notes), {SKIP: "delta_net_4layer_skip_2_in_for_loop"})
+    (note,) = renamed.proposal.notebook
+    assert note.links == ("skip_2", "delta_net_4layer_skip_2_in_for_loop")
+    assert note.claim == "`skip_2` is heard."
 
 
 def test_what_is_left_is_said() -> None:

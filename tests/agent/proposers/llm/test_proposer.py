@@ -22,7 +22,7 @@ from agent.proposers.llm.proposer import OpenAIProposer
 from agent.proposers.llm.reply.build import build_proposal
 from agent.proposers.llm.reply.read import BadReply
 from agent.proposers.llm.tokens import estimate_tokens
-from archive.record import Proposal, Provenance
+from archive.record import Note, Proposal, Provenance
 from evaluator.tasks.registry import MAD_TASKS
 from tests.waiting import PATIENCE
 from variants.contract import BASELINE
@@ -161,6 +161,22 @@ def test_a_reply_may_combine_two_parents(faults: Any, settings: Settings, snapsh
     assert built().second_parent is None
     with pytest.raises(BadReply, match="second_parent: 'another' is none of"):
         built(second_parent="another")
+
+
+def test_a_notebook_that_cannot_be_read_loses_no_proposal(
+    faults: Any, settings: Settings, snapshot: Contexts, reply: Reply
+) -> None:
+    notes = [
+        {"claim": "c", "links": "x"},
+        {"claim": "no links", "links": []},
+        "text",
+        {"claim": "l" * 401, "links": "x"},
+    ]
+    told = json.loads(reply("correct"))
+    faults.script = [faults.says(json.dumps(told | {"notebook": notes})), faults.says(json.dumps(told | {"name": "n"}))]
+    first = OpenAIProposer(settings()).ask(snapshot()).proposal
+    assert first.notebook == (Note(claim="c", links=("x",)),)
+    assert OpenAIProposer(settings()).ask(snapshot()).proposal.notebook == ()
 
 
 def test_an_overlong_prompt_is_shortened(faults: Any, settings: Settings, snapshot: Contexts, reply: Reply) -> None:

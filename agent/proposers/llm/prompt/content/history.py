@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from agent import words
 from agent.analysis.snapshot import ArchiveSnapshot
+from agent.words import counted
 from archive.outline import Outline
 from archive.record import Record
 from evaluator.outcomes import Status, Verdict
@@ -11,15 +12,24 @@ from evaluator.tasks.registry import TASKS
 from variants.contract import short_name
 
 LONGEST_REASON = 220
+MOST_LINES, MOST_NAMES = 16, 40
 NO_DIFFERENCE = 1e-9
 NO_EFFECT = "Exactly its parent's scores on every task: the change never took effect at these sizes"
 NEVER_ACTED = "Its first trainings ended in its parent's very bits: at these sizes the change never acted"
 
 
 def history_lines(snapshot: ArchiveSnapshot, told: Collection[str] = ()) -> tuple[str, ...]:
-    """One line an attempt, the newest first. told: short names of what the prompt tells of otherwise."""
-    records = sorted(snapshot.history, key=lambda record: -record.number)
-    return tuple(_line(record) for record in records if short_name(record.proposal.variant.name) not in told)
+    """One line an attempt, the newest first; the oldest of many by their names alone.
+
+    told: short names of what the prompt tells of otherwise.
+    """
+    newest = sorted(snapshot.history, key=lambda record: -record.number)
+    records = [record for record in newest if short_name(record.proposal.variant.name) not in told]
+    lines = [_line(record) for record in records[:MOST_LINES]]
+    if old := records[MOST_LINES : MOST_LINES + MOST_NAMES]:
+        names = (f"`{short_name(record.proposal.variant.name)}` {record.status}" for record in old)
+        lines.append(f"{counted(len(records) - MOST_LINES, 'older one')}, among them {', '.join(names)}.")
+    return tuple(lines)
 
 
 def _line(record: Record | Outline) -> str:
