@@ -181,8 +181,13 @@ def _scored(request: TrialRequest, weights: Mapping[str, Tensor]) -> tuple[Score
 def limits_of(job: TrainingJob, members: int = 1) -> Limits:
     """Resource limits for the training of one job, or of several equal jobs as one model."""
     seconds = _START_SECONDS + _SECONDS_A_STEP * job.steps * members
-    memory = max(Limits().memory_bytes, _MEMORY_SLACK * footprint(job, members))
-    return Limits(wall_seconds=seconds, cpu_seconds=round(seconds * job.threads), memory_bytes=memory)
+    plain, needed = Limits(), _MEMORY_SLACK * footprint(job, members)
+    return Limits(
+        wall_seconds=seconds,
+        cpu_seconds=round(seconds * job.threads),
+        memory_bytes=max(plain.memory_bytes, needed),
+        gpu_bytes=max(plain.gpu_bytes, needed),
+    )
 
 
 def weights_hash(weights: Mapping[str, Tensor]) -> str:
