@@ -4,9 +4,9 @@
     python -m benchmarks.gpu --out FILE --parts steps memory
     python -m benchmarks.gpu --rehearse             # the GPU's parts on a CPU, tiny: shows that they run, and no speed
 
-A part that fails or takes too long is named, and the next one begins. Without a GPU, its parts are named as skipped, and
-the others may take four times as long.
-Exit code 1 if a part failed. What `mad` would cost follows from `steps` and `scoring`.
+A part that fails or takes too long is named, and the next one begins. Without a GPU, its parts are named as skipped,
+and the others may take four times as long. Exit code 1 if a part failed. What `mad`
+would cost follows from `steps`.
 """
 
 import argparse
