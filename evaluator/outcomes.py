@@ -111,6 +111,8 @@ class Trial(Value):
     device: str = "cpu"
     members: int = 1
     """Trials that trained as one model with this one; more than one changes the last bits of the weights."""
+    eager: str = ""
+    """Why a GPU launched the operations of each step one by one instead of replaying a CUDA graph; empty on a CPU."""
     versions: dict[str, str] = Field(default_factory=dict)
 
 

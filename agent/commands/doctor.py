@@ -26,6 +26,7 @@ from archive.store import Archive
 from evaluator.device import best_device
 from evaluator.outcomes import Grade
 from evaluator.sandbox import Sandbox, SandboxUnavailable
+from evaluator.sandbox.gpu_memory import nvml
 from evaluator.sandbox.host import canaries
 
 
@@ -59,7 +60,7 @@ def doctor(
     speech = Speech(as_json, quiet)
     llm = {"model": model, "command": command, "base_url": base_url, "prices": prices}
     models = list(_models(llm, llm_file))  # first: what is started from here on must not inherit the key
-    signs = [_python(), _torch(), _git(), *_sandbox(), *models, _archive(archive)]
+    signs = [_python(), _torch(), *_gpu(), _git(), *_sandbox(), *models, _archive(archive)]
     if as_json:
         speech.answer([asdict(sign) for sign in signs])
     style = {"ok": "green", "warning": "yellow", "missing": "bold red"}
@@ -79,6 +80,15 @@ def _torch() -> Sign:
     return Sign("torch", "ok", f"{torch.__version__}, trains on {device}", advice)
 
 
+def _gpu() -> Iterator[Sign]:
+    if best_device() != "cuda":
+        return
+    found = torch.cuda.get_device_properties(0)
+    advice = "" if nvml() else "install archer-search[gpu]: archer then watches the GPU memory of each run from outside"
+    memory = f"{found.total_memory / 2**30:.0f} GiB, {torch.cuda.mem_get_info()[0] / 2**30:.0f} free"
+    yield Sign("gpu", "warning" if advice else "ok", f"{found.name}, {memory}, CUDA {torch.version.cuda}", advice)
+
+
 def _git() -> Sign:
     if shutil.which("git") is None:
         return Sign("git", "missing", "not found", "install it (Debian: apt install git)")
@@ -88,7 +98,7 @@ def _git() -> Sign:
 
 def _sandbox() -> Iterator[Sign]:
     try:
-        with Sandbox(minimum=Grade.D) as sandbox:
+        with Sandbox(minimum=Grade.D, device=best_device()) as sandbox:  # on a GPU, with its device files
             grade, attacks = sandbox.grade, canaries(sandbox)
     except SandboxUnavailable as error:
         yield Sign("sandbox", "missing", str(error), "archer runs no variant without one")

@@ -125,7 +125,7 @@ class LanguageModel(nn.Module):
     def forward(self, tokens: Tensor, scored: Tensor | None = None) -> Tensor:
         """Logits `[n, V]` at the n positions where `scored` (`[B, L]` bool; None: everywhere) is true, row by row.
 
-        With members: `[M, n, V]` at `scored_rows(scored)`.
+        With members: `[M, n, V]` at `scored` `[M, n]`, which for each member names n of its B * L positions.
         """
         logits: Tensor = self.read_out(_select(self.encode(tokens), scored))
         return logits
@@ -160,10 +160,9 @@ class AutoEncoder(LanguageModel):
 def _select(hidden: Tensor, scored: Tensor | None) -> Tensor:
     if scored is None:
         return hidden.flatten(-3, -2)
-    if scored.dim() == 2:
+    if scored.dtype == torch.bool:
         return hidden[scored]
-    rows = scored_rows(scored)
-    return hidden.flatten(1, 2).gather(1, rows[:, :, None].expand(-1, -1, hidden.shape[-1]))
+    return hidden.flatten(1, 2).gather(1, scored[:, :, None].expand(-1, -1, hidden.shape[-1]))
 
 
 def scored_rows(scored: Tensor) -> Tensor:

@@ -25,10 +25,12 @@ class Members:
         self.names = [name for name, _ in self.model.named_parameters()]
         states = [model.state_dict() for model in drawn]
         for name in self.names:
-            stacked = torch.stack([state[name] for state in states])
+            stacked = torch.stack([state[name] for state in states]).to(device)
             owner, _, leaf = name.rpartition(".")
             setattr(self.model.get_submodule(owner), leaf, nn.Parameter(stacked))
-        self.model.to(device)
+        for name, buffer in list(self.model.named_buffers()):
+            owner, _, leaf = name.rpartition(".")
+            setattr(self.model.get_submodule(owner), leaf, buffer.to(device))
         self.living = list(range(len(seeds)))
         self.parameters = [[nn.Parameter(stack.data[m]) for stack in self.model.parameters()] for m in self.living]
 

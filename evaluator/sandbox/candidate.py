@@ -31,7 +31,7 @@ class SandboxedProcess:
     """One candidate: the channel to it, its log, and its end once it has come. `kill` needs a reason."""
 
     def __init__(self, limits: Limits, kill: Callable[[str], None], ask_for_cpu: Callable[[], None]) -> None:
-        self.kill, self._ask_for_cpu = kill, ask_for_cpu
+        self.limits, self.kill, self._ask_for_cpu = limits, kill, ask_for_cpu
         self.cpu: SimpleQueue[float] = SimpleQueue()
         self.ended: Future[Ended] = Future()
         self.log = os.memfd_create("log")
@@ -90,7 +90,7 @@ class SandboxedProcess:
             ended = self.ended.result(END_SECONDS)
         except TimeoutError:
             return Failure(kind="garbage", message="closed its channel and went on running")
-        if ended.reason == "memory" or ended.reason == "threads":
+        if ended.reason in ("memory", "threads", "GPU memory"):
             return Failure(
                 kind="memory", message=f"killed for using too much memory or too many threads ({ended.reason})"
             )

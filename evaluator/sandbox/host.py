@@ -16,6 +16,7 @@ from evaluator.sandbox.candidate import END_SECONDS, Ended, SandboxedProcess
 from evaluator.sandbox.client import KernelClient
 from evaluator.sandbox.folders import PrivateFolder
 from evaluator.sandbox.frames import DeadlinePassed, FrameError, PeerGone
+from evaluator.sandbox.gpu_memory import Usage, Watch, nvml
 from evaluator.sandbox.limits import Limits, SandboxUnavailable
 from evaluator.sandbox.lockdown import hide_this_process
 from evaluator.sandbox.template_process import Keeper
@@ -28,12 +29,14 @@ GRADES = tuple(Grade)
 class Sandbox:
     """Runs variants in locked-down processes. A context manager; its methods may be called from several threads.
 
-    minimum: the weakest grade to accept. Raises SandboxUnavailable where none of it can be had.
+    minimum: the weakest grade to accept. gpu_usage: who holds how much of the GPUs' memory; by default NVML's word, on
+    CUDA. Raises SandboxUnavailable where none of it can be had.
     """
 
-    def __init__(self, *, minimum: Grade = Grade.B, device: str = "cpu") -> None:
+    def __init__(self, *, minimum: Grade = Grade.B, device: str = "cpu", gpu_usage: Usage | None = None) -> None:
         self.device = device
         self._candidates: dict[str, SandboxedProcess] = {}
+        self._watch: Watch | None = None
         self._early = early.take(device)
         self._folder = self._early.folder if self._early else PrivateFolder.fresh()
         hide_this_process()
@@ -42,6 +45,9 @@ class Sandbox:
         except BaseException:
             self._folder.remove()
             raise
+        usage = gpu_usage or (nvml() if device.startswith("cuda") else None)
+        if usage is not None:
+            self._watch = Watch(usage, self._keeper.pid, self._holds_too_much)
 
     def __enter__(self) -> Self:
         return self
@@ -51,6 +57,8 @@ class Sandbox:
 
     def close(self) -> None:
         """End the template and every candidate."""
+        if self._watch is not None:
+            self._watch.stop()
         self._keeper.stop()
         self._folder.remove()
 
@@ -110,6 +118,8 @@ class Sandbox:
         finally:
             candidate.end()
             del self._candidates[name]
+            if self._watch is not None:
+                self._watch.remove(name)
 
     def _boot(self, grades: list[Grade]) -> Grade:
         tried = []
@@ -146,11 +156,21 @@ class Sandbox:
 
     def _on_news(self, event: Mapping[str, Any]) -> None:
         candidate = self._candidates.get(event["name"])
-        if candidate is not None and event["event"] == "cpu":
+        if candidate is None:
+            return
+        if event["event"] == "begun":
+            if self._watch is not None:
+                self._watch.add(event["name"], event["pid"], candidate.limits.gpu_bytes)
+        elif event["event"] == "cpu":
             candidate.cpu.put(event["cpu_seconds"])
-        elif candidate is not None:
+        else:
             candidate.cpu.put(event["cpu_seconds"])  # for who asked a moment too late
             candidate.ended.set_result(Ended(event["code"], event["reason"], event["cpu_seconds"]))
+
+    def _holds_too_much(self, name: str) -> None:
+        if (candidate := self._candidates.get(name)) is not None:
+            with suppress(SandboxUnavailable):  # a sandbox that is closed has ended its candidates
+                candidate.kill("GPU memory")
 
     def _on_gone(self, reason: SandboxUnavailable) -> None:
         for candidate in list(self._candidates.values()):

@@ -28,6 +28,14 @@ KEEP_MEMORY = {
 """Settings of glibc's malloc, see mallopt(3). As it comes it gives a training step's tensors back to the system, and
 the next step pays for fresh pages: a sixth of the CPU time of a small model."""
 
+FOR_CUDA = {
+    "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    "CUDA_CACHE_DISABLE": "1",
+}
+"""That the template may ask whether there is a GPU and still fork (CUDA, once started, does not survive it), that cuBLAS
+gives the same sums each time, and that nobody tries to write compiled code."""
+
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -44,7 +52,8 @@ def start(grade: Grade, folder: Path, control: socket.socket, device: str) -> su
     readable = (*roots.readable(packages), str(home))
     landlock, seccomp = LAYERS[grade]
     devices = roots.accelerator_devices() if device.startswith("cuda") else ()
-    layers = Layers(landlock, seccomp, (*readable, *_present(roots.FACTS)), devices)
+    facts = (*roots.FACTS, *roots.GPU_FACTS) if devices else roots.FACTS
+    layers = Layers(landlock, seccomp, (*readable, *_present(facts)), devices)
     command = [*_python(packages, control.fileno(), grade, layers, device)]
     if grade is Grade.A:
         command = [*_bubblewrap(readable, home, devices), *command]
@@ -72,7 +81,10 @@ def _bubblewrap(readable: Iterable[str], home: Path, devices: Iterable[str]) -> 
     """bwrap with all namespaces new, no capability, and nothing but `readable` in the file system."""
     command = [_bwrap_path(), "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session"]
     command += ["--cap-drop", "ALL", "--tmpfs", "/tmp", "--proc", "/proc", "--dev", "/dev"]
-    for path in (*readable, *_present(["/sys/devices/system/cpu"])):
+    for path in (
+        *readable,
+        *_present(["/sys/devices/system/cpu", *(("/sys/devices/system/node",) if devices else ())]),
+    ):
         command += ["--ro-bind", path, path]
     for path in devices:
         command += ["--dev-bind", path, path]
@@ -104,7 +116,7 @@ def _environment(home: Path) -> dict[str, str]:
     fixed = {"HOME": str(home), "TMPDIR": str(home), "LANG": "C.UTF-8", "PATH": ""}
     # torch.func imports what would make this folder; it exists, so that candidates need not
     fixed["TORCHINDUCTOR_CACHE_DIR"] = str(home)
-    return fixed | dict.fromkeys(ONE_THREAD, "1") | KEEP_MEMORY
+    return fixed | dict.fromkeys(ONE_THREAD, "1") | KEEP_MEMORY | FOR_CUDA
 
 
 def _present(paths: Iterable[str]) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ class Limits:
     log_bytes: standard output and error together.
     exchange_bytes: size of each of the two memory files through which tensors pass; what the candidate puts into its
     own comes on top of memory_bytes.
+    gpu_bytes: tensors on a GPU; what CUDA itself takes comes on top.
     """
 
     wall_seconds: float = 60.0
@@ -30,6 +31,7 @@ class Limits:
     log_bytes: int = 256 * 1024
     exchange_bytes: int = 1024 * MEBIBYTE
     threads: int = 64
+    gpu_bytes: int = 4096 * MEBIBYTE
 
     def __post_init__(self) -> None:
         if min(astuple(self)) <= 0:

@@ -16,6 +16,9 @@ SYSTEM = (
 FACTS = ("/dev/null", "/dev/zero", "/dev/urandom", "/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu")
 """Facts on the machine and harmless devices: libraries choose their code paths by them."""
 
+GPU_FACTS = ("/proc/driver/nvidia", "/proc/devices", "/proc/modules", "/sys/devices/system/node")
+"""What an NVIDIA driver looks up when it starts."""
+
 
 def import_path() -> list[str]:
     """Where this process finds the standard library and installed packages; never the working or the source folder."""

@@ -14,7 +14,7 @@ import platform
 import struct
 from dataclasses import dataclass
 
-from evaluator.sandbox.syscalls import AARCH64, X86_64
+from evaluator.sandbox.syscalls import AARCH64, WITH_DEVICES, X86_64
 
 AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 TABLES = {"x86_64": X86_64, "aarch64": AARCH64}
@@ -83,7 +83,8 @@ def assemble(machine: str, pid: int, *, device_files: bool = False) -> list[Inst
     ]
     if machine == "x86_64":
         program += [(JUMP_AT_LEAST, 0, 1, X32_BIT), (RETURN, 0, 0, KILL)]
-    for name, number in TABLES[machine].items():
+    allowed = TABLES[machine] | (WITH_DEVICES[machine] if device_files else {})
+    for name, number in allowed.items():
         block = _guarded(guarded[name]) if name in guarded else [(RETURN, 0, 0, ALLOW)]
         program += [(JUMP_EQUAL, 0, len(block), number), *block]
     return [*program, (RETURN, 0, 0, ERRNO | errno.ENOSYS)]

@@ -95,6 +95,7 @@ class Template:
         for fd in fds:
             os.close(fd)
         self.candidates[order["name"]] = ForkedProcess(pid, os.pidfd_open(pid), limits)
+        self._tell(event="begun", name=order["name"], pid=pid)
 
     def _become(
         self, mode: str, parent: int, limits: Limits, socket_: int, log: int, questions: int, answers: int
@@ -111,7 +112,7 @@ class Template:
             os.close(log)
             channel = Channel(socket_, Memory(answers, writable=True), Memory(questions, writable=False))
             lock_down(limits, self.layers)
-            worker.serve(mode, channel, self.device)
+            worker.serve(mode, channel, self.device, limits.gpu_bytes)
             sys.stdout.flush()
         except BaseException as error:  # noqa: BLE001 - whatever it is must not unwind into the template's loop
             try:

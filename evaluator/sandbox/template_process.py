@@ -31,6 +31,7 @@ class Keeper:
         self._lock = threading.Lock()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._ready: Future[None] = Future()
+        self.pid = 0
         self._thread = threading.Thread(target=self._keep, args=(grade, theirs, device), name="sandbox", daemon=True)
         self._thread.start()
 
@@ -77,6 +78,7 @@ class Keeper:
         except (OSError, SandboxUnavailable) as error:
             self._ready.set_exception(error)
             return
+        self.pid = process.pid
         with suppress(ConnectionResetError):
             while message := self._control.recv(EVENT_CAP):
                 event = json.loads(message)

@@ -16,6 +16,7 @@ from torch import Tensor
 from evaluator.fence import ALLOWED_MODULES
 from evaluator.sandbox.attacks import attempt
 from evaluator.sandbox.frames import Channel, PeerGone
+from evaluator.sandbox.gpu_memory import bound_here
 from evaluator.sandbox.loading import describe, load_kernel, plain
 from evaluator.sandbox.memory import DoesNotFit, extents, offsets
 from evaluator.sandbox.padding import AnyLength
@@ -40,12 +41,14 @@ def warm_up() -> None:
         torch.linalg.solve_triangular(torch.eye(2), torch.ones(2, 1), upper=False)
 
 
-def serve(mode: str, channel: Channel, device: str) -> None:
-    """Answer requests until archer closes the channel."""
+def serve(mode: str, channel: Channel, device: str, gpu_bytes: int) -> None:
+    """Answer requests until archer closes the channel. gpu_bytes: the most that tensors may take of a GPU."""
     torch.seed()  # the template's random state is every child's: two fresh processes shall not agree by that
     # what torch.empty gives is filled, so that no call finds there what an earlier one, or the trainer, let go of;
     # the public function would import torch's compiler first
     torch._C._set_deterministic_algorithms(True, warn_only=True)
+    if device.startswith("cuda") and mode != "attack":
+        bound_here(gpu_bytes)
     try:
         channel.send({"started": True}, {})
         MODES[mode](channel, device)

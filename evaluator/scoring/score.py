@@ -7,7 +7,7 @@ has seen none of the counted passes: what a kernel remembers of them, it cannot 
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,12 +18,14 @@ from evaluator.kernel import Kernel
 from evaluator.model.backbones import AutoEncoder, LanguageModel, build
 from evaluator.outcomes import Failure
 from evaluator.protocols.protocol import Protocol, TrialSpec
-from evaluator.scoring.futures import draw_cuts, replace_future, up_to
+from evaluator.scoring.futures import Pass, draw_pass, draw_passes, up_to
 from evaluator.tasks.registry import examples, stream
 from evaluator.training.jobs import TrainingJob
 from evaluator.values import Value
 
 SCORING_BATCH = 64
+TOKENS_AT_ONCE = 2**17
+"""A GPU takes so many tokens through the kernel in one call, in whole batches; a CPU takes one batch."""
 CERTIFIED = 128
 """Test sequences, drawn at random from all of them, whose counted passes are compared with the unchanged sequence."""
 NONCAUSAL_ABOVE = float(torch.finfo(torch.float32).eps) ** 0.5
@@ -57,7 +59,8 @@ def score(
     weights: what `train` returned, not trusted. kernel: may run elsewhere and may fail; its exceptions pass through.
     witness: the same kernel in another process, for the certificate; without it, `kernel` makes that too.
     Returns a Failure for weights or outputs of the wrong names, shapes or dtypes, for non-finite numbers, and for a
-    certificate above NONCAUSAL_ABOVE. Runs on the CPU.
+    certificate above NONCAUSAL_ABOVE. The layers run on the job's device, in float32; futures are drawn on the CPU, the
+    same for every device.
     """
     plan, setting = protocol.tasks[spec.task], protocol.setting(spec)
     seed = int(stream(setting, "cuts", spec.seed).integers(2**62))
@@ -65,15 +68,19 @@ def score(
     test = examples(setting, "test", plan.test_examples, spec.seed)
     tally = _Tally()
     try:
-        model, other = load(weights, job, kernel), load(weights, job, witness or kernel)
+        model, other = (load(weights, job, each).to(job.device) for each in (kernel, witness or kernel))
+        parts, vocabulary = _parts(len(test.inputs), scored_at_once(job)), job.model.vocabulary
         if isinstance(model, AutoEncoder):
-            for inputs, targets in _batches(test.inputs, test.targets):
-                _score_autoencoder(model, other, inputs, targets, generator, tally)
+            future = draw_pass(test.inputs, vocabulary, generator, SCORING_BATCH)
+            for part in parts:
+                _score_autoencoder(model, other, test.inputs[part], test.targets[part], future.part(part), tally)
         else:
             certified = _some(len(test.inputs), torch.Generator().manual_seed(seed + 1))
+            futures = draw_passes(test.inputs, test.targets, plan.cuts, vocabulary, generator, SCORING_BATCH)
             passes: list[_Passes] = []
-            for inputs, targets, chosen in _batches(test.inputs, test.targets, certified):
-                passes.append(_score_language_model(model, inputs, targets, plan.cuts, generator, tally, chosen))
+            for part in parts:
+                own = [future.part(part) for future in futures]
+                passes.append(_score_language_model(model, test.targets[part], own, certified[part], tally))
             _certify(other, test.inputs[certified], passes, tally)
     except GarbageError as error:
         return Failure(kind="garbage", message=str(error))
@@ -81,6 +88,12 @@ def score(
         message = f"replacing the future changed the trained model's past by {tally.certificate:.2g} of its scale"
         return Failure(kind="noncausal", message=f"{message} (allowed {NONCAUSAL_ABOVE:.2g})")
     return tally.result()
+
+
+def scored_at_once(job: TrainingJob) -> int:
+    """Test sequences that go through the kernel in one call, on the job's device."""
+    batches = 1 if job.device == "cpu" else max(1, TOKENS_AT_ONCE // (SCORING_BATCH * job.model.length))
+    return batches * SCORING_BATCH
 
 
 def load(weights: Mapping[str, Tensor], job: TrainingJob, kernel: Kernel) -> LanguageModel:
@@ -153,32 +166,28 @@ _Passes = list[tuple[Tensor, Tensor]]
 
 
 def _score_language_model(
-    model: LanguageModel,
-    inputs: Tensor,
-    targets: Tensor,
-    cuts: int,
-    generator: torch.Generator,
-    tally: _Tally,
-    chosen: Tensor,
+    model: LanguageModel, targets: Tensor, futures: Sequence[Pass], chosen: Tensor, tally: _Tally
 ) -> _Passes:
     """Count one prediction per sequence and cut. Gives what `_certify` needs of the `chosen` sequences (`[B]`)."""
-    passes = []
-    for cut, counts in draw_cuts(targets, cuts, generator):
-        hidden = model.encode(replace_future(inputs, cut, model.config.vocabulary, generator))
+    passes, device = [], _device(model)
+    kept = chosen.nonzero().flatten().to(device)
+    for cut, counts, inputs in futures:
+        hidden = model.encode(inputs.to(device))
         rows = counts.nonzero().flatten()
-        tally.count(model.read_out(hidden[rows, cut[rows]]), targets[rows, cut[rows]])
-        passes.append((cut[chosen], hidden[chosen]))
+        counted = model.read_out(hidden[rows.to(device), cut[rows].to(device)])
+        tally.count(counted, targets[rows, cut[rows]].to(device))
+        passes.append((cut[chosen], hidden[kept]))
     return passes
 
 
 def _certify(model: LanguageModel, originals: Tensor, passes: list[_Passes], tally: _Tally) -> None:
     """Compare the counted passes with the unchanged sequences, which the kernel meets here for the first time."""
+    device = _device(model)
     together = [tuple(map(torch.cat, zip(*same_cut, strict=True))) for same_cut in zip(*passes, strict=True)]
-    for start in range(0, len(originals), SCORING_BATCH):
-        part = slice(start, start + SCORING_BATCH)
-        unchanged = model.read_out(model.encode(originals[part]))
+    for part in _parts(len(originals), SCORING_BATCH):
+        unchanged = model.read_out(model.encode(originals[part].to(device)))
         for cut, replaced in together:
-            tally.compare(model.read_out(replaced[part]), unchanged, up_to(cut[part], originals[part]))
+            tally.compare(model.read_out(replaced[part]), unchanged, up_to(cut[part], originals[part]).to(device))
 
 
 def _some(count: int, generator: torch.Generator) -> Tensor:
@@ -189,23 +198,22 @@ def _some(count: int, generator: torch.Generator) -> Tensor:
 
 
 def _score_autoencoder(
-    model: AutoEncoder,
-    other: LanguageModel,
-    inputs: Tensor,
-    targets: Tensor,
-    generator: torch.Generator,
-    tally: _Tally,
+    model: AutoEncoder, other: LanguageModel, inputs: Tensor, targets: Tensor, future: Pass, tally: _Tally
 ) -> None:
     """Its code is made from the whole sequence, so all is scored at once; hidden states must still be causal.
 
     Some sequences keep all their tokens, so that what the last position's state says is compared too.
     """
-    cut = torch.randint(inputs.shape[1], (len(inputs),), generator=generator)
-    hidden = other.encode(replace_future(inputs, cut, model.config.vocabulary, generator))
-    original = model.encode(inputs)
-    tally.compare(hidden, original, up_to(cut, inputs))
-    tally.count(model.decode(original), targets.flatten())
+    device = _device(model)
+    hidden = other.encode(future.inputs.to(device))
+    original = model.encode(inputs.to(device))
+    tally.compare(hidden, original, up_to(future.cut, inputs).to(device))
+    tally.count(model.decode(original), targets.flatten().to(device))
 
 
-def _batches(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    return zip(*(torch.split(x, SCORING_BATCH) for x in tensors), strict=True)
+def _device(model: LanguageModel) -> torch.device:
+    return model.embedding.weight.device
+
+
+def _parts(count: int, size: int) -> list[slice]:
+    return [slice(start, start + size) for start in range(0, count, size)]

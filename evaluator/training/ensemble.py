@@ -6,15 +6,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from evaluator.kernel import Kernel
 from evaluator.model.backbones import scored_rows
 from evaluator.model.members import Members
 from evaluator.tasks.examples import IGNORED
-from evaluator.training.jobs import EnsembleJob, batches, curve_interval, schedule, sequences_at_once
-from evaluator.training.train import REPORT_SECONDS, Report
+from evaluator.training import on_gpu
+from evaluator.training.jobs import (
+    REPORT_SECONDS,
+    EnsembleJob,
+    Report,
+    batches,
+    curve_interval,
+    own_part,
+    schedule,
+    sequences_at_once,
+)
+from evaluator.training.static_step import losses_at
 
 
 def train(job: Mapping[str, Any], data: Mapping[str, Tensor], kernel: Kernel, report: Report) -> dict[str, Tensor]:
@@ -26,17 +35,15 @@ def train(job: Mapping[str, Any], data: Mapping[str, Tensor], kernel: Kernel, re
     """
     asked = EnsembleJob.model_validate(job)
     torch.set_num_threads(asked.members[0].threads)
+    if asked.members[0].device != "cpu":
+        return on_gpu.train(asked, data, kernel, report)
     return _Ensemble(asked, data, kernel).train(report)
 
 
 class _Ensemble:
     def __init__(self, asked: EnsembleJob, data: Mapping[str, Tensor], kernel: Kernel) -> None:
         self.jobs, self.run = asked.members, asked.members[0]
-        placed = {name: tensor.to(self.run.device) for name, tensor in data.items()}
-        self.data = [
-            {name.partition("/")[2]: placed[name] for name in placed if name.startswith(f"{number}/")}
-            for number in asked.data
-        ]
+        self.data = [own_part(data, number) for number in asked.data]
         self.members = Members(self.run.model, kernel, [each.seed for each in self.jobs], self.run.device)
         groups = [
             {"params": own, "lr": each.lr, "weight_decay": each.weight_decay}
@@ -60,7 +67,7 @@ class _Ensemble:
             self.members.drop(ended)
             if not self.members.living:
                 break
-        return {name: tensor.cpu() for name, tensor in self.weights.items()}
+        return {name: tensor for name, tensor in self.weights.items() if name.partition("/")[0] not in self.diverged}
 
     def _step(self, step: int) -> dict[str, float]:
         """One step of all; the losses before it, by member. Those whose loss is not finite are out."""
@@ -89,7 +96,7 @@ class _Ensemble:
         totals = (targets != IGNORED).sum((1, 2))
         values = torch.zeros(len(living), device=inputs.device)
         for part in self._parts(inputs, targets):
-            losses = _losses(*self._logits(*part)).sum(1) / totals
+            losses = losses_at(*self._logits(*part)).sum(1) / totals
             values += losses.detach()
             losses[values.isfinite()].sum().backward()  # type: ignore[no-untyped-call]
         return values.tolist()
@@ -102,11 +109,11 @@ class _Ensemble:
     def _logits(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Logits `[M, n, V]`, and their targets `[M, n]`: IGNORED where a member has fewer than others."""
         scored = targets != IGNORED
-        everywhere = bool(scored.all())
+        rows = None if bool(scored.all()) else scored_rows(scored)
         with torch.autocast(inputs.device.type, torch.bfloat16, enabled=self.run.precision == "bfloat16"):
-            logits = self.members.model(inputs, None if everywhere else scored)
+            logits = self.members.model(inputs, rows)
         flat = targets.flatten(1)
-        return logits.float(), flat if everywhere else flat.gather(1, scored_rows(scored))
+        return logits.float(), flat if rows is None else flat.gather(1, rows)
 
     def _ended(self, step: int) -> list[int]:
         """Members that are through, with their weights kept."""
@@ -139,15 +146,9 @@ class _Ensemble:
         for inputs, targets in self._parts(self._held(living, "held_inputs"), self._held(living, "held_targets")):
             logits, wanted = self._logits(inputs, targets)
             right = (logits.argmax(-1) == wanted).sum(1)
-            sums += torch.stack([_losses(logits, wanted).sum(1), right, (wanted != IGNORED).sum(1)])
+            sums += torch.stack([losses_at(logits, wanted).sum(1), right, (wanted != IGNORED).sum(1)])
         for number, (loss, right, total) in zip(living, sums.T.tolist(), strict=True):
             yield number, loss / total, right / total
 
     def _held(self, living: Sequence[int], name: str) -> Tensor:
         return torch.stack([self.data[number][name] for number in living])
-
-
-def _losses(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy `[M, n]` of logits `[M, n, V]`; 0 where the target is IGNORED."""
-    flat = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none", ignore_index=IGNORED)
-    return flat.view(targets.shape)

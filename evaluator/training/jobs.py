@@ -1,8 +1,8 @@
 """What training is asked to do: one model, or the members of a grid as one."""
 
 import math
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -12,6 +12,10 @@ from evaluator.device import DeviceName, Precision
 from evaluator.model.backbones import ModelConfig
 from evaluator.values import Value
 
+Report = Callable[[Mapping[str, Any]], None]
+"""Hears of progress."""
+
+REPORT_SECONDS = 0.5
 CURVE_POINTS = 20
 PART_TOKENS = 8192
 """A CPU takes a batch in parts of so many tokens, whose tensors stay in its cache and in memory that malloc keeps."""
@@ -57,6 +61,11 @@ class EnsembleJob(Value):
         if len({job.model_copy(update=dict.fromkeys(OWN)) for job in self.members}) > 1:
             raise ValueError(f"members may differ in {', '.join(OWN)} only")
         return self
+
+
+def own_part(named: Mapping[str, Tensor], number: int) -> dict[str, Tensor]:
+    """The tensors whose names are led by a number, as in `0/inputs`, without it."""
+    return {name.partition("/")[2]: tensor for name, tensor in named.items() if name.startswith(f"{number}/")}
 
 
 def curve_interval(steps: int) -> int:

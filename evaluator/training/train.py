@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -13,36 +13,45 @@ from evaluator.kernel import Kernel
 from evaluator.model.backbones import LanguageModel, build
 from evaluator.model.layers import initialise
 from evaluator.tasks.examples import IGNORED
-from evaluator.training.jobs import EpochSelection, TrainingJob, batches, curve_interval, schedule, sequences_at_once
+from evaluator.training import on_gpu
+from evaluator.training.jobs import (
+    REPORT_SECONDS,
+    EpochSelection,
+    Report,
+    TrainingJob,
+    batches,
+    curve_interval,
+    schedule,
+    sequences_at_once,
+)
 
-Report = Callable[[Mapping[str, Any]], None]
 
-REPORT_SECONDS = 0.5
-
-
-def train(job: Mapping[str, Any], data: Mapping[str, Tensor], kernel: Kernel, report: Report) -> dict[str, Tensor]:
+def train(
+    job: Mapping[str, Any], data: Mapping[str, Tensor], kernel: Kernel, report: Report, eager: str = ""
+) -> dict[str, Tensor]:
     """Train by AdamW (decay on all parameters) and return the state dict, on the CPU.
 
     job: the JSON of a TrainingJob. data: `inputs` and `targets`, `[N, L]` int64, and, where the job selects an epoch,
     `held_inputs` and `held_targets`. Reports {"step", "steps", "loss"} at the steps of the learning curve, twice a
-    second in between, and at the end. Sets the number of threads of the process. Raises FloatingPointError where the
-    loss is no longer finite.
+    second in between, and at the end; on a GPU, `on_gpu` trains, whose reports say more. Sets the number of threads of
+    the process. eager: why a GPU shall not capture the steps, if so. Raises FloatingPointError where the loss is no
+    longer finite.
     """
     run = TrainingJob.model_validate(job)
     torch.set_num_threads(run.threads)
+    if run.device != "cpu":
+        return on_gpu.train_one(run, data, kernel, report, eager)
     model = build(run.model, kernel)
     initialise(model, run.seed)
-    model.to(run.device)
-    placed = {name: tensor.to(run.device) for name, tensor in data.items()}
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=run.lr, betas=run.betas, weight_decay=run.weight_decay, fused=True
     )
-    best = _Best(run.selection, placed) if run.selection else None
+    best = _Best(run.selection, data) if run.selection else None
     reported = time.monotonic()
-    order = batches(len(placed["inputs"]), run)
+    order = batches(len(data["inputs"]), run)
     for step in range(1, run.steps + 1):
         index = next(order)
-        loss = training_step(model, optimiser, run, step, placed["inputs"][index], placed["targets"][index])
+        loss = training_step(model, optimiser, run, step, data["inputs"][index], data["targets"][index])
         done = step == run.steps or (best is not None and best.look(model, run, step))
         if done or step % curve_interval(run.steps) == 0 or time.monotonic() - reported >= REPORT_SECONDS:
             report({"step": step, "steps": run.steps, "loss": loss})
@@ -50,7 +59,7 @@ def train(job: Mapping[str, Any], data: Mapping[str, Tensor], kernel: Kernel, re
         if done:
             break
     weights = best.weights if best is not None and best.weights else model.state_dict()
-    return {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
+    return {name: tensor.detach().clone() for name, tensor in weights.items()}
 
 
 def training_step(

@@ -141,7 +141,7 @@ class _Heard:
             raise TrainingStopped
         step = progress["step"]
         for number, loss in self._by_member(progress.get("losses"), float):
-            self.logs[number].hear(step, loss)
+            self.logs[number].hear(step, loss, progress.get("eager"))
             told = {"step": step, "steps": self._requests[number].job.steps, "loss": loss}
             self._follow(self._requests[number].spec, told)
         self.diverged |= dict(self._by_member(progress.get("diverged"), str))

@@ -18,6 +18,7 @@ from evaluator.outcomes import CurvePoint, Failure, Status, Trial
 from evaluator.protocols.protocol import Protocol, TrialSpec
 from evaluator.sandbox import Limits, Sandbox, TrainingStopped, VariantFailed
 from evaluator.scoring.score import ScoredTrial, score
+from evaluator.training.graphs import REASON_CAP
 from evaluator.training.jobs import TrainingJob, curve_interval
 from evaluator.training.train import train
 from evaluator.trials.footprint import footprint
@@ -31,6 +32,7 @@ Ending = Mapping[str, Tensor] | Failure | None
 _START_SECONDS, _SECONDS_A_STEP = 120.0, 3.0
 """Wall-clock limit of a trial: several times the time of the slowest seed variant on one slow core."""
 
+_APART = "the kernel runs in another process"
 _MEMORY_SLACK = 4
 """A variant may keep more tensors than the baseline: its limit is this factor times the baseline's estimate."""
 
@@ -58,11 +60,14 @@ class TrainingLog:
     curve: list[CurvePoint] = field(default_factory=list)
     steps: int = 0
     cpu_seconds: float = 0.0
+    eager: str = ""
     began: float = field(default_factory=time.monotonic)
 
-    def hear(self, step: int, loss: float) -> None:
-        """Store the step, and its loss if the learning curve has a point at this step."""
+    def hear(self, step: int, loss: float, eager: object = "") -> None:
+        """Store the step, and its loss if the learning curve has a point at this step. eager: see outcomes.Trial."""
         self.steps = step
+        if isinstance(eager, str):
+            self.eager = eager[:REASON_CAP]
         # JSON has no infinity: a record that held one could not be read again
         if step % curve_interval(self.job.steps) == 0 and math.isfinite(loss):
             self.curve.append(CurvePoint(step=step, loss=loss))
@@ -89,7 +94,7 @@ def run_trial(
     def report(progress: Mapping[str, Any]) -> None:
         if stop is not None and stop.is_set():
             raise TrainingStopped
-        log.hear(progress["step"], progress["loss"])
+        log.hear(progress["step"], progress["loss"], progress.get("eager"))
         follow(progress)
 
     torch.set_num_threads(request.job.threads)  # sums are rounded by how many threads share them
@@ -115,7 +120,7 @@ def _train_split(request: TrialRequest, log: TrainingLog, report: Progress) -> E
     data = request.protocol.training_data(request.spec)
     with request.sandbox.kernel(request.variant, limits_of(request.job)) as kernel:
         try:
-            ending: Ending = train(request.job.model_dump(mode="json"), data, kernel, report)
+            ending: Ending = train(request.job.model_dump(mode="json"), data, kernel, report, _APART)
         except FloatingPointError as error:
             ending = Failure(kind="diverged", message=str(error))
     log.cpu_seconds = kernel.cpu_seconds
@@ -158,6 +163,7 @@ def ended_trial(
         isolation=isolation,
         device=request.job.device,
         members=members,
+        eager=log.eager,
         versions=versions(),
     )
 
@@ -175,8 +181,13 @@ def _scored(request: TrialRequest, weights: Mapping[str, Tensor]) -> tuple[Score
 def limits_of(job: TrainingJob, members: int = 1) -> Limits:
     """Resource limits for the training of one job, or of several equal jobs as one model."""
     seconds = _START_SECONDS + _SECONDS_A_STEP * job.steps * members
-    memory = max(Limits().memory_bytes, _MEMORY_SLACK * footprint(job, members))
-    return Limits(wall_seconds=seconds, cpu_seconds=round(seconds * job.threads), memory_bytes=memory)
+    plain, needed = Limits(), _MEMORY_SLACK * footprint(job, members)
+    return Limits(
+        wall_seconds=seconds,
+        cpu_seconds=round(seconds * job.threads),
+        memory_bytes=max(plain.memory_bytes, needed),
+        gpu_bytes=max(plain.gpu_bytes, needed),
+    )
 
 
 def weights_hash(weights: Mapping[str, Tensor]) -> str:

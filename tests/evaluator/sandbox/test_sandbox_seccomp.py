@@ -17,6 +17,7 @@ from evaluator.sandbox.seccomp import (
     LOAD,
     RETURN,
     TABLES,
+    WITH_DEVICES,
     assemble,
 )
 
@@ -26,12 +27,12 @@ REFUSED, UNKNOWN = ERRNO | errno.EPERM, ERRNO | errno.ENOSYS
 HIGH = 1 << 32
 
 
-def run(machine: str, number: int, *arguments: int, arch: int | None = None) -> int:
+def run(machine: str, number: int, *arguments: int, arch: int | None = None, device_files: bool = False) -> int:
     """What the filter returns for a call."""
     arguments = (*arguments, *[0] * (6 - len(arguments)))
     data = struct.pack("<IIQ6Q", number, AUDIT_ARCH[machine] if arch is None else arch, 0, *arguments)
     accumulator, at = 0, 0
-    program = assemble(machine, PID)
+    program = assemble(machine, PID, device_files=device_files)
     while True:
         code, if_true, if_false, k = program[at]
         at += 1
@@ -109,4 +110,12 @@ def test_nothing_dangerous_is_listed(machine: str) -> None:
     dangerous = (
         "socket connect execve execveat fork vfork kill ptrace chmod fchmodat unlink rename mount keyctl bpf setrlimit"
     )
-    assert not set(dangerous.split()) & set(TABLES[machine])
+    assert not set(dangerous.split()) & {*TABLES[machine], *WITH_DEVICES[machine]}
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_what_a_driver_asks_for_exists_only_where_there_are_device_files(machine: str) -> None:
+    for number in WITH_DEVICES[machine].values():
+        assert run(machine, number) == UNKNOWN
+        assert run(machine, number, device_files=True) == ALLOW
+    assert run(machine, TABLES[machine]["clone"], 17, device_files=True) == REFUSED

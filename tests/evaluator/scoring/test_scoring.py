@@ -1,17 +1,19 @@
 """Scoring: right numbers for honest models, nothing for kernels that look ahead, failures for unusable weights."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
 import torch
 from torch import Tensor
 
-from evaluator.model.backbones import LanguageModel
+from evaluator.model.backbones import LanguageModel, build
 from evaluator.model.layers import initialise
 from evaluator.outcomes import Failure
 from evaluator.protocols.protocol import Protocol, TrialSpec, trial_specs
+from evaluator.scoring import score as score_module
 from evaluator.scoring.futures import draw_cuts, replace_future
-from evaluator.scoring.score import NONCAUSAL_ABOVE, ScoredTrial, score
+from evaluator.scoring.score import NONCAUSAL_ABOVE, SCORING_BATCH, ScoredTrial, score
 from evaluator.tasks.examples import IGNORED
 from evaluator.tasks.registry import examples
 from evaluator.tasks.task import Setting, TaskPlan
@@ -284,3 +286,54 @@ def test_outputs_that_overflow_are_no_proof() -> None:
     outcome = score(weights, job, protocol, spec, peeking)
     assert isinstance(outcome, Failure)
     assert outcome.kind == "noncausal"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", SETTINGS)
+def test_several_batches_in_one_call_score_the_same(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU: the futures are drawn batch by batch, however many batches the kernel meets at once."""
+    protocol, spec, job = prepared(task, test_examples=200)
+    weights = train(job.model_dump(mode="json"), protocol.training_data(spec), chunkwise, lambda _: None)
+    met: list[int] = []
+
+    def counting(*inputs: Tensor, chunk_size: int = 32) -> tuple[Tensor, Tensor]:
+        met.append(len(inputs[0]))
+        return chunkwise(*inputs, chunk_size=chunk_size)
+
+    found = []
+    for size in (SCORING_BATCH, 3 * SCORING_BATCH):
+        monkeypatch.setattr("evaluator.scoring.score.scored_at_once", lambda _, size=size: size)
+        met.clear()
+        scored = score(weights, job, protocol, spec, counting, chunkwise)
+        assert isinstance(scored, ScoredTrial)
+        found.append((scored, len(met), max(met)))
+    (one, calls, widest), (several, fewer, wider) = found
+    assert (several.accuracy, several.predictions) == (one.accuracy, one.predictions)
+    assert several.test_loss == pytest.approx(one.test_loss, rel=1e-5)
+    assert (calls, fewer, widest, wider) == (2 * fewer, fewer, SCORING_BATCH, 3 * SCORING_BATCH)
+
+
+@pytest.mark.parametrize("task", SETTINGS)
+def test_all_that_is_counted_and_compared_lies_on_the_device(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`meta` stands for a GPU: layers and kernel compute there, and nothing of the host gets into what they compute."""
+    protocol, spec, job = prepared(task)
+    model = build(job.model, chunkwise)
+    initialise(model, 0)
+    met: list[Tensor] = []
+    monkeypatch.setattr(score_module, "_checked", lambda kernel: kernel)
+    monkeypatch.setattr(score_module._Tally, "count", lambda _, *given: met.extend(given))
+    monkeypatch.setattr(score_module._Tally, "compare", lambda _, *given: met.extend(given))
+    monkeypatch.setattr(score_module._Tally, "result", lambda _: "scored")
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
+    there = job.model_copy(update={"device": "meta"})
+    assert score(model.state_dict(), there, protocol, spec, chunkwise) == "scored"
+    assert {str(x.device) for x in met} == {"meta"}
+    assert {x.dtype for x in met} == {torch.float32, torch.int64, torch.bool}
+
+
+def test_a_gpu_takes_whole_batches_at_once() -> None:
+    job = prepared("Compress")[2]
+    at = {length: job.model.model_copy(update={"length": length}) for length in (128, 1024, 2**20)}
+    on_gpu = [job.model_copy(update={"device": "cuda", "model": model}) for model in at.values()]
+    assert [score_module.scored_at_once(each) for each in on_gpu] == [1024, 128, SCORING_BATCH]
+    assert score_module.scored_at_once(job) == SCORING_BATCH
