@@ -5,6 +5,7 @@ patterns that account for most leaks and most undefined gradients; a kernel with
 """
 
 import ast
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,21 +24,34 @@ _ROOTS = {"sqrt", "rsqrt", "norm", "std"}
 _POSITIONS = (-2, 2)
 
 
+UNDEFINED = (
+    "That is a 0/0 on the way back, where the way there is finite: a root, a norm or a quotient at 0. Masked scores "
+    "and padded positions are 0, and so is the state in the first chunk. An eps under the root or in the divisor cures "
+    "it: (x.square().sum(-1) + 1e-6).sqrt()"
+)
+"""Why a gradient is no number although the output is one."""
+
+
 def pointed(finding: Finding, tree: ast.Module) -> Finding:
-    """The finding; if it failed, with the lines that may be its cause, in words and as evidence."""
-    if finding.status != "fail":
+    """The finding, with the lines that may be its cause, in words and as evidence, and with a cure where one is known.
+
+    A gradient that is no finite number reaches everything, so that it shows as a leak, too: it is named as what it is.
+    """
+    undefined = _is_undefined(finding)
+    if finding.status == "pass" or not (undefined or (finding.check == "causality" and finding.status == "fail")):
         return finding
-    if finding.check == "causality":
-        found = list(dict(_leaks(tree)).items())[:MANY]
-    elif finding.check == "finite" and "gradient" in finding.message:
-        found = list(dict(_roots(tree)).items())[:MANY]
-    else:
-        return finding
-    if not found:
-        return finding
-    said = "; ".join(f"line {line}: {what}" for line, what in found)
-    evidence = {**finding.evidence, "suspects": [line for line, _ in found]}
-    return finding.model_copy(update={"message": f"{finding.message}. Look at {said}", "evidence": evidence})
+    found = list(dict(_roots(tree) if undefined else _leaks(tree)).items())[:MANY]
+    look = f"Look at {'; '.join(f'line {line}: {what}' for line, what in found)}" if found else ""
+    said = ". ".join(filter(None, (finding.message, UNDEFINED if undefined else "", look)))
+    evidence = finding.evidence | ({"suspects": [line for line, _ in found]} if found else {})
+    return finding.model_copy(update={"message": said, "evidence": evidence})
+
+
+def _is_undefined(finding: Finding) -> bool:
+    """Whether it is of a gradient that is no finite number."""
+    numbers = [value for value in finding.evidence.values() if isinstance(value, float)]
+    no_number = finding.check == "finite" or not all(map(math.isfinite, numbers))
+    return "gradient" in finding.message and no_number
 
 
 def _kernel(tree: ast.Module) -> ast.FunctionDef | None:

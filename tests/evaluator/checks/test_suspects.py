@@ -1,12 +1,15 @@
 """Hints at lines: leaks and undefined gradients are pointed at, honest kernels are not."""
 
 import ast
+from math import inf, nan
 
 import pytest
 
+from evaluator.checks import check
 from evaluator.checks.suspects import pointed
 from evaluator.outcomes import Finding
-from variants.contract import BASELINE
+from evaluator.sandbox import Sandbox
+from variants.contract import BASELINE, Variant
 from variants.parsing import parse
 from variants.seeds import seed_variants
 
@@ -50,6 +53,7 @@ def test_the_line_of_a_leak_is_pointed_at(old: str, new: str, hint: str) -> None
 def test_the_line_of_an_undefined_gradient_is_pointed_at(expression: str) -> None:
     found = pointed(UNDEFINED, changed(WRITTEN, f"        gate = {expression}\n{WRITTEN}"))
     assert f"`{expression}`" in found.message
+    assert "An eps under the root" in found.message
 
 
 @pytest.mark.parametrize("name", sorted(name for name in seed_variants() if "topk" not in name))
@@ -65,6 +69,27 @@ def test_a_state_update_may_look_at_the_whole_chunk() -> None:
     assert pointed(LEAK, tree) == LEAK
     read_at_once = "        S = S + k_i.mT @ (u_i - u_i.mean(-2, keepdim=True))\n        o_n[-1] = o_n[-1] + q_i @ S\n"
     assert "`mean` goes over all" in pointed(LEAK, changed(update, read_at_once)).message
+
+
+def test_an_infinite_gradient_that_shows_as_a_leak_is_named_as_what_it_is() -> None:
+    tree = changed(WRITTEN, "        o_n.append(o_inter + (attn * attn.abs().sqrt()) @ u_i)\n")
+    leak = LEAK.model_copy(
+        update={"message": "the gradient of outputs before 1 reaches k", "evidence": {"max_abs": inf}}
+    )
+    warning = Finding(check="gradients", status="warn", message="the gradient of k is not", evidence={"error": nan})
+    for finding in (leak, warning):
+        found = pointed(finding, tree)
+        assert "That is a 0/0 on the way back" in found.message
+        assert "`attn.abs().sqrt()`" in found.message
+        assert "goes over all positions" not in found.message
+
+
+@pytest.mark.slow
+def test_a_root_of_masked_scores_is_told_from_a_leak(sandbox: Sandbox) -> None:
+    source = SOURCE.replace(WRITTEN, "        o_n.append(o_inter + (attn * attn.abs().sqrt()) @ u_i)\n")
+    report = check(Variant(name="delta_net_4layer_root_in_for_loop", source=source), sandbox)
+    (finding,) = [finding for finding in report.findings if finding.status == "fail"]
+    assert "That is a 0/0 on the way back" in finding.message
 
 
 def test_what_passed_or_is_another_check_is_left_alone() -> None:
