@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from agent.analysis.board import open_board
+from agent.analysis.boards.board import open_board
 from archive.seeding import shipped_by_variant
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.statistics.moderated_t_test import Effect, Noise, common_noise, effect, seed_means, task_noise

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from statistics import fmean, median
 
-from agent.analysis.board import PUBLISHED_NAME, Board, open_board
+from agent.analysis.boards.board import PUBLISHED_NAME, Board, open_board
 from agent.analysis.measured_changes import measured_changes, pair_noise
 from agent.catalogue import SEED_GENOMES
 from agent.proposers.evolution.estimate import EIGHTY, Estimator

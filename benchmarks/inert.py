@@ -14,8 +14,8 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from agent.analysis.board import PUBLISHED_NAME, Board, open_board
-from agent.analysis.inert import (
+from agent.analysis.boards.board import PUBLISHED_NAME, Board, open_board
+from agent.analysis.boards.inert import (
     ANNOTATIONS,
     Annotations,
     differences,

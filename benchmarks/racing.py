@@ -23,8 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
-from agent.analysis.board import open_board
-from agent.analysis.challenge import Challenge
+from agent.analysis.boards.board import open_board
+from agent.analysis.boards.challenge import Challenge
 from agent.analysis.replicates import binomial
 from agent.search import racing
 from agent.search.forecast import Experience, Measured, Table

@@ -83,20 +83,22 @@ def measured_changes(
     none with either is left out. `pruned`: trials of what racing gave up.
     """
     records = tuple(records)
-    made = {each.proposal.variant.name: each.proposal for each in records}
+    proposals = {each.proposal.variant.name: each.proposal for each in records}
     without_effect = {each.proposal.variant.name for each in records if each.no_effect}
-    found = {name: known_genome(one.provenance.mechanisms) for name, one in made.items()}
-    genomes = {name: genome for name, genome in found.items() if genome is not None}
-    known, changes = {**genomes, **SEED_GENOMES}, []
-    for name, own in {**pruned, **trials}.items():
-        parents = (made[name].parent, BASELINE) if name in made else (BASELINE,)
-        for parent in parents if name in known else ():
-            if parent in known and parent in trials and parent != name:
-                differences = _differences(seed_accuracies(own), seed_accuracies(trials[parent]), noise)
+    mechanisms = {name: known_genome(proposal.provenance.mechanisms) for name, proposal in proposals.items()}
+    genomes = {name: genome for name, genome in mechanisms.items() if genome is not None}
+    genomes_by_name, changes = {**genomes, **SEED_GENOMES}, []
+    for name, variant_trials in {**pruned, **trials}.items():
+        parents = (proposals[name].parent, BASELINE) if name in proposals else (BASELINE,)
+        for parent in parents if name in genomes_by_name else ():
+            if parent in genomes_by_name and parent in trials and parent != name:
+                differences = _differences(seed_accuracies(variant_trials), seed_accuracies(trials[parent]), noise)
                 if differences:
-                    quiet = name in without_effect and parent == made[name].parent
-                    same = _trained(own) if quiet else _identical_trials(own, trials[parent])
-                    changes.append(MeasuredChange(name, parent, known[name], known[parent], differences, same))
+                    quiet = name in without_effect and parent == proposals[name].parent
+                    same = _trained(variant_trials) if quiet else _identical_trials(variant_trials, trials[parent])
+                    changes.append(
+                        MeasuredChange(name, parent, genomes_by_name[name], genomes_by_name[parent], differences, same)
+                    )
                     break
     return tuple(changes)
 

@@ -8,14 +8,14 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from agent.analysis.calibration import (
+from agent.analysis.predictions.calibration import (
     CONFIDENCE,
     SIGNS,
     Summary,
     over_time,
     summarise,
 )
-from agent.analysis.published_predictions import (
+from agent.analysis.predictions.published_predictions import (
     LedgerEntry,
     ledger_entries,
 )
@@ -30,7 +30,7 @@ def calibration(
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also draw it to this file: .png, .svg or .pdf.")
     ] = None,
-    archive: ArchiveOption = DEFAULT_ARCHIVE,
+    archive_path: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -42,7 +42,7 @@ def calibration(
     Example: archer calibration --plot calibration.svg
     """
     speech = Speech(as_json, quiet)
-    entries = ledger_entries(archive_if_any(archive))
+    entries = ledger_entries(archive_if_any(archive_path))
     if plot is not None:
         plot_calibration([(entry.title, entry.forecasts) for entry in entries], plot)
         speech.progress.print(f"drawn to {plot}", markup=False)

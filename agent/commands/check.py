@@ -37,7 +37,7 @@ def check(
     protocol: ProtocolOption = DEFAULT_PROTOCOL,
     minimum: SandboxOption = Grade.B,
     unsandboxed: UnsandboxedOption = False,
-    archive: ArchiveOption = DEFAULT_ARCHIVE,
+    archive_path: ArchiveOption = DEFAULT_ARCHIVE,
     allowed: Annotated[bool, typer.Option("--allowed", help="List what a kernel may use, and check nothing.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="All of the evidence, and whole diffs.")] = False,
     as_json: JsonOption = False,
@@ -56,7 +56,7 @@ def check(
         raise UserError("name the variant file to check: archer check FILE")
     settings = find_protocol(protocol)
     variant = variant_from_file(file)
-    found = archive_to_compare_with(archive, speech.progress.print)
+    found = archive_to_compare_with(archive_path, speech.progress.print)
     other = find_variant(parent or recorded_parent(variant, found) or BASELINE, found)
     twins = FingerprintIndex(found)
     with open_sandbox(minimum, unsandboxed, speech) as sandbox:

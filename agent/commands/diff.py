@@ -20,7 +20,7 @@ def diff(
         str | None, typer.Argument(metavar="[OTHER]", help="Compare with this variant; else with the parent.")
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Compare the whole files, not only the loop.")] = False,
-    archive: ArchiveOption = DEFAULT_ARCHIVE,
+    archive_path: ArchiveOption = DEFAULT_ARCHIVE,
     no_pager: NoPagerOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -32,10 +32,10 @@ def diff(
     Example: archer diff 1
     """
     speech = Speech(as_json, quiet)
-    found = archive_if_any(archive)
-    ours = find_variant(variant, found)
-    parent = recorded_parent(ours, found)
-    theirs = find_variant(other or parent or BASELINE, found)
+    archive = archive_if_any(archive_path)
+    ours = find_variant(variant, archive)
+    parent = recorded_parent(ours, archive)
+    theirs = find_variant(other or parent or BASELINE, archive)
     part = (lambda source: source) if full else loop_source
     lines = difflib.unified_diff(
         part(theirs.source).splitlines(), part(ours.source).splitlines(), theirs.name, ours.name, lineterm=""

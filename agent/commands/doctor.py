@@ -46,7 +46,7 @@ def doctor(
     base_url: BaseUrlOption = None,
     prices: PricesOption = None,
     llm_file: LLMFileOption = None,
-    archive: ArchiveOption = DEFAULT_ARCHIVE,
+    archive_path: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
@@ -60,7 +60,7 @@ def doctor(
     speech = Speech(as_json, quiet)
     llm = {"model": model, "command": command, "base_url": base_url, "prices": prices}
     models = list(_models(llm, llm_file))  # first: what is started from here on must not inherit the key
-    signs = [_python(), _torch(), *_gpu(), _git(), *_sandbox(), *models, _archive(archive)]
+    signs = [_python(), _torch(), *_gpu(), _git(), *_sandbox(), *models, _archive(archive_path)]
     if as_json:
         speech.answer([asdict(sign) for sign in signs])
     style = {"ok": "green", "warning": "yellow", "missing": "bold red"}

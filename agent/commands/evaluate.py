@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.status import Status as Spinner
 
-from agent.analysis.floors import floor
+from agent.analysis.boards.floors import floor
 from agent.commands.options import (
     DEFAULT_ARCHIVE,
     DEFAULT_PROTOCOL,
@@ -66,7 +66,7 @@ def evaluate(
     gpu_share: GpuShareOption = DEFAULT_SHARE,
     minimum: SandboxOption = Grade.B,
     unsandboxed: UnsandboxedOption = False,
-    archive: ArchiveOption = DEFAULT_ARCHIVE,
+    archive_path: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
@@ -86,9 +86,9 @@ def evaluate(
         raise UserError(
             "--add: scores on the fresh seeds of --confirm are for no leaderboard; leave out one of the two"
         )
-    found = existing_archive(archive) if add else archive_to_compare_with(archive, speech.progress.print)
-    variant = find_variant(subject, found)
-    request = VariantRequest.of(variant, settings, chosen, seeds, parent, found)
+    archive = existing_archive(archive_path) if add else archive_to_compare_with(archive_path, speech.progress.print)
+    variant = find_variant(subject, archive)
+    request = VariantRequest.of(variant, settings, chosen, seeds, parent, archive)
     request = request.fresh() if confirm else request.using_archived() if add else request
     members = 1 if confirm else members_of(ensemble, settings, variant.layer, request.specs)
     if engine is EngineName.LOCAL:
@@ -101,12 +101,12 @@ def evaluate(
         Heartbeat(speech.progress, lambda: [str(spinner.status)]),
         interruptible(stop.set, spinner.update) as interrupted,
     ):
-        log = TrialLog(found.unfinished) if found is not None and found.is_writable else None
+        log = TrialLog(archive.unfinished) if archive is not None and archive.is_writable else None
         isolation: Isolation = "split" if confirm else "sandbox"
         evaluator = Evaluator(settings, sandbox, workers.executor, isolation, members, log, workers.run_group)
         under_way = UnderWay(settings, request.training)
         result = request.run(Pipeline(evaluator, {}, lambda step: spinner.update(under_way.told(step)), stop))
-    added = add_by_hand(found, result) if add and found is not None else ""
+    added = add_by_hand(archive, result) if add and archive is not None else ""
     _answer(speech, result, added)
     if interrupted.is_set():
         return INTERRUPTED

@@ -24,7 +24,7 @@ def export(
         Path | None, typer.Option(metavar="FILE", help="Replace the function in this file, your naive.py.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write to this file instead.")] = None,
-    archive: ArchiveOption = DEFAULT_ARCHIVE,
+    archive_path: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -36,7 +36,7 @@ def export(
     Example: archer export 1 --patch --against fla/ops/delta_rule/naive.py --out 1.patch
     """
     speech = Speech(as_json, quiet)
-    variant = find_variant(reference, archive_if_any(archive))
+    variant = find_variant(reference, archive_if_any(archive_path))
     if against is not None and not patch:
         raise UserError("--against is of a patch: add --patch")
     if not patch:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from rich.table import Table
 
-from agent.analysis.front import RATE, Place, front_json, nearest, places
-from agent.analysis.leaderboard import WORTHLESS
-from agent.analysis.paired_differences import PairedDifferences, open_paired_differences
+from agent.analysis.boards.leaderboard import WORTHLESS
+from agent.analysis.differences.front import RATE, Place, front_json, nearest, places
+from agent.analysis.differences.paired_differences import PairedDifferences, open_paired_differences
 from agent.errors import UserError
 from agent.terminal.speech import Speech
 from agent.terminal.view import name_markup

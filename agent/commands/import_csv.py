@@ -23,7 +23,7 @@ def import_csv(
         Path, typer.Argument(metavar="FILE", help="A CSV file: a column of names, and one column for each task.")
     ],
     name: Annotated[str, typer.Option("--name", help="Add the rows to this leaderboard.")] = "published",
-    archive: ArchiveOption = DEFAULT_ARCHIVE,
+    archive_path: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -42,11 +42,11 @@ def import_csv(
     with readable(file, "leaderboard"):
         foreign = read_foreign_leaderboard(file)
     new = foreign.table
-    found = Archive(archive) if archive.exists() else make_archive(archive)
-    path = found.root / LEADERBOARDS / f"{name}.csv"
+    archive = Archive(archive_path) if archive_path.exists() else make_archive(archive_path)
+    path = archive.root / LEADERBOARDS / f"{name}.csv"
     old = read_leaderboard(path) if path.exists() else new.iloc[:0]
     kept = old[~old.index.isin(new.index)]
-    found.tell_leaderboard(name, format_leaderboard(pd.concat([kept, new])))
+    archive.tell_leaderboard(name, format_leaderboard(pd.concat([kept, new])))
     added = len(new.index.difference(old.index))
     counts = {"leaderboard": name, "added": added, "replaced": len(new) - added, "kept": len(kept)}
     if as_json:

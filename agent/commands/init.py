@@ -14,7 +14,7 @@ def init(
     folder: Annotated[
         Path | None, typer.Argument(metavar="[DIR]", help="Make it in this folder; else in that of --archive.")
     ] = None,
-    archive: ArchiveOption = DEFAULT_ARCHIVE,
+    archive_path: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -25,9 +25,11 @@ def init(
     Example: archer init my-search
     """
     speech = Speech(as_json, quiet)
-    made = make_archive(folder or archive)
-    count = len(made.variants())
+    archive = make_archive(folder or archive_path)
+    count = len(archive.variants())
     if as_json:
-        speech.answer({"archive": str(made.root), "variants": count})
+        speech.answer({"archive": str(archive.root), "variants": count})
     else:
-        speech.out.print(f"archive {made.root}: {count} seed variants; next: archer propose --archive {made.root}")
+        speech.out.print(
+            f"archive {archive.root}: {count} seed variants; next: archer propose --archive {archive.root}"
+        )

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from agent.analysis.board import PUBLISHED_NAME
-from agent.analysis.false_discovery import families, families_json
-from agent.analysis.floors import ceiling, floor
-from agent.analysis.leaderboard import BoardRow, measured_leaderboard, published_leaderboard
+from agent.analysis.boards.board import PUBLISHED_NAME
+from agent.analysis.boards.floors import ceiling, floor
+from agent.analysis.boards.leaderboard import BoardRow, measured_leaderboard, published_leaderboard
+from agent.analysis.differences.false_discovery import families, families_json
 from agent.commands.front import print_front
 from agent.commands.options import (
     DEFAULT_ARCHIVE,
@@ -48,7 +48,7 @@ def leaderboard(
         bool,
         typer.Option("--front", help="Show who is on the Pareto front, and what is missing to beat the reference."),
     ] = False,
-    archive: ArchiveOption = DEFAULT_ARCHIVE,
+    archive_path: ArchiveOption = DEFAULT_ARCHIVE,
     no_pager: NoPagerOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -69,33 +69,41 @@ def leaderboard(
         raise UserError("--front is no table of scores: leave out --csv and --format, or take --json")
     if protocol not in (*PROTOCOLS, PUBLISHED_NAME):
         raise UserError(f"--protocol {protocol}: choose one of {', '.join((*PROTOCOLS, PUBLISHED_NAME))}")
-    found = archive_if_any(archive)
+    archive = archive_if_any(archive_path)
     if front:
-        print_front(speech, protocol, found)
+        print_front(speech, protocol, archive)
         return
-    board = published_leaderboard(found) if protocol == PUBLISHED_NAME else measured_leaderboard(protocol, found)
+    board = published_leaderboard(archive) if protocol == PUBLISHED_NAME else measured_leaderboard(protocol, archive)
     if csv or form:
         _write(speech, write_board(form, board) if form else board.csv, out)
-        name_damage(found.damage() if found else {})
+        name_damage(archive.damage() if archive else {})
         return
     if as_json:
-        tried = families(found, protocol) if found else {}
-        fresh = [each.model_dump(mode="json") for each in (found.confirmations(protocol) if found else {}).values()]
-        more = {"discoveries": families_json(tried), "confirmations": fresh} if protocol in PROTOCOLS else {}
+        test_families = families(archive, protocol) if archive else {}
+        confirmations = [
+            each.model_dump(mode="json") for each in (archive.confirmations(protocol) if archive else {}).values()
+        ]
+        of_the_search = (
+            {"discoveries": families_json(test_families), "confirmations": confirmations}
+            if protocol in PROTOCOLS
+            else {}
+        )
         ends = {
             "controls": [_json(row) for row in board.controls],
             "floor": floor(protocol),
             "ceiling": ceiling(protocol),
         }
-        speech.answer({"protocol": _protocol_json(protocol), "rows": [_json(row) for row in board.rows]} | ends | more)
+        speech.answer(
+            {"protocol": _protocol_json(protocol), "rows": [_json(row) for row in board.rows]} | ends | of_the_search
+        )
     else:
-        told = archive_lines(found, protocol) if found else ()
+        lines = archive_lines(archive, protocol) if archive else ()
         speech.show(
             board_view(board),
-            *map(Text.from_markup, told),
+            *map(Text.from_markup, lines),
             pager=not no_pager,
         )
-    name_damage(found.damage() if found else {})
+    name_damage(archive.damage() if archive else {})
 
 
 def _protocol_json(protocol: str) -> dict[str, str | None]:

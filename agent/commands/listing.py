@@ -42,7 +42,7 @@ _KEYS: dict[Order, Callable[[ProposalLine], float | str]] = {
 
 
 def list_(
-    archive: ArchiveOption = DEFAULT_ARCHIVE,
+    archive_path: ArchiveOption = DEFAULT_ARCHIVE,
     status: Annotated[
         Status | None, typer.Option(case_sensitive=False, help="List only proposals with this status.")
     ] = None,
@@ -64,10 +64,10 @@ def list_(
     Example: archer list --status SCORED --sort mean
     """
     speech = Speech(as_json, quiet)
-    found = existing_archive(archive)
-    every = found.lines()
+    archive = existing_archive(archive_path)
+    every = archive.lines()
     if parent is not None:
-        parent = find_name(parent, [*(line.parent for line in every), *found.variant_names()]) or parent
+        parent = find_name(parent, [*(line.parent for line in every), *archive.variant_names()]) or parent
     lines = [
         line
         for line in every
@@ -78,13 +78,13 @@ def list_(
     lines.sort(key=_KEYS[sort], reverse=reverse != (sort in (Order.MEAN, Order.COST)))
     lines = lines[:limit]
     if as_json:
-        speech.answer(summaries(found, lines))
+        speech.answer(summaries(archive, lines))
     elif lines:
         speech.show(_table(lines), pager=not no_pager)
     else:
-        filtered = any(found.ids())
+        filtered = any(archive.ids())
         speech.out.print("no proposal is like that" if filtered else "no proposals yet; next: archer propose --n 5")
-    name_damage(found.damage())
+    name_damage(archive.damage())
 
 
 def _table(lines: Sequence[ProposalLine]) -> RenderableType:

@@ -19,7 +19,7 @@ from archive.record import Record
 
 def merge_(
     other: Annotated[str, typer.Argument(metavar="OTHER", help="An archive's folder, or the git URL of one.")],
-    archive: ArchiveOption = DEFAULT_ARCHIVE,
+    archive_path: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -32,16 +32,16 @@ def merge_(
     Example: archer merge ../colleague/archer-archive
     """
     speech = Speech(as_json, quiet)
-    found = existing_archive(archive)
+    archive = existing_archive(archive_path)
     with (
         Spinner("fetching and checking all of it", console=speech.progress) as spinner,
         Heartbeat(speech.progress, lambda: [str(spinner.status)]),
     ):
-        done = merge(found, other, _accept, lambda n, of: spinner.update(f"{n} of {counted(of, 'proposal')} taken"))
+        done = merge(archive, other, _accept, lambda n, of: spinner.update(f"{n} of {counted(of, 'proposal')} taken"))
     if as_json:
         added = [{"id": here, "from": there} for here, there in done.added]
         facts = {key: value for key, value in vars(done).items() if key != "added"}
-        speech.answer({"archive": str(found.root), "other": other, "added": added} | facts)
+        speech.answer({"archive": str(archive.root), "other": other, "added": added} | facts)
         return
     for line in _lines(done):
         speech.out.print(line, markup=False)

@@ -24,7 +24,7 @@ def new(
         str, typer.Argument(metavar="FROM", help="Start from this variant: a number, a name, a short name or a file.")
     ],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Write this file, as my_idea or ideas/my_idea.py.")],
-    archive: ArchiveOption = DEFAULT_ARCHIVE,
+    archive_path: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -35,8 +35,8 @@ def new(
     Example: archer new delta_net_4layer my_idea
     """
     speech = Speech(as_json, quiet)
-    found = archive_if_any(archive)
-    start = find_variant(source, found)
+    archive = archive_if_any(archive_path)
+    start = find_variant(source, archive)
     path = Path(name if name.endswith(".py") else f"{name}.py")
     if path.exists():
         raise UserError(f"{path} exists; choose another name")
@@ -46,9 +46,9 @@ def new(
         own = Variant(name=path.stem, source="")
     except ValidationError as error:
         raise UserError(f"{path.name} cannot be the name of a variant: {NAMING}") from error
-    named = find_name(start.name, [*seeds(), *(found.variant_names() if found else ())]) is not None
+    named = find_name(start.name, [*seeds(), *(archive.variant_names() if archive else ())]) is not None
     parent = start.name if named else BASELINE
-    elsewhere = "" if archive == DEFAULT_ARCHIVE else f" --archive {archive}"
+    elsewhere = "" if archive_path == DEFAULT_ARCHIVE else f" --archive {archive_path}"
     text = (
         templates()
         .get_template("new_variant.py.j2")

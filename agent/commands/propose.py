@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from agent.analysis.board import open_board
+from agent.analysis.boards.board import open_board
 from agent.commands.model_options import (
     BaseUrlOption,
     CommandOption,
@@ -110,7 +110,7 @@ def propose(
     llm_file: LLMFileOption = None,
     minimum: SandboxOption = Grade.B,
     unsandboxed: UnsandboxedOption = False,
-    archive: ArchiveOption = DEFAULT_ARCHIVE,
+    archive_path: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
@@ -121,36 +121,36 @@ def propose(
     Example: archer propose --n 5
     """
     speech = Speech(as_json, quiet)
-    settings = find_protocol(protocol)
+    chosen_protocol = find_protocol(protocol)
     llm: dict[str, object] = {"model": model, "command": command, "base_url": base_url, "form": form}
     llm |= {"context_tokens": context_tokens, "reply_tokens": reply_tokens}
     llm |= {"max_usd": max_usd, "prompts": prompts, "prices": prices}
     choice = Choice(proposer, gguf, max(1, min(jobs, n)), llm, llm_file)
     require_model(choice)
-    found = _open_or_make(archive, speech)
-    if parent is not None and (parent := find_name(given := parent, found.variant_names())) is None:
+    archive = _open_or_make(archive_path, speech)
+    if parent is not None and (parent := find_name(given := parent, archive.variant_names())) is None:
         raise UserError(f"--parent {given}: the archive has no such variant; `archer leaderboard` shows the names")
-    start = len(found.ids()) if seed is None else seed
-    plan = SearchPlan(n=n, jobs=choice.jobs, seed=start, parent=parent, max_minutes=max_minutes, confirm=confirm)
+    search_seed = len(archive.ids()) if seed is None else seed
+    plan = SearchPlan(n=n, jobs=choice.jobs, seed=search_seed, parent=parent, max_minutes=max_minutes, confirm=confirm)
     with (
         heard_by(Listener(detail=lambda said: speech.progress.print(said, markup=False))),
-        open_proposer(choice, found) as (chosen, who),
+        open_proposer(choice, archive) as (chosen, who),
         open_sandbox(minimum, unsandboxed, speech) as sandbox,
         open_engine(engine, gpu_share, sandbox.grade, speech) as workers,
         Progress(speech.progress, n) as progress,
     ):
         progress.announce(escape(f"proposer: {who}"))
-        progress.announce(escape(f"protocol {protocol}, sandbox grade {sandbox.grade}, archive {found.root}"))
-        if len(settings.seeds) < 2 and (race or confirm):
+        progress.announce(escape(f"protocol {protocol}, sandbox grade {sandbox.grade}, archive {archive.root}"))
+        if len(chosen_protocol.seeds) < 2 and (race or confirm):
             progress.announce(f"{protocol} trains one seed: nothing is raced, and nothing is called a new best")
-        log = TrialLog(found.unfinished)
-        bench = SearchResources(chosen, sandbox, settings, workers, repairs, race, ensemble, log)
-        search = Search(found, bench, plan, progress)
+        log = TrialLog(archive.unfinished)
+        resources = SearchResources(chosen, sandbox, chosen_protocol, workers, repairs, race, ensemble, log)
+        search = Search(archive, resources, plan, progress)
         with interruptible(search.stop, progress.announce) as interrupted:
             records = [_announced(record, progress) for record in search.run()]
-    _answer(speech, found, records, protocol)
+    _answer(speech, archive, records, protocol)
     if interrupted.is_set():
-        _say_how_to_go_on(speech, found, settings)
+        _say_how_to_go_on(speech, archive, chosen_protocol)
         return INTERRUPTED
     if search.error is not None:
         raise search.error
@@ -184,8 +184,8 @@ def _announced(record: Record, progress: Progress) -> Record:
 
 def _answer(speech: Speech, archive: Archive, records: Sequence[Record], protocol: str) -> None:
     if speech.as_json:
-        told = {record.id for record in records}
-        speech.answer(summaries(archive, [line for line in archive.lines() if line.id in told]))
+        record_ids = {record.id for record in records}
+        speech.answer(summaries(archive, [line for line in archive.lines() if line.id in record_ids]))
         return
     if records:
         learnt = learnt_lines(records, open_board(protocol, archive))

@@ -34,7 +34,7 @@ def protocol(
     action: Annotated[Action, typer.Argument(help="List all protocols, or show one.")],
     name: Annotated[str, typer.Argument(help=f"Show this protocol: {', '.join(PROTOCOLS)}.")] = DEFAULT_PROTOCOL,
     cost: Annotated[bool, typer.Option(help="Time a few steps of the baseline here to estimate the cost.")] = True,
-    archive: ArchiveOption = DEFAULT_ARCHIVE,
+    archive_path: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:

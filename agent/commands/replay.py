@@ -60,7 +60,7 @@ def replay(
     ] = None,
     minimum: SandboxOption = Grade.B,
     unsandboxed: UnsandboxedOption = False,
-    archive: ArchiveOption = DEFAULT_ARCHIVE,
+    archive_path: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
@@ -72,14 +72,14 @@ def replay(
     Example: archer replay 1 --evaluate
     """
     speech = Speech(as_json, quiet)
-    found = existing_archive(archive)
-    original = find_original(found, reference, protocol)
+    archive = existing_archive(archive_path)
+    original = find_original(archive, reference, protocol)
     stop = Event()
     steps = []
     with open_sandbox(minimum, unsandboxed, speech) as sandbox:
         settings = find_protocol(original.protocol)
         chosen = chosen_tasks(tasks, settings) if evaluate else ()
-        work = _Replay(found, original, settings, sandbox, chosen, prompts, speech, stop)
+        work = _Replay(archive, original, settings, sandbox, chosen, prompts, speech, stop)
         with interruptible(stop.set, speech.progress.print) as interrupted:
             for step in work.steps():
                 steps.append(step)

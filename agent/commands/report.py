@@ -17,7 +17,7 @@ DEFAULT_OUT = Path("archer-report")
 
 def report(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Write the site to this folder.")] = DEFAULT_OUT,
-    archive: ArchiveOption = DEFAULT_ARCHIVE,
+    archive_path: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -28,10 +28,10 @@ def report(
     Example: archer report --out site
     """
     speech = Speech(as_json, quiet)
-    found = existing_archive(archive)
+    archive = existing_archive(archive_path)
     started = time.monotonic()
     with speech.progress.status("reading the archive") as status:
-        built = build(found, out, lambda done, total: status.update(f"proposal {done} of {total}"))
+        built = build(archive, out, lambda done, total: status.update(f"proposal {done} of {total}"))
     seconds = time.monotonic() - started
     if as_json:
         speech.answer(

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.markdown import Markdown
 from rich.text import Text
 
-from agent.analysis.false_discovery import families, tests_json
+from agent.analysis.differences.false_discovery import families, tests_json
 from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption
 from agent.search.find_variant import existing_archive
 from agent.terminal.console import clean
@@ -25,7 +25,7 @@ def show(
     reference: Annotated[
         str, typer.Argument(metavar="ID", help="A number, a name or a short name, as `archer list` shows them.")
     ],
-    archive: ArchiveOption = DEFAULT_ARCHIVE,
+    archive_path: ArchiveOption = DEFAULT_ARCHIVE,
     no_pager: NoPagerOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -37,28 +37,31 @@ def show(
     Example: archer show 1
     """
     speech = Speech(as_json, quiet)
-    found = existing_archive(archive)
-    record = found.record(reference)
-    report, commit = found.report(record), found.commit_of(record)
-    name, tried = record.proposal.variant.name, families(found, record.protocol, single=False)
-    fresh = found.confirmations(record.protocol).get(name)
+    archive = existing_archive(archive_path)
+    record = archive.record(reference)
+    report, commit = archive.report(record), archive.commit_of(record)
+    name, test_families = record.proposal.variant.name, families(archive, record.protocol, single=False)
+    confirmation = archive.confirmations(record.protocol).get(name)
     if as_json:
         check = record.check.model_dump(mode="json") if record.check else None
         provenance = record.proposal.provenance.model_dump(mode="json")
-        more = {"report": report, "check": check, "provenance": provenance, "tests": tests_json(name, tried)}
-        more |= {"confirmation": fresh.model_dump(mode="json") if fresh else None}
+        more = {"report": report, "check": check, "provenance": provenance, "tests": tests_json(name, test_families)}
+        more |= {"confirmation": confirmation.model_dump(mode="json") if confirmation else None}
         speech.answer(record_summary(record, commit) | more)
         return
     on_terminal = speech.out.is_terminal
     text: RenderableType = Markdown(clean(report), hyperlinks=False) if on_terminal else Text(clean(report))
-    told = (
-        [*tests_lines(name, tried, record.protocol), *confirmation_lines([fresh] if fresh else [])]
+    lines = (
+        [
+            *tests_lines(name, test_families, record.protocol),
+            *confirmation_lines([confirmation] if confirmation else []),
+        ]
         if record.scorecard
         else []
     )
-    if record.scorecard and (again := found.fresh_trials(record.protocol).get(name)):
-        told += task_lines(record.scorecard.scores, scorecard(again).scores)
-    tests = map(Text.from_markup, told)
+    if record.scorecard and (fresh_trials := archive.fresh_trials(record.protocol).get(name)):
+        lines += task_lines(record.scorecard.scores, scorecard(fresh_trials).scores)
+    tests = map(Text.from_markup, lines)
     parts = (*_head(record, commit), *measurements(record), *tests, *_checks(record), Text(), text)
     speech.show(*parts, pager=not no_pager)
 

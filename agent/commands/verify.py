@@ -15,7 +15,7 @@ def verify(
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="First compute the leaderboards again and commit them.")
     ] = False,
-    archive: ArchiveOption = DEFAULT_ARCHIVE,
+    archive_path: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
@@ -27,15 +27,15 @@ def verify(
     Example: archer verify --rebuild
     """
     speech = Speech(as_json, quiet)
-    found = existing_archive(archive)
+    archive = existing_archive(archive_path)
     if rebuild:
-        found.recover()
-        found.rebuild_leaderboards()
-    wrong = list(problems(found))
+        archive.recover()
+        archive.rebuild_leaderboards()
+    wrong = list(problems(archive))
     if as_json:
-        speech.answer({"archive": str(found.root), "proposals": len(found.ids()), "problems": wrong})
+        speech.answer({"archive": str(archive.root), "proposals": len(archive.ids()), "problems": wrong})
     else:
         for problem in wrong:
             speech.out.print(problem, style="red", markup=False)
-        speech.out.print(f"{counted(len(found.ids()), 'proposal')}, {counted(len(wrong), 'problem')}")
+        speech.out.print(f"{counted(len(archive.ids()), 'proposal')}, {counted(len(wrong), 'problem')}")
     return int(bool(wrong))

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from agent.analysis.versus import Versus
-from agent.analysis.versus import versus as compare_two
+from agent.analysis.differences.versus import Versus
+from agent.analysis.differences.versus import versus as compare_two
 from agent.commands.options import DEFAULT_ARCHIVE, DEFAULT_PROTOCOL, ArchiveOption, JsonOption, QuietOption
 from agent.commands.options import find_protocol as protocol_named
 from agent.errors import UserError
@@ -32,7 +32,7 @@ def versus(
         str | None,
         typer.Option(help=f"Compare scores of this protocol: {', '.join(PROTOCOLS)}; else of the proposal's."),
     ] = None,
-    archive: ArchiveOption = DEFAULT_ARCHIVE,
+    archive_path: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -44,17 +44,17 @@ def versus(
     Example: archer versus 1 gated_delta_net_4layer
     """
     speech = Speech(as_json, quiet)
-    found = archive_if_any(archive)
-    ours = named_variant(variant, found)
-    settings = protocol_named(protocol or _own_protocol(ours.name, found))
+    archive = archive_if_any(archive_path)
+    ours = named_variant(variant, archive)
+    settings = protocol_named(protocol or _own_protocol(ours.name, archive))
     trials: dict[str, Sequence[Trial]] = dict(
-        found.trials(settings.name) if found else shipped_by_variant(settings.name)
+        archive.trials(settings.name) if archive else shipped_by_variant(settings.name)
     )
     if other in controls():
         theirs = controls()[other]
         trials |= shipped_controls(settings.name)
     else:
-        theirs = named_variant(other or recorded_parent(ours, found) or BASELINE, found)
+        theirs = named_variant(other or recorded_parent(ours, archive) or BASELINE, archive)
     for name in (ours.name, theirs.name):
         if name not in trials:
             mend = "" if name in controls() else f"; `archer evaluate {name} --add` measures it"

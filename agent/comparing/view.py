@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
-from agent.analysis.leaderboard import WORTHLESS
+from agent.analysis.boards.leaderboard import WORTHLESS
 from agent.comparing.best_so_far import Curve, Point
 from agent.terminal.speech import Speech
 from agent.words import number

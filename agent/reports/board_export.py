@@ -5,8 +5,8 @@ import io
 from collections.abc import Sequence
 from enum import StrEnum
 
-from agent.analysis.inert import Inert, inert_legend
-from agent.analysis.leaderboard import AT_FLOOR, BoardRow, Leaderboard
+from agent.analysis.boards.inert import Inert, inert_legend
+from agent.analysis.boards.leaderboard import AT_FLOOR, BoardRow, Leaderboard
 from agent.words import accuracy, interval, verdict_words
 from evaluator.tasks.names import TaskName
 from variants.contract import short_name

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.analysis.board import PUBLISHED_PROTOCOL
-from agent.analysis.calibration import CONFIDENCE, Forecast, Sign, over_time
+from agent.analysis.boards.board import PUBLISHED_PROTOCOL
+from agent.analysis.predictions.calibration import CONFIDENCE, Forecast, Sign, over_time
 from agent.reports.figures import require_drawable
 from variants.contract import short_name
 

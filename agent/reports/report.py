@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from agent.analysis.board import Board, measured_board, published_board
-from agent.analysis.calibration import CONFIDENCE, NEGLIGIBLE
-from agent.analysis.leaderboard_facts import ends, leaderboard_facts
+from agent.analysis.boards.board import Board, measured_board, published_board
+from agent.analysis.boards.leaderboard_facts import ends, leaderboard_facts
+from agent.analysis.predictions.calibration import CONFIDENCE, NEGLIGIBLE
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.reports.claims.contradictions import contradictions
 from agent.reports.tables import (

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from agent.analysis.board import Board
-from agent.analysis.floors import control_scores, floor
-from agent.analysis.leaderboard_facts import leader
+from agent.analysis.boards.board import Board
+from agent.analysis.boards.floors import control_scores, floor
+from agent.analysis.boards.leaderboard_facts import leader
 from agent.words import accuracy, interval, signed, verdict_words
 from archive.record import Prediction, Record
 from evaluator.outcomes import Comparison, Score, Verdict

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 from rich.markup import escape
 
-from agent.analysis.board import best_board, measured_board
-from agent.analysis.challenge import Challenge
+from agent.analysis.boards.board import best_board, measured_board
+from agent.analysis.boards.challenge import Challenge
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.errors import UserError
 from agent.listener import Listener, heard_by
@@ -99,28 +99,25 @@ class Attempt:
 
     def run(self) -> tuple[Record | FailedAsk, ...]:
         """The records of the proposal and of its repairs, in the order they were made; a failed ask is last."""
-        with heard_by(Listener(self._hear, lambda said: self._progress.announce(escape(said)))):
-            return self._run()
-
-    def _run(self) -> tuple[Record | FailedAsk, ...]:
         records: list[Record | FailedAsk] = []
-        self._show(stage="asking")
-        inputs, proposer = self._prepare(), self._resources.proposer
-        try:
-            ask = proposer.ask(inputs.snapshot)
-            record = self._evaluated(_named(ask, inputs), inputs)
-            records.append(record)
-            while isinstance(proposer, Repairer) and len(records) <= self._resources.repairs and _mendable(record):
-                self._show(stage="repairing", detail="")
-                ask = proposer.repair(inputs.snapshot, ask, _problem(record))
-                record = self._evaluated(_named(ask, inputs), inputs)
+        with heard_by(Listener(self._hear, lambda said: self._progress.announce(escape(said)))):
+            self._show(stage="asking")
+            inputs, proposer = self._prepare(), self._resources.proposer
+            try:
+                ask = proposer.ask(inputs.snapshot)
+                record = self._evaluate(_named(ask, inputs), inputs)
                 records.append(record)
-        except AskFailed as failed:
-            error = failed if isinstance(failed, UserError) else None
-            records.append(FailedAsk(str(failed), failed.exchanges, error, failed.passing))
+                while isinstance(proposer, Repairer) and len(records) <= self._resources.repairs and _mendable(record):
+                    self._show(stage="repairing", detail="")
+                    ask = proposer.repair(inputs.snapshot, ask, _problem(record))
+                    record = self._evaluate(_named(ask, inputs), inputs)
+                    records.append(record)
+            except AskFailed as failed:
+                error = failed if isinstance(failed, UserError) else None
+                records.append(FailedAsk(str(failed), failed.exchanges, error, failed.passing))
         return tuple(records)
 
-    def _evaluated(self, ask: Ask, inputs: AttemptInputs) -> Record:
+    def _evaluate(self, ask: Ask, inputs: AttemptInputs) -> Record:
         """Check, train and score one proposal."""
         began = time.monotonic()
         proposal, protocol = ask.proposal, self._resources.protocol
@@ -146,15 +143,9 @@ class Attempt:
                     place.callback(inputs.places.release)
                 self._show(stage="training", detail="", done=0.05)
 
-            evaluated = pipeline.evaluate(
-                variant,
-                inputs.snapshot.variants.get(proposal.parent),
-                specs,
-                inputs.twin,
-                loop_only=True,
-                before_training=before_training,
-                race=race,
-            )
+            parent = inputs.snapshot.variants.get(proposal.parent)
+            report = pipeline.check(variant, parent, inputs.twin, loop_only=True)
+            evaluated = pipeline.evaluate(variant, parent, specs, report, before_training=before_training, race=race)
         return self._record(ask, began, evaluated, predicted[0] if predicted else None)
 
     def _race(self, parent: str, inputs: AttemptInputs) -> Race | None:
@@ -241,7 +232,7 @@ class Resumption(Attempt):
         before, inputs = self._interrupted, self._prepare()
         if before.predicted is not None:
             inputs = replace(inputs, predict=lambda _: before.predicted)
-        record = self._evaluated(Ask(before.proposal, before.exchanges, before.cost.usd), inputs)
+        record = self._evaluate(Ask(before.proposal, before.exchanges, before.cost.usd), inputs)
         return (record.model_copy(update={"number": before.number}),)
 
 

@@ -1,7 +1,7 @@
 """Confirmation: before a proposal is called the new best, archer trains it and the best so far on fresh seeds, split.
 
-Best is who is nearest to the challenge (`agent.analysis.challenge`), then who has the best mean. A confirmation tests
-one number that is linear in the scores: the mean over tasks, weighted by what an accuracy on each task is worth
+Best is who is nearest to the challenge (`agent.analysis.boards.challenge`), then who has the best mean. A confirmation
+tests one number that is linear in the scores: the mean over tasks, weighted by what an accuracy on each task is worth
 between the two. The weights come from the first scores, so they are fixed before the first fresh seed is trained.
 
 Luck helps to choose the best of many proposals, and the first score of the best includes this luck. All confirmations
@@ -20,8 +20,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Self
 
-from agent.analysis.board import Board, open_board
-from agent.analysis.challenge import Challenge, means_of, nearest_first
+from agent.analysis.boards.board import Board, open_board
+from agent.analysis.boards.challenge import Challenge, means_of, nearest_first
 from agent.search.pipeline import Pipeline
 from archive.confirmations import Confirmation, Difference
 from archive.store import Archive
@@ -70,17 +70,17 @@ class WouldBeBest:
         board = open_board(protocol.name, archive)
         decided = {n: c for n, c in archive.confirmations(protocol.name).items() if c.protocol_hash == protocol.hash}
         proposed = {line.name for line in archive.lines()}
-        confirmed = {name for name, found in decided.items() if found.outcome == "confirmed"}
+        confirmed = {name for name, confirmation in decided.items() if confirmation.outcome == "confirmed"}
         ranked = nearest_first(board, board.whole)
         settled = [name for name in ranked if name not in proposed or name in confirmed]
         waiting = [name for name in ranked if name in proposed and _undecided(decided.get(name))]
-        found = []
+        candidates = []
         for name in waiting:
             rival = decided[name].against if name in decided else next(iter(settled), None)
             if rival is not None and rival in ranked and ranked.index(name) < ranked.index(rival):
                 weights = decided[name].weights if name in decided else _weights(board, name, rival)
-                found.append(cls._of(archive, protocol, weights or _all_alike(protocol), name, rival))
-        return [each for each in found if each is not None and each.first.mean > 0]
+                candidates.append(cls._of(archive, protocol, weights or _all_alike(protocol), name, rival))
+        return [candidate for candidate in candidates if candidate is not None and candidate.first.mean > 0]
 
     @classmethod
     def _of(
@@ -91,9 +91,9 @@ class WouldBeBest:
         first = effect(paired(trials[name], trials[rival], tasks, weights), noise)
         if first is None:
             return None
-        known = [t for each in (name, rival) for t in archive.fresh_trials(protocol.name).get(each, ())]
+        fresh_trials = [t for each in (name, rival) for t in archive.fresh_trials(protocol.name).get(each, ())]
         variants = archive.variants()
-        current = tuple(trial for trial in known if trial.protocol_hash == protocol.hash)
+        current = tuple(trial for trial in fresh_trials if trial.protocol_hash == protocol.hash)
         return cls(variants[name], variants[rival], protocol, weights, first, noise, current)
 
     @property
@@ -121,21 +121,21 @@ class WouldBeBest:
         for looks in range(1, LOOKS + 1):
             specs = trial_specs(self.protocol, seeds=fresh_seeds(self.protocol, looks))
             for variant in self._both:
-                have = {spec_of(trial): trial for trial in trials[variant.name]}
-                result = replace(pipeline, follow=partial(follow, variant)).train(variant, specs, known=have)
-                made = [t for t in result.trials if t.status is Status.SCORED and spec_of(t) not in have]
-                trials[variant.name] += made
-                new += made
+                known_by_spec = {spec_of(trial): trial for trial in trials[variant.name]}
+                result = replace(pipeline, follow=partial(follow, variant)).train(variant, specs, known=known_by_spec)
+                new_trials = [t for t in result.trials if t.status is Status.SCORED and spec_of(t) not in known_by_spec]
+                trials[variant.name] += new_trials
+                new += new_trials
                 if result.status is not Status.SCORED:
                     outcome = "unfinished" if result.status is Status.INTERRUPTED else "failed"
                     return self._decided(outcome, f"{variant.name}: {result.reason}", None), tuple(new)
             ours, theirs = (trials[variant.name] for variant in self._both)
-            found = effect(paired(ours, theirs, tuple(self.protocol.tasks), self.weights), self.noise)
-            if found is not None and found.lower(1 - RISK / LOOKS) > 0:
-                return self._decided("confirmed", "", found), tuple(new)
-            if found is None or found.mean <= 0:
-                return self._decided("refuted", "", found), tuple(new)
-        return self._decided("open", "", found), tuple(new)
+            fresh_effect = effect(paired(ours, theirs, tuple(self.protocol.tasks), self.weights), self.noise)
+            if fresh_effect is not None and fresh_effect.lower(1 - RISK / LOOKS) > 0:
+                return self._decided("confirmed", "", fresh_effect), tuple(new)
+            if fresh_effect is None or fresh_effect.mean <= 0:
+                return self._decided("refuted", "", fresh_effect), tuple(new)
+        return self._decided("open", "", fresh_effect), tuple(new)
 
     @property
     def first_look(self) -> tuple[tuple[Variant, TrialSpec], ...]:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from agent.analysis.fresh_seeds import FreshComparison
+from agent.analysis.differences.fresh_seeds import FreshComparison
 from agent.search.confirm import fresh_seeds
 from agent.search.find_variant import find_variant, recorded_parent
 from agent.search.fingerprint_index import FingerprintIndex
@@ -115,7 +115,7 @@ class VariantRequest:
                 failed = Evaluated(ended.status, reason, report)
                 return VariantResult(self, failed, time.monotonic() - began, None, of_parent)
             trials = {self.parent.name: of_parent}
-        evaluated = replace(pipeline, trials=trials).evaluate_checked(
+        evaluated = replace(pipeline, trials=trials).evaluate(
             self.variant, self.parent, self.specs, report, known=self.known, train_duplicates=True
         )
         fresh = self._beside_first(evaluated, trials) if evaluated.card is not None and self.on_fresh_seeds else None

@@ -116,18 +116,18 @@ class Search:
         return late or self._stop.is_set() or self.error is not None
 
     def _attempts(self) -> list[Attempt]:
-        first = range(self._plan.n)
-        return [Attempt(self._resources, partial(self._inputs, index), self._progress, index) for index in first]
+        indices = range(self._plan.n)
+        return [Attempt(self._resources, partial(self._inputs, index), self._progress, index) for index in indices]
 
     def _resumptions(self) -> list[Attempt]:
         """What was interrupted under this very protocol, oldest first."""
         if not self._plan.resume:
             return []
-        found = interrupted_proposals(self._archive, self._resources.protocol)
-        first = self._progress.extend(len(found))
+        names = interrupted_proposals(self._archive, self._resources.protocol)
+        first_index = self._progress.extend(len(names))
         return [
             Resumption(self._resources, partial(self._inputs, index), self._progress, index, self._archive.record(name))
-            for index, name in enumerate(found, first)
+            for index, name in enumerate(names, first_index)
         ]
 
     def _inputs(self, index: int) -> AttemptInputs:

@@ -61,35 +61,6 @@ class Pipeline:
         variant: Variant,
         parent: Variant | None,
         specs: Sequence[TrialSpec],
-        twin: FindTwin,
-        *,
-        known: Mapping[TrialSpec, Trial] | None = None,
-        train_duplicates: bool = False,
-        loop_only: bool = False,
-        before_training: Callable[[], None] = lambda: None,
-        race: Race | None = None,
-    ) -> Evaluated:
-        """Check the variant; if it passes, train, score and compare it.
-
-        loop_only: see `evaluator.checks.check`. The others: see `evaluate_checked`.
-        """
-        report = self.check(variant, parent, twin, loop_only=loop_only)
-        return self.evaluate_checked(
-            variant,
-            parent,
-            specs,
-            report,
-            known=known,
-            train_duplicates=train_duplicates,
-            before_training=before_training,
-            race=race,
-        )
-
-    def evaluate_checked(
-        self,
-        variant: Variant,
-        parent: Variant | None,
-        specs: Sequence[TrialSpec],
         report: CheckReport,
         *,
         known: Mapping[TrialSpec, Trial] | None = None,
@@ -118,7 +89,7 @@ class Pipeline:
             specs,
             inherited={**(known or {}), **beside.inert},
             follow=self.follow,
-            hopeless=race.lost if race is not None else lambda _: "",
+            reason_to_prune=race.reason_to_prune if race is not None else lambda _: "",
             first=lambda trials: beside.first(trials, order),
             settled=beside.settled,
             order=order,

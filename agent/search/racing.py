@@ -3,7 +3,7 @@
 A proposal stops when it has no reasonable chance left: of all that its missing trials may bring, less than `CHANCE`
 would show it ahead of its parent by more than noise. This stops what does harm, and what does nothing. Whoever is to be
 a new best has to be ahead of its parent, too. Ahead is decided by one function of the accuracies, the target: how near
-the challenge is (`agent.analysis.challenge`), or, without the reference's trials, the mean over the tasks.
+the challenge is (`agent.analysis.boards.challenge`), or, without the reference's trials, the mean over the tasks.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.analysis.challenge import Challenge
+from agent.analysis.boards.challenge import Challenge
 from agent.search.forecast import Cell, Experience, Measured, Table, foretell, without_a_difference
 from evaluator.outcomes import Trial
 from evaluator.protocols.protocol import Protocol, TrialSpec
@@ -80,7 +80,7 @@ class Race:
         costs = {cell: sum(cost[spec] for spec in own) for cell, own in cells.items()}
         return [spec for cell in self.experience.order(before, list(cells), costs) for spec in cells[cell]]
 
-    def lost(self, trials: Sequence[Trial]) -> str:
+    def reason_to_prune(self, trials: Sequence[Trial]) -> str:
         """Why to stop the proposal, with its chance; empty if it goes on. trials: those of the proposal so far."""
         own = Measured.of(trials, list(self.protocol.tasks), self.protocol.seeds)
         known = ~np.isnan(own.accuracy)

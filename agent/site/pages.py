@@ -9,9 +9,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from agent.analysis.calibration import summarise
-from agent.analysis.front import RATE
-from agent.analysis.published_predictions import UNSCORED_PROTOCOL
+from agent.analysis.differences.front import RATE
+from agent.analysis.predictions.calibration import summarise
+from agent.analysis.predictions.published_predictions import UNSCORED_PROTOCOL
 from agent.site.content.board import SiteBoard
 from agent.site.content.facts import facts, outcome_tasks
 from agent.site.content.family import Neighbours, Sketch

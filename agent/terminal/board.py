@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from agent.analysis.inert import inert_legend
-from agent.analysis.leaderboard import AT_FLOOR, BoardRow, Leaderboard
+from agent.analysis.boards.inert import inert_legend
+from agent.analysis.boards.leaderboard import AT_FLOOR, BoardRow, Leaderboard
 from agent.terminal.console import Cell, Fitting, Grid
 from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, score_text, stacked
 from agent.words import accuracy

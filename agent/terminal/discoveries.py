@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.markup import escape
 
-from agent.analysis.false_discovery import PARENT, families, tests_of
-from agent.analysis.fresh_seeds import FreshComparison, Scores
+from agent.analysis.differences.false_discovery import PARENT, families, tests_of
+from agent.analysis.differences.fresh_seeds import FreshComparison, Scores
 from agent.terminal.view import name_markup
 from agent.words import accuracy, counted, interval, number, signed, signed_interval
 from archive.confirmations import Confirmation, Difference

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from rich.markup import escape
 
-from agent.analysis.board import Board
-from agent.analysis.challenge import Challenge, means_of, nearest_first
+from agent.analysis.boards.board import Board
+from agent.analysis.boards.challenge import Challenge, means_of, nearest_first
 from agent.terminal.view import name_markup
 from agent.words import NO_EFFECT, accuracy
 from archive.record import Proposal, Record

@@ -6,7 +6,7 @@ from statistics import fmean
 from rich.console import RenderableType
 from rich.text import Text
 
-from agent.analysis.floors import floor
+from agent.analysis.boards.floors import floor
 from agent.terminal.console import Cell, Fitting, Grid, sparkline, strip
 from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, difference_text, stacked
 from agent.words import accuracy, interval

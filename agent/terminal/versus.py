@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.text import Text
 
-from agent.analysis.versus import Versus
+from agent.analysis.differences.versus import Versus
 from agent.terminal.console import Cell, Fitting, Grid
 from agent.terminal.view import OUTCOME_STYLE, difference_text, score_text, stacked
 from agent.words import accuracy, number, signed, signed_interval

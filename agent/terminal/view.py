@@ -11,8 +11,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from agent.analysis.false_discovery import families
-from agent.analysis.fresh_seeds import FreshComparison
+from agent.analysis.differences.false_discovery import families
+from agent.analysis.differences.fresh_seeds import FreshComparison
 from agent.terminal.console import Cell, clean
 from agent.words import NO_EFFECT, accuracy, plain, signed, signed_interval, twin_words, verdict_words
 from archive.index import ProposalLine

@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from evaluator.outcomes import Failure
 from evaluator.sandbox.frames import Channel, DeadlinePassed, FrameError, PeerGone
 from evaluator.sandbox.limits import OUT_OF_MEMORY, Limits, SandboxUnavailable
-from evaluator.sandbox.memory import Memory
+from evaluator.sandbox.memory_files import Memory
 
 START_SECONDS = 60.0
 END_SECONDS = 10.0

@@ -16,7 +16,7 @@ from evaluator.outcomes import Failure
 from evaluator.sandbox.candidate import SandboxedProcess
 from evaluator.sandbox.frames import DeadlinePassed, FrameError, PeerGone
 from evaluator.sandbox.limits import Limits, VariantFailed
-from evaluator.sandbox.memory import extents, offsets
+from evaluator.sandbox.memory_files import extents, offsets
 from variants.contract import Variant
 
 SLACK = 2**20

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from evaluator.sandbox.memory import Extent, Memory, extents, offsets
+from evaluator.sandbox.memory_files import Extent, Memory, extents, offsets
 
 HEADER_CAP = 2**20
 TENSORS_CAP = 4096

@@ -20,7 +20,7 @@ from evaluator.sandbox.gpu_memory import Usage, Watch, nvml
 from evaluator.sandbox.limits import Limits, SandboxUnavailable
 from evaluator.sandbox.lockdown import hide_this_process
 from evaluator.sandbox.template_process import Keeper
-from evaluator.sandbox.training import TrainingOutput, run_training
+from evaluator.sandbox.training import TrainingOutput, receive_weights, training_watched
 from variants.contract import Variant
 
 GRADES = tuple(Grade)
@@ -89,7 +89,10 @@ class Sandbox:
         """
         limits = limits or Limits(wall_seconds=3600.0)
         with self._candidate("train", limits) as candidate:
-            weights = run_training(candidate, variant, job, data, on_progress, limits, stop)
+            with training_watched(candidate, limits, stop) as deadline:
+                source = {"name": variant.name, "source": variant.source, "function": variant.contract.function}
+                candidate.channel.send({**source, "job": dict(job)}, data, deadline)
+                weights = receive_weights(candidate.channel, on_progress, deadline)
             log = candidate.log_tail()
         return TrainingOutput(weights, candidate.ended.result(END_SECONDS).cpu_seconds, log)
 

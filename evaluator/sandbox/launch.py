@@ -33,8 +33,8 @@ FOR_CUDA = {
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
     "CUDA_CACHE_DISABLE": "1",
 }
-"""That the template may ask whether there is a GPU and still fork (CUDA, once started, does not survive it), that cuBLAS
-gives the same sums each time, and that nobody tries to write compiled code."""
+"""That the template may ask whether there is a GPU and still fork (CUDA, once started, does not survive it), that
+cuBLAS gives the same sums each time, and that nobody tries to write compiled code."""
 
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from evaluator.kernel import Kernel
 from evaluator.sandbox.inspection import device_problem, inplace_error, line_that_changes
-from evaluator.sandbox.memory import Memory, extents, offsets
+from evaluator.sandbox.memory_files import Memory, extents, offsets
 from evaluator.sandbox.padding import AnyLength
 from evaluator.sandbox.work import WorkCounter
 

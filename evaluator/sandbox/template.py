@@ -22,7 +22,7 @@ from evaluator.sandbox import worker
 from evaluator.sandbox.frames import Channel
 from evaluator.sandbox.limits import OUT_OF_MEMORY, Limits
 from evaluator.sandbox.lockdown import Layers, die_with_parent, hide_this_process, lock_down
-from evaluator.sandbox.memory import Memory
+from evaluator.sandbox.memory_files import Memory
 
 MESSAGE_CAP = 2**16
 TICK_MS = 50

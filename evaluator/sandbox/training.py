@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -11,9 +12,8 @@ from torch import Tensor
 from evaluator.outcomes import Failure
 from evaluator.sandbox.candidate import SandboxedProcess
 from evaluator.sandbox.client import failure_of
-from evaluator.sandbox.frames import DeadlinePassed, FrameError, PeerGone
+from evaluator.sandbox.frames import Channel, DeadlinePassed, FrameError, PeerGone
 from evaluator.sandbox.limits import Limits, TrainingStopped, VariantFailed
-from variants.contract import Variant
 
 WEIGHTS_CAP = 2**30
 PROGRESS_CAP = 100_000
@@ -29,27 +29,15 @@ class TrainingOutput:
     log: str
 
 
-def run_training(
-    candidate: SandboxedProcess,
-    variant: Variant,
-    job: Mapping[str, Any],
-    data: Mapping[str, Tensor],
-    on_progress: Callable[[Mapping[str, Any]], None],
-    limits: Limits,
-    stop: threading.Event | None,
-) -> dict[str, Tensor]:
-    """Drive one run to its end. Raises VariantFailed and TrainingStopped; the caller ends the process."""
-    deadline = time.monotonic() + limits.wall_seconds
-    function = variant.contract.function
-    order = {"name": variant.name, "source": variant.source, "function": function, "job": dict(job)}
+@contextmanager
+def training_watched(candidate: SandboxedProcess, limits: Limits, stop: threading.Event | None) -> Iterator[float]:
+    """A training in a candidate's process: yields its deadline, and kills the process once `stop` is set.
+
+    What goes wrong on the channel is raised as VariantFailed or TrainingStopped; the caller ends the process.
+    """
     watch = _Stopper(candidate, stop)
     try:
-        candidate.channel.send(order, data, deadline)
-        for _ in range(PROGRESS_CAP):
-            body, weights = candidate.channel.receive(WEIGHTS_CAP, deadline)
-            if "progress" not in body:
-                return _weights(body, weights)
-            on_progress(_progress(body["progress"]))
+        yield time.monotonic() + limits.wall_seconds
     except DeadlinePassed:
         candidate.kill("timeout")
         raise VariantFailed(Failure(kind="timeout", message=f"not done after {limits.wall_seconds:g} s")) from None
@@ -61,6 +49,17 @@ def run_training(
         _garbage(str(error))
     finally:
         watch.cancel()
+
+
+def receive_weights(
+    channel: Channel, on_progress: Callable[[Mapping[str, Any]], None], deadline: float
+) -> dict[str, Tensor]:
+    """Hear a training to its end: progress, then untrusted weights by name. Raises VariantFailed."""
+    for _ in range(PROGRESS_CAP):
+        body, weights = channel.receive(WEIGHTS_CAP, deadline)
+        if "progress" not in body:
+            return _weights(body, weights)
+        on_progress(_progress(body["progress"]))
     raise VariantFailed(Failure(kind="garbage", message=f"more than {PROGRESS_CAP} reports of progress"))
 
 

@@ -18,7 +18,7 @@ from evaluator.sandbox.attacks import attempt
 from evaluator.sandbox.frames import Channel, PeerGone
 from evaluator.sandbox.gpu_memory import bound_here
 from evaluator.sandbox.loading import describe, load_kernel, plain
-from evaluator.sandbox.memory import DoesNotFit, extents, offsets
+from evaluator.sandbox.memory_files import DoesNotFit, extents, offsets
 from evaluator.sandbox.padding import AnyLength
 from evaluator.sandbox.server import KernelServer
 from evaluator.sandbox.work import WorkCounter

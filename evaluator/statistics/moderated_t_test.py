@@ -16,8 +16,9 @@ import numpy as np
 from scipy import special
 
 from evaluator.outcomes import Trial
+from evaluator.statistics.intervals import quantile, sum_of_squares
 from evaluator.statistics.lazy_trials import LazyTrials
-from evaluator.statistics.scorecards import quantile, seed_accuracies, sum_of_squares
+from evaluator.statistics.scorecards import seed_accuracies
 from evaluator.tasks.names import TaskName
 
 PRIOR_FREEDOM = 8
@@ -68,13 +69,13 @@ def effect(differences: Sequence[float], noise: Noise | None) -> Effect | None:
     Without `noise` this is the paired t-test. With `noise`, a single seed is enough.
     """
     n = len(differences)
-    own = n - 1
-    prior = min(PRIOR_FREEDOM, noise.freedom) if noise is not None else 0
-    if n == 0 or own + prior == 0:
+    own_freedom = n - 1
+    prior_freedom = min(PRIOR_FREEDOM, noise.freedom) if noise is not None else 0
+    if n == 0 or own_freedom + prior_freedom == 0:
         return None
     squares = sum_of_squares(differences)
-    pooled = (squares + prior * (noise.variance if noise else 0.0)) / (own + prior)
-    return Effect(fmean(differences), math.sqrt(pooled / n), own + prior, n)
+    pooled = (squares + prior_freedom * (noise.variance if noise else 0.0)) / (own_freedom + prior_freedom)
+    return Effect(fmean(differences), math.sqrt(pooled / n), own_freedom + prior_freedom, n)
 
 
 def common_noise(rows: Mapping[str, Mapping[int, float]]) -> Noise | None:

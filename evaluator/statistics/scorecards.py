@@ -1,19 +1,14 @@
 """From trials to a scorecard: means over seeds, with Student's t intervals."""
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from statistics import fmean
 
-from scipy import special
-
 from evaluator.outcomes import Score, Scorecard, Status, Trial
+from evaluator.statistics.intervals import CONFIDENCE, student_interval, sum_of_squares
 from evaluator.statistics.lazy_trials import Digest, LazyTrials, sources
 from evaluator.tasks.names import TaskName
 from variants.contract import VariantName
-
-CONFIDENCE = 0.95
 
 
 def scorecard(trials: Sequence[Trial], confidence: float = CONFIDENCE) -> Scorecard:
@@ -80,29 +75,6 @@ def squares_between_seeds(trials: Iterable[Trial]) -> dict[TaskName, tuple[float
         )
         for task, found in groups.items()
     }
-
-
-def student_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float, float]:
-    """Mean, low and high of Student's t interval. For one value, all three are this value."""
-    mean = fmean(values)
-    if len(values) == 1:
-        return mean, mean, mean
-    half = quantile(0.5 + confidence / 2, len(values) - 1) * math.sqrt(
-        sum_of_squares(values) / (len(values) - 1) / len(values)
-    )
-    return mean, mean - half, mean + half
-
-
-def sum_of_squares(values: Sequence[float]) -> float:
-    """Sum of squared deviations from the mean."""
-    mean = fmean(values)
-    return math.fsum((value - mean) ** 2 for value in values)
-
-
-@lru_cache(maxsize=4096)
-def quantile(probability: float, freedom: float) -> float:
-    """Quantile of Student's t distribution, by scipy."""
-    return float(special.stdtrit(freedom, probability))
 
 
 def _identity(trials: Sequence[Trial]) -> tuple[VariantName, str, str]:

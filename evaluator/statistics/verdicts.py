@@ -7,9 +7,10 @@ The noise of a task is estimated from all variants of the protocol and moderates
 from collections.abc import Mapping, Sequence
 
 from evaluator.outcomes import Comparison, Trial, Verdict
+from evaluator.statistics.intervals import CONFIDENCE
 from evaluator.statistics.lazy_trials import sources, variant_of
 from evaluator.statistics.moderated_t_test import Noise, effect, task_noise
-from evaluator.statistics.scorecards import CONFIDENCE, seed_accuracies
+from evaluator.statistics.scorecards import seed_accuracies
 from evaluator.tasks.names import TaskName
 from variants.contract import VariantName
 

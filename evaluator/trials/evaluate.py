@@ -1,4 +1,4 @@
-"""All trials of one variant under a protocol: inherited if they must be equal, else run, and stopped if hopeless."""
+"""All trials of one variant under a protocol: inherited if they must be equal, else run, and stopped early."""
 
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -61,7 +61,7 @@ class Evaluator:
         *,
         inherited: Mapping[TrialSpec, Trial] | None = None,
         follow: Callable[[TrialProgress], None] = lambda _: None,
-        hopeless: Callable[[Sequence[Trial]], str] = lambda _: "",
+        reason_to_prune: Callable[[Sequence[Trial]], str] = lambda _: "",
         first: Callable[[Sequence[Trial]], Sequence[TrialSpec]] = lambda _: (),
         settled: Callable[[Sequence[Trial]], Mapping[TrialSpec, Trial]] = lambda _: {},
         order: Sequence[TrialSpec] = (),
@@ -69,21 +69,22 @@ class Evaluator:
     ) -> Evaluation:
         """Run the trials of `specs`. The first failure that decides the outcome cancels the other trials.
 
-        inherited: trials that need not be run. hopeless: called after each trial with all scored trials; if it returns
-        a reason, the other trials are pruned. first: from the trials so far, the specs to run before all others; when
-        they have ended, `settled` gets all trials and returns those that need not be run, and `first` is asked again.
-        order: in which the rest is run. follow: called from several threads, also for inherited and resumed trials.
-        stop: ends running trials when it is set; finished trials are kept. Returns trials in the order of `specs`.
+        inherited: trials that need not be run. reason_to_prune: called after each trial with all scored trials; if it
+        returns a reason, the other trials are pruned. first: from the trials so far, the specs to run before all
+        others; when they have ended, `settled` gets all trials and returns those that need not be run, and `first` is
+        asked again. order: in which the rest is run. follow: called from several threads, also for inherited and
+        resumed trials. stop: ends running trials when it is set; finished trials are kept. Returns trials in the order
+        of `specs`.
         """
         run = _Run(self, variant, specs, follow, stop)
         run.take({spec: trial for spec, trial in (inherited or {}).items() if spec in specs})
         run.take(self._resumed(variant, run.missing(specs)))
         try:
             while not run.cancel.is_set() and (ahead := run.missing(first(run.trials))):
-                run.train(ahead, hopeless)
+                run.train(ahead, reason_to_prune)
                 if not run.cancel.is_set():
                     run.take(settled(run.trials))
-            run.train(run.missing(order or specs), hopeless)
+            run.train(run.missing(order or specs), reason_to_prune)
         finally:
             run.cancel.set()
         result = _ended_as(run.found, specs, run.pruned)
@@ -126,7 +127,7 @@ class _Run:
         """The specs whose trial has not ended."""
         return [spec for spec in specs if spec not in self.found]
 
-    def train(self, specs: Sequence[TrialSpec], hopeless: Callable[[Sequence[Trial]], str]) -> None:
+    def train(self, specs: Sequence[TrialSpec], reason_to_prune: Callable[[Sequence[Trial]], str]) -> None:
         """Run the trials of `specs`, until they have ended or decide the outcome."""
         if self.cancel.is_set():
             return
@@ -142,8 +143,8 @@ class _Run:
             if evaluator.log is not None:
                 evaluator.log.add(trial)
             if not self.pruned and len(self.found) < len(self._specs) and not self.cancel.is_set():
-                self.pruned = hopeless([each for each in self.found.values() if each.status is Status.SCORED])
-            if self.pruned or _lost(self.found, self._specs):
+                self.pruned = reason_to_prune([each for each in self.found.values() if each.status is Status.SCORED])
+            if self.pruned or _failed(self.found, self._specs):
                 self.cancel.set()
 
     def _report(self, spec: TrialSpec, progress: Mapping[str, Any]) -> None:
@@ -166,7 +167,7 @@ def _ended(
                 yield spec_of(trial), trial
 
 
-def _lost(found: Mapping[TrialSpec, Trial], specs: Sequence[TrialSpec]) -> str:
+def _failed(found: Mapping[TrialSpec, Trial], specs: Sequence[TrialSpec]) -> str:
     """Why these trials can no longer give a score; empty if they still can.
 
     A grid forgives a trial that diverges, if another point of the grid may still succeed. It forgives no other failure.
@@ -185,14 +186,14 @@ def _lost(found: Mapping[TrialSpec, Trial], specs: Sequence[TrialSpec]) -> str:
 
 def _ended_as(found: Mapping[TrialSpec, Trial], specs: Sequence[TrialSpec], pruned: str) -> Evaluation:
     ended = tuple(found[spec] for spec in specs if spec in found)
-    if pruned and not _lost(found, specs):
+    if pruned and not _failed(found, specs):
         kept = tuple(trial for trial in ended if trial.status is not Status.INTERRUPTED)
         return Evaluation(Status.PRUNED, pruned, kept)
     return _outcome(ended, specs, found)
 
 
 def _outcome(trials: tuple[Trial, ...], specs: Sequence[TrialSpec], found: Mapping[TrialSpec, Trial]) -> Evaluation:
-    if reason := _lost(found, specs):
+    if reason := _failed(found, specs):
         return Evaluation(Status.FAILED, reason, trials)
     if len(trials) < len(specs) or any(trial.status is Status.INTERRUPTED for trial in trials):
         ended = sum(trial.status is not Status.INTERRUPTED for trial in trials)

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from agent.analysis.board import Board, measured_board, published_board
-from agent.analysis.leaderboard_facts import gaps
+from agent.analysis.boards.board import Board, measured_board, published_board
+from agent.analysis.boards.leaderboard_facts import gaps
 from agent.analysis.measured_changes import Difference, MeasuredChange, PairNoise
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import SEED_GENOMES, Genome, Mechanism

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from agent.analysis.board import Board, best_board, published_board
-from agent.analysis.challenge import Challenge
+from agent.analysis.boards.board import Board, best_board, published_board
+from agent.analysis.boards.challenge import Challenge
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import SEED_GENOMES, Genome, known_genome, render_variant
 from agent.proposer import Ask, AskFailed

@@ -2,7 +2,7 @@
 
 import random
 
-from agent.analysis.board import measured_board
+from agent.analysis.boards.board import measured_board
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import CATALOGUE, SEED_GENOMES, SLOTS, Genome, render_variant
 from agent.proposer import Ask, AskFailed

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from agent.analysis.board import Board
-from agent.analysis.challenge import nearest_first
+from agent.analysis.boards.board import Board
+from agent.analysis.boards.challenge import nearest_first
 from evaluator.statistics.pareto import undominated
 from evaluator.tasks.names import TaskName
 

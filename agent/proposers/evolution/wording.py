@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from agent.analysis.board import Board
-from agent.analysis.leaderboard_facts import gaps
+from agent.analysis.boards.board import Board
+from agent.analysis.boards.leaderboard_facts import gaps
 from agent.catalogue import Genome, Mechanism
 from agent.catalogue.render import formulas, motivation, title
 from agent.words import number, signed

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from agent.analysis.floors import ceiling, control_scores
+from agent.analysis.boards.floors import ceiling, control_scores
 from agent.analysis.notebook import Notebook, notebook
 from agent.site.content.row import Role, Row, Span, seed_row, verdicts_of
 from agent.site.content.text import visible

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from agent.analysis.false_discovery import PARENT, families
+from agent.analysis.differences.false_discovery import PARENT, families
 from agent.site.content.board import SiteBoard
 from agent.site.content.row import Role
 from archive.store import Archive

@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from agent.analysis.board import PUBLISHED_NAME
-from agent.analysis.challenge import Challenge, means_of
-from agent.analysis.front import sure_cells, surely_front
-from agent.analysis.paired_differences import open_paired_differences
+from agent.analysis.boards.board import PUBLISHED_NAME
+from agent.analysis.boards.challenge import Challenge, means_of
+from agent.analysis.differences.front import sure_cells, surely_front
+from agent.analysis.differences.paired_differences import open_paired_differences
 from agent.site.content.board import SiteBoard, SiteGap
 from agent.site.content.row import Row, units
 from archive.store import Archive

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from agent.analysis.calibration import Forecast, Interval, Summary, by_proposer, direction, summarise
-from agent.analysis.published_predictions import ledger_entries
+from agent.analysis.predictions.calibration import Forecast, Interval, Summary, by_proposer, direction, summarise
+from agent.analysis.predictions.published_predictions import ledger_entries
 from agent.site.content.board import SiteBoard
 from agent.site.content.row import UNIT, Row
 

@@ -13,8 +13,9 @@ from archive.record import Record
 from archive.runs import once
 from evaluator.outcomes import Comparison, Score, Status, Trial, Verdict
 from evaluator.protocols.built_in import tasks_of
+from evaluator.statistics.intervals import student_interval
 from evaluator.statistics.over_tasks import mean_over_tasks
-from evaluator.statistics.scorecards import scorecard, seed_accuracies, student_interval
+from evaluator.statistics.scorecards import scorecard, seed_accuracies
 from evaluator.statistics.verdicts import TaskNoise, verdict
 from evaluator.tasks.names import TaskName
 from evaluator.values import Value

@@ -10,10 +10,14 @@ import pytest
 from pydantic import ValidationError
 from scipy import stats
 
-from agent.analysis.board import Board, open_board
-from agent.analysis.calibration import Forecast, Interval, by_proposer, forecasts, over_time, summarise
-from agent.analysis.paired_differences import open_paired_differences
-from agent.analysis.published_predictions import Expectation, published_forecasts, read_published_predictions
+from agent.analysis.boards.board import Board, open_board
+from agent.analysis.differences.paired_differences import open_paired_differences
+from agent.analysis.predictions.calibration import Forecast, Interval, by_proposer, forecasts, over_time, summarise
+from agent.analysis.predictions.published_predictions import (
+    Expectation,
+    published_forecasts,
+    read_published_predictions,
+)
 from agent.analysis.replicates import SeedDeviation
 from agent.cli import run
 from agent.errors import DONE, USAGE

@@ -2,8 +2,8 @@
 
 import pytest
 
-from agent.analysis.board import PUBLISHED_NAME, Board, open_board
-from agent.analysis.challenge import BEYOND, Challenge, means_of, nearest_first
+from agent.analysis.boards.board import PUBLISHED_NAME, Board, open_board
+from agent.analysis.boards.challenge import BEYOND, Challenge, means_of, nearest_first
 from variants.contract import BASELINE, REFERENCE, short_name
 from variants.seeds import seeds
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from agent.analysis import floors
-from agent.analysis.floors import at_floor, ceiling, control_scores, floor
+from agent.analysis.boards import floors
+from agent.analysis.boards.floors import at_floor, ceiling, control_scores, floor
 from archive.seeding import SHIPPED, make_archive, shipped_by_variant, shipped_controls
 from evaluator.outcomes import Status
 from evaluator.protocols.built_in import PROTOCOLS, tasks_of

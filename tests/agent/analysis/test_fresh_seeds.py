@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.analysis.fresh_seeds import FreshComparison
+from agent.analysis.differences.fresh_seeds import FreshComparison
 from agent.cli import run
 from agent.errors import DONE
 from agent.terminal.discoveries import fresh_lines

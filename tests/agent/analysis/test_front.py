@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from agent.analysis.board import Board
-from agent.analysis.front import RATE, nearest, places, surely_front
-from agent.analysis.paired_differences import PairedDifferences, open_paired_differences
+from agent.analysis.boards.board import Board
+from agent.analysis.differences.front import RATE, nearest, places, surely_front
+from agent.analysis.differences.paired_differences import PairedDifferences, open_paired_differences
 from agent.analysis.replicates import SeedDeviation
 from agent.analysis.snapshot import take_snapshot
 from agent.cli import run

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.analysis.board import open_board
-from agent.analysis.inert import (
+from agent.analysis.boards.board import open_board
+from agent.analysis.boards.inert import (
     ANNOTATIONS,
     Annotations,
     Inert,

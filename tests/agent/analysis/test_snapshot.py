@@ -3,7 +3,7 @@
 import math
 from pathlib import Path
 
-from agent.analysis.board import published_board
+from agent.analysis.boards.board import published_board
 from agent.analysis.snapshot import published, take_snapshot
 from agent.proposers.evolution.evolve import EvolveProposer
 from agent.proposers.llm.prompt.content.focus import Focus

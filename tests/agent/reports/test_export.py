@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from agent.analysis.leaderboard import BoardRow, Leaderboard, measured_leaderboard
+from agent.analysis.boards.leaderboard import BoardRow, Leaderboard, measured_leaderboard
 from agent.cli import run
 from agent.errors import UserError
 from agent.reports.board_export import BoardFormat, write_board

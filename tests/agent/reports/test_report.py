@@ -2,8 +2,8 @@
 
 import pytest
 
-from agent.analysis.board import best_board, published_board
-from agent.analysis.leaderboard_facts import leaderboard_facts
+from agent.analysis.boards.board import best_board, published_board
+from agent.analysis.boards.leaderboard_facts import leaderboard_facts
 from agent.proposers.evolution.evolve import EvolveProposer
 from agent.reports.report import calibration, fenced, headline, render_report
 from agent.words import signed

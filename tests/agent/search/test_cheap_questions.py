@@ -3,8 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
-from agent.analysis.board import open_board
-from agent.analysis.challenge import Challenge
+from agent.analysis.boards.board import open_board
+from agent.analysis.boards.challenge import Challenge
 from agent.search.pipeline import Evaluated, Pipeline
 from agent.search.racing import Race, target_of
 from archive.seeding import shipped_by_variant
@@ -21,7 +21,7 @@ from variants.seeds import seed_variants
 
 SEEDS = seed_variants()
 TASKS = tuple(QUICK.tasks)
-ADAM, FROBENIUS, COSINE = (
+ADAM, FROBENIUS, BEST = (
     f"delta_net_4layer_{name}_in_for_loop"
     for name in ("adam_state_update", "frobenius_renorm_state_update", "cosine_softmax_attention")
 )
@@ -43,11 +43,11 @@ class LookedUp:
         """The seed variant of that name as a proposal from the baseline; Memorize is one chunk."""
         known = {other: own for other, own in self.trials.items() if other != name}
         race = Race.against(BASELINE, known, QUICK, target_of(Challenge.of(open_board("quick", None)), TASKS))
-        inert = {"Memorize": tuple(s.id for s in QUICK.tasks["Memorize"].settings)} if name != COSINE else {}
+        inert = {"Memorize": tuple(s.id for s in QUICK.tasks["Memorize"].settings)} if name != BEST else {}
         report = make_check(name=name, inert_settings=inert)
         with ThreadPoolExecutor(1) as executor:
             evaluator = Evaluator(QUICK, cast(Sandbox, None), executor, run_group=self.run_group)
-            return Pipeline(evaluator, known).evaluate_checked(
+            return Pipeline(evaluator, known).evaluate(
                 SEEDS[name], SEEDS[BASELINE], trial_specs(QUICK), report, race=race
             )
 
@@ -72,7 +72,7 @@ def test_what_never_acts_costs_three_and_is_not_stopped_for_want_of_a_chance():
 
 def test_what_is_better_is_trained_whole_and_its_trials_keep_the_protocol_s_order():
     looked = LookedUp()
-    result = looked.evaluate(COSINE)
+    result = looked.evaluate(BEST)
     assert result.status is Status.SCORED
     assert not result.no_effect
     assert sorted(map(str, looked.asked)) == sorted(map(str, trial_specs(QUICK)))

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from agent.analysis.board import open_board
-from agent.analysis.challenge import Challenge
+from agent.analysis.boards.board import open_board
+from agent.analysis.boards.challenge import Challenge
 from agent.search.forecast import Experience, Measured, foretell
 from agent.search.racing import CHANCE, Race, target_of
 from agent.terminal.time_left import weights
@@ -51,24 +51,24 @@ def first(race: Race, trials: Sequence[Trial], count: int) -> list[Trial]:
 
 
 def test_what_collapses_is_stopped_within_four_trials_with_its_chance(race: Race, trials: dict[str, list[Trial]]):
-    stopped = [n for n in range(1, 7) if race.lost(first(race, trials[ADAM], n))]
+    stopped = [n for n in range(1, 7) if race.reason_to_prune(first(race, trials[ADAM], n))]
     assert stopped[0] <= 4
-    reason = race.lost(first(race, trials[ADAM], stopped[0]))
+    reason = race.reason_to_prune(first(race, trials[ADAM], stopped[0]))
     assert f"stopped after {stopped[0]} of 18 trials: the chance" in reason
     assert "less than 1%" in reason
     assert "Context Recall -0.7" in reason
 
 
 def test_what_is_better_is_trained_to_its_end(race: Race, trials: dict[str, list[Trial]]):
-    assert all(race.lost(first(race, trials[BEST], n)) == "" for n in range(19))
+    assert all(race.reason_to_prune(first(race, trials[BEST], n)) == "" for n in range(19))
 
 
 def test_the_target_decides(race: Race, trials: dict[str, list[Trial]]):
     memorize = TASKS.index("Memorize")
     mended = [t.model_copy(update={"accuracy": 0.99}) if t.task == "Memorize" else t for t in trials[ADAM]]
     alone = Race(race.parent, race.experience, QUICK, lambda accuracies: accuracies[:, memorize])
-    assert race.lost(first(race, mended, 8)) != ""
-    assert alone.lost(first(race, mended, 8)) == ""
+    assert race.reason_to_prune(first(race, mended, 8)) != ""
+    assert alone.reason_to_prune(first(race, mended, 8)) == ""
 
 
 def test_no_shipped_variant_that_all_trials_show_ahead_of_the_baseline_is_stopped(trials: dict[str, list[Trial]]):
@@ -117,14 +117,14 @@ def test_an_inherited_task_leaves_no_doubt(race: Race, trials: dict[str, list[Tr
 
 def test_without_curves_accuracies_are_enough(race: Race, trials: dict[str, list[Trial]]):
     bare = [t.model_copy(update={"curve": ()}) for t in trials[ADAM]]
-    assert race.lost(first(race, bare, 8)) != ""
+    assert race.reason_to_prune(first(race, bare, 8)) != ""
 
 
 def test_curves_change_no_accuracy_that_is_known(race: Race, trials: dict[str, list[Trial]]):
     """A training process that reports a loss of nearly 0 can delay its stop, and gets no score by it."""
     lying = [t.model_copy(update={"curve": tuple(p.model_copy(update={"loss": 1e-9}) for p in t.curve)})
              for t in trials[ADAM]]  # fmt: skip
-    assert race.lost(first(race, lying, 14)) != ""
+    assert race.reason_to_prune(first(race, lying, 14)) != ""
 
 
 def test_nothing_is_raced_without_a_parent_s_trials_other_variants_or_seeds(trials: dict[str, list[Trial]]):
@@ -154,7 +154,7 @@ def test_a_pruned_evaluation_keeps_what_was_trained_and_starts_nothing_more(sand
         result = Evaluator(SMOKE, sandbox, executor).evaluate(
             seed_variants()[BASELINE],
             specs,
-            hopeless=lambda trials: "too bad" if len(trials) == 2 else "",
+            reason_to_prune=lambda trials: "too bad" if len(trials) == 2 else "",
             stop=threading.Event(),
         )
     assert (result.status, result.reason) == (Status.PRUNED, "too bad")

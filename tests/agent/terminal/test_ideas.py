@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from agent.analysis.board import Board
+from agent.analysis.boards.board import Board
 from agent.analysis.replicates import SeedDeviation
 from agent.terminal.ideas import idea_line, learnt_lines
 from archive.record import Record

@@ -15,7 +15,7 @@ CALLS = """
 import sys
 import torch
 from evaluator.checks.fingerprint import fingerprint
-from evaluator.sandbox.memory import Memory
+from evaluator.sandbox.memory_files import Memory
 from evaluator.sandbox.server import KernelServer
 from evaluator.sandbox.worker import warm_up
 from variants.contract import BASELINE

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from evaluator.sandbox.client import failure_of
 from evaluator.sandbox.frames import DTYPES, HEADER_CAP, Channel, DeadlinePassed, FrameError, PeerGone
-from evaluator.sandbox.memory import Memory
+from evaluator.sandbox.memory_files import Memory
 from tests.waiting import PATIENCE
 
 

@@ -12,7 +12,7 @@ import torch
 
 from evaluator.sandbox import Sandbox, VariantFailed
 from evaluator.sandbox.frames import Channel, FrameError
-from evaluator.sandbox.memory import DoesNotFit, Memory
+from evaluator.sandbox.memory_files import DoesNotFit, Memory
 from variants.contract import Variant
 
 SIZE = 2**16

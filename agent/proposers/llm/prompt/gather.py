@@ -3,8 +3,8 @@
 import random
 from collections.abc import Mapping
 
-from agent.analysis.board import Board, best_board, measured_board, published_board
-from agent.analysis.leaderboard_facts import leaderboard_facts, noise
+from agent.analysis.boards.board import Board, best_board, measured_board, published_board
+from agent.analysis.boards.leaderboard_facts import leaderboard_facts, noise
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import CATALOGUE, Genome, Mechanism
 from agent.proposers.llm.configuration.settings import Form

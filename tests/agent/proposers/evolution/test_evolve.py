@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from agent.analysis.board import published_board
+from agent.analysis.boards.board import published_board
 from agent.analysis.replicates import SeedDeviation, moderate
 from agent.analysis.snapshot import take_snapshot
 from agent.catalogue import CATALOGUE, SEED_GENOMES, Genome

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agent.analysis.board import best_board, measured_board
+from agent.analysis.boards.board import best_board, measured_board
 from agent.analysis.snapshot import ArchiveSnapshot, Left, take_snapshot
 from agent.errors import UserError
 from agent.proposers.llm.deduplication import Claims

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection
 
-from agent.analysis.board import best_board
-from agent.analysis.challenge import nearest_first
+from agent.analysis.boards.board import best_board
+from agent.analysis.boards.challenge import nearest_first
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.proposers.llm.prompt.content.history import NEVER_ACTED, outcome
 from agent.proposers.llm.prompt.content.loops import loop_diff

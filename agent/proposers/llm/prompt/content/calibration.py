@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from statistics import fmean
 
-from agent.analysis.board import Board, measured_board
-from agent.analysis.calibration import Forecast, Summary, forecasts, summarise
+from agent.analysis.boards.board import Board, measured_board
+from agent.analysis.predictions.calibration import Forecast, Summary, forecasts, summarise
 from agent.analysis.snapshot import ArchiveSnapshot
 from evaluator.tasks.registry import TASKS
 

@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from agent.analysis.board import Board, best_board
-from agent.analysis.challenge import Challenge
+from agent.analysis.boards.board import Board, best_board
+from agent.analysis.boards.challenge import Challenge
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import CATALOGUE
 from agent.proposers.llm.configuration.settings import Form

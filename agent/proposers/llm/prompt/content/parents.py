@@ -8,8 +8,8 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from agent.analysis.board import Board, best_board
-from agent.analysis.challenge import nearest_first
+from agent.analysis.boards.board import Board, best_board
+from agent.analysis.boards.challenge import nearest_first
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.errors import UserError
 from agent.proposers.evolution.selection import choose_parents

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from agent.analysis.board import PUBLISHED_PROTOCOL, Board
-from agent.analysis.challenge import Challenge, means_of, nearest_first
-from agent.analysis.floors import ceiling, floor
-from agent.analysis.leaderboard_facts import leader
+from agent.analysis.boards.board import PUBLISHED_PROTOCOL, Board
+from agent.analysis.boards.challenge import Challenge, means_of, nearest_first
+from agent.analysis.boards.floors import ceiling, floor
+from agent.analysis.boards.leaderboard_facts import leader
 from agent.proposers.llm.prompt.facts import LeaderboardRow
 from agent.words import accuracy, counted
 from variants.contract import BASELINE, REFERENCE, short_name

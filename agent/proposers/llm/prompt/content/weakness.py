@@ -2,8 +2,8 @@
 
 import math
 
-from agent.analysis.board import Board, best_board
-from agent.analysis.challenge import Challenge, means_of, nearest_first
+from agent.analysis.boards.board import Board, best_board
+from agent.analysis.boards.challenge import Challenge, means_of, nearest_first
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.words import signed
 from evaluator.tasks.names import TaskName

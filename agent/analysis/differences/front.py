@@ -19,8 +19,8 @@ from typing import Any, Literal
 import numpy as np
 from scipy import stats
 
-from agent.analysis.challenge import Challenge, nearest_first
-from agent.analysis.paired_differences import Array, Gap, Lead, PairedDifferences
+from agent.analysis.boards.challenge import Challenge, nearest_first
+from agent.analysis.differences.paired_differences import Array, Gap, Lead, PairedDifferences
 from evaluator.statistics.pareto import dominating, undominated
 from evaluator.tasks.names import TaskName
 from variants.contract import REFERENCE

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from agent.analysis.board import PUBLISHED_NAME, Board, open_board
-from agent.analysis.challenge import Challenge, means_of, nearest_first
-from agent.analysis.floors import at_floor, ceiling, control_scores
-from agent.analysis.inert import Inert, measured_inert, published_annotations, published_inert
+from agent.analysis.boards.board import PUBLISHED_NAME, Board, open_board
+from agent.analysis.boards.challenge import Challenge, means_of, nearest_first
+from agent.analysis.boards.floors import at_floor, ceiling, control_scores
+from agent.analysis.boards.inert import Inert, measured_inert, published_annotations, published_inert
 from agent.words import accuracy, listed
 from archive.leaderboard_csv import PUBLISHED, format_leaderboard, read_leaderboard
 from archive.leaderboards import LEADERBOARDS, leaderboard_csv, scorecards
@@ -31,8 +31,8 @@ class BoardRow:
     """One variant of a leaderboard. against: its verdict against the gated reference, if there is one.
 
     inert: tasks on which the variant cannot differ from another row, so that only chance separates the two.
-    distance: to the challenge, in units of noise (see `agent.analysis.challenge`).
-    at_floor: tasks on which it does not exceed the floor by more than noise (`agent.analysis.floors`).
+    distance: to the challenge, in units of noise (see `agent.analysis.boards.challenge`).
+    at_floor: tasks on which it does not exceed the floor by more than noise (`agent.analysis.boards.floors`).
     """
 
     name: str

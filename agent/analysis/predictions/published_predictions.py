@@ -12,9 +12,9 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from agent.analysis.board import PUBLISHED_NAME, PUBLISHED_PROTOCOL, Board, open_board
-from agent.analysis.calibration import Forecast, Interval, Outcome, by_proposer, forecasts, no_change
-from agent.analysis.paired_differences import Gap, PairedDifferences, open_paired_differences
+from agent.analysis.boards.board import PUBLISHED_NAME, PUBLISHED_PROTOCOL, Board, open_board
+from agent.analysis.differences.paired_differences import Gap, PairedDifferences, open_paired_differences
+from agent.analysis.predictions.calibration import Forecast, Interval, Outcome, by_proposer, forecasts, no_change
 from archive.files import read_shipped
 from archive.leaderboard_csv import PUBLISHED
 from archive.store import Archive

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from statistics import fmean
 
-from agent.analysis.board import Board
+from agent.analysis.boards.board import Board
 from agent.analysis.replicates import SeedDeviation, function_groups, pooled_deviation
 from agent.catalogue import SEED_GENOMES
 from archive.files import read_shipped
@@ -48,15 +48,15 @@ def published_annotations(path: Path = ANNOTATIONS) -> Annotations:
     return read_shipped(path, Annotations, "make it again: python -m benchmarks.inert")
 
 
-def inert_deviations(board: Board, found: Annotations) -> dict[TaskName, SeedDeviation]:
+def inert_deviations(board: Board, annotations: Annotations) -> dict[TaskName, SeedDeviation]:
     """Standard deviation of one run per task, from rows that cannot differ. A task without two such rows is absent."""
-    known = {}
-    for task in found.settings:
-        names = tuple(name for name in found.cannot_differ(task) if board.mean(name, task) is not None)
+    deviations = {}
+    for task in annotations.settings:
+        names = tuple(name for name in annotations.cannot_differ(task) if board.mean(name, task) is not None)
         scores = {name: board.scores[name][task].mean for name in names}
-        if len(names) > 1 and (own := pooled_deviation(scores, [names])) is not None:
-            known[task] = own
-    return known
+        if len(names) > 1 and (deviation := pooled_deviation(scores, [names])) is not None:
+            deviations[task] = deviation
+    return deviations
 
 
 def extent(board: Board, names: tuple[str, ...], task: TaskName) -> tuple[float, float, float]:
@@ -87,15 +87,15 @@ class Inert:
         return "=" if self.share == 1 else "(=)"
 
 
-def inert_legend(found: Iterable[Inert]) -> str:
+def inert_legend(marked: Iterable[Inert]) -> str:
     """The legend of the marks that occur in `found`; empty without marks."""
-    known = list(found)
+    marks = list(marked)
     ways = [
-        f"{BASELINE} (a difference is chance)" if any(each.share == 1 and not each.inherited for each in known) else "",
-        "its parent (whose score it has)" if any(each.inherited for each in known) else "",
+        f"{BASELINE} (a difference is chance)" if any(each.share == 1 and not each.inherited for each in marks) else "",
+        "its parent (whose score it has)" if any(each.inherited for each in marks) else "",
     ]
     whole = f"= cannot differ from {' or '.join(filter(None, ways))}" if any(ways) else ""
-    partly = "(=) cannot at some of the task's settings" if any(each.share < 1 for each in known) else ""
+    partly = "(=) cannot at some of the task's settings" if any(each.share < 1 for each in marks) else ""
     return "; ".join(filter(None, (whole, partly)))
 
 
@@ -109,15 +109,15 @@ def published_inert(annotations: Annotations, name: str) -> dict[TaskName, Inert
 
 def measured_inert(name: str, trials: Sequence[Trial], protocol: str) -> dict[TaskName, Inert]:
     """Marks of a measured row: inherited scores and, for a seed variant, tasks that its mechanisms cannot reach."""
-    found: dict[TaskName, Inert] = {}
-    whose = sources(trials)
+    marks_by_task: dict[TaskName, Inert] = {}
+    sources_by_task = sources(trials)
     for task in tasks_of(protocol):
-        runs = whose.get(task, ())
-        if len(runs) == 1 and runs[0] != name:
-            found[task] = Inert(runs[0], inherited=True)
+        source_variants = sources_by_task.get(task, ())
+        if len(source_variants) == 1 and source_variants[0] != name:
+            marks_by_task[task] = Inert(source_variants[0], inherited=True)
         elif name in _same_as_baseline(protocol, task):
-            found[task] = Inert(BASELINE)
-    return found
+            marks_by_task[task] = Inert(BASELINE)
+    return marks_by_task
 
 
 @cache

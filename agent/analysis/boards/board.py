@@ -16,8 +16,8 @@ from archive.seeding import shipped_trials
 from archive.store import Archive
 from evaluator.outcomes import Score, Trial
 from evaluator.protocols.built_in import tasks_of
+from evaluator.statistics.intervals import quantile
 from evaluator.statistics.over_tasks import mean_over_tasks
-from evaluator.statistics.scorecards import quantile
 from evaluator.tasks.names import TaskName
 
 PUBLISHED_PROTOCOL = "mad"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
-from agent.analysis.board import Board
+from agent.analysis.boards.board import Board
 from archive.outline import Outline
 from archive.record import ROUNDING, Prediction, Record
 from evaluator.outcomes import Comparison

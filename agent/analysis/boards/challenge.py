@@ -17,7 +17,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.analysis.board import Board
+from agent.analysis.boards.board import Board
 from evaluator.outcomes import Score
 from evaluator.tasks.names import TaskName
 from variants.contract import REFERENCE

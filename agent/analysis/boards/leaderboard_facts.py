@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
-from agent.analysis.board import Board
-from agent.analysis.challenge import Challenge, means_of, nearest_first
-from agent.analysis.floors import ceiling, floor
+from agent.analysis.boards.board import Board
+from agent.analysis.boards.challenge import Challenge, means_of, nearest_first
+from agent.analysis.boards.floors import ceiling, floor
 from agent.words import counted, number, signed
 from evaluator.protocols.built_in import single_chunk_tasks
 from evaluator.tasks.names import TaskName

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from agent.analysis.board import PUBLISHED_NAME, Board, open_board
+from agent.analysis.boards.board import PUBLISHED_NAME, Board, open_board
 from archive.seeding import shipped_by_variant
 from archive.store import Archive
 from evaluator.outcomes import Score, Trial

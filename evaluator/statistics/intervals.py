@@ -1,0 +1,33 @@
+"""Student's t: intervals of a mean, quantiles, sums of squares. The distribution is scipy's."""
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from statistics import fmean
+
+from scipy import special
+
+CONFIDENCE = 0.95
+
+
+def student_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float, float]:
+    """Mean, low and high of Student's t interval. For one value, all three are this value."""
+    mean = fmean(values)
+    if len(values) == 1:
+        return mean, mean, mean
+    half = quantile(0.5 + confidence / 2, len(values) - 1) * math.sqrt(
+        sum_of_squares(values) / (len(values) - 1) / len(values)
+    )
+    return mean, mean - half, mean + half
+
+
+def sum_of_squares(values: Sequence[float]) -> float:
+    """Sum of squared deviations from the mean."""
+    mean = fmean(values)
+    return math.fsum((value - mean) ** 2 for value in values)
+
+
+@lru_cache(maxsize=4096)
+def quantile(probability: float, freedom: float) -> float:
+    """Quantile of Student's t distribution, by scipy."""
+    return float(special.stdtrit(freedom, probability))
