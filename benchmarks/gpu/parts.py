@@ -123,11 +123,11 @@ def tiny() -> bool:
 
 PARTS: dict[str, Part] = {
     "machine": Part(machine, 20, needs_gpu=False),
-    "doctor": Part(doctor, 45, needs_gpu=False),
+    "doctor": Part(doctor, 60, needs_gpu=False),
     "smoke": Part(smoke, 60, needs_gpu=False),
     "steps": Part(lambda: steps(tiny()), 110),
     "memory": Part(lambda: compared_memory(tiny()), 30),
     "memorize": Part(lambda: mad_memorize(tiny()), 50),
     "scoring": Part(lambda: scoring_share(tiny()), 35),
-    "quick": Part(quick, 120),
+    "quick": Part(quick, 110),
 }

@@ -81,10 +81,8 @@ def _bubblewrap(readable: Iterable[str], home: Path, devices: Iterable[str]) -> 
     """bwrap with all namespaces new, no capability, and nothing but `readable` in the file system."""
     command = [_bwrap_path(), "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session"]
     command += ["--cap-drop", "ALL", "--tmpfs", "/tmp", "--proc", "/proc", "--dev", "/dev"]
-    for path in (
-        *readable,
-        *_present(["/sys/devices/system/cpu", *(("/sys/devices/system/node",) if devices else ())]),
-    ):
+    machine = ("/sys/devices/system/cpu", "/sys/devices/system/node") if devices else ("/sys/devices/system/cpu",)
+    for path in (*readable, *_present(machine)):
         command += ["--ro-bind", path, path]
     for path in devices:
         command += ["--dev-bind", path, path]

@@ -27,7 +27,7 @@ def losses_at(logits: Tensor, targets: Tensor) -> Tensor:
     return flat.view(targets.shape)
 
 
-class Examples(NamedTuple):
+class PlacedExamples(NamedTuple):
     """Sets of examples. inputs: `[S, N, L]`. places: `[S, N, P]` of the L positions, or None for all of them.
 
     P is the largest number of scored positions of a sequence. targets: `[S, N, P]`, IGNORED at places that are not.
@@ -38,7 +38,7 @@ class Examples(NamedTuple):
     targets: Tensor
 
     @classmethod
-    def of(cls, sets: Sequence[Mapping[str, Tensor]], prefix: str, device: str) -> "Examples":
+    def of(cls, sets: Sequence[Mapping[str, Tensor]], prefix: str, device: str) -> "PlacedExamples":
         """The sets' `[N, L]` inputs and targets of this prefix, with one more sequence that is scored nowhere."""
         inputs, targets = (
             F.pad(torch.stack([each[prefix + name] for each in sets]), (0, 0, 0, 1), value=fill)
@@ -86,8 +86,8 @@ class StaticStep:
         numbers = sorted(set(asked.data))
         sets = [own_part(data, number) for number in numbers]
         self.sets = torch.tensor([[numbers.index(number)] for number in asked.data], device=device)
-        self.examples = Examples.of(sets, "", device)
-        self.held = Examples.of(sets, "held_", device) if self.run.selection else None
+        self.examples = PlacedExamples.of(sets, "", device)
+        self.held = PlacedExamples.of(sets, "held_", device) if self.run.selection else None
         self.count = len(sets[0]["inputs"])
         self.order = [batches(self.count, each) for each in self.jobs]
         self.block = torch.zeros(BLOCK, len(self.jobs), self.run.batch, dtype=torch.long, device=device)

@@ -29,7 +29,7 @@ from evaluator.sandbox.server import KernelServer
 from evaluator.tasks.names import TaskName
 from evaluator.tasks.registry import MAD_TASKS, examples
 from evaluator.training.jobs import EnsembleJob, EpochSelection, own_part
-from evaluator.training.static_step import Examples, StaticStep, losses_at
+from evaluator.training.static_step import PlacedExamples, StaticStep, losses_at
 from evaluator.trials.footprint import WITHIN, footprint
 from variants.contract import BASELINE, Variant
 from variants.seeds import seed_variants
@@ -152,10 +152,10 @@ def test_in_half_precision_the_kernel_gets_float32_and_all_is_on_the_gpu(
         return kernel(*inputs, chunk_size=chunk_size)
 
     for spec, named in drawn.values():
-        placed, job = Examples.of([own_part(named, 0)], "", "cpu"), MAD.job(spec, SEEDS[name].layer, "cuda")
+        placed, job = PlacedExamples.of([own_part(named, 0)], "", "cpu"), MAD.job(spec, SEEDS[name].layer, "cuda")
         assert job.precision == "bfloat16"
         with fake_cuda() as mode:
-            examples = Examples(*(x if x is None else mode.from_tensor(x).to(CUDA) for x in placed))
+            examples = PlacedExamples(*(x if x is None else mode.from_tensor(x).to(CUDA) for x in placed))
             model = stacked(build(job.model, watching))
             model.layers[0].layer.qkv.register_forward_hook(
                 lambda _, __, out: products.add((out.dtype, out.device.type))
