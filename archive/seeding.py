@@ -17,7 +17,7 @@ from evaluator.outcomes import Trial
 from variants.contract import Variant
 from variants.seeds import seed_variants
 
-SHIPPED = ("smoke", "quick")
+SHIPPED = ("smoke", "quick", "extra")
 ATTRIBUTES = ".gitattributes"
 _README = """# An archer archive
 

@@ -1,9 +1,10 @@
-"""What MAD costs and says here, for seed variants, in this process and without a sandbox: they are part of archer.
+"""What the tasks cost and say here, for seed variants, in this process and without a sandbox: they are part of archer.
 
     python -m benchmarks.mad examples
     python -m benchmarks.mad accuracy quick delta_net_4layer gated_delta_net_4layer --seeds 3
     python -m benchmarks.mad steps quick
     python -m benchmarks.mad trial "Noisy Recall" gated_delta_net_4layer --vocabulary 32 --steps 280 --chunk-size 16
+    python -m benchmarks.mad trial MQAR delta_net_4layer --option pairs=16 --steps 200
 
 Seconds are CPU-seconds of this process, on one thread.
 """
@@ -12,14 +13,14 @@ import importlib
 import time
 from dataclasses import dataclass
 from statistics import fmean
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import torch
 import typer
 
 from evaluator.kernel import Kernel
 from evaluator.outcomes import Failure
-from evaluator.protocols.built_in import PROTOCOLS, QUICK
+from evaluator.protocols.built_in import EXTRA, PROTOCOLS, QUICK
 from evaluator.protocols.protocol import Protocol, TrialSpec, trial_specs
 from evaluator.scoring.score import ScoredTrial, score
 from evaluator.tasks.registry import MAD_TASKS, TASKS
@@ -70,7 +71,7 @@ def accuracy(protocol: str, names: list[str], seeds: int = 3, first_seed: int = 
     typer.echo(f"{chosen.name} {chosen.hash}")
     for name in names:
         total = 0.0
-        for task in (task for task in MAD_TASKS if only in task):
+        for task in (task for task in chosen.tasks if only in task):
             specs = trial_specs(chosen, [task], range(first_seed, first_seed + seeds))
             runs = [run(chosen, spec, name) for spec in specs]
             total += sum(each.training_seconds + each.scoring_seconds for each in runs)
@@ -94,17 +95,21 @@ def trial(
     weight_decay: float | None = None,
     batch: int | None = None,
     chunk_size: int | None = None,
+    option: Annotated[list[str] | None, typer.Option(help="NAME=NUMBER, of a setting that has options")] = None,
     seed: int = 0,
 ) -> None:
-    """One trial of quick with some of its choices changed: how they were found."""
+    """One trial of quick or extra with some choices of the task's first setting changed: how they were found."""
     torch.set_num_threads(1)
-    wanted = next(each for each in MAD_TASKS if each == task)
-    plan = QUICK.tasks[wanted]
-    setting = _changed(plan.settings[0], vocabulary=vocabulary, length=length, noise=noise, copies=copies)
+    protocol = next(each for each in (QUICK, EXTRA) if task in each.tasks)
+    plan = protocol.tasks[task]
+    first = plan.settings[0]
+    options = dict(first.options) | {name: int(number) for name, _, number in (o.partition("=") for o in option or ())}
+    changes = {"vocabulary": vocabulary, "length": length, "noise": noise, "copies": copies}
+    setting = _changed(first, options=tuple(options.items()), **changes)
     grid = {"lr": lr and (lr,), "weight_decay": None if weight_decay is None else (weight_decay,)}
     plan = _changed(plan, settings=(setting,), steps=steps, batch=batch, chunk_size=chunk_size, **grid)
-    chosen = _changed(QUICK, name="trial", tasks={wanted: plan})
-    each = run(chosen, trial_specs(chosen, [wanted], [seed])[0], name)
+    chosen = _changed(protocol, name="trial", tasks={task: plan})
+    each = run(chosen, trial_specs(chosen, seeds=[seed])[0], name)
     found = each.outcome.message if isinstance(each.outcome, Failure) else f"{each.outcome.accuracy:.3f}"
     typer.echo(f"{found}  training {each.training_seconds:.1f} s, scoring {each.scoring_seconds:.1f} s")
 

@@ -77,7 +77,10 @@ def write_fingerprints(variants: Sequence[Variant], sandbox: Sandbox) -> None:
 def measure(
     variants: Sequence[Variant], path: Path, protocol: Protocol, sandbox: Sandbox, executor: ThreadPoolExecutor
 ) -> list[Trial]:
-    """Run the trials that the file at `path` lacks; returns all, in a fixed order."""
+    """Run the trials that the file at `path` lacks, the first seed of all variants before the second.
+
+    Returns all, in a fixed order.
+    """
     current = {variant.name: variant.source_hash for variant in variants}
     done = {
         (trial.variant, spec_of(trial)): trial
@@ -85,7 +88,8 @@ def measure(
         if trial.protocol_hash == protocol.hash and trial.source_hash == current.get(trial.variant)
     }
     order = [(variant, spec) for variant in variants for spec in trial_specs(protocol)]
-    missing = [(variant, spec) for variant, spec in order if (variant.name, spec) not in done]
+    by_seed = sorted(order, key=lambda each: protocol.seeds.index(each[1].seed))
+    missing = [(variant, spec) for variant, spec in by_seed if (variant.name, spec) not in done]
     running = {
         executor.submit(run_trial, variant, protocol, spec, sandbox): (variant, spec) for variant, spec in missing
     }

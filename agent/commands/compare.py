@@ -23,11 +23,11 @@ from agent.commands.model_options import (
 from agent.commands.options import (
     DEFAULT_PROTOCOL,
     JsonOption,
-    ProtocolOption,
+    JudgingProtocolOption,
     QuietOption,
     SandboxOption,
     UnsandboxedOption,
-    find_protocol,
+    find_judging_protocol,
     open_sandbox,
 )
 from agent.comparing.arms import Arm, ProposerBudget
@@ -73,7 +73,7 @@ def compare(
         float | None, typer.Option("--minutes", "--budget-minutes", min=0, help="Train each for so many CPU-minutes.")
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Repeat all of it so often, each in an archive of its own.")] = 1,
-    protocol: ProtocolOption = DEFAULT_PROTOCOL,
+    protocol: JudgingProtocolOption = DEFAULT_PROTOCOL,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Keep the archives in this folder; the same folder again goes on.")
     ] = Path("archer-compare"),
@@ -105,7 +105,7 @@ def compare(
 
     Example: archer compare --proposers openai,evolve,random --gguf model.gguf --n 20 --minutes 80 --out duel
     """
-    speech, settings = Speech(as_json, quiet), find_protocol(protocol)
+    speech, settings = Speech(as_json, quiet), find_judging_protocol(protocol)
     names = _names(DEFAULT_PROPOSERS if proposers is None else proposers)
     if plot is not None:
         require_drawable(plot)

@@ -20,11 +20,12 @@ from agent.proposers.llm.configuration.settings import KEY_VARIABLE, URL_VARIABL
 from agent.proposers.llm.endpoint.probe import probe
 from agent.proposers.llm.errors import BusyError, EndpointError, UnnamedModelError
 from agent.terminal.speech import Speech
-from agent.words import counted
+from agent.words import counted, listed
 from archive.errors import ArchiveError, GitMissingError
 from archive.store import Archive
 from evaluator.device import best_device
 from evaluator.outcomes import Grade
+from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.sandbox import Sandbox, SandboxUnavailable
 from evaluator.sandbox.gpu_memory import nvml
 from evaluator.sandbox.host import canaries
@@ -76,7 +77,12 @@ def _python() -> Sign:
 
 def _torch() -> Sign:
     device = best_device()
-    advice = "" if device == "cuda" else "the protocol mad needs a CUDA GPU; smoke and quick are made for the CPU"
+    gpu, cpu = (
+        [name for name, protocol in PROTOCOLS.items() if (protocol.precision == "bfloat16") is wanted]
+        for wanted in (True, False)
+    )
+    wants = f"the protocol {listed(gpu)} needs a CUDA GPU; {listed(cpu)} are made for the CPU"
+    advice = "" if device == "cuda" else wants
     return Sign("torch", "ok", f"{torch.__version__}, trains on {device}", advice)
 
 

@@ -1,5 +1,6 @@
 """Options that several commands share, and what they name: protocol, tasks, sandbox."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from agent.search.engine import EngineName
 from agent.terminal.speech import Speech
 from evaluator.device import best_device
 from evaluator.outcomes import Grade
-from evaluator.protocols.built_in import PROTOCOLS
+from evaluator.protocols.built_in import JUDGING, PROTOCOLS
 from evaluator.protocols.protocol import Protocol
 from evaluator.sandbox import Sandbox
 from evaluator.tasks.names import TaskName
@@ -24,6 +25,10 @@ NoPagerOption = Annotated[
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 ProtocolOption = Annotated[str, typer.Option("--protocol", help=f"Train under this protocol: {', '.join(PROTOCOLS)}.")]
+JudgingProtocolOption = Annotated[
+    str,
+    typer.Option("--protocol", help=f"Judge the search by this protocol: {', '.join(each.name for each in JUDGING)}."),
+]
 SandboxOption = Annotated[Grade, typer.Option("--sandbox", help="Accept no weaker sandbox than this grade: A, B or C.")]
 UnsandboxedOption = Annotated[
     bool, typer.Option("--i-accept-unsandboxed", help="Accept grade D: only limits, no isolation.")
@@ -42,11 +47,22 @@ DEFAULT_ARCHIVE = Path("archer-archive")
 DEFAULT_PROTOCOL = "quick"
 
 
-def find_protocol(name: str) -> Protocol:
+def find_protocol(name: str, among: Sequence[Protocol] = tuple(PROTOCOLS.values())) -> Protocol:
     """The protocol of that name. Raises UserError listing those there are."""
-    if name not in PROTOCOLS:
-        raise UserError(f"unknown protocol {name!r}; choose one of {', '.join(PROTOCOLS)}")
-    return PROTOCOLS[name]
+    for protocol in among:
+        if protocol.name == name:
+            return protocol
+    raise UserError(f"unknown protocol {name!r}; choose one of {', '.join(each.name for each in among)}")
+
+
+def find_judging_protocol(name: str) -> Protocol:
+    """The same, of those that a search is judged by. Raises UserError for one that is kept out of searches too."""
+    if name in PROTOCOLS and PROTOCOLS[name] not in JUDGING:
+        raise UserError(
+            f"no search is judged by {name}: choose one of {', '.join(each.name for each in JUDGING)}, then score "
+            f"what it finds by `archer evaluate NAME --protocol {name}`"
+        )
+    return find_protocol(name, JUDGING)
 
 
 def chosen_tasks(text: str | None, protocol: Protocol) -> tuple[TaskName, ...]:

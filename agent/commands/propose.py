@@ -29,11 +29,11 @@ from agent.commands.options import (
     EnsembleOption,
     GpuShareOption,
     JsonOption,
-    ProtocolOption,
+    JudgingProtocolOption,
     QuietOption,
     SandboxOption,
     UnsandboxedOption,
-    find_protocol,
+    find_judging_protocol,
     open_sandbox,
 )
 from agent.errors import DONE, INTERRUPTED, NO, UserError
@@ -71,7 +71,7 @@ def propose(
             metavar="|".join(CHOICES), help="Ask this proposer; auto asks a language model if one is configured."
         ),
     ] = "auto",
-    protocol: ProtocolOption = DEFAULT_PROTOCOL,
+    protocol: JudgingProtocolOption = DEFAULT_PROTOCOL,
     parent: Annotated[
         str | None, typer.Option(metavar="NAME", help="Build on this variant; else the proposer chooses.")
     ] = None,
@@ -121,7 +121,7 @@ def propose(
     Example: archer propose --n 5
     """
     speech = Speech(as_json, quiet)
-    chosen_protocol = find_protocol(protocol)
+    chosen_protocol = find_judging_protocol(protocol)
     llm: dict[str, object] = {"model": model, "command": command, "base_url": base_url, "form": form}
     llm |= {"context_tokens": context_tokens, "reply_tokens": reply_tokens}
     llm |= {"max_usd": max_usd, "prompts": prompts, "prices": prices}

@@ -20,6 +20,7 @@ from agent.terminal.speech import Speech
 from evaluator.device import best_device
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.protocols.protocol import Protocol
+from evaluator.tasks.registry import fed_length
 from evaluator.trials.cost import SettingCost, estimate
 
 
@@ -92,6 +93,7 @@ def _settings(protocol: Protocol, costs: tuple[SettingCost, ...]) -> list[dict[s
             **setting.model_dump(mode="json"),
             **plan.model_dump(mode="json", exclude={"settings", "steps", "epochs"}),
             "steps": plan.steps_of(setting),
+            "fed": {split: fed_length(setting, split) for split in ("train", "test")},
             "cpu_seconds_a_trial": seconds.get((task, setting.id)),
         }
         for task, plan in protocol.tasks.items()
@@ -119,12 +121,23 @@ def _heading(protocol: Protocol) -> str:
 
 
 def _table(protocol: Protocol, costs: tuple[SettingCost, ...]) -> Table:
-    columns = ("task", "setting", "chunk", "steps", "batch", "learning rates", "weight decays", "CPU time a trial")
+    columns = (
+        "task",
+        "setting",
+        "tokens fed",
+        "chunk",
+        "steps",
+        "batch",
+        "learning rates",
+        "weight decays",
+        "CPU time a trial",
+    )
     table = Table(*columns, box=None)
     for row in _settings(protocol, costs):
         table.add_row(
             row["task"],
             row["id"],
+            _fed(**row["fed"]),
             f"{row['chunk_size']}",
             f"{row['steps']:,}",
             f"{row['batch']}",
@@ -133,6 +146,10 @@ def _table(protocol: Protocol, costs: tuple[SettingCost, ...]) -> Table:
             "" if row["cpu_seconds_a_trial"] is None else duration(row["cpu_seconds_a_trial"]),
         )
     return table
+
+
+def _fed(train: int, test: int) -> str:
+    return f"{train}" if train == test else f"{train}, test {test}"
 
 
 def _closing(protocol: Protocol, costs: tuple[SettingCost, ...]) -> str:

@@ -38,7 +38,6 @@ def render_report(record: Record, snapshot: ArchiveSnapshot) -> str:
         record=record,
         no_effect=NO_EFFECT,
         proposal=proposal,
-        tasks=tasks,
         baseline=BASELINE,
         reference=REFERENCE,
         boards=[_board_facts(board, proposal.parent) for board in boards],
@@ -111,8 +110,12 @@ def _beats_all(verdict: Verdict, every: Sequence[TaskName]) -> bool:
 
 
 def _board_facts(board: Board, parent: str) -> dict[str, Any]:
-    insights = (*ends(board), *leaderboard_facts(board))
-    return {"title": board.title, "rows": standing_rows(board, parent), "insights": insights}
+    return {
+        "title": board.title,
+        "tasks": board.tasks,
+        "rows": standing_rows(board, parent),
+        "insights": (*ends(board), *leaderboard_facts(board)),
+    }
 
 
 def _verdict_facts(verdict: Verdict) -> dict[str, Any]:

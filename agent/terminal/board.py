@@ -73,7 +73,8 @@ def _padded(cell: Cell, width: int) -> Text:
 def _pairs(tasks: Sequence[TaskName], cells: Sequence[Cell]) -> list[Cell]:
     """Two tasks with their names on each narrow line."""
     texts = [cell if isinstance(cell, str) else cell[0] for cell in cells]
-    named = [f"{TASKS[task].short:9} {text:16}" for task, text in zip(tasks, texts, strict=True)]
+    width = max((len(TASKS[task].short) for task in tasks), default=0)
+    named = [f"{TASKS[task].short:{width}} {text:16}" for task, text in zip(tasks, texts, strict=True)]
     return ["  ".join(named[at : at + 2]).rstrip() for at in range(0, len(named), 2)]
 
 

@@ -1,8 +1,9 @@
 """What a kernel computes, as a few numbers: outputs and gradients on fixed probes, equal for rewritings of one formula.
 
-The probes have the shapes of the protocols: for each chunk size the shortest and the longest sequence that any of them
-feeds, at the width of its heads. By the check of prefixes, what a kernel does at lengths between follows. Of the very
-long there is one only, at the largest magnitudes: a kernel that loops over positions takes seconds for it.
+The probes have the shapes of the protocols that a search is judged by: for each chunk size the shortest and the longest
+sequence that any of them feeds, at the width of its heads. By the check of prefixes, what a kernel does at lengths
+between follows. Of the very long there is one only, at the largest magnitudes: a kernel that loops over positions takes
+seconds for it.
 """
 
 import hashlib
@@ -18,8 +19,8 @@ from torch import Tensor
 from evaluator.checks.inert import felt
 from evaluator.checks.inputs import REGIMES, Shape, draw
 from evaluator.kernel import Kernel
-from evaluator.protocols.built_in import PROTOCOLS
-from evaluator.tasks.registry import fed_length
+from evaluator.protocols.built_in import JUDGING
+from evaluator.tasks.registry import fed_length, longest_fed
 from variants.contract import CHUNK_SIZE, KernelContract
 
 Fingerprint = tuple[float, ...]
@@ -54,14 +55,15 @@ class Probe(NamedTuple):
 
 
 def probes() -> tuple[Probe, ...]:
-    """Of each chunk size of the protocols: the shortest sequence, and the longest at small and large magnitudes.
+    """Of each chunk size of those protocols: the shortest sequence, and the longest at small and large magnitudes.
 
     What is longer than `LONG` is cut to it at all magnitudes but one.
     """
     met: dict[int, set[tuple[int, int]]] = {}
-    for protocol in PROTOCOLS.values():
+    for protocol in JUDGING:
         for plan in protocol.tasks.values():
-            lengths = {(fed_length(setting), protocol.width // protocol.heads) for setting in plan.settings}
+            head, fed = protocol.width // protocol.heads, (fed_length, longest_fed)
+            lengths = {(length(setting), head) for setting in plan.settings for length in fed}
             met.setdefault(plan.chunk_size, set()).update(lengths)
     found = []
     for chunk_size, lengths in sorted(met.items()):

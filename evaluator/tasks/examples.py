@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ IGNORED = -100
 
 Split = Literal["train", "held", "test"]
 """`train` has training targets; `held` (to choose an epoch) and `test` have test targets."""
+SPLITS: tuple[Split, ...] = get_args(Split)
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]

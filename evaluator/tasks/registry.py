@@ -6,12 +6,15 @@ import numpy as np
 
 from evaluator.tasks.compress import COMPRESS
 from evaluator.tasks.context_recall import CONTEXT_RECALL
-from evaluator.tasks.examples import Examples, Split
+from evaluator.tasks.examples import SPLITS, Examples, Split
 from evaluator.tasks.fuzzy_recall import FUZZY_RECALL
+from evaluator.tasks.long_copy import LONG_COPY
 from evaluator.tasks.memorize import MEMORIZE
+from evaluator.tasks.mqar import MQAR
 from evaluator.tasks.names import TaskName
 from evaluator.tasks.noisy_recall import NOISY_RECALL
 from evaluator.tasks.selective_copy import SELECTIVE_COPY
+from evaluator.tasks.state_tracking import STATE_TRACKING
 from evaluator.tasks.task import Setting, Suite, Task
 
 TASKS: dict[str, Task] = {
@@ -23,6 +26,9 @@ TASKS: dict[str, Task] = {
         MEMORIZE,
         NOISY_RECALL,
         SELECTIVE_COPY,
+        MQAR,
+        STATE_TRACKING,
+        LONG_COPY,
     )
 }
 
@@ -44,7 +50,8 @@ def stream(setting: Setting, purpose: str, seed: int) -> np.random.Generator:
 
 def examples(setting: Setting, split: Split, count: int, seed: int) -> Examples:
     """`count` examples of a setting: the same for every variant of a seed, and never shared between splits."""
-    return TASKS[setting.task].draw(setting, split, count, lambda purpose: stream(setting, purpose, seed))
+    task = TASKS[setting.task]
+    return task.draw(task.sized(setting, split), split, count, lambda purpose: stream(setting, purpose, seed))
 
 
 def fed_length(setting: Setting, split: Split = "train") -> int:
@@ -54,4 +61,4 @@ def fed_length(setting: Setting, split: Split = "train") -> int:
 
 def longest_fed(setting: Setting) -> int:
     """The longest sequence that the model sees of a setting, in training or test."""
-    return max(fed_length(setting, "train"), fed_length(setting, "test"))
+    return max(fed_length(setting, split) for split in SPLITS)

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from evaluator.tasks.examples import Examples, Split
+from evaluator.tasks.examples import SPLITS, Examples, Split
 from evaluator.values import Value
 from variants.contract import CHUNK_SIZE
 
@@ -103,7 +103,8 @@ class Task:
     draw: `count` examples of a split, given the streams of random numbers of a setting and seed.
     special_tokens: of the vocabulary, its last ones; the others carry content and are numbered first.
     shifted: targets are the next token, so that one token less than `length` is fed.
-    stretch: test sequences are so many times as long as training sequences.
+    stretch: test sequences are so many times as long as training sequences, and have so many times the copies: `draw`
+    gets the setting at the size of the split.
     noise, copies: whether its settings have them. problem: why a setting is not possible, empty if it is.
     published: its settings in the published suite. plans: how protocols train it, by their names.
     """
@@ -127,6 +128,8 @@ class Task:
     plans: Mapping[str, TaskPlan] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.stretch < 1 or (self.stretch > 1 and self.backbone == "autoencoder"):
+            raise ValueError(f"{self.name}: an autoencoder decodes to the length that it was trained at: stretch is 1")
         for setting in (*self.published, *(setting for plan in self.plans.values() for setting in plan.settings)):
             self._require_possible(setting)
 
@@ -136,9 +139,19 @@ class Task:
         self._require_possible(made)
         return made
 
+    def sized(self, setting: Setting, split: Split) -> Setting:
+        """The setting at the size of a split: in test, length and copies are `stretch` times what they are in training.
+
+        What chooses an epoch has the size of the training sequences: longer ones are for the test alone.
+        """
+        if self.stretch == 1 or split != "test":
+            return setting
+        longer = {"length": setting.length * self.stretch, "copies": setting.copies * self.stretch}
+        return setting.model_copy(update=longer)
+
     def fed_length(self, setting: Setting, split: Split = "train") -> int:
         """Tokens that the model sees per sequence."""
-        return setting.length * (self.stretch if split == "test" else 1) - self.shifted
+        return self.sized(setting, split).length - self.shifted
 
     def content_tokens(self, setting: Setting) -> int:
         """Tokens of the vocabulary that carry content."""
@@ -152,8 +165,9 @@ class Task:
                 raise ValueError(f"{self.name} has no {name}: leave {name} at 0")
         if setting.vocabulary - self.special_tokens < 2:
             raise ValueError(f"{self.name}: {setting.id} leaves fewer than 2 content tokens")
-        if found := self.problem(setting):
-            raise ValueError(f"{self.name}: {found}")
+        for split in SPLITS:
+            if found := self.problem(self.sized(setting, split)):
+                raise ValueError(f"{self.name}: {found}")
 
 
 def varied(baseline: Setting, **factors: tuple[Any, ...]) -> tuple[Setting, ...]:

@@ -55,7 +55,8 @@ def _task(protocol: Protocol, task: TaskName, rate: float) -> list[SettingCost]:
     for setting in plan.settings:
         a_sequence = fed_length(setting) * a_token + read_out[setting]
         steps = plan.steps_of(setting)
-        forward = plan.test_examples * (1 if TASKS[task].backbone == "autoencoder" else plan.cuts)
+        passes = plan.test_examples * (1 if TASKS[task].backbone == "autoencoder" else plan.cuts)
+        forward = passes * fed_length(setting, "test") / fed_length(setting)  # in sequences of the training's length
         if protocol.held_examples:
             forward += protocol.held_examples * (steps // plan.epoch_of(setting))
         sequences = steps * min(plan.batch, setting.train_examples) + _FORWARD_SHARE * forward

@@ -11,7 +11,7 @@ from evaluator.outcomes import Status, Trial
 from evaluator.protocols.protocol import Protocol, TrialSpec
 from evaluator.sandbox import Sandbox
 from evaluator.tasks.names import TaskName
-from evaluator.tasks.registry import fed_length
+from evaluator.tasks.registry import longest_fed
 from evaluator.trials.grouped import Group, RunGroup, groups, run_group
 from evaluator.trials.run_trial import Isolation, spec_of
 from evaluator.trials.trial_log import TrialLog
@@ -221,9 +221,13 @@ def inheritable(
 
 
 def kernel_shapes(protocol: Protocol) -> dict[TaskName, dict[str, TaskShape]]:
-    """The kernel's input shapes in each task, by the setting's id; two sequences stand for a batch."""
+    """What the kernel meets in each task at each setting, by the setting's id; two sequences stand for a batch.
+
+    The length is the longest that is fed, in training or test: a kernel that passed the check of prefixes does at
+    shorter ones what it does at the start of that.
+    """
     head = protocol.width // protocol.heads
     return {
-        task: {s.id: TaskShape((2, protocol.heads, fed_length(s), head, head), plan.chunk_size) for s in plan.settings}
+        task: {s.id: TaskShape((2, protocol.heads, longest_fed(s), head, head), plan.chunk_size) for s in plan.settings}
         for task, plan in protocol.tasks.items()
     }

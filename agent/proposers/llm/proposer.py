@@ -200,8 +200,10 @@ class OpenAIProposer:
 
     def _request(self, conversation: Conversation, seed: int) -> Request:
         facts = conversation.facts
-        structured = conversation.form == "structured"
-        schema = structured_schema(facts.mechanisms) if structured else code_schema(facts.parents)
+        if conversation.form == "structured":
+            schema = structured_schema(facts.mechanisms, facts.tasks)
+        else:
+            schema = code_schema(facts.parents, facts.tasks)
         return Request(conversation.messages, schema, seed)
 
     def _proposal(

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.reports.claims.mentions import EXPECTATION, TASK_WORDS, mentions
+from agent.words import number
 from evaluator.protocols.built_in import tasks_of
 from evaluator.tasks.names import TaskName
 from variants.contract import REFERENCE
@@ -28,7 +29,6 @@ _UNSURE = re.compile(
     rf"(?i)\b({EXPECTATION}|no|not|never|nor|neither|none|fails?|cannot|almost|nearly|whether|unless|until|to|can|will)\b"
     "|n't"
 )
-_ALL = re.compile(r"(?i)\b(all (?:\w+ )?(?:of the )?(?:\w+ )?tasks|every task|all six)\b")
 _GATED = r"(?-i:Gated)(?=[\s`*]+(?:on|in|for|by)\b)"
 TIE = 5e-4
 """Half of the last digit that tables are printed with."""
@@ -70,7 +70,8 @@ def wrong_bests(statement: str, name: str, snapshot: ArchiveSnapshot) -> Iterato
 
 
 def _tasks(words: str, every: Sequence[TaskName]) -> list[TaskName]:
-    if _ALL.search(words):
+    count = number(len(every))
+    if re.search(rf"(?i)\b(all (?:\w+ )?(?:of the )?(?:\w+ )?tasks|every task|all {count})\b", words):
         return list(every)
     return [task for task, word in TASK_WORDS.items() if re.search(rf"(?i)\b{word}\b", words)]
 
@@ -82,6 +83,7 @@ def _pairs(snapshot: ArchiveSnapshot, above: str, below: str, task: TaskName) ->
 
 def _tables(snapshot: ArchiveSnapshot, task: TaskName) -> dict[str, dict[str, float]]:
     """Means of a task by variant, under the published protocol and the measured one."""
-    published = {str(name): float(value) for name, value in snapshot.published[task].dropna().items()}
+    known = snapshot.published[task].dropna().items() if task in snapshot.published else ()
+    published = {str(name): float(value) for name, value in known}
     measured = {name: row[task].mean for name, row in snapshot.standings.items() if task in row}
     return {source: scores for source, scores in (("published", published), (snapshot.protocol, measured)) if scores}

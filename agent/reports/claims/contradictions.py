@@ -94,7 +94,7 @@ def _figures(statement: str) -> Iterator[tuple[TaskName, str]]:
 def _known(snapshot: ArchiveSnapshot, name: str, task: TaskName) -> dict[str, tuple[float, float]]:
     """What each leaderboard says: an interval."""
     known: dict[str, tuple[float, float]] = {}
-    if name in snapshot.published.index:
+    if name in snapshot.published.index and task in snapshot.published:
         value = float(snapshot.published.loc[name, task])  # type: ignore[arg-type]
         if not math.isnan(value):
             known["published"] = (value, value)

@@ -170,7 +170,7 @@ def _control(name: str, scores: Mapping[TaskName, Score], trials: Sequence[Trial
 
 def _imported(archive: Archive, derived: Iterable[str]) -> list[SiteBoard]:
     paths = sorted((archive.root / LEADERBOARDS).glob("*.csv"))
-    return [_table(path.stem, read_leaderboard(path)) for path in paths if path.stem not in derived]
+    return [_table(path.stem, read_leaderboard(path)) for path in paths if path.stem not in {*PROTOCOLS, *derived}]
 
 
 def _table(protocol: str, table: pd.DataFrame) -> SiteBoard:

@@ -43,6 +43,14 @@ def test_the_heading_says_when_runs_end_and_in_which_precision(capfd: pytest.Cap
     assert "cosine rate, float32, seeds" in shown
 
 
+def test_what_is_tested_at_another_length_is_shown(capfd: pytest.CaptureFixture[str]):
+    assert run(["protocol", "show", "extra", "--no-cost"]) == DONE
+    (line,) = (" ".join(line.split()) for line in capfd.readouterr().out.splitlines() if "Long Copy" in line)
+    assert line == "Long Copy v17-l48-n12800-copy24 48, test 96 16 240 16 0.01 0.1"
+    assert run(["protocol", "show", "quick", "--no-cost"]) == DONE
+    assert "test " not in capfd.readouterr().out
+
+
 def test_protocols_are_listed(capfd: pytest.CaptureFixture[str]):
     assert run(["protocol", "list"]) == DONE
     out = capfd.readouterr().out

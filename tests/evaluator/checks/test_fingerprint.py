@@ -22,7 +22,7 @@ from evaluator.checks.fingerprint import (
     fingerprint,
     same,
 )
-from evaluator.protocols.built_in import PROTOCOLS
+from evaluator.protocols.built_in import JUDGING
 from evaluator.tasks.registry import fed_length
 from variants.contract import BASELINE
 from variants.seeds import seed_variants
@@ -112,7 +112,7 @@ def test_seeds_are_distinct_but_for_the_known_twin() -> None:
 
 
 def test_probes_have_the_shapes_of_the_protocols() -> None:
-    plans = [plan for protocol in PROTOCOLS.values() for plan in protocol.tasks.values()]
+    plans = [plan for protocol in JUDGING for plan in protocol.tasks.values()]
     for size in {plan.chunk_size for plan in plans}:
         met = {fed_length(setting) for plan in plans if plan.chunk_size == size for setting in plan.settings}
         probed = {probe.shape[2] for probe in PROBES if probe.chunk_size == size}

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 import torch
 
-from evaluator.protocols.built_in import MAD, PROTOCOLS, QUICK, SMOKE
+from evaluator.protocols.built_in import EXTRA, JUDGING, MAD, PROTOCOLS, QUICK, SMOKE
 from evaluator.protocols.protocol import Protocol, TrialSpec, trial_specs
 from evaluator.scoring.score import ScoredTrial, score
-from evaluator.tasks.registry import MAD_TASKS, TASKS
+from evaluator.tasks.registry import MAD_TASKS, TASKS, tasks_of_suite
 from evaluator.training.jobs import TrainingJob
 from evaluator.training.train import train
 from tests.evaluator.delta_rule import chunkwise
@@ -20,15 +20,32 @@ def changed(protocol: Protocol, **changes: Any) -> Protocol:
 
 
 def test_registry() -> None:
-    assert PROTOCOLS == {"smoke": SMOKE, "quick": QUICK, "mad": MAD}
-    assert all(set(protocol.tasks) == set(MAD_TASKS) for protocol in PROTOCOLS.values())
+    assert PROTOCOLS == {"smoke": SMOKE, "quick": QUICK, "mad": MAD, "extra": EXTRA}
+    assert JUDGING == (SMOKE, QUICK, MAD)
+    assert set(EXTRA.tasks) == set(tasks_of_suite("recall+"))
+    assert set(TASKS) == {*MAD_TASKS, *EXTRA.tasks}
 
 
 def test_hash_is_of_the_content() -> None:
     assert Protocol.model_validate_json(QUICK.model_dump_json()).hash == QUICK.hash
-    assert len({protocol.hash for protocol in PROTOCOLS.values()}) == 3
+    assert len({protocol.hash for protocol in PROTOCOLS.values()}) == 4
     for changes in ({"width": 32}, {"seeds": (0, 1)}, {"betas": (0.9, 0.9)}, {"name": "quicker"}):
         assert changed(QUICK, **changes).hash != QUICK.hash
+
+
+def test_the_content_of_the_protocols_that_ship_is_what_it_was() -> None:
+    """Scores of other content do not count: whoever changes one of these has to measure anew what ships."""
+    assert {name: protocol.hash for name, protocol in PROTOCOLS.items()} == {
+        "smoke": "e7b12873a66614b8",
+        "quick": "4375400447857cae",
+        "mad": "80f5ff3d4e0f9945",
+        "extra": "ff0b7a16f050f35c",
+    }
+
+
+def test_what_a_search_is_judged_by_is_the_published_suite() -> None:
+    assert all(set(protocol.tasks) == set(MAD_TASKS) for protocol in JUDGING)
+    assert not set(EXTRA.tasks) & set(MAD_TASKS)
 
 
 def test_unknown_fields_are_refused() -> None:
@@ -100,12 +117,26 @@ def test_a_protocol_that_selects_gives_held_out_data_with_test_targets() -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", MAD_TASKS)
-def test_smoke_runs_from_data_to_score(task: str) -> None:
-    spec = trial_specs(SMOKE, tasks=[task])[0]
-    job = SMOKE.job(spec, Layer.DELTA_NET)
-    weights = train(job.model_dump(mode="json"), SMOKE.training_data(spec), chunkwise, lambda _: None)
-    scored = score(weights, job, SMOKE, spec, chunkwise)
+@pytest.mark.parametrize("spec", trial_specs(SMOKE), ids=lambda spec: spec.task)
+def test_smoke_runs_from_data_to_score(spec: TrialSpec) -> None:
+    from_data_to_score(SMOKE, spec)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spec", trial_specs(EXTRA, seeds=[0]), ids=lambda spec: f"{spec.task}-{spec.setting}")
+def test_extra_runs_from_data_to_score(spec: TrialSpec) -> None:
+    least = {"steps": 3, "test_examples": 8}
+    tasks = {task: plan.model_copy(update=least) for task, plan in EXTRA.tasks.items()}
+    scored = from_data_to_score(EXTRA.model_copy(update={"tasks": tasks}), spec)
+    assert scored.predictions == 8 * 4, "as many a sequence as there are cuts: every sequence has so many to count"
+    assert scored.certificate == 0
+
+
+def from_data_to_score(protocol: Protocol, spec: TrialSpec) -> ScoredTrial:
+    job = protocol.job(spec, Layer.DELTA_NET)
+    weights = train(job.model_dump(mode="json"), protocol.training_data(spec), chunkwise, lambda _: None)
+    scored = score(weights, job, protocol, spec, chunkwise)
     assert isinstance(scored, ScoredTrial)
     assert 0 <= scored.accuracy <= 1
     assert TrainingJob.model_validate_json(job.model_dump_json()) == job
+    return scored

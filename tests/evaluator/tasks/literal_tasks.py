@@ -1,5 +1,6 @@
 """The tasks written down literally, one example and one token at a time: slow, and the judge of the fast generators."""
 
+import itertools
 import random
 
 from evaluator.tasks.noisy_recall import NOISE_TOKENS
@@ -101,3 +102,39 @@ def selective_copy(setting: Setting, rng: random.Random) -> list[int]:
     for token, blanks in zip(content, before, strict=True):
         sequence += [blank] * blanks + [token]
     return [*sequence, copy_token, *[blank] * setting.copies]
+
+
+def mqar(setting: Setting, rng: random.Random) -> list[int]:
+    """The tokens that are fed."""
+    pairs, blank = setting.option("pairs"), setting.vocabulary - 1
+    keys, values = range(blank // 2), range(blank // 2, blank)
+    value_of = {key: rng.choice(values) for key in rng.sample(keys, pairs)}
+    sequence = [token for pair in value_of.items() for token in pair]
+    places = [blank] * ((setting.length - 2 * pairs) // 2)
+    for key in rng.sample(list(value_of), pairs):
+        free = [place for place, token in enumerate(places) if token == blank]
+        (place,) = rng.choices(free, weights=[(place + 1) ** -0.99 for place in free])
+        places[place] = key
+    tail = [token for key in places for token in (key, blank)]
+    return [*sequence, *tail, *[blank] * (setting.length - len(sequence) - len(tail))]
+
+
+def mqar_scored(setting: Setting, sequence: list[int]) -> dict[int, int]:
+    """Position -> value, for every key that is shown a second time."""
+    shown = 2 * setting.option("pairs")
+    value_of = dict(zip(sequence[:shown:2], sequence[1:shown:2], strict=True))
+    return {place: value_of[token] for place, token in enumerate(sequence) if place >= shown and token in value_of}
+
+
+def tracked(degree: int, tokens: list[int]) -> list[int]:
+    """The state after each token: the number, in lexicographic order, of the list that says where each object is.
+
+    Object i starts in box i. A token is such a list too: it moves what is in box b to the b-th box of its list.
+    """
+    numbered = sorted(itertools.permutations(range(degree)))
+    box_of = list(range(degree))
+    states = []
+    for token in tokens:
+        box_of = [numbered[token][box] for box in box_of]
+        states.append(numbered.index(tuple(box_of)))
+    return states

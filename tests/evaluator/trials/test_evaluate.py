@@ -9,7 +9,7 @@ from statistics import fmean
 import pytest
 
 from evaluator.outcomes import Status, Trial
-from evaluator.protocols.built_in import MAD, SMOKE
+from evaluator.protocols.built_in import EXTRA, MAD, SMOKE
 from evaluator.protocols.protocol import trial_specs
 from evaluator.sandbox import Sandbox
 from evaluator.tasks.registry import MAD_TASKS
@@ -103,6 +103,8 @@ def test_kernel_shapes_tell_every_setting():
     assert {task: len(own) for task, own in shapes.items()} == {t: len(p.settings) for t, p in MAD.tasks.items()}
     assert set(shapes["Memorize"].values()) == {((2, 1, 32, 128, 128), 32)}
     assert {found.shape[2] for found in shapes["Context Recall"].values()} == {127, 255, 511, 1023}
+    ((longest, chunk_size),) = kernel_shapes(EXTRA)["Long Copy"].values()
+    assert (longest[2], chunk_size) == (96, 16), "twice what is trained"
 
 
 def test_trials_of_one_setting_may_train_as_one(evaluator: Evaluator):

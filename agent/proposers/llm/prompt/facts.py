@@ -77,6 +77,8 @@ class PromptFacts(Fact):
 
     form: Form
     protocol: str
+    tasks: tuple[TaskName, ...]
+    """All tasks of the protocol: what is predicted, and the columns of `measured`."""
     parent: ShownKernel
     others: tuple[ShownKernel, ...]
     base: ShownKernel | None
@@ -85,6 +87,8 @@ class PromptFacts(Fact):
     published: tuple[LeaderboardRow, ...]
     measured_rest: str = ""
     """A sentence on the measured rows that are not shown."""
+    published_tasks: tuple[TaskName, ...] = MAD_TASKS
+    """The columns of `published`; prompts that were recorded before these were told apart have the same for both."""
     insights: tuple[str, ...]
     """What the leaderboard says, computed: leaders, gaps to the reference, what is only noise."""
     structure: tuple[str, ...]
@@ -119,7 +123,6 @@ class PromptFacts(Fact):
     dropped: tuple[str, ...] = ()
     function: str = CONTRACTS[Layer.DELTA_NET].function
     inputs: tuple[str, ...] = CONTRACTS[Layer.DELTA_NET].inputs
-    tasks: tuple[TaskName, ...] = MAD_TASKS
     baseline: str = BASELINE
     reference: str = REFERENCE
 

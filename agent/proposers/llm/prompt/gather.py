@@ -39,19 +39,21 @@ def gather(
     base = base_kernel(snapshot) if by_code else None
     parent, *others = (loop_kernel(snapshot, each) if base else whole_kernel(snapshot, each) for each in parents)
     contract = snapshot.variants[parent.name].contract
-    names, measured = [each.name for each in parents], measured_board(snapshot)
+    names, measured, published = [each.name for each in parents], measured_board(snapshot), published_board(snapshot)
     shown = (*names, BASELINE, REFERENCE)
     attempts = shown_attempts(snapshot, names) if by_code else ()
     rows, rest = nearest_rows(measured, names)
     return PromptFacts(
         form=form,
         protocol=snapshot.protocol,
+        tasks=measured.tasks,
         parent=parent,
         others=tuple(others),
         base=base,
         measured=rows,
         measured_rest=rest,
-        published=published_rows(published_board(snapshot), names),
+        published=published_rows(published, names),
+        published_tasks=published.tasks,
         insights=_insights(best_board(snapshot), scaled=by_code and bool(measured.scores)),
         structure=structure_lines(snapshot.protocol),
         history=history_lines(snapshot, {attempt.name for attempt in attempts}),

@@ -14,9 +14,10 @@ def build_proposal(text: str, finish: str, conversation: Conversation, provenanc
     """Read the reply and assemble its proposal, from what is recorded alone. Raises BadReply with what to change."""
     origin = {"prompt_hash": conversation.digest, "parents": conversation.facts.parents}
     provenance = provenance.model_copy(update=origin)
+    tasks = conversation.facts.tasks
     if conversation.form == "structured":
-        return _structured(read_reply(text, finish, StructuredReply), conversation, provenance)
-    return _code(read_reply(text, finish, CodeReply), conversation, provenance)
+        return _structured(read_reply(text, finish, StructuredReply, tasks), conversation, provenance)
+    return _code(read_reply(text, finish, CodeReply, tasks), conversation, provenance)
 
 
 def _code(reply: CodeReply, conversation: Conversation, provenance: Provenance) -> Proposal:

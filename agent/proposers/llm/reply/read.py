@@ -4,7 +4,16 @@ import re
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from agent.proposers.llm.reply.kernel_source import fence_in, source_in, tidied
 from agent.proposers.llm.reply.latex import with_mathematics
@@ -12,7 +21,6 @@ from agent.proposers.llm.reply.objects import Answer
 from agent.proposers.llm.reply.tolerant_json import JsonObject
 from archive.record import Prediction
 from evaluator.tasks.names import TaskName
-from evaluator.tasks.registry import MAD_TASKS
 
 NO_PARENT = "none"
 """What a reply says for its second parent where it has one parent only."""
@@ -52,6 +60,22 @@ OneLine = Annotated[
 ]
 Prose = Annotated[str, Field(min_length=1, max_length=6000), AfterValidator(plain)]
 Points = Annotated[tuple[Prose, ...], BeforeValidator(_as_list), Field(min_length=1, max_length=12)]
+
+
+Predicted = TypeVar("Predicted", bound=BaseModel)
+
+
+def _as_asked(predictions: dict[TaskName, Predicted], info: ValidationInfo) -> dict[TaskName, Predicted]:
+    asked: Sequence[TaskName] = (info.context or {})["tasks"]
+    if missing := [task for task in asked if task not in predictions]:
+        raise ValueError(f"predictions lack {', '.join(missing)}")
+    if further := [task for task in predictions if task not in asked]:
+        raise ValueError(f"predictions are asked for {', '.join(asked)} alone, not for {', '.join(further)}")
+    return predictions
+
+
+Predictions = Annotated[dict[TaskName, Predicted], AfterValidator(_as_asked)]
+"""One for each task that the prompt asks for, which `read_reply` is told."""
 
 
 class PredictionReply(BaseModel):
@@ -108,17 +132,10 @@ class CodeReply(BaseModel):
     motivation: Prose
     mathematics: Prose
     code: Annotated[str, Field(min_length=1, max_length=MAX_CODE)]
-    predictions: dict[TaskName, PredictionReply]
+    predictions: Predictions[PredictionReply]
     differences: Points
     next_steps: Points
     notebook: Annotated[tuple[NoteReply, ...], BeforeValidator(_readable_notes)] = ()
-
-    @model_validator(mode="after")
-    def _complete(self) -> "CodeReply":
-        missing = [task for task in MAD_TASKS if task not in self.predictions]
-        if missing:
-            raise ValueError(f"predictions lack {', '.join(missing)}")
-        return self
 
 
 Reply = TypeVar("Reply", bound=BaseModel)
@@ -130,10 +147,11 @@ _REFUSAL = re.compile(
 )
 
 
-def read_reply(text: str, finish: str, form: type[Reply]) -> Reply:
+def read_reply(text: str, finish: str, form: type[Reply], tasks: Sequence[TaskName]) -> Reply:
     """Parse what the model wrote: the last complete object of the form beside thinking. Raises BadReply.
 
-    `finish`: why the model stopped, as the endpoint says it; "length" and "content_filter" make a difference.
+    `finish`: why the model stopped, as the endpoint says it; "length" and "content_filter" make a difference. `tasks`:
+    what it was asked to predict.
     """
     answer, fields = Answer.of(text), form.model_fields.keys()
     found = answer.last_of_form(fields)
@@ -148,7 +166,7 @@ def read_reply(text: str, finish: str, form: type[Reply]) -> Reply:
         source = _source(value.pop("code", None), answer.beside(fields), finish)
         value |= {} if source is None else {"code": source}
     try:
-        return form.model_validate(value)
+        return form.model_validate(value, context={"tasks": tasks})
     except ValidationError as error:
         if finish == "length" and found is None:  # the object is a part of the one that was cut off
             raise BadReply(CUT_OFF) from None
@@ -227,8 +245,11 @@ def _problems(error: ValidationError, given_code: Any) -> str:
     return "; ".join(lines)
 
 
-def code_schema(parents: tuple[str, ...]) -> dict[str, Any]:
-    """Strict JSON schema of `CodeReply`; bounds are left to validation, as not every endpoint takes them."""
+def code_schema(parents: Sequence[str], tasks: Sequence[TaskName]) -> dict[str, Any]:
+    """Strict JSON schema of `CodeReply`, with predictions of these tasks.
+
+    Bounds are left to validation, as not every endpoint takes them.
+    """
     text: dict[str, Any] = {"type": "string"}
     points = {"type": "array", "items": text}
     number = {"type": "number"}
@@ -243,7 +264,7 @@ def code_schema(parents: tuple[str, ...]) -> dict[str, Any]:
             "motivation": text,
             "mathematics": text,
             "code": text,
-            "predictions": strict_object(dict.fromkeys(MAD_TASKS, prediction)),
+            "predictions": strict_object(dict.fromkeys(tasks, prediction)),
             "differences": points,
             "next_steps": points,
             "notebook": {"type": "array", "items": strict_object({"claim": text, "links": points})},

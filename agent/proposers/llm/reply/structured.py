@@ -6,14 +6,13 @@ All is bounded so that a grammar can enforce it: choices are constants, numbers 
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from agent.catalogue import CATALOGUE, Genome, Mechanism
 from agent.proposers.llm.prompt.facts import MechanismFact
-from agent.proposers.llm.reply.read import BadReply, Points, plain, strict_object
+from agent.proposers.llm.reply.read import BadReply, Points, Predictions, plain, strict_object
 from archive.record import Prediction
 from evaluator.tasks.names import TaskName
-from evaluator.tasks.registry import MAD_TASKS
 
 MOST_CHANGES = 2
 LONGEST_TEXT = 240
@@ -45,16 +44,9 @@ class StructuredReply(BaseModel):
     insights: Points
     changes: tuple[dict[str, Any], ...] = Field(min_length=1, max_length=MOST_CHANGES)
     motivation: Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(plain)]
-    predictions: dict[TaskName, PercentReply]
+    predictions: Predictions[PercentReply]
     differences: Points
     next_steps: Points
-
-    @model_validator(mode="after")
-    def _complete(self) -> "StructuredReply":
-        missing = [task for task in MAD_TASKS if task not in self.predictions]
-        if missing:
-            raise ValueError(f"predictions lack {', '.join(missing)}")
-        return self
 
     def genome(self, parent: Genome) -> Genome:
         """The parent's genome with the changes made. Raises BadReply for what the catalogue does not hold."""
@@ -86,8 +78,8 @@ def _mechanism(change: dict[str, Any]) -> tuple[str, Mechanism]:
         raise BadReply(f"{name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
-def structured_schema(mechanisms: Sequence[MechanismFact]) -> dict[str, Any]:
-    """Strict JSON schema of `StructuredReply` that offers these mechanisms only."""
+def structured_schema(mechanisms: Sequence[MechanismFact], tasks: Sequence[TaskName]) -> dict[str, Any]:
+    """Strict JSON schema of `StructuredReply` that offers these mechanisms only, for predictions of these tasks."""
     text = {"type": "string", "minLength": 1, "maxLength": LONGEST_TEXT}
     points = {"type": "array", "items": text, "minItems": 1, "maxItems": 2}
     percent = {"type": "integer", "minimum": 0, "maximum": 100}
@@ -107,7 +99,7 @@ def structured_schema(mechanisms: Sequence[MechanismFact]) -> dict[str, Any]:
             "insights": points,
             "changes": {"type": "array", "items": {"anyOf": options}, "minItems": 1, "maxItems": MOST_CHANGES},
             "motivation": text,
-            "predictions": strict_object(dict.fromkeys(MAD_TASKS, prediction)),
+            "predictions": strict_object(dict.fromkeys(tasks, prediction)),
             "differences": points,
             "next_steps": points,
         }

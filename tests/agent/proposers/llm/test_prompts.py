@@ -185,9 +185,10 @@ def test_what_is_cut_last_leaves_contract_parent_and_reply(small: ArchiveSnapsho
 def test_the_tasks_are_described_with_the_sizes_of_the_protocol() -> None:
     for protocol in PROTOCOLS.values():
         lines = task_lines(protocol.name)
-        assert [line.partition(":")[0] for line in lines] == list(MAD_TASKS)
+        assert [line.partition(":")[0] for line in lines] == list(protocol.tasks)
         assert model_lines(protocol.name)
         assert judgement_lines(protocol.name)
     assert "length 32: 1 chunk of 32; 120 steps" in task_lines("quick")[3]
     assert "Vocabulary 16 to 128, length 127 to 1023: 4 to 32 chunks of 32" in task_lines("mad")[1]
+    assert "length 48, in test 96: 3 to 6 chunks of 16" in task_lines("extra")[2]
     assert task_lines("unheard of") == ()

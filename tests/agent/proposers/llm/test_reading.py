@@ -40,18 +40,31 @@ PROPOSAL: dict[str, Any] = {
     "differences": ["Wang's gate is on the write; none is on the read."],
     "next_steps": ["Gate the write."],
 }
+EXPECTED = CodeReply.model_validate(PROPOSAL, context={"tasks": MAD_TASKS})
 FINAL = json.dumps(PROPOSAL, indent=1)
 DRAFT = json.dumps(PROPOSAL | {"title": "A draft", "motivation": "Longer than the answer. " * 90, "code": OTHER_CODE})
 
 
 def read(text: str, finish: str = "stop") -> CodeReply:
-    return read_reply(text, finish, CodeReply)
+    return read_reply(text, finish, CodeReply, MAD_TASKS)
 
 
 def complaint(text: str, finish: str = "stop") -> str:
     with pytest.raises(BadReply) as bad:
         read(text, finish)
     return str(bad.value)
+
+
+def test_predictions_are_of_the_tasks_that_were_asked_for() -> None:
+    predictions = {task: {"mean": 0.5, "low": 0.4, "high": 0.6} for task in ("MQAR", "Long Copy")}
+    text = json.dumps(PROPOSAL | {"predictions": predictions})
+    assert set(read_reply(text, "stop", CodeReply, ["Long Copy", "MQAR"]).predictions) == {"MQAR", "Long Copy"}
+    for asked, says in (
+        (["MQAR", "Long Copy", "State Tracking"], "predictions: Value error, predictions lack State Tracking"),
+        (["MQAR"], "predictions: Value error, predictions are asked for MQAR alone, not for Long Copy"),
+    ):
+        with pytest.raises(BadReply, match=says):
+            read_reply(text, "stop", CodeReply, asked)
 
 
 def without_code(**changes: Any) -> str:
@@ -155,7 +168,7 @@ ONE_OF_SEVERAL = {
 @pytest.mark.parametrize("kind", ONE_OF_SEVERAL)
 def test_the_last_complete_object_of_the_form_is_the_answer(kind: str) -> None:
     found = read(ONE_OF_SEVERAL[kind])
-    assert found == CodeReply.model_validate(PROPOSAL)
+    assert found == EXPECTED
 
 
 @pytest.mark.parametrize("finish", ["stop", "length"])
@@ -281,7 +294,9 @@ JSON_AS_MODELS_WRITE_IT = {
 @pytest.mark.parametrize("kind", JSON_AS_MODELS_WRITE_IT)
 @pytest.mark.parametrize("around", ["{}", "```json\n{}\n```", "Here it is:\n{}\nI hope that it helps."])
 def test_json_as_models_write_it_is_read(kind: str, around: str) -> None:
-    assert read(around.replace("{}", JSON_AS_MODELS_WRITE_IT[kind])) == CodeReply.model_validate(PROPOSAL)
+    assert read(around.replace("{}", JSON_AS_MODELS_WRITE_IT[kind])) == CodeReply.model_validate(
+        PROPOSAL, context={"tasks": MAD_TASKS}
+    )
 
 
 LATEX = {
@@ -400,7 +415,7 @@ PIECES = st.sampled_from([*SIGNS, *WORDS, *ODDITIES, FINAL, FINAL[:300], FINAL[3
 def read_or_refused(text: str, finish: str, form: type[CodeReply] | type[StructuredReply]) -> str | None:
     """Why it was refused; None where it was not."""
     try:
-        read_reply(text, finish, form)
+        read_reply(text, finish, form, MAD_TASKS)
     except BadReply as bad:
         return str(bad)
     return None

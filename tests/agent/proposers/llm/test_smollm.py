@@ -39,6 +39,8 @@ def test_a_real_model_proposes_a_variant_that_is_trained(
     offered = {fact.mechanism for fact in conversation.facts.mechanisms}
     chosen = {change["mechanism"] for change in json.loads(exchange.reply or "")["changes"]}
     assert chosen <= offered, "the server holds the model to the schema"
-    assert structured_schema(conversation.facts.mechanisms)["required"] == list(json.loads(exchange.reply or ""))
+    assert structured_schema(conversation.facts.mechanisms, MAD_TASKS)["required"] == list(
+        json.loads(exchange.reply or "")
+    )
     assert run(["replay", "1", "--archive", str(archive), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["answer"] == "identical"

@@ -6,7 +6,7 @@ from agent.analysis.snapshot import Left
 from agent.words import counted
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.protocols.protocol import Protocol
-from evaluator.tasks.registry import TASKS, fed_length
+from evaluator.tasks.registry import TASKS, fed_length, longest_fed
 from evaluator.tasks.task import TaskPlan
 
 
@@ -20,12 +20,14 @@ def task_lines(name: str) -> tuple[str, ...]:
 
 def _sizes(plan: TaskPlan) -> str:
     lengths = [fed_length(setting) for setting in plan.settings]
-    chunks = [-(-length // plan.chunk_size) for length in lengths]
+    longest = [longest_fed(setting) for setting in plan.settings]
+    longer = f", in test {_range(longest)}" if longest != lengths else ""
+    chunks = [-(-length // plan.chunk_size) for length in (*lengths, *longest)]
     steps = [plan.steps_of(setting) for setting in plan.settings]
     chunk = f"chunk{'s' if max(chunks) > 1 else ''} of {plan.chunk_size}"
     vocabularies = _range(setting.vocabulary for setting in plan.settings)
     return (
-        f"Vocabulary {vocabularies}, length {_range(lengths)}: {_range(chunks)} {chunk}; "
+        f"Vocabulary {vocabularies}, length {_range(lengths)}{longer}: {_range(chunks)} {chunk}; "
         f"{_range(steps)} steps of batch {plan.batch}."
     )
 

@@ -1,7 +1,7 @@
 """What structure rules out, before anything is trained."""
 
+from agent.words import listed
 from evaluator.protocols.built_in import single_chunk_tasks
-from variants.contract import CHUNK_SIZE
 
 
 def structure_lines(protocol: str) -> tuple[str, ...]:
@@ -10,7 +10,7 @@ def structure_lines(protocol: str) -> tuple[str, ...]:
     single = single_chunk_tasks(protocol)
     if single:
         lines.append(
-            f"{' and '.join(single)}: sequences of at most {CHUNK_SIZE} tokens, one chunk. S is zero until it ends, so "
+            f"{listed(list(single))}: a sequence fits into one chunk. S is zero until it ends, so "
             "no change of the state, its decay, its update or its read-out can move the score there; only a change of "
             "`attn`, of `u_i` before the output, or of what is added to the output can."
         )
