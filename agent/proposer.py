@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from agent.analysis.snapshot import ArchiveSnapshot
-from archive.record import Exchange, Proposal
+from archive.records.record import Exchange, Proposal
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from archive.reader import TRIALS, Reader
-from archive.record import Record
-from archive.runs import run_of
+from archive.records.record import Record
+from archive.records.runs import run_of
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.over_tasks import mean_over_tasks

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from archive.errors import ArchiveError
 from archive.git import GitFolder
-from archive.record import Origin, Prediction, Proposal, Record
+from archive.records.record import Origin, Prediction, Proposal, Record
 from evaluator.tasks.names import TaskName
 from evaluator.values import Value
 from variants.contract import VariantName

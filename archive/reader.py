@@ -10,13 +10,13 @@ from pydantic import ValidationError
 
 from archive.errors import ArchiveError
 from archive.files import first_problem, read_bytes, read_json, read_lines, read_text
-from archive.folders import ORIGIN, PROPOSALS, VARIANTS, read_record
-from archive.index import ArchiveIndex, ProposalLine
-from archive.leaderboards import LEADERBOARDS
 from archive.names import find_name
-from archive.outline import Outline
-from archive.record import Exchange, Origin, Record
-from archive.runs import once
+from archive.records.folders import ORIGIN, PROPOSALS, VARIANTS, read_record
+from archive.records.index import ArchiveIndex, ProposalLine
+from archive.records.outline import Outline
+from archive.records.record import Exchange, Origin, Record
+from archive.records.runs import once
+from archive.tables.leaderboards import LEADERBOARDS
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.statistics.lazy_trials import of_version

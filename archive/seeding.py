@@ -7,12 +7,12 @@ from pathlib import Path
 
 from archive.errors import ArchiveError
 from archive.files import read_lines, write_json, write_lines, write_text
-from archive.folders import VARIANTS
 from archive.git import GitFolder
-from archive.leaderboard_csv import PUBLISHED
-from archive.leaderboards import LEADERBOARDS, write_leaderboard
 from archive.reader import FORMAT, MARKER, TRIALS
+from archive.records.folders import VARIANTS
 from archive.store import Archive
+from archive.tables.leaderboard_csv import PUBLISHED
+from archive.tables.leaderboards import LEADERBOARDS, write_leaderboard
 from evaluator.outcomes import Trial
 from variants.contract import Variant
 from variants.seeds import seed_variants

@@ -11,14 +11,14 @@ from filelock import FileLock, Timeout
 from archive.confirmations import Confirmation, read_confirmations, read_fresh_trials, write_confirmation
 from archive.errors import ArchiveError
 from archive.files import read_lines, write_lines, write_text
-from archive.folders import PROPOSALS, VARIANTS, read_record, rewrite_record, write_record
 from archive.git import GitFolder
-from archive.index import ArchiveIndex
-from archive.leaderboards import LEADERBOARDS, write_leaderboard
-from archive.message import message
 from archive.predictions import BRANCH, Committed, commit_predictions, prediction_problems
 from archive.reader import ASKS, TRIALS, Reader
-from archive.record import Exchange, Origin, Proposal, Record
+from archive.records.folders import PROPOSALS, VARIANTS, read_record, rewrite_record, write_record
+from archive.records.index import ArchiveIndex
+from archive.records.message import message
+from archive.records.record import Exchange, Origin, Proposal, Record
+from archive.tables.leaderboards import LEADERBOARDS, write_leaderboard
 from evaluator.outcomes import Status, Trial
 
 

@@ -7,11 +7,11 @@ from math import isclose
 from archive.confirmations import CONFIRMATIONS, read_confirmations
 from archive.errors import ArchiveError
 from archive.files import read_lines, read_text
-from archive.folders import PROPOSALS, VARIANTS
-from archive.leaderboards import LEADERBOARDS, leaderboard_csv, scorecards
 from archive.reader import TRIALS, Reader
-from archive.record import Record
+from archive.records.folders import PROPOSALS, VARIANTS
+from archive.records.record import Record
 from archive.store import Archive
+from archive.tables.leaderboards import LEADERBOARDS, leaderboard_csv, scorecards
 from evaluator.outcomes import Score, Scorecard, Status, Trial
 from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.scorecards import scorecard

@@ -13,8 +13,8 @@ import pandas as pd
 from scipy import stats
 
 from agent.analysis.snapshot import noise
-from archive.leaderboard_csv import PUBLISHED, read_leaderboard
 from archive.seeding import shipped_by_variant
+from archive.tables.leaderboard_csv import PUBLISHED, read_leaderboard
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.tasks.names import TaskName
 from evaluator.tasks.registry import MAD_TASKS

@@ -17,8 +17,8 @@ import torch
 import typer
 
 from archive.files import read_lines, write_lines
-from archive.leaderboard_csv import PUBLISHED, read_leaderboard
 from archive.seeding import shipped_by_variant
+from archive.tables.leaderboard_csv import PUBLISHED, read_leaderboard
 from benchmarks.agreement import spearman
 from benchmarks.mad import run as run_trial
 from evaluator.protocols.built_in import QUICK

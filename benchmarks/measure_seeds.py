@@ -18,8 +18,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from archive.files import read_lines, write_lines, write_text
-from archive.leaderboard_csv import PUBLISHED
-from archive.leaderboards import leaderboard_csv, scorecards
+from archive.tables.leaderboard_csv import PUBLISHED
+from archive.tables.leaderboards import leaderboard_csv, scorecards
 from evaluator.checks.fingerprint import PROBES_HASH, fingerprint
 from evaluator.outcomes import Trial
 from evaluator.protocols.built_in import PROTOCOLS

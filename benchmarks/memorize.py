@@ -25,8 +25,8 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from archive.files import read_lines, write_lines
-from archive.leaderboard_csv import PUBLISHED as PUBLISHED_CSV
-from archive.leaderboard_csv import read_leaderboard
+from archive.tables.leaderboard_csv import PUBLISHED as PUBLISHED_CSV
+from archive.tables.leaderboard_csv import read_leaderboard
 from benchmarks.mad import kernel_of
 from evaluator.model.backbones import LanguageModel, build
 from evaluator.model.layers import initialise

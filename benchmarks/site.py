@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from agent.site.build import Built, build
-from archive.folders import write_record
-from archive.record import Record
+from archive.records.folders import write_record
+from archive.records.record import Record
 from archive.seeding import make_archive
 from archive.store import Archive
 from evaluator.outcomes import Status, Verdict

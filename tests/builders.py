@@ -10,10 +10,10 @@ from typing import Any
 
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import SEED_GENOMES
-from archive.leaderboard_csv import PUBLISHED, read_leaderboard
-from archive.record import Prediction, Proposal, Provenance, Record
+from archive.records.record import Prediction, Proposal, Provenance, Record
 from archive.seeding import create
 from archive.store import Archive
+from archive.tables.leaderboard_csv import PUBLISHED, read_leaderboard
 from evaluator.outcomes import CheckReport, Comparison, Finding, Grade, Score, Scorecard, Status, Trial, Verdict
 from evaluator.protocols.built_in import QUICK, SMOKE
 from evaluator.protocols.protocol import Protocol

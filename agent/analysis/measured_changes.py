@@ -10,8 +10,8 @@ from statistics import fmean
 
 from agent.analysis.replicates import SHARED_FREEDOM, UNKNOWN_SCALE, binomial
 from agent.catalogue import SEED_GENOMES, Genome, known_genome
-from archive.outline import Outline
-from archive.record import Record
+from archive.records.outline import Outline
+from archive.records.record import Record
 from evaluator.outcomes import Trial
 from evaluator.statistics.moderated_t_test import Noise, effect, task_noise
 from evaluator.statistics.scorecards import seed_accuracies

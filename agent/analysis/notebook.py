@@ -10,8 +10,8 @@ from itertools import islice
 
 from archive.errors import ArchiveError
 from archive.names import find_name
-from archive.outline import Outline
-from archive.record import Record
+from archive.records.outline import Outline
+from archive.records.record import Record
 
 LOOKED_AT = 20
 """The newest proposals of models, among which the notebook is looked for."""

@@ -10,11 +10,11 @@ from agent.analysis.measured_changes import MeasuredChange, PairNoise, measured_
 from agent.catalogue import SEED_GENOMES, Genome, known_genome
 from archive.confirmations import Confirmation
 from archive.errors import ArchiveError
-from archive.leaderboard_csv import read_leaderboard
-from archive.leaderboards import LEADERBOARDS, scorecards
-from archive.outline import Outline
-from archive.record import Record
+from archive.records.outline import Outline
+from archive.records.record import Record
 from archive.store import Archive
+from archive.tables.leaderboard_csv import read_leaderboard
+from archive.tables.leaderboards import LEADERBOARDS, scorecards
 from evaluator.outcomes import Score, Status, Trial
 from evaluator.protocols.built_in import PROTOCOLS, tasks_of
 from evaluator.statistics.lazy_trials import LazyTrials, comparable

@@ -24,10 +24,10 @@ from agent.commands.options import (
     open_sandbox,
 )
 from agent.errors import DONE, INTERRUPTED, NO, UserError
-from agent.search.add_by_hand import add_by_hand
+from agent.search.by_hand.add_to_archive import add_by_hand
+from agent.search.by_hand.evaluate_variant import VariantRequest, VariantResult
 from agent.search.engine import DEFAULT_SHARE, EngineName, at_once_here, open_engine
 from agent.search.ensemble_size import members_of, require_memory
-from agent.search.evaluate_variant import VariantRequest, VariantResult
 from agent.search.find_variant import archive_to_compare_with, existing_archive, find_variant
 from agent.search.pipeline import Pipeline
 from agent.terminal.discoveries import fresh_lines

@@ -10,11 +10,11 @@ from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, Q
 from agent.errors import UserError, readable
 from agent.terminal.speech import Speech
 from agent.words import counted
-from archive.foreign_csv import read_foreign_leaderboard
-from archive.leaderboard_csv import format_leaderboard, read_leaderboard
-from archive.leaderboards import LEADERBOARDS
 from archive.seeding import make_archive
 from archive.store import Archive
+from archive.tables.foreign_csv import read_foreign_leaderboard
+from archive.tables.leaderboard_csv import format_leaderboard, read_leaderboard
+from archive.tables.leaderboards import LEADERBOARDS
 from evaluator.protocols.built_in import PROTOCOLS
 
 

@@ -12,9 +12,9 @@ from agent.terminal.progress import Heartbeat
 from agent.terminal.speech import Speech
 from agent.terminal.view import protocol_text
 from agent.words import counted
-from archive.merge import merge
-from archive.merged import Merged
-from archive.record import Record
+from archive.merging.merge import merge
+from archive.merging.result import Merged
+from archive.records.record import Record
 
 
 def merge_(

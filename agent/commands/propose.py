@@ -50,7 +50,7 @@ from agent.terminal.speech import Speech
 from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, name_markup, status_cell, summaries
 from agent.words import accuracy, counted, signed
 from archive.names import find_name
-from archive.record import Record
+from archive.records.record import Record
 from archive.seeding import make_archive
 from archive.store import Archive
 from evaluator.outcomes import Grade, Status

@@ -16,7 +16,7 @@ from agent.terminal.discoveries import confirmation_lines, task_lines, tests_lin
 from agent.terminal.measurements import measurements
 from agent.terminal.speech import Speech
 from agent.terminal.view import check_lines, protocol_text, record_summary, status_cell
-from archive.record import Proposal, Record
+from archive.records.record import Proposal, Record
 from evaluator.statistics.scorecards import scorecard
 from variants.contract import short_name
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import fmean
 
-from archive.record import Record
+from archive.records.record import Record
 from archive.store import Archive
 from evaluator.outcomes import Status
 from evaluator.protocols.protocol import Protocol

@@ -11,8 +11,8 @@ from agent.proposers.llm.exchanges import last_conversation
 from agent.proposers.llm.reply.build import build_proposal
 from agent.proposers.llm.reply.naming import same_idea
 from agent.proposers.llm.reply.read import BadReply
-from archive.naming import renamed_proposal
-from archive.record import Proposal, Record
+from archive.merging.renaming import renamed_proposal
+from archive.records.record import Proposal, Record
 
 
 class ReplayProposer:

@@ -7,7 +7,7 @@ from agent.errors import UserError
 from agent.proposers.replay import is_rebuildable, rebuild
 from agent.search.fingerprint_index import FingerprintIndex
 from archive.names import find_name
-from archive.record import BY_HAND, Record
+from archive.records.record import BY_HAND, Record
 from archive.store import Archive
 from evaluator.checks.fingerprint import PROBES_HASH, Fingerprint
 from evaluator.outcomes import CheckReport, Scorecard, Trial

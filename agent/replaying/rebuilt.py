@@ -11,7 +11,7 @@ from agent.proposers.llm.prompt.templates import Templates
 from agent.proposers.replay import is_rebuildable, rebuild
 from agent.replaying.original import Original
 from agent.replaying.steps import ReplayStep
-from archive.record import Record
+from archive.records.record import Record
 
 PARTS = ("parent", "title", "insights", "motivation", "mathematics", "predictions", "differences", "next_steps")
 

@@ -20,7 +20,7 @@ from agent.reports.tables import (
 )
 from agent.templates import templates
 from agent.words import NO_EFFECT, ONE_SEED, VERDICTS, counted, number, verdict_words
-from archive.record import Record
+from archive.records.record import Record
 from evaluator.outcomes import Finding, Status, Verdict
 from evaluator.protocols.built_in import tasks_of
 from evaluator.tasks.names import TaskName

@@ -6,7 +6,7 @@ from agent.analysis.boards.board import Board
 from agent.analysis.boards.floors import control_scores, floor
 from agent.analysis.boards.leaderboard_facts import leader
 from agent.words import accuracy, interval, signed, verdict_words
-from archive.record import Prediction, Record
+from archive.records.record import Prediction, Record
 from evaluator.outcomes import Comparison, Score, Verdict
 from evaluator.tasks.names import TaskName
 from evaluator.tasks.registry import TASKS

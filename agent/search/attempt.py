@@ -22,7 +22,7 @@ from agent.search.racing import Race, target_of
 from agent.terminal.ideas import idea_line
 from agent.terminal.progress import Progress
 from agent.terminal.time_left import weights
-from archive.record import Cost, Exchange, Proposal, Record
+from archive.records.record import Cost, Exchange, Proposal, Record
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.protocol import Protocol, TrialSpec, trial_specs
 from evaluator.sandbox import Sandbox

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from archive.folders import PROPOSALS
-from archive.leaderboard_csv import PUBLISHED
+from archive.records.folders import PROPOSALS
+from archive.tables.leaderboard_csv import PUBLISHED
 from evaluator.checks.fingerprint import (
     PROBES_HASH,
     WIDTH,

@@ -23,7 +23,7 @@ from agent.search.pipeline import Pipeline
 from agent.terminal.discoveries import confirmation_lines
 from agent.terminal.progress import Progress
 from archive.confirmations import Confirmation
-from archive.record import Record
+from archive.records.record import Record
 from archive.store import Archive
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.protocol import Protocol

@@ -18,8 +18,8 @@ from agent.site.pages import Shell, damaged_html, proposal_html
 from archive.confirmations import CONFIRMATIONS, Confirmation, read_confirmations
 from archive.errors import ArchiveError
 from archive.files import read_bytes, read_lines
-from archive.folders import PROPOSALS, VARIANTS, read_record
 from archive.reader import Reader
+from archive.records.folders import PROPOSALS, VARIANTS, read_record
 from evaluator.outcomes import Trial
 
 MANY, BATCH = 200, 25

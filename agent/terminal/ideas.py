@@ -8,7 +8,7 @@ from agent.analysis.boards.board import Board
 from agent.analysis.boards.challenge import Challenge, means_of, nearest_first
 from agent.terminal.view import name_markup
 from agent.words import NO_EFFECT, accuracy
-from archive.record import Proposal, Record
+from archive.records.record import Proposal, Record
 from evaluator.outcomes import Status
 from evaluator.tasks.names import TaskName
 from variants.contract import REFERENCE

@@ -10,7 +10,7 @@ from agent.analysis.boards.floors import floor
 from agent.terminal.console import Cell, Fitting, Grid, sparkline, strip
 from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, difference_text, stacked
 from agent.words import accuracy, interval
-from archive.record import Prediction, Record
+from archive.records.record import Prediction, Record
 from evaluator.outcomes import Score, Trial, Verdict
 from evaluator.protocols.built_in import tasks_of
 from evaluator.tasks.names import TaskName

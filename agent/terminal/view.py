@@ -15,8 +15,8 @@ from agent.analysis.differences.false_discovery import families
 from agent.analysis.differences.fresh_seeds import FreshComparison
 from agent.terminal.console import Cell, clean
 from agent.words import NO_EFFECT, accuracy, plain, signed, signed_interval, twin_words, verdict_words
-from archive.index import ProposalLine
-from archive.record import Record
+from archive.records.index import ProposalLine
+from archive.records.record import Record
 from archive.store import Archive
 from evaluator.outcomes import CheckReport, Comparison, Finding, Score, Status, Verdict
 from evaluator.protocols.built_in import PROTOCOLS

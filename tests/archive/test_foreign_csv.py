@@ -5,8 +5,8 @@ import math
 import pytest
 
 from archive.errors import LeaderboardError
-from archive.foreign_csv import parse_foreign_leaderboard
-from archive.leaderboard_csv import format_leaderboard, measured_rows, parse_leaderboard
+from archive.tables.foreign_csv import parse_foreign_leaderboard
+from archive.tables.leaderboard_csv import format_leaderboard, measured_rows, parse_leaderboard
 from evaluator.tasks.registry import MAD_TASKS
 
 OURS = ",".join(MAD_TASKS)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import archive as archives
-from archive.record import Prediction
+from archive.records.record import Prediction
 from archive.store import Archive
 from evaluator.outcomes import CurvePoint, Status
 from evaluator.tasks.registry import MAD_TASKS

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from archive.errors import ArchiveError
-from archive.index import ArchiveIndex
+from archive.records.index import ArchiveIndex
 from archive.store import Archive
 from evaluator.outcomes import CurvePoint, Status
 from evaluator.statistics.false_discovery import TriedProposal, discoveries

@@ -11,11 +11,11 @@ import pytest
 from archive.confirmations import Confirmation, Difference
 from archive.errors import ArchiveError
 from archive.frames import Frames
-from archive.matching import identity
-from archive.merge import merge
-from archive.merged import Merged
-from archive.naming import renamed_record
-from archive.record import Exchange
+from archive.merging.matching import identity
+from archive.merging.merge import merge
+from archive.merging.renaming import renamed_record
+from archive.merging.result import Merged
+from archive.records.record import Exchange
 from archive.seeding import create
 from archive.store import Archive
 from archive.verify import problems
@@ -269,7 +269,7 @@ def test_hostile_or_damaged_archive_is_refused_whole(
         (other.root / "proposals" / told.id / "check.json").unlink()
     harm(other.root)
     commit_all(other.root)
-    monkeypatch.setattr("archive.fetch.MAX_FILE", 19_999)
+    monkeypatch.setattr("archive.merging.fetch.MAX_FILE", 19_999)
     head, files = git(archive.root, "rev-parse", "HEAD"), sorted(archive.root.rglob("*.*"))
     with pytest.raises(ArchiveError, match=says):
         bring(archive, other.root)

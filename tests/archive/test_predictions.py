@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from archive.record import Record
+from archive.records.record import Record
 from archive.store import Archive
 from archive.verify import problems
 from tests.builders import make_predictions, make_proposal, make_record, make_trials, make_variant

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from archive.errors import ArchiveError
-from archive.record import Exchange
+from archive.records.record import Exchange
 from archive.seeding import create
 from archive.store import Archive
 from archive.verify import problems

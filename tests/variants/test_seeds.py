@@ -3,8 +3,8 @@
 import pytest
 
 from archive.errors import LeaderboardError
-from archive.leaderboard_csv import PUBLISHED, format_leaderboard, parse_leaderboard, read_leaderboard
 from archive.seeding import shipped_by_variant
+from archive.tables.leaderboard_csv import PUBLISHED, format_leaderboard, parse_leaderboard, read_leaderboard
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.tasks.registry import MAD_TASKS
 from variants.contract import BASELINE, REFERENCE, short_name

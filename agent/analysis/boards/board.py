@@ -10,10 +10,10 @@ import pandas as pd
 from agent.analysis.replicates import SeedDeviation, binomial, deviations_of_replicates, function_groups, moderate
 from agent.analysis.snapshot import ArchiveSnapshot, genomes, noise, published
 from agent.catalogue import SEED_GENOMES, Genome
-from archive.leaderboard_csv import PUBLISHED, measured_rows, read_leaderboard
-from archive.leaderboards import scorecards
 from archive.seeding import shipped_trials
 from archive.store import Archive
+from archive.tables.leaderboard_csv import PUBLISHED, measured_rows, read_leaderboard
+from archive.tables.leaderboards import scorecards
 from evaluator.outcomes import Score, Trial
 from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.intervals import quantile

@@ -7,8 +7,8 @@ says nothing of a memory, however high it is. A ceiling is stated where it was r
 from collections.abc import Mapping, Sequence
 from functools import cache
 
-from archive.leaderboards import scorecards
 from archive.seeding import shipped_by_variant, shipped_controls
+from archive.tables.leaderboards import scorecards
 from evaluator.outcomes import Score, Trial
 from evaluator.protocols.built_in import PROTOCOLS, tasks_of
 from evaluator.statistics.lazy_trials import comparable

@@ -10,7 +10,7 @@ from agent.analysis.boards.board import Board
 from agent.analysis.replicates import SeedDeviation, function_groups, pooled_deviation
 from agent.catalogue import SEED_GENOMES
 from archive.files import read_shipped
-from archive.leaderboard_csv import PUBLISHED
+from archive.tables.leaderboard_csv import PUBLISHED
 from evaluator.outcomes import Trial
 from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.lazy_trials import sources

@@ -8,10 +8,10 @@ from agent.analysis.boards.challenge import Challenge, means_of, nearest_first
 from agent.analysis.boards.floors import at_floor, ceiling, control_scores
 from agent.analysis.boards.inert import Inert, measured_inert, published_annotations, published_inert
 from agent.words import accuracy, listed
-from archive.leaderboard_csv import PUBLISHED, format_leaderboard, read_leaderboard
-from archive.leaderboards import LEADERBOARDS, leaderboard_csv, scorecards
 from archive.seeding import shipped_by_variant
 from archive.store import Archive
+from archive.tables.leaderboard_csv import PUBLISHED, format_leaderboard, read_leaderboard
+from archive.tables.leaderboards import LEADERBOARDS, leaderboard_csv, scorecards
 from evaluator.outcomes import Score, Trial, Verdict
 from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.over_tasks import mean_over_tasks

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from archive.leaderboards import scorecards
+from archive.tables.leaderboards import scorecards
 from evaluator.outcomes import Score, Trial, Verdict
 from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.moderated_t_test import Effect, effect, mean_noise, paired

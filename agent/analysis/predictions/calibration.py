@@ -7,8 +7,8 @@ from statistics import fmean
 from typing import Literal
 
 from agent.analysis.boards.board import Board
-from archive.outline import Outline
-from archive.record import ROUNDING, Prediction, Record
+from archive.records.outline import Outline
+from archive.records.record import ROUNDING, Prediction, Record
 from evaluator.outcomes import Comparison
 from evaluator.tasks.names import TaskName
 

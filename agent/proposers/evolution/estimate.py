@@ -20,7 +20,7 @@ from agent.catalogue import SEED_GENOMES, Genome, Mechanism
 from agent.proposers.evolution.effects import QUIET, Effects, Observation, Signed, misfit, signed_changes
 from agent.proposers.evolution.without_effect import WithoutEffect
 from agent.words import signed
-from archive.record import Prediction
+from archive.records.record import Prediction
 from evaluator.protocols.built_in import single_chunk_tasks
 from evaluator.tasks.names import TaskName
 from variants.contract import BASELINE

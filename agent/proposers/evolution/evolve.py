@@ -15,7 +15,7 @@ from agent.proposers.evolution.estimate import Estimate, Estimator, estimator_of
 from agent.proposers.evolution.selection import choose_parents
 from agent.proposers.evolution.variation import offspring
 from agent.proposers.evolution.without_effect import WithoutEffect
-from archive.record import Proposal, Provenance
+from archive.records.record import Proposal, Provenance
 from evaluator.outcomes import Status
 from evaluator.tasks.names import TaskName
 from variants.contract import BASELINE

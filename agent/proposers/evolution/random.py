@@ -10,7 +10,7 @@ from agent.proposers.evolution import wording
 from agent.proposers.evolution.estimate import estimator_of
 from agent.proposers.evolution.evolve import known_genomes
 from agent.proposers.evolution.variation import MAX_MECHANISMS, draw
-from archive.record import Proposal, Provenance
+from archive.records.record import Proposal, Provenance
 from variants.contract import BASELINE
 
 ATTEMPTS = 2_000

@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from archive.record import Proposal
+from archive.records.record import Proposal
 from variants.contract import Variant
 from variants.parsing import parse
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from agent.proposers.llm.configuration.scrub import Scrubber
 from agent.proposers.llm.endpoint.client import HttpAttempt
 from agent.proposers.llm.prompt.conversation import Conversation
-from archive.record import Exchange
+from archive.records.record import Exchange
 
 
 class Log:

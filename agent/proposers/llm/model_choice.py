@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from archive.outline import Outline
-from archive.record import Record
+from archive.records.outline import Outline
+from archive.records.record import Record
 from evaluator.outcomes import Status
 
 FLOOR = 0.1

@@ -21,7 +21,7 @@ from agent.proposers.llm.prompt.templates import FIRST_TURNS, INVALID, REPAIR, T
 from agent.proposers.llm.reply.build import build_proposal
 from agent.proposers.llm.reply.read import BadReply, code_schema
 from agent.proposers.llm.reply.structured import structured_schema
-from archive.record import Proposal, Provenance
+from archive.records.record import Proposal, Provenance
 from evaluator.outcomes import Status
 
 CORRECTIONS = {"code": 1, "structured": 3}

@@ -14,7 +14,7 @@ from agent.proposers.llm.errors import BudgetExceededError, EndpointError, Passi
 from agent.proposers.llm.exchanges import joined, usd_of
 from agent.proposers.llm.model_choice import Try, choose, tries_of
 from agent.proposers.llm.proposer import OpenAIProposer
-from archive.record import Exchange
+from archive.records.record import Exchange
 
 FIRST_REST, LONGEST_REST = 60.0, 3600.0
 """Seconds that a model is not asked after it failed; twice as long each time that it fails again."""

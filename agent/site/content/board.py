@@ -13,13 +13,13 @@ from agent.analysis.notebook import Notebook, notebook
 from agent.site.content.row import Role, Row, Span, seed_row, verdicts_of
 from agent.site.content.text import visible
 from archive.errors import ArchiveError
-from archive.leaderboard_csv import measured_rows, read_leaderboard
-from archive.leaderboards import LEADERBOARDS
-from archive.outline import Outline
 from archive.reader import TRIALS, Reader
-from archive.record import Record
+from archive.records.outline import Outline
+from archive.records.record import Record
 from archive.seeding import shipped_controls
 from archive.store import Archive
+from archive.tables.leaderboard_csv import measured_rows, read_leaderboard
+from archive.tables.leaderboards import LEADERBOARDS
 from evaluator.outcomes import Comparison, Score, Trial, Verdict
 from evaluator.protocols.built_in import PROTOCOLS, tasks_of
 from evaluator.statistics.scorecards import scorecard

@@ -8,7 +8,7 @@ from pathlib import Path
 from agent.site.content.row import page_of
 from archive.errors import ArchiveError
 from archive.files import read_json
-from archive.folders import PROPOSALS
+from archive.records.folders import PROPOSALS
 from variants.contract import short_name
 
 

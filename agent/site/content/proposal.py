@@ -10,7 +10,7 @@ from agent.site.content.provenance import exchange_shown, provenance, trial_show
 from agent.site.content.row import UNIT, Row, Span, spans
 from agent.site.content.text import markdown, seen, visible
 from agent.words import plain
-from archive.record import Record
+from archive.records.record import Record
 from evaluator.outcomes import Finding, Trial
 from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.scorecards import scorecard

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from agent.site.content.text import seen, visible
-from archive.record import Exchange, Record
+from archive.records.record import Exchange, Record
 from evaluator.outcomes import Trial
 from variants.contract import short_name
 

@@ -9,8 +9,8 @@ from pydantic import Field
 from agent.site.content.text import visible
 from agent.words import NO_EFFECT
 from archive.confirmations import Confirmation, Difference
-from archive.record import Record
-from archive.runs import once
+from archive.records.record import Record
+from archive.records.runs import once
 from evaluator.outcomes import Comparison, Score, Status, Trial, Verdict
 from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.intervals import student_interval

@@ -21,7 +21,7 @@ from agent.analysis.predictions.published_predictions import (
 from agent.analysis.replicates import SeedDeviation
 from agent.cli import run
 from agent.errors import DONE, USAGE
-from archive.record import Prediction, Record
+from archive.records.record import Prediction, Record
 from archive.seeding import make_archive
 from evaluator.tasks.registry import MAD_TASKS
 from tests.builders import (

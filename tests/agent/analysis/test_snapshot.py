@@ -10,7 +10,7 @@ from agent.proposers.llm.prompt.content.focus import Focus
 from agent.proposers.llm.prompt.content.parents import select_parents
 from agent.proposers.llm.prompt.gather import gather
 from agent.reports.claims.contradictions import contradictions
-from archive.leaderboard_csv import PUBLISHED, read_leaderboard
+from archive.tables.leaderboard_csv import PUBLISHED, read_leaderboard
 from evaluator.protocols.built_in import QUICK
 from evaluator.tasks.registry import MAD_TASKS
 from tests.builders import make_archive_of, make_snapshot

@@ -9,8 +9,8 @@ import pytest
 
 from agent.cli import COMMANDS
 from agent.errors import DONE, NO, USAGE
-from archive.leaderboard_csv import PUBLISHED
 from archive.seeding import make_archive
+from archive.tables.leaderboard_csv import PUBLISHED
 from evaluator.tasks.registry import MAD_TASKS
 from tests.agent.commands.conftest import Run
 from variants.contract import BASELINE

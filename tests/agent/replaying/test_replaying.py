@@ -10,7 +10,7 @@ from agent.replaying.measured import Training, check_steps, protocol_step
 from agent.replaying.noise import ReplayNoise
 from agent.replaying.original import Original
 from agent.replaying.steps import ReplayStep, worst
-from archive.record import BY_HAND, Provenance
+from archive.records.record import BY_HAND, Provenance
 from archive.seeding import make_archive
 from evaluator.checks.fingerprint import WIDTH
 from evaluator.machine import versions

@@ -15,7 +15,7 @@ from agent.cli import run
 from agent.errors import UserError
 from agent.reports.board_export import BoardFormat, write_board
 from agent.reports.patch import replacement_patch
-from archive.leaderboard_csv import parse_leaderboard
+from archive.tables.leaderboard_csv import parse_leaderboard
 from evaluator.tasks.registry import MAD_TASKS
 from tests.builders import make_score, make_scores
 from variants.contract import BASELINE, REFERENCE, Variant

@@ -7,8 +7,8 @@ from agent.analysis.boards.leaderboard_facts import leaderboard_facts
 from agent.proposers.evolution.evolve import EvolveProposer
 from agent.reports.report import calibration, fenced, headline, render_report
 from agent.words import signed
-from archive.leaderboard_csv import PUBLISHED, read_leaderboard
-from archive.record import Prediction
+from archive.records.record import Prediction
+from archive.tables.leaderboard_csv import PUBLISHED, read_leaderboard
 from evaluator.outcomes import Finding, Score, Status
 from evaluator.tasks.registry import MAD_TASKS  # fmt: skip
 from tests.builders import (

@@ -24,7 +24,7 @@ from agent.search.pipeline import Pipeline
 from agent.terminal.discoveries import confirmation_lines, task_lines
 from agent.terminal.progress import Progress
 from archive.confirmations import Confirmation
-from archive.record import Record
+from archive.records.record import Record
 from archive.seeding import make_archive
 from archive.store import Archive
 from archive.verify import problems

@@ -8,7 +8,7 @@ import pytest
 
 from agent.search import fingerprint_index as twins
 from agent.search.fingerprint_index import FingerprintIndex, kept_at
-from archive.record import Record
+from archive.records.record import Record
 from archive.store import Archive
 from evaluator.checks.fingerprint import PROBES_HASH, WIDTH, Twin
 from evaluator.outcomes import Status

@@ -15,7 +15,7 @@ from agent.search.attempt import SearchResources
 from agent.search.engine import Engine
 from agent.search.loop import Search, SearchPlan, interrupted_proposals
 from agent.terminal.progress import Progress
-from archive.record import Exchange, Record
+from archive.records.record import Exchange, Record
 from archive.seeding import make_archive
 from archive.store import Archive
 from archive.verify import problems

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.site.build import Built, build
-from archive.record import Cost, Exchange, Record
+from archive.records.record import Cost, Exchange, Record
 from archive.store import Archive
 from evaluator.outcomes import CurvePoint, Finding, Status, Trial
 from evaluator.protocols.built_in import QUICK

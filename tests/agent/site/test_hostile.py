@@ -7,7 +7,7 @@ import pytest
 
 from agent.site.content.text import markdown, prose, seen, visible
 from agent.site.data import script_json
-from archive.record import Exchange
+from archive.records.record import Exchange
 from evaluator.outcomes import Finding, Status
 from tests.agent.site.conftest import record_of, variant_of
 from tests.builders import make_check, make_provenance

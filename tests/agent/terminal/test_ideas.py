@@ -7,7 +7,7 @@ import pytest
 from agent.analysis.boards.board import Board
 from agent.analysis.replicates import SeedDeviation
 from agent.terminal.ideas import idea_line, learnt_lines
-from archive.record import Record
+from archive.records.record import Record
 from evaluator.outcomes import Comparison, Score, Status, Verdict
 from evaluator.tasks.names import TaskName
 from evaluator.tasks.registry import MAD_TASKS

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from archive.leaderboard_csv import PUBLISHED
+from archive.tables.leaderboard_csv import PUBLISHED
 from evaluator.checks.fingerprint import (
     KEY,
     LONG,

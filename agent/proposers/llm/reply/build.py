@@ -6,7 +6,7 @@ from agent.proposers.llm.prompt.conversation import Conversation
 from agent.proposers.llm.reply.naming import variant_name
 from agent.proposers.llm.reply.read import NO_PARENT, BadReply, CodeReply, read_reply
 from agent.proposers.llm.reply.structured import StructuredReply
-from archive.record import Note, Proposal, Provenance
+from archive.records.record import Note, Proposal, Provenance
 from variants.contract import Variant
 
 

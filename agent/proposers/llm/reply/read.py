@@ -19,7 +19,7 @@ from agent.proposers.llm.reply.kernel_source import fence_in, source_in, tidied
 from agent.proposers.llm.reply.latex import with_mathematics
 from agent.proposers.llm.reply.objects import Answer
 from agent.proposers.llm.reply.tolerant_json import JsonObject
-from archive.record import Prediction
+from archive.records.record import Prediction
 from evaluator.tasks.names import TaskName
 
 NO_PARENT = "none"

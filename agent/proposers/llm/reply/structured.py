@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from agent.catalogue import CATALOGUE, Genome, Mechanism
 from agent.proposers.llm.prompt.facts import MechanismFact
 from agent.proposers.llm.reply.read import BadReply, Points, Predictions, plain, strict_object
-from archive.record import Prediction
+from archive.records.record import Prediction
 from evaluator.tasks.names import TaskName
 
 MOST_CHANGES = 2

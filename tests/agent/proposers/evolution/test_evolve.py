@@ -16,7 +16,7 @@ from agent.proposers.evolution.estimate import Estimator, estimator_of
 from agent.proposers.evolution.evolve import EvolveProposer
 from agent.proposers.evolution.selection import crowding, pareto_front
 from agent.proposers.evolution.variation import MAX_MECHANISMS, crossover, mutate, perturb
-from archive.leaderboard_csv import PUBLISHED, read_leaderboard
+from archive.tables.leaderboard_csv import PUBLISHED, read_leaderboard
 from evaluator.outcomes import Status
 from evaluator.protocols.built_in import MAD
 from evaluator.tasks.registry import MAD_TASKS  # fmt: skip

@@ -14,7 +14,7 @@ import pytest
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.proposer import Ask
 from agent.proposers.llm.configuration.settings import LLMSettings
-from archive.record import Record
+from archive.records.record import Record
 from evaluator.outcomes import Status
 from tests.builders import make_record, make_snapshot
 from tests.waiting import PATIENCE

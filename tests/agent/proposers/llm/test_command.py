@@ -24,7 +24,7 @@ from agent.proposers.llm.endpoint.command import prompt_text
 from agent.proposers.llm.errors import BudgetExceededError, EndpointError
 from agent.proposers.llm.proposer import OpenAIProposer
 from agent.proposers.replay import rebuild
-from archive.record import Record
+from archive.records.record import Record
 from archive.store import Archive
 from tests.waiting import PATIENCE, runs, wait_until
 

@@ -28,8 +28,8 @@ from agent.proposers.llm.prompt.gather import gather
 from agent.proposers.llm.prompt.templates import Templates
 from agent.proposers.llm.tokens import estimate_tokens
 from archive.confirmations import Confirmation, Difference
-from archive.naming import renamed_record
-from archive.record import Note, Prediction, Record
+from archive.merging.renaming import renamed_record
+from archive.records.record import Note, Prediction, Record
 from archive.seeding import shipped_by_variant
 from evaluator.outcomes import CurvePoint, Status, Trial
 from evaluator.protocols.built_in import QUICK

@@ -26,7 +26,7 @@ from agent.proposers.llm.prompt.gather import gather
 from agent.proposers.llm.prompt.prompt_budget import fit
 from agent.proposers.llm.prompt.templates import REPAIR, Templates
 from agent.proposers.llm.tokens import estimate_tokens
-from archive.record import Record
+from archive.records.record import Record
 from evaluator.outcomes import Status
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.tasks.registry import MAD_TASKS  # fmt: skip

@@ -22,7 +22,7 @@ from agent.proposers.llm.proposer import OpenAIProposer
 from agent.proposers.llm.reply.build import build_proposal
 from agent.proposers.llm.reply.read import BadReply
 from agent.proposers.llm.tokens import estimate_tokens
-from archive.record import Note, Proposal, Provenance
+from archive.records.record import Note, Proposal, Provenance
 from evaluator.tasks.registry import MAD_TASKS
 from tests.waiting import PATIENCE
 from variants.contract import BASELINE

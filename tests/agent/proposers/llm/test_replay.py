@@ -17,8 +17,8 @@ from agent.proposers.replay import ReplayProposer, rebuild
 from agent.replaying.original import find_original
 from agent.replaying.rebuilt import rebuilt_steps
 from agent.replaying.steps import ReplayStep
-from archive.naming import renamed_record
-from archive.record import Exchange, Origin, Record
+from archive.merging.renaming import renamed_record
+from archive.records.record import Exchange, Origin, Record
 
 Make = Callable[..., Record]
 

@@ -16,7 +16,7 @@ from agent.proposers.llm.configuration.scrub import Scrubber, public_url
 from agent.proposers.llm.configuration.settings import LLMSettings, withdraw_key
 from agent.proposers.llm.errors import EndpointError
 from agent.proposers.llm.proposer import OpenAIProposer
-from archive.record import Record
+from archive.records.record import Record
 
 KEY = "sk-test-0123456789-secret"
 

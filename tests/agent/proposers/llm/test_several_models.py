@@ -22,7 +22,7 @@ from agent.proposers.llm.model_choice import FLOOR, Try, choose, improves, tries
 from agent.proposers.llm.proposer import OpenAIProposer
 from agent.proposers.llm.several_models import SeveralModels
 from agent.proposers.open_proposer import Choice, open_proposer
-from archive.record import Cost, Record
+from archive.records.record import Cost, Record
 from archive.seeding import make_archive
 from archive.store import Archive
 from evaluator.outcomes import Status, Verdict

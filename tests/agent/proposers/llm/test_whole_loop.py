@@ -13,7 +13,7 @@ import pytest
 
 from agent.cli import run
 from agent.terminal.progress import Heartbeat
-from archive.record import Record
+from archive.records.record import Record
 from archive.store import Archive
 from tests.waiting import PATIENCE
 

@@ -10,8 +10,8 @@ from agent.proposers.llm.prompt.content.loops import loop_diff
 from agent.proposers.llm.prompt.facts import ShownAttempt
 from agent.words import accuracy, signed, signed_interval
 from archive.confirmations import Confirmation
-from archive.outline import Outline
-from archive.record import Prediction, Record
+from archive.records.outline import Outline
+from archive.records.record import Prediction, Record
 from evaluator.outcomes import Status
 from evaluator.tasks.registry import TASKS
 from variants.contract import short_name

@@ -5,8 +5,8 @@ from collections.abc import Collection
 from agent import words
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.words import counted
-from archive.outline import Outline
-from archive.record import Record
+from archive.records.outline import Outline
+from archive.records.record import Record
 from evaluator.outcomes import Status, Verdict
 from evaluator.tasks.registry import TASKS
 from variants.contract import short_name

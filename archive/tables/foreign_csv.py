@@ -1,7 +1,7 @@
 """Leaderboards as other people write them: separators, columns, names of tasks, percentages, cells without a score.
 
-What was understood is said, one sentence for each thing that the published form (`archive/leaderboard_csv.py`) does
-otherwise. What can be read in two ways is refused.
+What was understood is said, one sentence for each thing that the published form (`archive/tables/leaderboard_csv.py`)
+does otherwise. What can be read in two ways is refused.
 """
 
 import csv
@@ -17,7 +17,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from archive.errors import LeaderboardError
-from archive.leaderboard_csv import read_csv_text
+from archive.tables.leaderboard_csv import read_csv_text
 from evaluator.tasks.names import TaskName
 from evaluator.tasks.registry import MAD_TASKS, TASKS
 

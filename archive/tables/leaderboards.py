@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from archive.files import write_text
-from archive.leaderboard_csv import format_leaderboard
+from archive.tables.leaderboard_csv import format_leaderboard
 from evaluator.outcomes import Scorecard, Trial
 from evaluator.protocols.built_in import PROTOCOLS, tasks_of
 from evaluator.statistics.lazy_trials import comparable

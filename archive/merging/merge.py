@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from archive.errors import ArchiveError
-from archive.fetch import Fetched, fetched
 from archive.git import GitFolder
-from archive.matching import match
-from archive.merged import Merged
-from archive.moving import bring_confirmations, bring_variants
-from archive.naming import renamed_record, renamed_text
+from archive.merging.fetch import Fetched, fetched
+from archive.merging.matching import match
+from archive.merging.moving import bring_confirmations, bring_variants
+from archive.merging.renaming import renamed_record, renamed_text
+from archive.merging.result import Merged
 from archive.predictions import BRANCH, prediction_problems
-from archive.record import Origin, Record
+from archive.records.record import Origin, Record
 from archive.store import Archive
 from archive.verify import content_problems
 from evaluator.protocols.built_in import PROTOCOLS

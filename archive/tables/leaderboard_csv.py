@@ -1,6 +1,6 @@
 """Leaderboards as CSV in the published form: a first column of names, with any header, and one column per task.
 
-An empty cell is a task that was not measured. `archive/foreign_csv.py` reads what other people write.
+An empty cell is a task that was not measured. `archive/tables/foreign_csv.py` reads what other people write.
 """
 
 import csv

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from archive.reader import Reader
-from archive.record import Record
-from archive.runs import run_of
+from archive.records.record import Record
+from archive.records.runs import run_of
 from archive.store import Archive
 from variants.contract import Variant
 

@@ -1,6 +1,6 @@
 """Commit messages of an archive: a subject, a body, and trailers that scripts can read."""
 
-from archive.record import Origin, Record
+from archive.records.record import Origin, Record
 
 
 def message(record: Record, origin: Origin | None = None) -> str:

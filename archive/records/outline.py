@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from archive.errors import ArchiveError
 from archive.files import first_problem, read_bytes
-from archive.folders import PROPOSALS
-from archive.record import Cost, Prediction, Provenance
+from archive.records.folders import PROPOSALS
+from archive.records.record import Cost, Prediction, Provenance
 from evaluator.outcomes import Scorecard, Status, Verdict
 from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.over_tasks import mean_over_tasks

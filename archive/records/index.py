@@ -11,9 +11,9 @@ from pydantic import BeforeValidator
 
 from archive.errors import ArchiveError
 from archive.files import read_lines
-from archive.folders import PROPOSALS
-from archive.kept import Kept, Known
-from archive.outline import Outline, read_outline
+from archive.records.folders import PROPOSALS
+from archive.records.kept import Kept, Known
+from archive.records.outline import Outline, read_outline
 from evaluator.outcomes import CurvePoint, Score, Status, Trial
 from evaluator.statistics.lazy_trials import Digest, LazyTrials
 from evaluator.statistics.scorecards import lazy_trials

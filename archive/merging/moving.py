@@ -5,15 +5,15 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from archive.confirmations import CONFIRMATIONS, Confirmation
-from archive.fetch import Fetched
 from archive.files import as_json, read_json, read_lines, read_text
-from archive.folders import VARIANTS
-from archive.leaderboard_csv import format_leaderboard, parse_leaderboard
-from archive.leaderboards import LEADERBOARDS
-from archive.merged import Merged
+from archive.merging.fetch import Fetched
+from archive.merging.result import Merged
 from archive.reader import ASKS, TRIALS, Reader
-from archive.runs import run_of
+from archive.records.folders import VARIANTS
+from archive.records.runs import run_of
 from archive.store import Archive
+from archive.tables.leaderboard_csv import format_leaderboard, parse_leaderboard
+from archive.tables.leaderboards import LEADERBOARDS
 from evaluator.outcomes import Trial
 from evaluator.protocols.built_in import PROTOCOLS
 

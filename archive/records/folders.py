@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from archive.errors import ArchiveError
 from archive.files import first_problem, read_json, read_lines, read_text, write_json, write_lines, write_text
-from archive.record import Exchange, Origin, Record
+from archive.records.record import Exchange, Origin, Record
 from evaluator.outcomes import Trial
 
 PROPOSALS = "proposals"

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 from agent.analysis.snapshot import take_snapshot
 from agent.reports.report import render_report
-from agent.search.evaluate_variant import VariantRequest, VariantResult
+from agent.search.by_hand.evaluate_variant import VariantRequest, VariantResult
 from agent.words import counted
-from archive.outline import Outline
-from archive.record import BY_HAND, Cost, Proposal, Provenance, Record
+from archive.records.outline import Outline
+from archive.records.record import BY_HAND, Cost, Proposal, Provenance, Record
 from archive.store import Archive
 from evaluator.outcomes import Status
 from evaluator.trials.run_trial import spec_of

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from archive.record import Proposal, Record
+from archive.records.record import Proposal, Record
 from variants.contract import short_name
 
 _LINKS = ("name", "parent", "second_parent", "against", "variant", "inherited_from", "duplicate_of", "parents")

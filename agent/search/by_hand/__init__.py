@@ -1,0 +1,1 @@
+"""One variant evaluated by hand, outside of a search."""

@@ -1,0 +1,1 @@
+"""Merging another archive into this one."""

@@ -1,0 +1,1 @@
+"""Leaderboards as tables: derived from trials, and as CSV."""
