@@ -23,7 +23,7 @@ SEEDS = seed_variants()
 TASKS = tuple(QUICK.tasks)
 ADAM, FROBENIUS, BEST = (
     f"delta_net_4layer_{name}_in_for_loop"
-    for name in ("adam_state_update", "frobenius_renorm_state_update", "cosine_softmax_attention")
+    for name in ("adam_state_update", "frobenius_renorm_state_update", "own_written_value_skip")
 )
 
 
