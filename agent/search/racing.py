@@ -91,8 +91,8 @@ class Race:
             return ""
         trained, every = int((known & ~own.inherited).sum()), int((~own.inherited).sum())
         return (
-            f"stopped after {trained} of {every} trials: the chance that all of them would show it ahead of its parent "
-            f"by more than noise is {chance:.1%}, less than {CHANCE:.0%}; so far {self._so_far(own)}"
+            f"stopped after {trained} of {every} trials: with all of them it would end ahead of its parent by more "
+            f"than noise with a chance of {chance:.1%}, less than {CHANCE:.0%}; differences so far: {self._so_far(own)}"
         )
 
     def chance(self, own: Measured) -> float:

@@ -56,7 +56,7 @@ def test_what_collapses_costs_two_trials():
     looked = LookedUp()
     result = looked.evaluate(ADAM)
     assert result.status is Status.PRUNED
-    assert "the chance that all of them would show it ahead" in result.reason
+    assert "with all of them it would end ahead of its parent" in result.reason
     assert looked.asked[0].task == "Context Recall"
     assert len(looked.asked) <= 2
 

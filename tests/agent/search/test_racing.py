@@ -54,7 +54,7 @@ def test_what_collapses_is_stopped_within_four_trials_with_its_chance(race: Race
     stopped = [n for n in range(1, 7) if race.reason_to_prune(first(race, trials[ADAM], n))]
     assert stopped[0] <= 4
     reason = race.reason_to_prune(first(race, trials[ADAM], stopped[0]))
-    assert f"stopped after {stopped[0]} of 18 trials: the chance" in reason
+    assert f"stopped after {stopped[0]} of 18 trials: with all of them" in reason
     assert "less than 1%" in reason
     assert "Context Recall -0.7" in reason
 

@@ -12,6 +12,8 @@ from variants.contract import BASELINE, REFERENCE, short_name
 CEILED = 0.05
 """What a task at its ceiling counts as, where nothing is lacking anywhere."""
 MOST_MOVED = 3
+SHOWN = 0.0005
+"""The least difference that three digits show; less is no rise."""
 
 
 def nearest(board: Board) -> str | None:
@@ -51,8 +53,8 @@ def weakness_sentence(snapshot: ArchiveSnapshot, task: TaskName | None) -> str:
 def moved_lines(snapshot: ArchiveSnapshot, task: TaskName | None) -> tuple[str, ...]:
     """How far the nearest is from the goal of a task, what raised it most, and what lowered it most."""
     found = _moves(snapshot, task) if task is not None else {}
-    up = sorted((name for name in found if found[name][1] > 0), key=lambda name: -found[name][1])[:MOST_MOVED]
-    down = sorted((name for name in found if found[name][1] < 0), key=lambda name: found[name][1])[:MOST_MOVED]
+    up = sorted((name for name in found if found[name][1] >= SHOWN), key=lambda name: -found[name][1])[:MOST_MOVED]
+    down = sorted((name for name in found if found[name][1] <= -SHOWN), key=lambda name: found[name][1])[:MOST_MOVED]
     said = (("raised", up), ("lowered", down))
     moved = (
         f"What {how} {task} most: {', '.join(_told(n, *found[n]) for n in names)}." for how, names in said if names
