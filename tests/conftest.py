@@ -1,5 +1,6 @@
 """Fixtures of all tests; what is slow and what is fast is in `tests/tiers.py`."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,10 @@ if TYPE_CHECKING:  # the process that hands out the tests to others imports this
     from evaluator.sandbox import Sandbox
 
 pytest_plugins = ["tests.tiers"]
+
+# Who starts the tests in the background of a script, or by nohup, passes on that these are ignored; archer keeps it so.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # How long an example takes is the machine's doing.
 settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -1,6 +1,6 @@
 """Options that several commands share, and what they name: protocol, tasks, sandbox."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -47,22 +47,26 @@ DEFAULT_ARCHIVE = Path("archer-archive")
 DEFAULT_PROTOCOL = "quick"
 
 
-def find_protocol(name: str, among: Sequence[Protocol] = tuple(PROTOCOLS.values())) -> Protocol:
+def find_protocol(name: str) -> Protocol:
     """The protocol of that name. Raises UserError listing those there are."""
-    for protocol in among:
-        if protocol.name == name:
-            return protocol
-    raise UserError(f"unknown protocol {name!r}; choose one of {', '.join(each.name for each in among)}")
+    return _of(name, PROTOCOLS)
 
 
 def find_judging_protocol(name: str) -> Protocol:
     """The same, of those that a search is judged by. Raises UserError for one that is kept out of searches too."""
-    if name in PROTOCOLS and PROTOCOLS[name] not in JUDGING:
+    judging = [each.name for each in JUDGING]
+    if name in PROTOCOLS and name not in judging:
         raise UserError(
-            f"no search is judged by {name}: choose one of {', '.join(each.name for each in JUDGING)}, then score "
+            f"no search is judged by {name}: choose one of {', '.join(judging)}, then score "
             f"what it finds by `archer evaluate NAME --protocol {name}`"
         )
-    return find_protocol(name, JUDGING)
+    return _of(name, judging)
+
+
+def _of(name: str, names: Collection[str]) -> Protocol:
+    if name not in names:
+        raise UserError(f"unknown protocol {name!r}; choose one of {', '.join(names)}")
+    return PROTOCOLS[name]
 
 
 def chosen_tasks(text: str | None, protocol: Protocol) -> tuple[TaskName, ...]:
