@@ -38,7 +38,7 @@ def check_complexity(bench: Bench) -> Finding:
 
 
 def _against_the_clock(bench: Bench) -> Finding | None:
-    """A failure where CPU time says so again and again, by the quickest call at each length: busy machines slow some."""
+    """A failure where CPU time says so again and again, by the quickest call at each length: busy machines vary."""
     quickest: dict[int, float] = {}
 
     def measure(length: int) -> float:
