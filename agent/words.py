@@ -1,5 +1,6 @@
 """Numbers, names and verdicts as people read them: terminal, reports, site and tables round and speak alike."""
 
+from collections.abc import Mapping
 from typing import Any
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -83,6 +84,16 @@ def signed(difference: float) -> str:
     if abs(difference) < 0.00005:
         return "0"
     return f"{difference:+.4f}" if abs(difference) < 0.0005 else f"{difference:+.3f}"
+
+
+def distance(value: float | None) -> str:
+    """A distance to the challenge, in units of noise: `1.4`; a dash where there is none."""
+    return "–" if value is None else f"{value:.1f}"
+
+
+def lacking_words(lacking: Mapping[str, float], differences: Mapping[str, float]) -> str:
+    """What is lacking to the goals, in units of noise, each with its difference to the reference; empty for nothing."""
+    return ", ".join(f"{task} {distance(lack)} ({signed(differences[task])})" for task, lack in lacking.items() if lack)
 
 
 def interval(low: float, high: float) -> str:

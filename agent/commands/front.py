@@ -10,7 +10,7 @@ from agent.analysis.differences.paired_differences import PairedDifferences, ope
 from agent.errors import UserError
 from agent.terminal.speech import Speech
 from agent.terminal.view import name_markup
-from agent.words import accuracy, counted, number, signed
+from agent.words import accuracy, counted, distance, lacking_words, number, signed
 from archive.store import Archive
 from evaluator.tasks.names import TaskName
 from variants.contract import REFERENCE
@@ -50,16 +50,12 @@ def _table(contrasts: PairedDifferences, found: tuple[Place, ...]) -> Table:
     )
     tasks = contrasts.board.tasks
     for place in found:
-        told = [f"{len(place.above)} of {len(tasks)}", _far(place)] if place.gaps else ["reference", _far(place)]
+        told = [f"{len(place.above)} of {len(tasks)}" if place.gaps else "reference", distance(place.distance)]
         cells = [_cell(place, task) for task in tasks] if place.gaps else ["0"] * len(tasks)
         style = _STYLE[place.standing]
         row = [name_markup(place.name), accuracy(place.mean), *cells, *told, _standing(place)]
         table.add_row(*(f"[{style}]{cell}[/]" for cell in row))
     return table
-
-
-def _far(place: Place) -> str:
-    return "–" if place.distance is None else f"{place.distance:.1f}"
 
 
 def _cell(place: Place, task: TaskName) -> str:
@@ -93,13 +89,8 @@ def _sentences(contrasts: PairedDifferences, found: tuple[Place, ...]) -> Iterat
     every = number(len(contrasts.board.tasks))
     told = f"Nearest to beating {REFERENCE} on all {every}: {name_markup(best.name)}, above on {len(best.above)}"
     told += f", {sure} of them more than chance."
-    if any(best.lacking.values()):
-        lacking = (
-            f"{task} {best.lacking[task]:.1f} ({signed(best.gaps[task].difference)})"
-            for task in best.lacking
-            if best.lacking[task] > 0
-        )
-        told += f" It lacks, in units of noise (and its difference): {', '.join(lacking)}."
+    if lacking := lacking_words(best.lacking, {task: gap.difference for task, gap in best.gaps.items()}):
+        told += f" It lacks, in units of noise (and its difference): {lacking}."
     else:
         told += " On the means it lacks nothing"
         told += f"; above on all {every}: p {best.p_beats:.3f}, counting {counted(len(found) - 1, 'row')}."

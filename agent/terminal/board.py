@@ -9,7 +9,7 @@ from agent.analysis.boards.inert import inert_legend
 from agent.analysis.boards.leaderboard import AT_FLOOR, BoardRow, Leaderboard
 from agent.terminal.console import Cell, Fitting, Grid
 from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, score_text, stacked
-from agent.words import accuracy
+from agent.words import accuracy, distance
 from evaluator.tasks.names import TaskName
 from evaluator.tasks.registry import TASKS
 from variants.contract import short_name
@@ -22,7 +22,7 @@ def board_view(board: Leaderboard) -> RenderableType:
     wide = Grid(
         ("variant", "to goal", "mean", *tasks, "n"),
         [
-            (short_name(r.name), _distance(r), _mean(r), *own, str(r.n or "–"))
+            (short_name(r.name), distance(r.distance), _mean(r), *own, str(r.n or "–"))
             for r, own in zip(rows, cells, strict=True)
         ],
         frozenset({1, 2, 3 + len(tasks)}),
@@ -44,12 +44,8 @@ def _mean(row: BoardRow) -> str:
     return "–" if row.mean is None else accuracy(row.mean)
 
 
-def _distance(row: BoardRow) -> str:
-    return "–" if row.distance is None else f"{row.distance:.1f}"
-
-
 def _head(row: BoardRow) -> tuple[Cell, ...]:
-    return (_distance(row), _mean(row), (short_name(row.name), "bold"), (f"n {row.n or '–'}", "dim"))
+    return (distance(row.distance), _mean(row), (short_name(row.name), "bold"), (f"n {row.n or '–'}", "dim"))
 
 
 def _under(heads: Sequence[Sequence[Cell]], labels: Grid) -> list[RenderableType]:

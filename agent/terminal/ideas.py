@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.markup import escape
 
 from agent.analysis.boards.board import Board
-from agent.analysis.boards.challenge import Challenge, means_of, nearest_first
+from agent.analysis.boards.challenge import Challenge, distances, means_of, nearest_first
 from agent.terminal.view import name_markup
-from agent.words import NO_EFFECT, accuracy
+from agent.words import NO_EFFECT, accuracy, distance
 from archive.records.record import Proposal, Record
 from evaluator.outcomes import Status
 from evaluator.tasks.names import TaskName
@@ -39,7 +39,7 @@ def learnt_lines(records: Sequence[Record], board: Board) -> Iterator[str]:
     challenge = Challenge.of(board)
     yield "[bold]what was learnt[/]"
     for record in scored:
-        told = NO_EFFECT if record.no_effect else _against_parent(record) + _way(record, board, challenge)
+        told = NO_EFFECT if record.no_effect else _against_parent(record) + _way(record, board)
         yield f"  {name_markup(record.proposal.variant.name)}: {told}"
     ranked = nearest_first(board, board.whole)
     if not ranked:
@@ -70,14 +70,13 @@ def _against_parent(record: Record) -> str:
     return "; ".join(parts) or "within noise of its parent on every task"
 
 
-def _way(record: Record, board: Board, challenge: Challenge | None) -> str:
+def _way(record: Record, board: Board) -> str:
     """How far it is from the challenge, and how far its parent is."""
-    own, parent = (_far(name, board, challenge) for name in (record.proposal.variant.name, record.proposal.parent))
-    return "" if own is None or parent is None else f"; to goal {own:.1f}, its parent {parent:.1f}"
-
-
-def _far(name: str, board: Board, challenge: Challenge | None) -> float | None:
-    return challenge.distance(means_of(board.scores.get(name, {}))) if challenge else None
+    name, parent = record.proposal.variant.name, record.proposal.parent
+    far = distances(board, (name, parent))
+    if far[name] is None or far[parent] is None:
+        return ""
+    return f"; to goal {distance(far[name])}, its parent {distance(far[parent])}"
 
 
 def _standing(name: str, board: Board, challenge: Challenge | None) -> str:

@@ -10,7 +10,7 @@ reference. What a variant gains beyond a goal counts for nothing, so that no tas
 distance are ordered by their mean over the tasks.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -98,16 +98,21 @@ def means_of(scores: Mapping[TaskName, Score]) -> dict[TaskName, float]:
     return {task: score.mean for task, score in scores.items()}
 
 
-def nearest_first(board: Board, names: Sequence[str]) -> list[str]:
+def distances(board: Board, names: Iterable[str]) -> dict[str, float | None]:
+    """The distance of each name, in the order of `nearest_first`; None where a score or the reference is missing."""
+    challenge = Challenge.of(board)
+    far = {name: challenge.distance(means_of(board.scores.get(name, {}))) if challenge else None for name in names}
+
+    def key(name: str) -> tuple[bool, float, float]:
+        mean = board.mean_of_all(name)
+        return mean is None, far[name] or 0.0, -(mean or 0.0)
+
+    return {name: far[name] for name in sorted(far, key=key)}
+
+
+def nearest_first(board: Board, names: Iterable[str]) -> list[str]:
     """Names by how near they are to the challenge, then by their mean; without a reference, by their mean alone.
 
     Names that lack the score of a task come last, in their order.
     """
-    challenge = Challenge.of(board)
-
-    def key(name: str) -> tuple[bool, float, float]:
-        mean = board.mean_of_all(name)
-        far = challenge.distance(means_of(board.scores[name])) if challenge and mean is not None else None
-        return mean is None, far or 0.0, -(mean or 0.0)
-
-    return sorted(names, key=key)
+    return list(distances(board, names))

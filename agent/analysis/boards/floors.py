@@ -12,7 +12,7 @@ from archive.tables.leaderboards import scorecards
 from evaluator.outcomes import Score, Trial
 from evaluator.protocols.built_in import PROTOCOLS, tasks_of
 from evaluator.statistics.lazy_trials import comparable
-from evaluator.statistics.verdicts import noise_by_task, verdict
+from evaluator.statistics.verdicts import TaskNoise, verdict
 from evaluator.tasks.names import TaskName
 
 REACHED = 0.9995
@@ -49,14 +49,13 @@ def ceiling(protocol: str) -> Mapping[TaskName, float]:
     return {task: 1.0 for card in cards for task, score in card.scores.items() if score.mean >= REACHED}
 
 
-def at_floor(trials: Mapping[str, Sequence[Trial]], protocol: str) -> dict[str, frozenset[TaskName]]:
+def at_floor(trials: Mapping[str, Sequence[Trial]], protocol: str, noise: TaskNoise) -> dict[str, frozenset[TaskName]]:
     """Per variant, the tasks on which it is not better than the better control, by a verdict on that task.
 
     A task on which the two share no two seeds is left out: nothing tells. trials: of all variants under the protocol;
-    those of its version of today are compared, and give the noise.
+    those of its version of today are compared. noise: of these.
     """
     trials = comparable(trials, PROTOCOLS[protocol].hash if protocol in PROTOCOLS else None)
-    noise = noise_by_task(trials, tasks_of(protocol))
     against = {name: own for name, own in shipped_controls(protocol).items() if name in control_scores(protocol)}
     best = _better_control(protocol)
     found = {}

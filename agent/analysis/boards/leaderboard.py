@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from agent.analysis.boards.board import PUBLISHED_NAME, Board, open_board
-from agent.analysis.boards.challenge import Challenge, means_of, nearest_first
+from agent.analysis.boards.board import PUBLISHED_NAME, open_board
+from agent.analysis.boards.challenge import distances
 from agent.analysis.boards.floors import at_floor, ceiling, control_scores
 from agent.analysis.boards.inert import Inert, measured_inert, published_annotations, published_inert
 from agent.words import accuracy, listed
@@ -83,7 +83,7 @@ def measured_leaderboard(protocol: str, archive: Archive | None) -> Leaderboard:
     cards, tasks = scorecards(protocol, trials), tasks_of(protocol)
     board = open_board(protocol, archive)
     noise = noise_by_task({name: trials[name] for name in cards}, tasks)
-    low = at_floor(trials, protocol)
+    low = at_floor(trials, protocol, noise)
     rows = [
         BoardRow(
             name,
@@ -94,7 +94,7 @@ def measured_leaderboard(protocol: str, archive: Archive | None) -> Leaderboard:
             distance,
             low[name],
         )
-        for name, distance in _distances(board).items()
+        for name, distance in distances(board, board.scores).items()
     ]
     title = f"{protocol}: accuracy with 95 % interval; against {REFERENCE}: ▲ better, ▼ worse, each for itself"
     title += "; to goal: what is lacking to beat it on every task, in units of noise"
@@ -111,7 +111,7 @@ def published_leaderboard(archive: Archive | None) -> Leaderboard:
     board = open_board(PUBLISHED_NAME, archive)
     rows = tuple(
         BoardRow(name, MAD_TASKS, dict(board.scores[name]), inert=published_inert(annotations, name), distance=distance)
-        for name, distance in _distances(board).items()
+        for name, distance in distances(board, board.scores).items()
     )
     csv, ends = format_leaderboard(table), _ends(PUBLISHED_NAME, rows, ())
     return Leaderboard("published: one seed, full MAD on GPU", MAD_TASKS, rows, csv, ends=ends)
@@ -126,15 +126,6 @@ def _ends(protocol: str, rows: Sequence[BoardRow], controls: Sequence[BoardRow])
     full = ceiling(protocol)
     top = f"; ceiling {accuracy(1)}, where a variant can only tie or lose: {listed([*full])}" if full else ""
     return f"{names} read no memory: a score begins there{mark}{top}"
-
-
-def _distances(board: Board) -> dict[str, float | None]:
-    """The distance of each row to the challenge, nearest first."""
-    challenge = Challenge.of(board)
-    return {
-        name: challenge.distance(means_of(board.scores[name])) if challenge else None
-        for name in nearest_first(board, list(board.scores))
-    }
 
 
 def _against(name: str, trials: Mapping[str, Sequence[Trial]], noise: TaskNoise) -> Verdict | None:

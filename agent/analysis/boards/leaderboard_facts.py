@@ -1,11 +1,11 @@
 """Sentences about a leaderboard: the best of each task, the distance to the reference, the size of the noise."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from agent.analysis.boards.board import Board
 from agent.analysis.boards.challenge import Challenge, means_of, nearest_first
 from agent.analysis.boards.floors import ceiling, floor
-from agent.words import counted, number, signed
+from agent.words import counted, lacking_words, listed, number, signed
 from evaluator.protocols.built_in import single_chunk_tasks
 from evaluator.tasks.names import TaskName
 from variants.contract import BASELINE, REFERENCE, short_name
@@ -48,16 +48,12 @@ def challenge(board: Board) -> str:
     if goal is None or not rivals:
         return ""
     best, every = rivals[0], number(len(board.tasks))
-    lacking = {task: lack for task, lack in goal.lacking(means_of(board.scores[best])).items() if lack > 0}
-    if not lacking:
+    missing = lacking_words(goal.lacking(means_of(board.scores[best])), gaps(board, best, REFERENCE))
+    if not missing:
         return (
             f"`{short_name(best)}` is above `{REFERENCE}` by more than noise, or within noise of the ceiling, on all "
             f"{every} tasks."
         )
-    missing = ", ".join(
-        f"{task} {lack:.1f} ({signed(board.scores[best][task].mean - board.scores[REFERENCE][task].mean)})"
-        for task, lack in lacking.items()
-    )
     return (
         f"No variant beats `{REFERENCE}` by more than noise on all {every} tasks. `{short_name(best)}` comes closest; "
         f"it lacks, in units of noise (and its difference): {missing}."
@@ -70,7 +66,7 @@ def open_tasks(board: Board) -> str:
     if not leads:
         return ""
     small = [task for task, gap in leads.items() if abs(gap) < _least(board, task, REFERENCE, BASELINE)]
-    doubt = f" Within noise: {_listed(small)}." if small else ""
+    doubt = f" Within noise: {listed(small)}." if small else ""
     return f"`{REFERENCE}` less `{BASELINE}`: {_told(leads)}.{doubt}"
 
 
@@ -108,7 +104,7 @@ def ceilings(board: Board) -> str:
     told = [f"{task} {end:.3f}" for task, end in full.items()]
     if not told:
         return ""
-    return f"Ceiling, reached by shipped variants: {_listed(told)}. A variant can only tie or lose there."
+    return f"Ceiling, reached by shipped variants: {listed(told)}. A variant can only tie or lose there."
 
 
 def one_chunk(board: Board) -> list[str]:
@@ -119,7 +115,7 @@ def one_chunk(board: Board) -> list[str]:
         if groups:
             group = max(groups, key=len)
             values = [board.scores[name][task].mean for name in group]
-            some = _listed([f"`{short_name(name)}`" for name in group[:3]])
+            some = listed([f"`{short_name(name)}`" for name in group[:3]])
             sentences.append(
                 f"{task} fits into one chunk, where the state is zero throughout: {counted(len(group), 'row')}, "
                 f"among them {some}, cannot differ on it. "
@@ -134,8 +130,3 @@ def _least(board: Board, task: TaskName, name: str, other: str) -> float:
 
 def _told(differences: Mapping[TaskName, float]) -> str:
     return ", ".join(f"{task} {signed(gap)}" for task, gap in differences.items())
-
-
-def _listed(words: Iterable[str]) -> str:
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last

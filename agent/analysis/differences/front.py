@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy import stats
 
-from agent.analysis.boards.challenge import Challenge, nearest_first
+from agent.analysis.boards.challenge import Challenge, distances
 from agent.analysis.differences.paired_differences import Array, Gap, Lead, PairedDifferences
 from evaluator.statistics.pareto import dominating, undominated
 from evaluator.tasks.names import TaskName
@@ -87,7 +87,7 @@ def places(contrasts: PairedDifferences, reference: str = REFERENCE) -> tuple[Pl
     gaps = {name: each.gaps for name, each in zip(names, looked, strict=True) if each.gaps}
     sure = sure_cells(contrasts, reference)
     beats = dict(zip(gaps, adjusted([p_beats(row) for row in gaps.values()]).tolist(), strict=True))
-    challenge = Challenge.of(contrasts.board)
+    challenge, far = Challenge.of(contrasts.board), distances(contrasts.board, names)
     found = {}
     for own, (name, each) in enumerate(zip(names, looked, strict=True)):
         scores = {task: contrasts.board.scores[name][task].mean for task in contrasts.board.tasks}
@@ -101,10 +101,10 @@ def places(contrasts: PairedDifferences, reference: str = REFERENCE) -> tuple[Pl
             gaps=each.gaps,
             sure=frozenset(task for task in contrasts.board.tasks if (name, task) in sure),
             p_beats=beats.get(name, 1.0),
-            distance=challenge.distance(scores) if challenge else None,
+            distance=far[name],
             lacking=challenge.lacking(scores) if challenge else {},
         )
-    return tuple(found[name] for name in nearest_first(contrasts.board, names))
+    return tuple(found[name] for name in far)
 
 
 def nearest(found: tuple[Place, ...]) -> Place | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from agent.analysis.boards.board import PUBLISHED_NAME
-from agent.analysis.boards.challenge import Challenge, means_of
+from agent.analysis.boards.challenge import distances
 from agent.analysis.differences.front import sure_cells, surely_front
 from agent.analysis.differences.paired_differences import open_paired_differences
 from agent.site.content.board import SiteBoard, SiteGap
@@ -53,12 +53,9 @@ def with_gaps(board: SiteBoard, archive: Archive) -> SiteBoard:
                 for at, task in enumerate(board.tasks)
                 for found, same in [((name, task) in sure, bool(lead.same[place, at]))]
             )
-    challenge = Challenge.of(contrasts.board)
-    known_rows = {short_name(name): means_of(contrasts.board.scores[name]) for name in contrasts.names}
+    far = {short_name(name): distance for name, distance in distances(contrasts.board, contrasts.names).items()}
     rows = tuple(
-        row.model_copy(update={"distance": challenge.distance(known_rows[row.name])})
-        if challenge is not None and row.whole and row.name in known_rows
-        else row
+        row.model_copy(update={"distance": far[row.name]}) if row.whole and row.name in far else row
         for row in board.rows
     )
     surely = frozenset(map(short_name, surely_front(contrasts)))

@@ -1,12 +1,16 @@
 """Floors and ceilings: from the controls and the shipped variants, per task and protocol."""
 
+from collections.abc import Mapping, Sequence
+
 import pytest
 
 from agent.analysis.boards import floors
 from agent.analysis.boards.floors import at_floor, ceiling, control_scores, floor
 from archive.seeding import SHIPPED, make_archive, shipped_by_variant, shipped_controls
-from evaluator.outcomes import Status
+from evaluator.outcomes import Status, Trial
 from evaluator.protocols.built_in import PROTOCOLS, tasks_of
+from evaluator.statistics.verdicts import noise_by_task
+from evaluator.tasks.names import TaskName
 from variants.contract import BASELINE
 from variants.controls import OWN_VALUE, ZERO, controls
 from variants.seeds import seeds
@@ -41,20 +45,24 @@ def test_a_ceiling_is_stated_where_a_shipped_variant_reached_it() -> None:
     assert ceiling("smoke") == {}
 
 
+def of_board(trials: Mapping[str, Sequence[Trial]], protocol: str) -> dict[str, frozenset[TaskName]]:
+    return at_floor(trials, protocol, noise_by_task(trials, tasks_of(protocol)))
+
+
 def test_at_the_floor_is_what_is_not_better_than_the_better_control() -> None:
     trials = shipped_by_variant("quick")
-    low = at_floor(trials, "quick")
+    low = of_board(trials, "quick")
     assert set(low) == set(trials)
     assert all("Memorize" in tasks for tasks in low.values()), "no known variant is above the floor there"
     assert low[BASELINE] == {"Compress", "Memorize"}
     best = f"{BASELINE}_phase_echo_decay_state_update_in_for_loop"
     assert "Compress" not in low[best]
     raised = [t.model_copy(update={"accuracy": 1.0}) if t.task == "Memorize" else t for t in trials[BASELINE]]
-    assert "Memorize" in at_floor(trials | {BASELINE: raised}, "quick")[BASELINE], "1.000 is within noise of 0.971"
+    assert "Memorize" in of_board(trials | {BASELINE: raised}, "quick")[BASELINE], "1.000 is within noise of 0.971"
 
 
 def test_one_seed_tells_nothing_of_the_floor() -> None:
-    assert set(at_floor(shipped_by_variant("smoke"), "smoke").values()) == {frozenset()}
+    assert set(of_board(shipped_by_variant("smoke"), "smoke").values()) == {frozenset()}
 
 
 def test_a_protocol_without_shipped_trials_has_neither() -> None:

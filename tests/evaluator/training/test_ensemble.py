@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -47,6 +47,9 @@ def drawn(setting: Setting, seed: int, *, held: bool = False) -> dict[str, Tenso
     train_set, held_set = examples(setting, "train", 40, seed), examples(setting, "held", 24, seed)
     more = {"held_inputs": held_set.inputs, "held_targets": held_set.targets} if held else {}
     return {"inputs": train_set.inputs, "targets": train_set.targets, **more}
+
+
+Train = Callable[[list[TrainingJob], list[dict[str, Tensor]]], tuple[list[dict[str, Tensor]], list[Mapping[str, Any]]]]
 
 
 def together(
@@ -113,11 +116,16 @@ def test_members_differ() -> None:
 
 
 def test_each_member_selects_and_stops_for_itself() -> None:
+    each_selects_and_stops_as_alone(together)
+
+
+def each_selects_and_stops_as_alone(train_all: Train) -> None:
+    """Members with held-out sets, trained by `train_all`, end at the step, and in the weights, of single runs."""
     setting = SETTINGS["Memorize"]
     sets = [drawn(setting, seed, held=True) for seed in (0, 1)]
     selection = {"every": 3, "stop_at_accuracy": 0.9}
     asked = [job for job in jobs(setting, steps=60, selection=selection) if job.weight_decay == 0]
-    found, reports = together(asked, sets)
+    found, reports = train_all(asked, sets)
     last = {int(number): told["step"] for told in reports for number in told["losses"]}
     for number, job in enumerate(asked):
         told: list[Mapping[str, Any]] = []

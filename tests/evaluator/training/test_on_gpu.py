@@ -13,9 +13,17 @@ from evaluator.training import on_gpu
 from evaluator.training.graphs import WARM_UP, Capture, Replayed, Work
 from evaluator.training.jobs import EnsembleJob, TrainingJob
 from evaluator.training.static_step import StaticStep
-from evaluator.training.train import train
 from tests.evaluator.delta_rule import chunkwise
-from tests.evaluator.training.test_ensemble import SETTINGS, STEPS, alone, close, drawn, jobs, together
+from tests.evaluator.training.test_ensemble import (
+    SETTINGS,
+    STEPS,
+    alone,
+    close,
+    drawn,
+    each_selects_and_stops_as_alone,
+    jobs,
+    together,
+)
 from variants.gated_delta_net_4layer import gated_delta_rule_chunkwise
 
 pytestmark = pytest.mark.slow
@@ -55,18 +63,7 @@ def test_weights_are_those_of_the_step_of_a_cpu_up_to_rounding(task: str, layer:
 
 def test_each_member_selects_and_stops_at_the_step_at_which_it_would_alone() -> None:
     """Though the host hears of it later, and others of the stack go on."""
-    setting = SETTINGS["Memorize"]
-    sets = [drawn(setting, seed, held=True) for seed in (0, 1)]
-    selection = {"every": 3, "stop_at_accuracy": 0.9}
-    asked = [job for job in jobs(setting, steps=60, selection=selection) if job.weight_decay == 0]
-    found, reports = on_device(asked, sets)
-    last = {int(number): told["step"] for told in reports for number in told["losses"]}
-    for number, job in enumerate(asked):
-        told: list[Mapping[str, Any]] = []
-        weights = train(job.model_dump(mode="json"), sets[job.seed], chunkwise, told.append)
-        assert last[number] == told[-1]["step"]
-        close(found[number], weights, job.lr, told[-1]["step"])
-    assert len(set(last.values())) > 1
+    each_selects_and_stops_as_alone(on_device)
 
 
 def test_divergence_is_found_at_its_step_and_spoils_no_other_member(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from agent.analysis.boards.board import PUBLISHED_PROTOCOL, Board
-from agent.analysis.boards.challenge import Challenge, means_of, nearest_first
+from agent.analysis.boards.challenge import Challenge, distances, means_of
 from agent.analysis.boards.floors import ceiling, floor
 from agent.analysis.boards.leaderboard_facts import leader
 from agent.proposers.llm.prompt.facts import LeaderboardRow
@@ -20,11 +20,10 @@ def board_rows(board: Board, parents: Iterable[str]) -> tuple[LeaderboardRow, ..
     """All rows, nearest to the challenge first. Baseline, reference, parents and the best of a task are never cut."""
     kept = {BASELINE, REFERENCE, *parents, *(leader(board, task) for task in board.tasks)}
     challenge = Challenge.of(board)
-    names = [name for name in nearest_first(board, list(board.scores)) if board.scores[name]]
+    scored = (name for name, scores in board.scores.items() if scores)
     rows = []
-    for place, name in enumerate(names):
+    for place, (name, distance) in enumerate(distances(board, scored).items()):
         means = means_of(board.scores[name])
-        distance = challenge.distance(means) if challenge else None
         cells = tuple(accuracy(means[task]) if task in means else NONE for task in board.tasks)
         lacks = NONE if distance is None or name == REFERENCE else f"{distance:.1f}"
         lacks = lacks if challenge else ""
