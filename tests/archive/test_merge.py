@@ -25,6 +25,8 @@ from tests.builders import NAME, SOURCE, make_comparison, make_record, make_tria
 from tests.git_command import commit_all, git
 from variants.contract import BASELINE
 
+pytestmark = pytest.mark.slow  # many git repositories, each built from nothing
+
 
 def bring(archive: Archive, other: Path | str) -> Merged:
     return merge(archive, str(other), lambda _: None)

@@ -71,6 +71,7 @@ def test_the_target_decides(race: Race, trials: dict[str, list[Trial]]):
     assert alone.reason_to_prune(first(race, mended, 8)) == ""
 
 
+@pytest.mark.slow
 def test_no_shipped_variant_that_all_trials_show_ahead_of_the_baseline_is_stopped(trials: dict[str, list[Trial]]):
     """The race learns from the others only; what it saves is in docs/results/racing.md."""
     ahead, stopped = set(), set()

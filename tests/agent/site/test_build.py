@@ -16,6 +16,8 @@ from tests.agent.site.conftest import PROTOCOL, REPORT, board_of, record_of, tri
 from tests.builders import make_check
 from variants.contract import BASELINE, REFERENCE
 
+pytestmark = pytest.mark.slow  # whole sites are built
+
 FIRST, SECOND = "delta_net_4layer_first_in_for_loop", "delta_net_4layer_second_in_for_loop"
 
 

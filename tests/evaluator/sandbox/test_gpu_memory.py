@@ -107,6 +107,7 @@ def test_the_bound_inside_is_a_share_of_the_gpu(total: int, share: float, monkey
     assert found == [share]
 
 
+@pytest.mark.slow
 def test_a_training_may_take_several_times_its_estimate() -> None:
     spec = max(trial_specs(MAD), key=lambda each: footprint(MAD.job(each, Layer.DELTA_NET, "cuda")))
     job = MAD.job(spec, Layer.DELTA_NET, "cuda")
