@@ -112,7 +112,7 @@ class Pipeline:
         self, variant: Variant, parent: Variant | None, twin: FindTwin | None = None, *, loop_only: bool = False
     ) -> CheckReport:
         """Run all checks at the shapes of the protocol."""
-        shapes = kernel_shapes(self.evaluator.protocol)
+        shapes = kernel_shapes(self.evaluator.protocol, variant.layer)
         return check(variant, self.evaluator.sandbox, parent=parent, shapes=shapes, known=twin, loop_only=loop_only)
 
     def train(
