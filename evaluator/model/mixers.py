@@ -86,7 +86,7 @@ class DeltaNet(nn.Module):
             heads = projected.view(*lead, 3, shape.heads, shape.key_dim)
             return unit_heads(heads.float().movedim(-3, 0).transpose(-3, -2))
         parts = torch.split(projected.float(), [shape.keys, shape.keys, shape.values], dim=-1)
-        q, k, v = (part.unflatten(-1, (shape.heads, -1)).transpose(-3, -2) for part in parts)
+        q, k, v = (part.reshape(*lead, shape.heads, -1).transpose(-3, -2) for part in parts)
         return unit(q), unit(k), v
 
     def gates(self, x: Tensor) -> tuple[Tensor, ...]:
