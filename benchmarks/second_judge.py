@@ -17,6 +17,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import fmean
 from typing import Annotated, Any
 
 import torch
@@ -32,7 +33,7 @@ from evaluator.tasks.examples import IGNORED
 from evaluator.tasks.registry import examples
 from evaluator.tasks.task import Setting, TaskPlan
 from evaluator.values import Value
-from variants.contract import Layer
+from variants.contract import Layer, short_name
 from variants.seeds import seed_variants
 
 RUNS = Path(__file__).parent.parent / "docs/results/second_judge.jsonl"
@@ -270,6 +271,23 @@ def run(
 
 def _asked(run: Run) -> tuple[object, ...]:
     return run.source_hash, run.protocol_hash, run.setting, run.task, run.shape, run.lr, run.seed
+
+
+@app.command()
+def table() -> None:
+    """Markdown: each kernel, setting and shape in a row, with the accuracy of each seed at the end of its training."""
+    typer.echo("| kernel | task | setting | heads x key, value | A, gate | parameters | accuracy by seed | mean |")
+    typer.echo("|---|---|---|---|---|---:|---|---:|")
+    rows: dict[tuple[str, ...], list[Run]] = {}
+    for each in read_lines(RUNS, Run):
+        shape = each.shape
+        gate = f"up to {shape.decay:g}" if shape.decay else "1", "open" if shape.open_gate else "plain"
+        sizes = f"{shape.heads} x {shape.key}, {shape.value}"
+        key = short_name(each.name), each.task, f"{each.protocol} {each.setting}", sizes, ", ".join(gate)
+        rows.setdefault((*key, f"{each.parameters:,}"), []).append(each)
+    for row, runs in sorted(rows.items(), key=lambda pair: (pair[0][1:3], pair[0])):
+        found = [run.looks[-1].accuracy for run in sorted(runs, key=lambda run: run.seed)]
+        typer.echo(f"| {' | '.join(row)} | {' '.join(f'{one:.3f}' for one in found)} | {fmean(found):.3f} |")
 
 
 if __name__ == "__main__":
