@@ -6,6 +6,7 @@ from rich.markup import escape
 
 from agent.analysis.boards.board import Board
 from agent.analysis.boards.challenge import nearest_first
+from agent.analysis.boards.rungs import Rung
 from agent.analysis.differences.false_discovery import PARENT, families, tests_of
 from agent.analysis.differences.fresh_seeds import FreshComparison, Scores
 from agent.terminal.view import name_markup
@@ -103,6 +104,14 @@ def climb_line(name: str, rival: str, status: Status, reason: str, board: Board)
     ahead = nearest_first(board, [name, rival])[0] == name
     word = "[bold green]ahead there too[/]" if ahead else "[yellow]not ahead there[/]"
     return f"{word}: {who}, mean {accuracy(ours)} against {accuracy(theirs)}"
+
+
+def rung_lines(found: Sequence[Rung], protocol: str) -> Iterator[str]:
+    """The other protocols under which a variant has a score on every task, and where it stands there."""
+    for rung in found:
+        if rung.protocol != protocol:
+            others = "".join(f"; {name_markup(other)} {accuracy(mean)}" for other, mean in rung.others.items())
+            yield f"mean under {rung.protocol}: {accuracy(rung.mean)}{others}"
 
 
 def archive_lines(archive: Archive, protocol: str) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """The ladder: who is taken up, with whom, what is trained there, and that it is done once."""
 
 import io
+import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -194,6 +195,21 @@ def test_a_search_takes_a_confirmed_proposal_up_and_says_how_it_fared(
     assert "up to standard: first, with delta_net_4layer; 28 trials to train" in out.getvalue()
     assert "ahead there too: first against delta_net_4layer under standard, mean 0.800 against 0.700" in out.getvalue()
     assert Climb.all_of(archive, LADDER) == []
+
+
+def test_show_says_how_far_up_a_proposal_has_come(archive: Archive, capsys: pytest.CaptureFixture[str]):
+    assert run(["show", NAME, "--archive", str(archive.root), "--json"]) == 0
+    assert [rung["protocol"] for rung in json.loads(capsys.readouterr().out)["rungs"]] == ["quick"]
+    archive.tell_trials(trials(archive.variants()[NAME], STANDARD, 0.8))
+    archive.tell_trials(trials(SEEDS[BASELINE], STANDARD, 0.7))
+    assert run(["show", NAME, "--archive", str(archive.root), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rungs"][-1] == {
+        "protocol": "standard",
+        "mean": pytest.approx(0.8),
+        "others": {BASELINE: pytest.approx(0.7)},
+    }
+    assert run(["show", NAME, "--archive", str(archive.root)]) == 0
+    assert "mean under standard: 0.800; delta_net_4layer 0.700" in capsys.readouterr().out
 
 
 def test_what_stopped_short_is_said(archive: Archive):
