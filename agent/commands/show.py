@@ -47,7 +47,7 @@ def show(
     if as_json:
         check = record.check.model_dump(mode="json") if record.check else None
         provenance = record.proposal.provenance.model_dump(mode="json")
-        more = {"report": report, "check": check, "provenance": provenance, "tests": tests_json(name, test_families)}
+        more: dict[str, object] = {"report": report, "check": check, "provenance": provenance, "tests": tests_json(name, test_families)}
         more |= {"confirmation": confirmation.model_dump(mode="json") if confirmation else None}
         more |= {"rungs": [rung.model_dump(mode="json") for rung in climbed]}
         speech.answer(record_summary(record, commit) | more)
