@@ -48,7 +48,7 @@ def main() -> None:
 
 def stopped_by(case: Case, sandbox: Sandbox, limits: Limits | None = TIGHT) -> str:
     """Names of the checks that fail; "nothing" if none does."""
-    shapes = kernel_shapes(QUICK)  # as the command has them
+    shapes = kernel_shapes(QUICK, case.variant.layer)  # as the command has them
     report = check(case.variant, sandbox, shapes=shapes, limits=limits or LIMITS)
     failing = [finding.check for finding in report.findings if finding.status == "fail"]
     return ", ".join(failing) or "nothing"

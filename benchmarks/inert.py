@@ -31,7 +31,7 @@ from evaluator.sandbox import Limits, Sandbox
 from evaluator.tasks.names import TaskName
 from evaluator.tasks.registry import MAD_TASKS
 from evaluator.trials.evaluate import kernel_shapes
-from variants.contract import BASELINE, short_name
+from variants.contract import BASELINE, Layer, short_name
 from variants.seeds import seed_variants
 
 FIGURE = Path(__file__).parents[1] / "docs" / "results" / "inert.svg"
@@ -55,7 +55,7 @@ def main() -> None:
 
 def measure(board: Board) -> Annotations:
     """Compare every published row that shares the baseline's signature with it, at all shapes of the suite."""
-    shapes, seeds = kernel_shapes(MAD), seed_variants()
+    shapes, seeds = kernel_shapes(MAD, Layer.DELTA_NET), seed_variants()
     baseline, inert = seeds[BASELINE], {}
     limits = Limits(wall_seconds=60.0, cpu_seconds=600)
     with Sandbox() as sandbox:

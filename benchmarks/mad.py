@@ -28,6 +28,7 @@ from evaluator.tasks.registry import examples as draw
 from evaluator.training.train import train
 from evaluator.values import Value
 from variants.contract import BASELINE, Layer
+from variants.controls import controls
 from variants.seeds import seeds
 
 app = typer.Typer(add_completion=False)
@@ -44,10 +45,12 @@ class Run:
 
 
 def kernel_of(name: str) -> tuple[Kernel, Layer]:
-    """The kernel of a seed variant, and the mixer that it belongs to."""
-    seed = seeds()[name]
-    package = "variants.found" if seed.origin == "found" else "variants"
-    variant = seed.variant
+    """The kernel of a seed variant or a control, and the mixer that it belongs to."""
+    if name in controls():
+        package, variant = "variants.controls", controls()[name]
+    else:
+        seed = seeds()[name]
+        package, variant = "variants.found" if seed.origin == "found" else "variants", seed.variant
     kernel: Kernel = getattr(importlib.import_module(f"{package}.{name}"), variant.contract.function)
     return kernel, variant.layer
 

@@ -16,7 +16,7 @@ from archive.store import Archive
 from archive.tables.leaderboard_csv import read_leaderboard
 from archive.tables.leaderboards import LEADERBOARDS, scorecards
 from evaluator.outcomes import Score, Status, Trial
-from evaluator.protocols.built_in import PROTOCOLS, tasks_of
+from evaluator.protocols.built_in import JUDGING, PROTOCOLS, tasks_of
 from evaluator.statistics.lazy_trials import LazyTrials, comparable
 from evaluator.statistics.scorecards import squares_between_seeds
 from evaluator.tasks.names import TaskName
@@ -59,6 +59,8 @@ class ArchiveSnapshot:
     """By variant, under the protocol; read when they are looked at."""
     confirmations: Mapping[str, Confirmation] = field(default_factory=dict)
     """By variant, under today's version of the protocol."""
+    above: Mapping[str, Mapping[str, Mapping[TaskName, Score]]] = field(default_factory=dict)
+    """Scores by variant name under each protocol above the snapshot's own, where anything was measured."""
     read: Callable[[str], Record] | None = None
     """Reads the whole record of an id, whose outline the history has; None where the history has whole records."""
     left: Left | None = None
@@ -103,6 +105,7 @@ def take_snapshot(
         pair_noise=known,
         trials=trials,
         confirmations=_confirmations(archive, protocol),
+        above=_above(archive, protocol),
         read=archive.record,
         left=left,
     )
@@ -131,6 +134,13 @@ def _confirmations(archive: Archive, protocol: str) -> dict[str, Confirmation]:
     current = PROTOCOLS[protocol].hash if protocol in PROTOCOLS else None
     found = archive.confirmations(protocol)
     return {name: each for name, each in found.items() if current in (None, each.protocol_hash)}
+
+
+def _above(archive: Archive, protocol: str) -> dict[str, dict[str, Mapping[TaskName, Score]]]:
+    names = [each.name for each in JUDGING]
+    higher = names[names.index(protocol) + 1 :] if protocol in names else []
+    found = {name: scorecards(name, archive.trials(name)) for name in higher}
+    return {name: {variant: card.scores for variant, card in cards.items()} for name, cards in found.items() if cards}
 
 
 def noise(trials: Mapping[str, Sequence[Trial]]) -> dict[TaskName, float]:

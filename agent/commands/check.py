@@ -64,7 +64,7 @@ def check(
             variant,
             sandbox,
             parent=other,
-            shapes=kernel_shapes(settings),
+            shapes=kernel_shapes(settings, variant.layer),
             known=twins.of_others(variant),
         )
     if as_json:

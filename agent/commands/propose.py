@@ -54,7 +54,7 @@ from archive.records.record import Record
 from archive.seeding import make_archive
 from archive.store import Archive
 from evaluator.outcomes import Grade, Status
-from evaluator.protocols.built_in import tasks_of
+from evaluator.protocols.built_in import JUDGING, tasks_of
 from evaluator.protocols.protocol import Protocol
 from evaluator.tasks.names import TaskName
 from evaluator.tasks.registry import TASKS
@@ -104,6 +104,12 @@ def propose(
             help="Train a possible new best and the best so far on fresh seeds; this costs at least two proposals.",
         ),
     ] = True,
+    ladder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PROTOCOLS", help="As quick,standard: train a confirmed new best, with its rival, under the next."
+        ),
+    ] = None,
     max_usd: MaxUsdOption = None,
     prompts: PromptsOption = None,
     prices: PricesOption = None,
@@ -121,7 +127,8 @@ def propose(
     Example: archer propose --n 5
     """
     speech = Speech(as_json, quiet)
-    chosen_protocol = find_judging_protocol(protocol)
+    chosen_protocol, *rungs = _rungs(ladder, protocol)
+    protocol = chosen_protocol.name
     llm: dict[str, object] = {"model": model, "command": command, "base_url": base_url, "form": form}
     llm |= {"context_tokens": context_tokens, "reply_tokens": reply_tokens}
     llm |= {"max_usd": max_usd, "prompts": prompts, "prices": prices}
@@ -131,7 +138,15 @@ def propose(
     if parent is not None and (parent := find_name(given := parent, archive.variant_names())) is None:
         raise UserError(f"--parent {given}: the archive has no such variant; `archer leaderboard` shows the names")
     search_seed = len(archive.ids()) if seed is None else seed
-    plan = SearchPlan(n=n, jobs=choice.jobs, seed=search_seed, parent=parent, max_minutes=max_minutes, confirm=confirm)
+    plan = SearchPlan(
+        n=n,
+        jobs=choice.jobs,
+        seed=search_seed,
+        parent=parent,
+        max_minutes=max_minutes,
+        confirm=confirm,
+        rungs=tuple(rungs),
+    )
     with (
         heard_by(Listener(detail=lambda said: speech.progress.print(said, markup=False))),
         open_proposer(choice, archive) as (chosen, who),
@@ -155,6 +170,20 @@ def propose(
     if search.error is not None:
         raise search.error
     return NO if n > 0 and search.made == 0 else DONE
+
+
+def _rungs(ladder: str | None, protocol: str) -> list[Protocol]:
+    """The protocol that judges the search, then those above it. Raises UserError for a ladder that does not rise."""
+    if ladder is None:
+        return [find_judging_protocol(protocol)]
+    found = [find_judging_protocol(name.strip()) for name in ladder.split(",")]
+    places = [JUDGING.index(each) for each in found]
+    if len(places) < 2 or places != sorted(set(places)):
+        rising = ", ".join(each.name for each in JUDGING)
+        raise UserError(f"--ladder {ladder}: name two protocols or more, from the smaller to the larger of {rising}")
+    if protocol not in (DEFAULT_PROTOCOL, found[0].name):
+        raise UserError(f"--ladder {ladder} begins with {found[0].name}, and --protocol says {protocol}: leave one out")
+    return found
 
 
 def _say_how_to_go_on(speech: Speech, archive: Archive, protocol: Protocol) -> None:

@@ -8,17 +8,18 @@ from rich.console import RenderableType
 from rich.markdown import Markdown
 from rich.text import Text
 
+from agent.analysis.boards.rungs import rungs
 from agent.analysis.differences.false_discovery import families, tests_json
 from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption
 from agent.search.find_variant import existing_archive
 from agent.terminal.console import clean
-from agent.terminal.discoveries import confirmation_lines, task_lines, tests_lines
+from agent.terminal.discoveries import confirmation_lines, rung_lines, task_lines, tests_lines
 from agent.terminal.measurements import measurements
 from agent.terminal.speech import Speech
 from agent.terminal.view import check_lines, protocol_text, record_summary, status_cell
 from archive.records.record import Proposal, Record
 from evaluator.statistics.scorecards import scorecard
-from variants.contract import short_name
+from variants.contract import BASELINE, REFERENCE, short_name
 
 
 def show(
@@ -42,11 +43,13 @@ def show(
     report, commit = archive.report(record), archive.commit_of(record)
     name, test_families = record.proposal.variant.name, families(archive, record.protocol, single=False)
     confirmation = archive.confirmations(record.protocol).get(name)
+    climbed = rungs(archive, name, dict.fromkeys((record.proposal.parent, BASELINE, REFERENCE)))
     if as_json:
         check = record.check.model_dump(mode="json") if record.check else None
         provenance = record.proposal.provenance.model_dump(mode="json")
-        more = {"report": report, "check": check, "provenance": provenance, "tests": tests_json(name, test_families)}
+        more: dict[str, object] = {"report": report, "check": check, "provenance": provenance, "tests": tests_json(name, test_families)}
         more |= {"confirmation": confirmation.model_dump(mode="json") if confirmation else None}
+        more |= {"rungs": [rung.model_dump(mode="json") for rung in climbed]}
         speech.answer(record_summary(record, commit) | more)
         return
     on_terminal = speech.out.is_terminal
@@ -61,6 +64,7 @@ def show(
     )
     if record.scorecard and (fresh_trials := archive.fresh_trials(record.protocol).get(name)):
         lines += task_lines(record.scorecard.scores, scorecard(fresh_trials).scores)
+    lines += rung_lines(climbed, record.protocol)
     tests = map(Text.from_markup, lines)
     parts = (*_head(record, commit), *measurements(record), *tests, *_checks(record), Text(), text)
     speech.show(*parts, pager=not no_pager)

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -16,16 +16,15 @@ from agent.errors import UserError
 from agent.proposer import Repairer
 from agent.reports.report import render_report
 from agent.search.attempt import Attempt, AttemptInputs, FailedAsk, Resumption, SearchResources
+from agent.search.beside import Beside, climb_beside, confirmation_beside
+from agent.search.climb import Climb
 from agent.search.confirm import LOOKS, WouldBeBest
-from agent.search.confirming_shown import ConfirmingShown
 from agent.search.fingerprint_index import FingerprintIndex
 from agent.search.pipeline import Pipeline
-from agent.terminal.discoveries import confirmation_lines
 from agent.terminal.progress import Progress
-from archive.confirmations import Confirmation
 from archive.records.record import Record
 from archive.store import Archive
-from evaluator.outcomes import Status, Trial
+from evaluator.outcomes import Status
 from evaluator.protocols.protocol import Protocol
 
 FAILURES_IN_A_ROW = 3
@@ -47,6 +46,8 @@ class SearchPlan:
     """No proposal is started after the finished proposals have used this much CPU time."""
     confirm: bool = True
     """Whether a would-be new best is trained on fresh seeds."""
+    rungs: tuple[Protocol, ...] = ()
+    """Protocols above the search's own, under which a confirmed new best is trained with its rival."""
     resume: bool = True
     """Whether what an earlier search left INTERRUPTED is evaluated to its end first."""
 
@@ -69,7 +70,9 @@ class Search:
         self._reserving = threading.Lock()
         self._look = True
         self._spent = 0.0
-        self._confirming: dict[Future[tuple[Confirmation, tuple[Trial, ...]]], str] = {}
+        self._beside: dict[Future[Any], Beside] = {}
+        self._climbed: set[tuple[str, str]] = set()
+        """Proposals that this search took up, each with the protocol."""
         self._unconfirmed: set[str] = set()
         self._began = time.monotonic()
         self._failures = 0
@@ -88,14 +91,14 @@ class Search:
         waiting = [*self._resumptions(), *self._attempts()]
         with ThreadPoolExecutor(self._at_once, thread_name_prefix="proposal") as pool:
             try:
-                self._confirm(pool)
-                while running or self._confirming or (waiting and not self._closed()):
+                self._work_beside(pool)
+                while running or self._beside or (waiting and not self._closed()):
                     while waiting and len(running) < self._at_once and not self._closed():
                         attempt = waiting.pop(0)
                         running[pool.submit(attempt.run)] = attempt.index
                     yield from self._collect(running)
-                    self._collect_confirmed()
-                    self._confirm(pool)
+                    self._collect_beside()
+                    self._work_beside(pool)
             except BaseException:
                 self.stop()  # else the pool would wait for trainings that nobody can archive
                 raise
@@ -168,7 +171,7 @@ class Search:
 
     def _collect(self, running: dict[Future[Outcome], int]) -> Iterator[Record]:
         """Archive the proposals that have ended. Short waits keep Ctrl-C responsive."""
-        under_way: list[Future[Any]] = [*running, *self._confirming]
+        under_way: list[Future[Any]] = [*running, *self._beside]
         done, _ = wait(under_way, timeout=0.2, return_when=FIRST_COMPLETED)
         for future in [future for future in running if future in done]:
             index = running.pop(future)
@@ -181,24 +184,37 @@ class Search:
             self._progress.update(index, stage="archived", done=1.0)
             self._look = True
 
-    def _confirm(self, pool: ThreadPoolExecutor) -> None:
-        """Start the confirmation of a would-be new best, from this search or from an earlier one."""
-        if not self._plan.confirm or not self._look or self._confirming or self._closed():
+    def _work_beside(self, pool: ThreadPoolExecutor) -> None:
+        """Start what is to be trained beside the proposals: a confirmation, else a climb; one at a time."""
+        if not self._look or self._beside or self._closed():
             return
         self._look = False
+        found = self._confirmation() or self._climb()
+        if found is not None:
+            self._progress.announce(found.announcement)
+            self._beside[pool.submit(found.run)] = found
+
+    def _confirmation(self) -> Beside | None:
+        """Of a would-be new best, from this search or from an earlier one."""
+        if not self._plan.confirm:
+            return None
         resources = self._resources
-        seeds = len(resources.protocol.seeds)
         found = next(self._within_reach(WouldBeBest.all_of(self._archive, resources.protocol)), None)
         if found is None:
-            return
-        name, rival = found.variant.name, found.rival.name
-        self._progress.announce(
-            f"would be the new best: {escape(name)}; training it and {escape(rival)} "
-            f"on {seeds} to {LOOKS * seeds} fresh seeds"
-        )
-        shown = ConfirmingShown(found, self._progress)
-        future = pool.submit(found.run, Pipeline(resources.evaluator(), stop=self._stop), shown.follow)
-        self._confirming[future] = name
+            return None
+        pipeline = Pipeline(resources.evaluator(), stop=self._stop)
+        return confirmation_beside(found, pipeline, self._archive, self._progress)
+
+    def _climb(self) -> Beside | None:
+        """Of a confirmed proposal to the next rung of the ladder; none that this search has seen end."""
+        ladder = (self._resources.protocol, *self._plan.rungs)
+        for found in Climb.all_of(self._archive, ladder):
+            if (found.variant.name, found.protocol.name) not in self._climbed:
+                self._climbed.add((found.variant.name, found.protocol.name))
+                resources = replace(self._resources, protocol=found.protocol)
+                pipeline = Pipeline(resources.evaluator(), stop=self._stop)
+                return climb_beside(found, pipeline, self._archive, self._progress)
+        return None
 
     def _within_reach(self, found: Iterable[WouldBeBest]) -> Iterator[WouldBeBest]:
         """Those that fresh seeds can decide on; of each other one it is said once why it is not tried."""
@@ -213,13 +229,11 @@ class Search:
                     f"too little for {LOOKS * len(each.protocol.seeds)} fresh seeds to tell from noise"
                 )
 
-    def _collect_confirmed(self) -> None:
-        for future in [future for future in self._confirming if future.done()]:
-            del self._confirming[future]
-            confirmation, trials = future.result()
-            self._archive.tell_confirmation(confirmation, trials)
+    def _collect_beside(self) -> None:
+        for future in [future for future in self._beside if future.done()]:
+            lines = self._beside.pop(future).finish(future.result())
             self._progress.aside("")
-            for line in confirmation_lines([confirmation]):
+            for line in lines:
                 self._progress.announce(line)
             self._look = True
 

@@ -112,7 +112,7 @@ class Pipeline:
         self, variant: Variant, parent: Variant | None, twin: FindTwin | None = None, *, loop_only: bool = False
     ) -> CheckReport:
         """Run all checks at the shapes of the protocol."""
-        shapes = kernel_shapes(self.evaluator.protocol)
+        shapes = kernel_shapes(self.evaluator.protocol, variant.layer)
         return check(variant, self.evaluator.sandbox, parent=parent, shapes=shapes, known=twin, loop_only=loop_only)
 
     def train(
@@ -121,9 +121,18 @@ class Pipeline:
         specs: Sequence[TrialSpec],
         *,
         known: Mapping[TrialSpec, Trial] | None = None,
+        race: Race | None = None,
     ) -> Evaluation:
-        """Train and score the specs that `known` lacks."""
-        return self.evaluator.evaluate(variant, specs, inherited=known, follow=self.follow, stop=self.stop)
+        """Train and score the specs that `known` lacks; `race` as in `evaluate`."""
+        return self.evaluator.evaluate(
+            variant,
+            specs,
+            inherited=known,
+            follow=self.follow,
+            reason_to_prune=race.reason_to_prune if race is not None else lambda _: "",
+            order=race.order(specs, (), weights(self.evaluator.protocol, specs)) if race is not None else specs,
+            stop=self.stop,
+        )
 
     def verdicts(self, variant: Variant, parent: Variant | None, trials: Sequence[Trial]) -> tuple[Verdict, ...]:
         """Verdicts against the parent, the baseline and the gated reference, for those that have trials."""

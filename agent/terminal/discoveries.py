@@ -4,13 +4,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.markup import escape
 
+from agent.analysis.boards.board import Board
+from agent.analysis.boards.challenge import nearest_first
+from agent.analysis.boards.rungs import Rung
 from agent.analysis.differences.false_discovery import PARENT, families, tests_of
 from agent.analysis.differences.fresh_seeds import FreshComparison, Scores
 from agent.terminal.view import name_markup
 from agent.words import accuracy, counted, interval, number, signed, signed_interval
 from archive.confirmations import Confirmation, Difference
 from archive.store import Archive
-from evaluator.outcomes import Score
+from evaluator.outcomes import Score, Status
 from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.false_discovery import LEVELS, Discoveries, Tested
 
@@ -89,6 +92,26 @@ _CONFIRMED = {
     "failed": "[red]no new best: it failed on fresh seeds[/]",
     "unfinished": "[yellow]not yet confirmed; the next search goes on with it[/]",
 }
+
+
+def climb_line(name: str, rival: str, status: Status, reason: str, board: Board) -> str:
+    """How a confirmed proposal fared against its rival under the next protocol of a ladder."""
+    who = f"{name_markup(name)} against {name_markup(rival)} under {board.protocol}"
+    ours, theirs = board.mean_of_all(name), board.mean_of_all(rival)
+    if status is not Status.SCORED or ours is None or theirs is None:
+        words = {Status.INTERRUPTED: "not yet compared; the next search goes on", Status.PRUNED: "no further up"}
+        return f"[yellow]{words.get(status, f'not compared, {status}')}[/]: {who}; {escape(reason)}"
+    ahead = nearest_first(board, [name, rival])[0] == name
+    word = "[bold green]ahead there too[/]" if ahead else "[yellow]not ahead there[/]"
+    return f"{word}: {who}, mean {accuracy(ours)} against {accuracy(theirs)}"
+
+
+def rung_lines(found: Sequence[Rung], protocol: str) -> Iterator[str]:
+    """The other protocols under which a variant has a score on every task, and where it stands there."""
+    for rung in found:
+        if rung.protocol != protocol:
+            others = "".join(f"; {name_markup(other)} {accuracy(mean)}" for other, mean in rung.others.items())
+            yield f"mean under {rung.protocol}: {accuracy(rung.mean)}{others}"
 
 
 def archive_lines(archive: Archive, protocol: str) -> Iterator[str]:

@@ -80,7 +80,7 @@ def products(subject: Subject) -> tuple[float, float]:
     tokens = subject.inputs.numel()
     late = sum(size for name, size in matrices.items() if name.startswith(("read_out", "decoder")))
     inner = sum(size for name, size in matrices.items() if name.startswith("layers"))
-    shape = (BATCH, config.heads, config.length, config.head_dim)
+    shape = (BATCH, config.heads, config.length, config.mixer.key_dim)
     q, k, v = (torch.randn(shape, requires_grad=True) for _ in range(3))
     with FlopCounterMode(display=False) as counter:
         o, _ = delta_rule_chunkwise(q, k, v, torch.rand(shape[:3]), chunk_size=config.chunk_size)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from evaluator.kernel import Kernel
 from evaluator.model.functional import along
 from evaluator.model.layers import Initialised, Linear, RMSNorm, SwiGLU
-from evaluator.model.mixers import MIXERS
+from evaluator.model.mixers import MIXERS, MixerShape, square
 from evaluator.values import Value
 from variants.contract import CHUNK_SIZE, Layer
 
@@ -30,6 +30,8 @@ class ModelConfig(Value):
     inner: int = Field(default=352, ge=1)
     blocks: int = Field(default=2, ge=1)
     chunk_size: int = Field(default=CHUNK_SIZE, ge=1)
+    shape: MixerShape | None = None
+    """Of the mixer, where it is not `heads` of width / heads each."""
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> Self:
@@ -38,9 +40,9 @@ class ModelConfig(Value):
         return self
 
     @property
-    def head_dim(self) -> int:
-        """Dk = Dv of the kernel."""
-        return self.width // self.heads
+    def mixer(self) -> MixerShape:
+        """Sizes of the mixer."""
+        return self.shape or square(self.width, self.heads)
 
 
 class Embedding(Initialised):
@@ -112,7 +114,7 @@ class LanguageModel(nn.Module):
         self.embedding = Embedding(config.vocabulary, width)
         layers: list[nn.Module] = []
         for _ in range(config.blocks):
-            layers.append(Residual(width, MIXERS[config.layer](width, config.heads, kernel, std, config.chunk_size)))
+            layers.append(Residual(width, MIXERS[config.layer](width, config.mixer, kernel, std, config.chunk_size)))
             layers.append(Residual(width, SwiGLU(width, config.inner, std)))
         self.layers = nn.Sequential(*layers)
         self.read_out = ReadOut(config, std)

@@ -113,6 +113,12 @@ def unit_heads(qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return q, k, v
 
 
+def unit(x: Tensor) -> Tensor:
+    """`[..., D]` at length 1, as `unit_heads` does it."""
+    norm: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    return x * norm.clamp_min(UNIT_EPS).reciprocal()
+
+
 class _CausalConvolution(torch.autograd.Function):
     """Shifted sums: on a CPU a sixth of the time of conv1d with one group per channel, most of it in the backward."""
 

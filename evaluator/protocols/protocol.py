@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from torch import Tensor
 
 from evaluator.device import DeviceName, Precision, precision_on
 from evaluator.model.backbones import ModelConfig
+from evaluator.model.mixers import MixerShape, square
 from evaluator.tasks.names import TaskName
 from evaluator.tasks.registry import TASKS, examples, fed_length
 from evaluator.tasks.task import Setting, TaskPlan
@@ -48,11 +49,26 @@ class Protocol(Value):
     stop_at_accuracy: float = 0.999
     precision: Precision = "float32"
     meaning: Literal[1] = 1
+    reference_shape: MixerShape | None = None
+    """Of the reference's mixer, where it has another than all others."""
 
     @property
     def hash(self) -> str:
         """Content hash: 16 hex digits."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
+    @model_serializer(mode="wrap")
+    def _without_no_reference_shape(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A hash is over the fields: a protocol without such a shape is written as before there were any."""
+        fields: dict[str, Any] = serialise(self)
+        if self.reference_shape is None:
+            del fields["reference_shape"]
+        return fields
+
+    def mixer(self, layer: Layer) -> MixerShape:
+        """Sizes of a layer's mixer."""
+        own = self.reference_shape if layer is Layer.GATED_DELTA_NET else None
+        return own or square(self.width, self.heads)
 
     def setting(self, spec: TrialSpec) -> Setting:
         """The setting that a spec names. Raises KeyError if the protocol has none of that name."""
@@ -70,6 +86,7 @@ class Protocol(Value):
             inner=self.inner,
             blocks=self.blocks,
             chunk_size=self.tasks[setting.task].chunk_size,
+            shape=self.reference_shape if layer is Layer.GATED_DELTA_NET else None,
         )
 
     def job(self, spec: TrialSpec, layer: Layer, device: DeviceName = "cpu", threads: int = 1) -> TrainingJob:

@@ -1,21 +1,22 @@
 """From trials to a scorecard: means over seeds, with Student's t intervals."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from statistics import fmean
 
 from evaluator.outcomes import Score, Scorecard, Status, Trial
 from evaluator.statistics.intervals import CONFIDENCE, student_interval, sum_of_squares
 from evaluator.statistics.lazy_trials import Digest, LazyTrials, sources
 from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import planned_settings
 from variants.contract import VariantName
 
 
 def scorecard(trials: Sequence[Trial], confidence: float = CONFIDENCE) -> Scorecard:
     """Per task: mean over settings of the best of the optimiser grid, per seed; then mean and interval over seeds.
 
-    A seed counts only if every setting that the trials name has a scored trial in it; a task without such a seed has
-    no score. Intervals are cut off at 0 and 1. Raises ValueError for no trials, or several variants or protocols.
+    A seed counts only if every setting of the task has a scored trial in it; a task without such a seed has no score.
+    Intervals are cut off at 0 and 1. Raises ValueError for no trials, or several variants or protocols.
     """
     variant, protocol, protocol_hash = _identity(trials)
     if isinstance(trials, LazyTrials) and confidence == CONFIDENCE:
@@ -28,21 +29,28 @@ def scorecard(trials: Sequence[Trial], confidence: float = CONFIDENCE) -> Scorec
 
 
 def seed_accuracies(trials: Iterable[Trial]) -> Mapping[TaskName, Mapping[int, float]]:
-    """Accuracy of each task for each complete seed."""
+    """Accuracy of each task for each complete seed: one that lacks no setting of the task."""
     if isinstance(trials, LazyTrials):
         return trials.digest.accuracies
     best: dict[TaskName, dict[int, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
-    settings: dict[TaskName, set[str]] = defaultdict(set)
+    named: dict[tuple[TaskName, str], set[str]] = defaultdict(set)
     for trial in trials:
-        settings[trial.task].add(trial.setting)
+        named[trial.task, trial.protocol].add(trial.setting)
         if trial.status is Status.SCORED and trial.accuracy is not None:
             of_seed = best[trial.task][trial.seed]
             of_seed[trial.setting] = max(of_seed.get(trial.setting, 0.0), trial.accuracy)
-    return {
+    settings = {task: _settings(task, protocol, found) for (task, protocol), found in named.items()}
+    complete = {
         task: {seed: fmean(found.values()) for seed, found in sorted(seeds.items()) if found.keys() == settings[task]}
         for task, seeds in best.items()
-        if any(found.keys() == settings[task] for found in seeds.values())
     }
+    return {task: seeds for task, seeds in complete.items() if seeds}
+
+
+def _settings(task: TaskName, protocol: str, named: Set[str]) -> Set[str]:
+    """All settings of a task: those that the protocol plans, or, of an older protocol of the name, those that ran."""
+    planned = planned_settings(task, protocol)
+    return planned if named <= planned else named
 
 
 def lazy_trials(trials: Sequence[Trial]) -> LazyTrials:

@@ -38,6 +38,14 @@ COMPRESS = Task(
             lr=3e-3,
             weight_decay=0.0,
             chunk_size=8,
-        )
+        ),
+        "standard": plan(
+            Setting(task="Compress", vocabulary=16, length=32, train_examples=12_800),
+            steps=400,
+            lr=2e-3,
+            weight_decay=0.0,
+            batch=32,
+            chunk_size=32,
+        ),
     },
 )

@@ -55,6 +55,15 @@ MEMORIZE = Task(
             batch=32,
             chunk_size=32,
             test_examples=256,
-        )
+        ),
+        "standard": plan(
+            Setting(task="Memorize", vocabulary=2_048, length=32, train_examples=256),
+            Setting(task="Memorize", vocabulary=4_096, length=32, train_examples=256),
+            steps=200,
+            lr=2.5e-3,
+            weight_decay=0.0,
+            batch=32,
+            chunk_size=32,
+        ),
     },
 )

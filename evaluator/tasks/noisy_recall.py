@@ -35,6 +35,13 @@ NOISY_RECALL = Task(
     plans={
         "quick": plan(
             Setting(task="Noisy Recall", vocabulary=28, length=64, train_examples=12_800, noise=0.2), steps=300, lr=4e-3
-        )
+        ),
+        "standard": plan(
+            Setting(task="Noisy Recall", vocabulary=48, length=128, train_examples=12_800, noise=0.2),
+            steps=300,
+            lr=3e-3,
+            batch=32,
+            chunk_size=32,
+        ),
     },
 )

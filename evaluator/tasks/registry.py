@@ -42,6 +42,12 @@ MAD_TASKS = tasks_of_suite("mad")
 """The published suite: what a search is judged by."""
 
 
+def planned_settings(task: TaskName, protocol: str) -> frozenset[str]:
+    """Ids of the settings that a task has under a protocol of this name; none if its plans do not name it."""
+    plan = TASKS[task].plans.get(protocol)
+    return frozenset(setting.id for setting in plan.settings) if plan else frozenset()
+
+
 def stream(setting: Setting, purpose: str, seed: int) -> np.random.Generator:
     """Random numbers for one purpose; independent across tasks, settings, purposes and seeds."""
     key = f"{setting.task}/{setting.id}/{purpose}/{seed}"

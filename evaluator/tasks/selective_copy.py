@@ -59,6 +59,13 @@ SELECTIVE_COPY = Task(
             Setting(task="Selective Copy", vocabulary=16, length=64, train_examples=12_800, copies=8),
             steps=500,
             lr=6e-3,
-        )
+        ),
+        "standard": plan(
+            Setting(task="Selective Copy", vocabulary=16, length=256, train_examples=12_800, copies=16),
+            steps=300,
+            lr=2e-3,
+            batch=32,
+            chunk_size=32,
+        ),
     },
 )

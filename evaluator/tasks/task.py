@@ -192,7 +192,7 @@ def plan(
     test_examples: int = 384,
     cuts: int = 4,
 ) -> TaskPlan:
-    """A plan of one point of the optimiser grid, for sequences and chunks shorter than the published ones."""
+    """A plan of one point of the optimiser grid; what is left out fits sequences shorter than the published ones."""
     return TaskPlan(
         settings=settings,
         lr=(lr,),

@@ -12,10 +12,11 @@ from evaluator.protocols.protocol import Protocol, TrialSpec
 from evaluator.sandbox import Sandbox
 from evaluator.tasks.names import TaskName
 from evaluator.tasks.registry import longest_fed
+from evaluator.tasks.task import Setting
 from evaluator.trials.grouped import Group, RunGroup, groups, run_group
 from evaluator.trials.run_trial import Isolation, spec_of
 from evaluator.trials.trial_log import TrialLog
-from variants.contract import Variant
+from variants.contract import Layer, Variant
 
 POLL_SECONDS = 0.2
 
@@ -220,14 +221,18 @@ def inheritable(
     return found
 
 
-def kernel_shapes(protocol: Protocol) -> dict[TaskName, dict[str, TaskShape]]:
-    """What the kernel meets in each task at each setting, by the setting's id; two sequences stand for a batch.
+def kernel_shapes(protocol: Protocol, layer: Layer) -> dict[TaskName, dict[str, TaskShape]]:
+    """What a layer's kernel meets in each task at each setting, by the setting's id; two sequences stand for a batch.
 
     The length is the longest that is fed, in training or test: a kernel that passed the check of prefixes does at
     shorter ones what it does at the start of that.
     """
-    head = protocol.width // protocol.heads
+    mixer = protocol.mixer(layer)
+
+    def shape(setting: Setting, chunk_size: int) -> TaskShape:
+        return TaskShape((2, mixer.heads, longest_fed(setting), mixer.key_dim, mixer.value_dim), chunk_size)
+
     return {
-        task: {s.id: TaskShape((2, protocol.heads, longest_fed(s), head, head), plan.chunk_size) for s in plan.settings}
+        task: {setting.id: shape(setting, plan.chunk_size) for setting in plan.settings}
         for task, plan in protocol.tasks.items()
     }

@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 
 from evaluator.device import DeviceName
-from evaluator.model.backbones import ModelConfig, build
+from evaluator.model.backbones import build
+from evaluator.model.mixers import MixerShape
 from evaluator.protocols.protocol import Protocol, TrialSpec
 from evaluator.tasks.names import TaskName
 from evaluator.training.jobs import TrainingJob, sequences_at_once
@@ -26,7 +27,10 @@ def footprint(job: TrainingJob, members: int = 1) -> int:
     config = job.model
     with torch.device("meta"):
         parameters = sum(weight.numel() for weight in build(config, _no_kernel).parameters())
-    per_token = config.blocks * (15 * config.width + 3 * config.inner + _kernel(config))
+    projected = 2 * config.mixer.keys + config.mixer.values
+    per_token = config.blocks * (
+        3 * config.width + 4 * projected + 3 * config.inner + _kernel(config.mixer, config.chunk_size)
+    )
     read_out = 3 * config.width + 3 * config.vocabulary
     passing = 3 * config.width + 2 * config.inner
     tokens = sequences_at_once(job, members) * config.length
@@ -37,10 +41,10 @@ def _no_kernel(*_: torch.Tensor, chunk_size: int = 32) -> tuple[torch.Tensor, to
     raise AssertionError("built for its parameters only")
 
 
-def _kernel(config: ModelConfig) -> int:
+def _kernel(mixer: MixerShape, chunk_size: int) -> int:
     """Numbers per token that the baseline kernel keeps: padded and weighted q, k, v, u, w; scores; states."""
-    states = config.width * config.head_dim // config.chunk_size
-    return 12 * config.width + 4 * config.heads * config.chunk_size + 2 * states
+    states = mixer.state // chunk_size
+    return 4 * (2 * mixer.keys + mixer.values) + 4 * mixer.heads * chunk_size + 2 * states
 
 
 def largest(

@@ -222,8 +222,8 @@ def test_front_of_nothing_says_how_to_get_one(tmp_path: Path, capsys: pytest.Cap
     [
         (["--front", "--csv"], "leave out --csv and --format"),
         (["--front", "--format", "latex"], "leave out --csv and --format"),
-        (["--front", "--protocol", "huge"], "choose one of smoke, quick, mad, extra, published"),
-        (["--protocol", "huge"], "choose one of smoke, quick, mad, extra, published"),
+        (["--front", "--protocol", "huge"], "choose one of smoke, quick, standard, mad, extra, published"),
+        (["--protocol", "huge"], "choose one of smoke, quick, standard, mad, extra, published"),
     ],
 )
 def test_what_has_no_front_is_refused(options: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from evaluator.model.backbones import AutoEncoder, LanguageModel, ModelConfig, b
 from evaluator.model.functional import causal_convolution
 from evaluator.model.layers import Linear, RMSNorm, ShortConvolution, SwiGLU, initialise
 from evaluator.model.linear import linear
-from evaluator.model.mixers import Decay, DeltaNet, GatedDeltaNet
+from evaluator.model.mixers import Decay, DeltaNet, GatedDeltaNet, MixerShape, square
 from tests.evaluator.delta_rule import chunkwise, recurrent
 from variants.contract import Layer
 
@@ -65,39 +65,56 @@ def test_swiglu_is_three_linears() -> None:
 
 def literal_mixer(mixer: DeltaNet, x: Tensor) -> Tensor:
     """One head after the other, one formula a line, by the recurrent kernel."""
-    width, heads = x.shape[-1], mixer.heads
-    size = width // heads
-    taps = mixer.convolution.weight
+    shape, taps = mixer.shape, mixer.convolution.weight
     projected = F.pad(x @ mixer.qkv.weight.t(), (0, 0, 3, 0))
-    q, k, v = F.silu(sum(projected[:, j : j + x.shape[1]] * taps[j] for j in range(4))).chunk(3, -1)
+    mixed = F.silu(sum(projected[:, j : j + x.shape[1]] * taps[j] for j in range(4)))
+    q, k, v = mixed[..., : shape.keys], mixed[..., shape.keys : 2 * shape.keys], mixed[..., 2 * shape.keys :]
     beta = torch.sigmoid(x @ mixer.beta.weight.t())
     out = []
-    for head in range(heads):
-        part = slice(head * size, (head + 1) * size)
-        inputs = [q[..., part], k[..., part], v[..., part], beta[..., head]]
+    for head in range(shape.heads):
+        key = slice(head * shape.key_dim, (head + 1) * shape.key_dim)
+        value = slice(head * shape.value_dim, (head + 1) * shape.value_dim)
+        inputs = [q[..., key], k[..., key], v[..., value], beta[..., head]]
         inputs[:2] = [each / each.norm(dim=-1, keepdim=True) for each in inputs[:2]]
         if isinstance(mixer, GatedDeltaNet):
             rate = F.softplus(x @ mixer.decay.projection.weight.t() + mixer.decay.dt_bias)
             inputs.append((-mixer.decay.log_a.exp() * rate)[..., head])
         o, _ = recurrent(*(each[:, None] for each in inputs))
         out.append(o[:, 0] / (o[:, 0].square().mean(-1, keepdim=True) + 1e-5).sqrt() * mixer.norm.weight)
-    mixed = torch.cat(out, -1)
+    read = torch.cat(out, -1)
     if isinstance(mixer, GatedDeltaNet):
-        mixed = mixed * F.silu(x @ mixer.gate.projection.weight.t() + mixer.gate.bias)
-    return mixed @ mixer.out.weight.t()
+        bias = 0 if mixer.gate.bias is None else mixer.gate.bias
+        read = read * F.silu(x @ mixer.gate.projection.weight.t() + bias)
+    return read @ mixer.out.weight.t()
 
 
 @pytest.mark.parametrize("mixer_type", [DeltaNet, GatedDeltaNet])
-@pytest.mark.parametrize("heads", [1, 2, 4])
-def test_mixer_is_the_literal_one(mixer_type: type[DeltaNet], heads: int) -> None:
-    mixer = mixer_type(16, heads, recurrent)
+@pytest.mark.parametrize(
+    "shape",
+    [
+        square(16, 1),
+        square(16, 2),
+        square(16, 4),
+        MixerShape(heads=2, key_dim=4, value_dim=6, decay_up_to=16.0, open_gate=False),
+    ],
+)
+def test_mixer_is_the_literal_one(mixer_type: type[DeltaNet], shape: MixerShape) -> None:
+    mixer = mixer_type(16, shape, recurrent)
     initialise(mixer, 0)
     x = torch.randn(2, 37, 16, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(mixer(x), literal_mixer(mixer, x), rtol=1e-4, atol=1e-5)
 
 
+def test_decay_begins_between_nothing_and_what_the_shape_says() -> None:
+    shape = MixerShape(heads=64, key_dim=2, value_dim=2, decay_up_to=16.0)
+    decay = Decay(16, shape)
+    initialise(decay, 0)
+    a = decay.log_a.exp()
+    assert (a.min() < 2, a.max() > 14, bool((a <= 16).all())) == (True, True, True)
+
+
 def test_the_kernels_of_these_tests_agree() -> None:
-    mixer = DeltaNet(16, 2, recurrent)
+    mixer = DeltaNet(16, square(16, 2), recurrent)
     initialise(mixer, 0)
     x = torch.randn(2, 75, 16, generator=torch.Generator().manual_seed(0))
     by_token = mixer(x)
@@ -131,7 +148,7 @@ def test_initial_weights_are_as_documented() -> None:
 
 
 def test_decay_starts_between_its_bounds() -> None:
-    decay = Decay(8, 1_000)
+    decay = Decay(8, MixerShape(heads=1_000, key_dim=1, value_dim=1))
     initialise(decay, 0)
     dt = F.softplus(decay.dt_bias)
     assert decay.log_a.eq(0).all()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from evaluator.outcomes import Trial
-from evaluator.protocols.built_in import SMOKE
+from evaluator.protocols.built_in import SMOKE, STANDARD
 from evaluator.statistics.scorecards import scorecard, seed_accuracies
 from evaluator.statistics.verdicts import verdict
 from tests.builders import make_trial
@@ -131,3 +131,18 @@ def test_the_interval_excludes_zero_when_the_paired_t_test_says_so(pairs: list[t
         return
     outcome = verdict(over_seeds(ours), over_seeds(theirs), "parent", {}).tasks["Memorize"].outcome
     assert (outcome != "indistinguishable") == (p < 0.05)
+
+
+def test_a_seed_that_lacks_a_setting_of_its_protocol_is_not_complete():
+    setting, other = (each.id for each in STANDARD.tasks["Memorize"].settings)
+    trials = [
+        make_trial(protocol=STANDARD, task="Memorize", setting=setting, seed=seed, accuracy=0.5) for seed in (0, 1)
+    ]
+    assert seed_accuracies(trials) == {}, "the easier half of a task is no score of it"
+    trials.append(make_trial(protocol=STANDARD, task="Memorize", setting=other, seed=1, accuracy=0.1))
+    assert seed_accuracies(trials) == {"Memorize": {1: pytest.approx(0.3)}}
+
+
+def test_an_older_protocol_of_the_name_may_have_other_settings():
+    trials = [make_trial(protocol=STANDARD, task="Memorize", setting="v64-l32-n256", accuracy=0.5)]
+    assert seed_accuracies(trials) == {"Memorize": {0: 0.5}}

@@ -16,7 +16,7 @@ from evaluator.tasks.registry import MAD_TASKS
 from evaluator.trials.evaluate import Evaluator, TrialProgress, inheritable, kernel_shapes
 from evaluator.trials.grouped import groups
 from evaluator.trials.run_trial import run_trial, spec_of
-from variants.contract import BASELINE, REFERENCE, Variant
+from variants.contract import BASELINE, REFERENCE, Layer, Variant
 from variants.seeds import seed_variants
 
 SEEDS = seed_variants()
@@ -99,11 +99,11 @@ def test_trials_of_another_protocol_are_not_inherited(evaluator: Evaluator):
 
 
 def test_kernel_shapes_tell_every_setting():
-    shapes = kernel_shapes(MAD)
+    shapes = kernel_shapes(MAD, Layer.DELTA_NET)
     assert {task: len(own) for task, own in shapes.items()} == {t: len(p.settings) for t, p in MAD.tasks.items()}
     assert set(shapes["Memorize"].values()) == {((2, 1, 32, 128, 128), 32)}
     assert {found.shape[2] for found in shapes["Context Recall"].values()} == {127, 255, 511, 1023}
-    ((longest, chunk_size),) = kernel_shapes(EXTRA)["Long Copy"].values()
+    ((longest, chunk_size),) = kernel_shapes(EXTRA, Layer.DELTA_NET)["Long Copy"].values()
     assert (longest[2], chunk_size) == (96, 16), "twice what is trained"
 
 

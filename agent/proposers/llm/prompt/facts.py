@@ -62,6 +62,14 @@ class LeaderboardRow(Fact):
     """What it lacks to the challenge, in units of noise; as it is printed."""
 
 
+class RungRows(Fact):
+    """Rows that were measured under a larger protocol, with its tasks for columns."""
+
+    protocol: str
+    tasks: tuple[TaskName, ...]
+    rows: tuple[LeaderboardRow, ...]
+
+
 class MechanismFact(Fact):
     """A mechanism of the catalogue with the values that its parameters may take."""
 
@@ -89,6 +97,8 @@ class PromptFacts(Fact):
     """A sentence on the measured rows that are not shown."""
     published_tasks: tuple[TaskName, ...] = MAD_TASKS
     """The columns of `published`; prompts that were recorded before these were told apart have the same for both."""
+    above: tuple[RungRows, ...] = ()
+    """What was measured under larger protocols."""
     insights: tuple[str, ...]
     """What the leaderboard says, computed: leaders, gaps to the reference, what is only noise."""
     structure: tuple[str, ...]

@@ -20,7 +20,7 @@ from agent.proposers.llm.prompt.content.parents import OfferedParent
 from agent.proposers.llm.prompt.content.reference import reference_lines
 from agent.proposers.llm.prompt.content.speed import seed_rows, speed_rows
 from agent.proposers.llm.prompt.content.structural_limits import structure_lines
-from agent.proposers.llm.prompt.content.tables import nearest_rows, published_rows, scale_rows
+from agent.proposers.llm.prompt.content.tables import nearest_rows, published_rows, rows_above, scale_rows
 from agent.proposers.llm.prompt.content.weakness import moved_lines
 from agent.proposers.llm.prompt.facts import MechanismFact, PromptFacts
 from variants.contract import BASELINE, REFERENCE, short_name
@@ -54,6 +54,7 @@ def gather(
         measured_rest=rest,
         published=published_rows(published, names),
         published_tasks=published.tasks,
+        above=rows_above(snapshot),
         insights=_insights(best_board(snapshot), scaled=by_code and bool(measured.scores)),
         structure=structure_lines(snapshot.protocol),
         history=history_lines(snapshot, {attempt.name for attempt in attempts}),

@@ -72,6 +72,12 @@ def _published(keep: int) -> Cut:
     return lambda facts: facts.model_copy(update={"published": _best(facts.published, keep)})
 
 
+def _above(facts: PromptFacts) -> PromptFacts:
+    """Four rows of each larger protocol, and those that are always kept."""
+    cut = tuple(rung.model_copy(update={"rows": _best(rung.rows, 4)}) for rung in facts.above)
+    return facts.model_copy(update={"above": cut})
+
+
 def _insights(keep: int) -> Cut:
     return lambda facts: facts.model_copy(update={"insights": facts.insights[:keep]})
 
@@ -124,12 +130,13 @@ CUTS: tuple[Cut, ...] = (
     _history(8),
     _measured(12),
     _without("literature"),
+    _above,
     _without("speed"),
     _attempts(3),
     _calibration(1),
     _mechanisms(24),
     _published(0),
-    _without("seeds"),
+    _without("above", "seeds"),
     _no_others,
     _measured(4),
     _history(3),

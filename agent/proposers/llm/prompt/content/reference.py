@@ -30,7 +30,7 @@ def further_parameters(protocol: Protocol) -> int:
     """How many trained parameters the reference's mixers have beyond the baseline's, over all blocks."""
 
     def count(layer: Layer) -> int:
-        mixer = MIXERS[layer](protocol.width, protocol.heads, kernel=_unused)
+        mixer = MIXERS[layer](protocol.width, protocol.mixer(layer), kernel=_unused)
         return sum(parameter.numel() for parameter in mixer.parameters())
 
     return protocol.blocks * (count(Layer.GATED_DELTA_NET) - count(Layer.DELTA_NET))

@@ -6,8 +6,11 @@ from agent.analysis.boards.board import PUBLISHED_PROTOCOL, Board
 from agent.analysis.boards.challenge import Challenge, distances, means_of
 from agent.analysis.boards.floors import ceiling, floor
 from agent.analysis.boards.leaderboard_facts import leader
-from agent.proposers.llm.prompt.facts import LeaderboardRow
+from agent.analysis.snapshot import ArchiveSnapshot
+from agent.proposers.llm.prompt.facts import LeaderboardRow, RungRows
 from agent.words import accuracy, counted
+from evaluator.protocols.built_in import tasks_of
+from evaluator.statistics.over_tasks import mean_over_tasks
 from variants.contract import BASELINE, REFERENCE, short_name
 
 NONE = "–"
@@ -46,6 +49,26 @@ def published_rows(board: Board, parents: Iterable[str]) -> tuple[LeaderboardRow
     rows = board_rows(board, parents)
     others = [row for row in rows if not row.keep][:MOST_PUBLISHED]
     return tuple(row for row in rows if row.keep or row in others)
+
+
+def rows_above(snapshot: ArchiveSnapshot) -> tuple[RungRows, ...]:
+    """All rows that were measured on every task of a larger protocol, by their mean."""
+    found = []
+    for protocol, scores in snapshot.above.items():
+        tasks = tasks_of(protocol)
+        means = {name: mean_over_tasks(own, tasks) for name, own in scores.items()}
+        ranked = sorted(((mean, name) for name, mean in means.items() if mean is not None), reverse=True)
+        rows = tuple(
+            LeaderboardRow(
+                name=short_name(name),
+                cells=tuple(accuracy(scores[name][task].mean) for task in tasks),
+                rank=-place,
+                keep=name in (BASELINE, REFERENCE),
+            )
+            for place, (_, name) in enumerate(ranked)
+        )
+        found += [RungRows(protocol=protocol, tasks=tasks, rows=rows)] if rows else []
+    return tuple(found)
 
 
 def scale_rows(board: Board) -> tuple[LeaderboardRow, ...]:
