@@ -11,7 +11,7 @@ from variants.contract import VariantName
 
 CheckName = Literal[
     "syntax", "fence", "signature", "shapes", "finite", "gradients", "mutation", "determinism", "causality", "prefix",
-    "batch", "heads", "lengths", "complexity", "scope", "timeout", "crash", "memory",
+    "batch", "heads", "lengths", "complexity", "state", "scope", "timeout", "crash", "memory",
 ]  # fmt: skip
 
 
@@ -44,6 +44,17 @@ class Finding(Value):
     evidence: dict[str, Any] = Field(default_factory=dict)
 
 
+class StateSize(Value):
+    """What a kernel carries from chunk to chunk, a head, with keys and values of 64 numbers: the candidate's word."""
+
+    numbers: int | None
+    """None where it cannot be told."""
+    shapes: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+    """By the name that carries it; a list of tensors has its count of numbers alone."""
+    grows: bool = False
+    """Whether it is larger where there are more chunks; `numbers` is that of the longer."""
+
+
 class CheckReport(Value):
     """All findings on one variant."""
 
@@ -64,6 +75,11 @@ class CheckReport(Value):
     fingerprint: tuple[float, ...] = ()
     probes: str = ""
     """Hash of the probes that the fingerprint is of; only prints of the same probes compare."""
+
+    @property
+    def state(self) -> StateSize | None:
+        """What the check `state` measured; None where there was none, or it did not come so far."""
+        return next((StateSize(**found.evidence) for found in self.findings if found.check == "state"), None)
 
 
 class Failure(Value):
