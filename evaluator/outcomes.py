@@ -1,9 +1,11 @@
 """What evaluation says of a variant: findings of the checks, trials, scorecard and verdict. Plain values."""
 
+import contextlib
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from evaluator.tasks.names import TaskName
 from evaluator.values import Value
@@ -44,8 +46,13 @@ class Finding(Value):
     evidence: dict[str, Any] = Field(default_factory=dict)
 
 
+STATE_DIM = 64
+BASELINE_STATE = STATE_DIM * STATE_DIM
+"""Numbers that the baseline carries a head where keys and values have STATE_DIM each: one matrix."""
+
+
 class StateSize(Value):
-    """What a kernel carries from chunk to chunk, a head, with keys and values of 64 numbers: the candidate's word."""
+    """What a kernel carries from chunk to chunk, a head, where keys and values have STATE_DIM: the candidate's word."""
 
     numbers: int | None
     """None where it cannot be told."""
@@ -79,7 +86,15 @@ class CheckReport(Value):
     @property
     def state(self) -> StateSize | None:
         """What the check `state` measured; None where there was none, or it did not come so far."""
-        return next((StateSize(**found.evidence) for found in self.findings if found.check == "state"), None)
+        return state_of(found.evidence for found in self.findings if found.check == "state")
+
+
+def state_of(evidence: Iterable[Mapping[str, Any]]) -> StateSize | None:
+    """The state size that a check measured; None for none, or for evidence of another form, which does not compare."""
+    for found in evidence:
+        with contextlib.suppress(ValidationError):
+            return StateSize.model_validate(found)
+    return None
 
 
 class Failure(Value):

@@ -5,22 +5,18 @@ The names come of parsing. What they hold is looked up in the kernel's own proce
 
 from evaluator.checks.bench import Bench, Case
 from evaluator.checks.findings import passed, warned
-from evaluator.outcomes import Finding, StateSize
+from evaluator.outcomes import BASELINE_STATE, STATE_DIM, Finding, StateSize
 from evaluator.sandbox import KernelClient
 from variants.carried import carried
 from variants.contract import CHUNK_SIZE, Variant
 
-DIM = 64
-"""Of keys and of values."""
-BASELINE_NUMBERS = DIM * DIM
-"""What the baseline carries: one matrix, Dk x Dv."""
 CHUNKS = (4, 8)
 
 
 def check_state(bench: Bench, variant: Variant) -> Finding:
     """How much is carried; a warning where that is more than the baseline's, grows with the length, or is hidden."""
     found = measure_state(bench.client, variant)
-    plain = found.numbers is not None and found.numbers <= BASELINE_NUMBERS and not found.grows
+    plain = found.numbers is not None and found.numbers <= BASELINE_STATE and not found.grows
     evidence = found.model_dump(mode="json")
     return passed("state", told(found), evidence) if plain else warned("state", told(found), evidence)
 
@@ -32,8 +28,10 @@ def told(state: StateSize) -> str:
     what = ", ".join(f"{name} {' x '.join(map(str, shape)) or 1}" for name, shape in state.shapes.items())
     carries = f"carries {state.numbers:,} numbers a head from chunk to chunk ({what})"
     if state.grows:
-        return f"{carries} after {CHUNKS[1]} chunks, and ever more; the baseline carries {BASELINE_NUMBERS:,} at any length"
-    times = state.numbers / BASELINE_NUMBERS
+        return (
+            f"{carries} after {CHUNKS[1]} chunks, and ever more; the baseline carries {BASELINE_STATE:,} at any length"
+        )
+    times = state.numbers / BASELINE_STATE
     return f"{carries}: " + {1.0: "as the baseline", 2.0: "twice the baseline's"}.get(
         times, f"{times:.3g} times the baseline's"
     )
@@ -45,7 +43,7 @@ def measure_state(client: KernelClient, variant: Variant) -> StateSize:
         return StateSize(numbers=None)
     sizes = []
     for chunks in CHUNKS:
-        case = Case((1, 1, chunks * CHUNK_SIZE, DIM, DIM), seed=151)
+        case = Case((1, 1, chunks * CHUNK_SIZE, STATE_DIM, STATE_DIM), seed=151)
         inputs = Bench(client, variant.contract).draw(case)
         held = client.held(found.names, found.head, inputs, chunk_size=CHUNK_SIZE)
         if not held:

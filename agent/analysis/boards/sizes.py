@@ -1,0 +1,168 @@
+"""How large the mixer of a row is: its trained parameters, and the state that it carries from chunk to chunk.
+
+The state is measured by the check `state` and kept in the records; that of seeds and controls ships. Here it is told in
+multiples of what the baseline's mixers carry under the same protocol, whose heads and widths a reference may not share.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from agent.analysis.snapshot import ArchiveSnapshot
+from agent.words import rounded, times
+from archive.records.outline import Outline
+from archive.records.record import Record
+from archive.seeding import shipped_sizes
+from archive.store import Archive
+from evaluator.model.mixers import MIXERS, MixerShape
+from evaluator.outcomes import BASELINE_STATE, StateSize
+from evaluator.protocols.built_in import PROTOCOLS
+from evaluator.protocols.protocol import Protocol
+from variants.contract import CHUNK_SIZE, CONTRACTS, REFERENCE, Layer, Variant
+from variants.controls import controls
+from variants.seeds import seed_variants
+
+GROWS, HIDDEN = "grows", "?"
+"""Of a state that is larger where there are more chunks, and of one that the check could not find."""
+LEGEND = (
+    "params: trained numbers of one mixer; state: what it carries from chunk to chunk, in multiples of the baseline's "
+    f"({HIDDEN}: hidden; empty: never measured)"
+)
+
+
+@dataclass(frozen=True)
+class Size:
+    """The size of one mixer. parameters: None where the model is not known, as that of the published table is not.
+
+    state: in multiples of the baseline's; None where it was not measured, or, if `hidden`, could not be. grows: with the
+    length, so that `state` is only that of eight chunks.
+    """
+
+    parameters: int | None = None
+    state: float | None = None
+    grows: bool = False
+    hidden: bool = False
+
+    @property
+    def parameters_text(self) -> str:
+        """`16.9k`; empty where they are not known."""
+        return "" if self.parameters is None else rounded(self.parameters)
+
+    @property
+    def state_text(self) -> str:
+        """`1×`, `1.01×`, `grows`, `?`; empty where it was not measured."""
+        if self.hidden:
+            return HIDDEN
+        return GROWS if self.grows else "" if self.state is None else times(self.state)
+
+    @property
+    def is_larger(self) -> bool:
+        """Whether the state is more than the baseline's, or may be."""
+        return self.hidden or self.grows or (self.state or 0.0) > 1.0
+
+    @property
+    def words(self) -> str:
+        """`16.9k params, state 2×`; empty where nothing is known."""
+        parts = (("{} params", self.parameters_text), ("state {}", self.state_text))
+        return ", ".join(form.format(text) for form, text in parts if text)
+
+    def json(self) -> dict[str, Any]:
+        """For JSON answers."""
+        return {
+            "mixer_parameters": self.parameters,
+            "state_times_baseline": self.state,
+            "state_grows": self.grows,
+            "state_hidden": self.hidden,
+        }
+
+
+NO_SIZE = Size()
+
+
+class Sizes:
+    """The sizes of the rows of a board, by name of the variant."""
+
+    def __init__(
+        self, protocol: str, history: Iterable[Record | Outline], variant: Callable[[str], Variant | None]
+    ) -> None:
+        """protocol: its name; one that archer does not know, as `published`, has no parameters. variant: by name."""
+        self._protocol, self._variant = PROTOCOLS.get(protocol), variant
+        self._history = {record.proposal.variant.name: record for record in history}
+
+    def of(self, name: str) -> Size:
+        """The size of a row. One that the archive has no code of is taken for the seed of that name."""
+        if (record := self._history.get(name)) is not None:
+            known = record.proposal.variant
+            return _size(self._protocol, _layer_named(name, self._variant), _state(known.source_hash, record.state))
+        variant = self._variant(name) or seed_variants().get(name) or controls().get(name)
+        if variant is None:
+            return NO_SIZE
+        return _size(self._protocol, variant.layer, _state(variant.source_hash, None))
+
+
+def open_sizes(protocol: str, archive: Archive | None) -> Sizes:
+    """The sizes of the rows of a board, from an archive or, without an archive, from the files of archer."""
+    if archive is None:
+        return Sizes(protocol, (), lambda _: None)
+    return Sizes(protocol, archive.outlines(), archive.variant)
+
+
+def sizes_of(snapshot: ArchiveSnapshot) -> Sizes:
+    """The sizes of the rows of the snapshot's board."""
+    return Sizes(snapshot.protocol, snapshot.history, snapshot.variants.get)
+
+
+def record_size(record: Record) -> Size:
+    """The size of a proposal, under the protocol that it was proposed for."""
+    protocol = PROTOCOLS.get(record.protocol)
+    today = protocol if protocol is not None and protocol.hash == record.protocol_hash else None
+    variant = record.proposal.variant
+    return _size(today, variant.layer, _state(variant.source_hash, record.state))
+
+
+def mixer_parameters(protocol: Protocol, layer: Layer) -> int:
+    """Trained numbers of one of the protocol's mixers."""
+    return _parameters(layer, protocol.width, protocol.mixer(layer))
+
+
+@cache
+def _parameters(layer: Layer, width: int, shape: MixerShape) -> int:
+    with torch.device("meta"):
+        mixer = MIXERS[layer](width, shape, kernel=_unused)
+    return sum(parameter.numel() for parameter in mixer.parameters())
+
+
+def _size(protocol: Protocol | None, layer: Layer, state: StateSize | None) -> Size:
+    parameters = None if protocol is None else mixer_parameters(protocol, layer)
+    if state is None:
+        return Size(parameters)
+    if state.numbers is None:
+        return Size(parameters, hidden=True)
+    share = 1.0
+    if protocol is not None:
+        share = protocol.mixer(layer).state / protocol.mixer(Layer.DELTA_NET).state
+    elif layer is not Layer.DELTA_NET:
+        return Size(parameters)  # of a mixer whose shape is not known
+    return Size(parameters, share * state.numbers / BASELINE_STATE, state.grows)
+
+
+def _state(source_hash: str, measured: StateSize | None) -> StateSize | None:
+    return measured if measured is not None else shipped_sizes().get(source_hash)
+
+
+def _layer_named(name: str, variant: Callable[[str], Variant | None]) -> Layer:
+    """The layer of a variant by its name, as far as that tells: reading and parsing ten thousand files takes long."""
+    for layer in (Layer.GATED_DELTA_NET, Layer.DELTA_NET):
+        if name.startswith(CONTRACTS[layer].prefix) or (layer is Layer.GATED_DELTA_NET and name == REFERENCE):
+            return layer
+    found = variant(name)
+    return Layer.DELTA_NET if found is None else found.layer
+
+
+def _unused(*_: Tensor, chunk_size: int = CHUNK_SIZE) -> tuple[Tensor, Tensor]:
+    """Stands where a kernel would: parameters are counted, nothing is computed."""
+    raise NotImplementedError
