@@ -5,9 +5,9 @@ python -m benchmarks.measure_seeds --sizes
 python -m benchmarks.measure_seeds --protocol quick
 python -m benchmarks.measure_seeds --protocol quick --controls
 
-The first writes `fingerprints.json`, the second `sizes.json`, the third `PROTOCOL.trials.jsonl` and `PROTOCOL.csv`, the
-fourth the same with `PROTOCOL.controls` in their names. Each trial is written as it ends, and one that is already there for the same code
-and protocol is not run again, so the command can be stopped and resumed.
+The first writes `fingerprints.json`, the second `sizes.json`, the third `PROTOCOL.trials.jsonl` and `PROTOCOL.csv`,
+the fourth the same with `PROTOCOL.controls` in their names. Each trial is written as it ends, and one that is already
+there for the same code and protocol is not run again, so the command can be stopped and resumed.
 """
 
 import argparse

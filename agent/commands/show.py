@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from rich.markdown import Markdown
 from rich.text import Text
 
+from agent.analysis.boards.sizes import record_size
 from agent.analysis.differences.false_discovery import families, tests_json
 from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption
 from agent.search.find_variant import existing_archive
@@ -46,6 +47,7 @@ def show(
         check = record.check.model_dump(mode="json") if record.check else None
         provenance = record.proposal.provenance.model_dump(mode="json")
         more = {"report": report, "check": check, "provenance": provenance, "tests": tests_json(name, test_families)}
+        more |= {"size": record_size(record).json()}
         more |= {"confirmation": confirmation.model_dump(mode="json") if confirmation else None}
         speech.answer(record_summary(record, commit) | more)
         return
@@ -77,6 +79,7 @@ def _head(record: Record, commit: str | None) -> Iterator[RenderableType]:
         proposal.title,
         *([record.reason] if record.reason else []),
         f"{_parents(proposal)}; protocol {protocol_text(record.protocol, record.protocol_hash)}",
+        *([f"size of a mixer: {size}"] if (size := record_size(record).words) else []),
         f"proposer {provenance.proposer}{f' ({provenance.model})' if provenance.model else ''}, "
         f"seed {provenance.seed}; {cost.cpu_seconds:.0f} CPU s, {cost.wall_seconds:.0f} s{price}",
         f"commit {(commit or 'none')[:12]}, created {record.created}",

@@ -7,7 +7,6 @@ from rich.text import Text
 
 from agent.analysis.boards.inert import inert_legend
 from agent.analysis.boards.leaderboard import AT_FLOOR, BoardRow, Leaderboard
-from agent.analysis.boards.sizes import LEGEND
 from agent.terminal.console import Cell, Fitting, Grid
 from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, score_text, stacked
 from agent.words import accuracy, distance
@@ -47,7 +46,7 @@ def board_view(board: Leaderboard) -> RenderableType:
     )
     legend = inert_legend(inert for row in rows for inert in row.inert.values())
     return Group(
-        Text(board.title, "italic"), body, *(Text(line, "dim") for line in (legend, board.ends, LEGEND) if line)
+        Text(board.title, "italic"), body, *(Text(line, "dim") for line in (legend, board.ends, board.sizes) if line)
     )
 
 

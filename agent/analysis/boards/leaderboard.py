@@ -68,7 +68,7 @@ class Leaderboard:
     """The rows of a protocol or of the published table, nearest to the challenge first. csv: the table as CSV text.
 
     controls: the scores of kernels that read no memory; empty where none was measured. ends: where scores begin and
-    end, in words, with the mark of those at the floor.
+    end, in words, with the mark of those at the floor. sizes: what the columns of sizes are, in words.
     """
 
     title: str
@@ -77,6 +77,7 @@ class Leaderboard:
     csv: str
     controls: tuple[BoardRow, ...] = ()
     ends: str = ""
+    sizes: str = ""
 
 
 def measured_leaderboard(protocol: str, archive: Archive | None) -> Leaderboard:
@@ -107,7 +108,7 @@ def measured_leaderboard(protocol: str, archive: Archive | None) -> Leaderboard:
         BoardRow(name, tasks, dict(scores), size=sizes.of(name)) for name, scores in control_scores(protocol).items()
     )
     csv, ends = leaderboard_csv(cards, tasks), _ends(protocol, rows, controls)
-    return Leaderboard(title, tasks, tuple(rows), csv, controls, ends)
+    return Leaderboard(title, tasks, tuple(rows), csv, controls, ends, sizes.legend)
 
 
 def published_leaderboard(archive: Archive | None) -> Leaderboard:
@@ -128,7 +129,7 @@ def published_leaderboard(archive: Archive | None) -> Leaderboard:
         for name, distance in distances(board, board.scores).items()
     )
     csv, ends = format_leaderboard(table), _ends(PUBLISHED_NAME, rows, ())
-    return Leaderboard("published: one seed, full MAD on GPU", MAD_TASKS, rows, csv, ends=ends)
+    return Leaderboard("published: one seed, full MAD on GPU", MAD_TASKS, rows, csv, ends=ends, sizes=sizes.legend)
 
 
 def _ends(protocol: str, rows: Sequence[BoardRow], controls: Sequence[BoardRow]) -> str:

@@ -28,18 +28,15 @@ from variants.seeds import seed_variants
 
 GROWS, HIDDEN = "grows", "?"
 """Of a state that is larger where there are more chunks, and of one that the check could not find."""
-LEGEND = (
-    "params: trained numbers of one mixer; state: what it carries from chunk to chunk, in multiples of the baseline's "
-    f"({HIDDEN}: hidden; empty: never measured)"
-)
 
 
 @dataclass(frozen=True)
 class Size:
-    """The size of one mixer. parameters: None where the model is not known, as that of the published table is not.
+    """The size of one mixer.
 
-    state: in multiples of the baseline's; None where it was not measured, or, if `hidden`, could not be. grows: with the
-    length, so that `state` is only that of eight chunks.
+    parameters: None where the model is not known, as that of the published table is not. state: in multiples of the
+    baseline's; None where it was not measured, or, if `hidden`, could not be. grows: with the length, so that `state`
+    is only that of eight chunks.
     """
 
     parameters: int | None = None
@@ -92,6 +89,15 @@ class Sizes:
         """protocol: its name; one that archer does not know, as `published`, has no parameters. variant: by name."""
         self._protocol, self._variant = PROTOCOLS.get(protocol), variant
         self._history = {record.proposal.variant.name: record for record in history}
+
+    @property
+    def legend(self) -> str:
+        """What the two columns are."""
+        numbers = f"'s {self._protocol.mixer(Layer.DELTA_NET).state:,} numbers" if self._protocol else "'s"
+        return (
+            "params: trained parameters of one mixer; state: what it carries from chunk to chunk, in multiples of the "
+            f"baseline{numbers} ({HIDDEN}: hidden from the check; empty: not measured)"
+        )
 
     def of(self, name: str) -> Size:
         """The size of a row. One that the archive has no code of is taken for the seed of that name."""
