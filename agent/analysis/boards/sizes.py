@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from agent.analysis.boards.board import Board
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.words import rounded, times
 from archive.records.outline import Outline
@@ -22,7 +23,7 @@ from evaluator.model.mixers import MIXERS, MixerShape
 from evaluator.outcomes import BASELINE_STATE, StateSize
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.protocols.protocol import Protocol
-from variants.contract import CHUNK_SIZE, CONTRACTS, REFERENCE, Layer, Variant
+from variants.contract import CHUNK_SIZE, CONTRACTS, REFERENCE, Layer, Variant, short_name
 from variants.controls import controls
 from variants.seeds import seed_variants
 
@@ -128,6 +129,24 @@ def record_size(record: Record) -> Size:
     today = protocol if protocol is not None and protocol.hash == record.protocol_hash else None
     variant = record.proposal.variant
     return _size(today, variant.layer, _state(variant.source_hash, record.state))
+
+
+def state_words(size: Size) -> str:
+    """`carries 2× the baseline's state from chunk to chunk`; empty where it is not known to be more."""
+    if size.hidden:
+        return "carries a state of unknown size from chunk to chunk"
+    if size.grows:
+        return "carries a state that grows with the length"
+    return f"carries {size.state_text} the baseline's state from chunk to chunk" if size.is_larger else ""
+
+
+def unequal(board: Board, sizes: Sizes) -> tuple[str, ...]:
+    """A sentence on the rows that carry more than the baseline does; none where no row is known to."""
+    found = {name: size for name in board.scores if (size := sizes.of(name)).is_larger}
+    if not found:
+        return ()
+    told = ", ".join(f"`{short_name(name)}` {size.state_text}" for name, size in found.items())
+    return (f"State carried from chunk to chunk, in multiples of the baseline's; no other row is known to carry more than it: {told}.",)
 
 
 def mixer_parameters(protocol: Protocol, layer: Layer) -> int:
