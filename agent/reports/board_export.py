@@ -154,7 +154,7 @@ def _ends(row: BoardRow) -> tuple[str, str, str]:
 def _caption(board: Leaderboard) -> str:
     """Protocol, marks, and where scores begin and end."""
     legend = inert_legend(inert for row in board.rows for inert in row.inert.values())
-    return "; ".join(part for part in (board.title, legend, board.ends, board.sizes) if part)
+    return "; ".join(part for part in (board.title, legend, board.sizes, board.ends) if part)
 
 
 def _marked(text: str) -> str:

@@ -46,7 +46,7 @@ def board_view(board: Leaderboard) -> RenderableType:
     )
     legend = inert_legend(inert for row in rows for inert in row.inert.values())
     return Group(
-        Text(board.title, "italic"), body, *(Text(line, "dim") for line in (legend, board.ends, board.sizes) if line)
+        Text(board.title, "italic"), body, *(Text(line, "dim") for line in (legend, board.sizes, board.ends) if line)
     )
 
 

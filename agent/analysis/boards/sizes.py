@@ -146,7 +146,7 @@ def unequal(board: Board, sizes: Sizes) -> tuple[str, ...]:
     if not found:
         return ()
     told = ", ".join(f"`{short_name(name)}` {size.state_text}" for name, size in found.items())
-    return (f"State carried from chunk to chunk, in multiples of the baseline's; no other row is known to carry more than it: {told}.",)
+    return (f"Rows that carry more state from chunk to chunk than the baseline, in multiples of its: {told}.",)
 
 
 def mixer_parameters(protocol: Protocol, layer: Layer) -> int:
