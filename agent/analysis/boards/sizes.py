@@ -23,7 +23,7 @@ from evaluator.model.mixers import MIXERS, MixerShape
 from evaluator.outcomes import BASELINE_STATE, StateSize
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.protocols.protocol import Protocol
-from variants.contract import CHUNK_SIZE, CONTRACTS, REFERENCE, Layer, Variant, short_name
+from variants.contract import CHUNK_SIZE, CONTRACTS, Layer, Variant, short_name
 from variants.controls import controls
 from variants.seeds import seed_variants
 
@@ -101,14 +101,22 @@ class Sizes:
         )
 
     def of(self, name: str) -> Size:
-        """The size of a row. One that the archive has no code of is taken for the seed of that name."""
+        """The size of a row. One that the archive has no code of is taken for the seed or control of that name."""
         if (record := self._history.get(name)) is not None:
-            known = record.proposal.variant
-            return _size(self._protocol, _layer_named(name, self._variant), _state(known.source_hash, record.state))
+            return self._size(name, record.proposal.variant.source_hash, record.state)
         variant = self._variant(name) or seed_variants().get(name) or controls().get(name)
-        if variant is None:
-            return NO_SIZE
-        return _size(self._protocol, variant.layer, _state(variant.source_hash, None))
+        return NO_SIZE if variant is None else self._size(name, variant.source_hash, None)
+
+    def _size(self, name: str, source_hash: str, measured: StateSize | None) -> Size:
+        return _size(self._protocol, self._layer(name), _state(source_hash, measured))
+
+    def _layer(self, name: str) -> Layer:
+        """By the name, as far as that tells: reading and parsing ten thousand files takes long."""
+        for layer in (Layer.GATED_DELTA_NET, Layer.DELTA_NET):
+            if f"{name}_".startswith(CONTRACTS[layer].prefix):
+                return layer
+        found = self._variant(name)
+        return Layer.DELTA_NET if found is None else found.layer
 
 
 def open_sizes(protocol: str, archive: Archive | None) -> Sizes:
@@ -177,15 +185,6 @@ def _size(protocol: Protocol | None, layer: Layer, state: StateSize | None) -> S
 
 def _state(source_hash: str, measured: StateSize | None) -> StateSize | None:
     return measured if measured is not None else shipped_sizes().get(source_hash)
-
-
-def _layer_named(name: str, variant: Callable[[str], Variant | None]) -> Layer:
-    """The layer of a variant by its name, as far as that tells: reading and parsing ten thousand files takes long."""
-    for layer in (Layer.GATED_DELTA_NET, Layer.DELTA_NET):
-        if name.startswith(CONTRACTS[layer].prefix) or (layer is Layer.GATED_DELTA_NET and name == REFERENCE):
-            return layer
-    found = variant(name)
-    return Layer.DELTA_NET if found is None else found.layer
 
 
 def _unused(*_: Tensor, chunk_size: int = CHUNK_SIZE) -> tuple[Tensor, Tensor]:
