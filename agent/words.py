@@ -16,6 +16,22 @@ def counted(count: int, noun: str, plural: str | None = None) -> str:
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
+def rounded(count: float) -> str:
+    """A count to three digits: `96`, `16.9k`, `6.29M`."""
+    for scale, unit in ((10**6, "M"), (10**3, "k")):
+        if count >= 0.9995 * scale:
+            return f"{count / scale:.3g}{unit}" if count < 1000 * scale else f"{count / scale:,.0f}{unit}"
+    return f"{count:.0f}"
+
+
+def times(factor: float) -> str:
+    """`2×`, `1.01×`, `0`: to three digits, and never `1×` for what is more."""
+    text = f"{factor:.3g}"
+    if text == "1" and factor > 1:
+        text = "1.001"
+    return f"{text}×" if factor else "0"
+
+
 def size(count: float) -> str:
     """Bytes: `900 KiB`, `12 MiB`, `1.4 GiB`."""
     for unit, scale in (("GiB", 2**30), ("MiB", 2**20)):

@@ -6,14 +6,14 @@ from functools import cache
 from pathlib import Path
 
 from archive.errors import ArchiveError
-from archive.files import read_lines, write_json, write_lines, write_text
+from archive.files import read_json, read_lines, write_json, write_lines, write_text
 from archive.git import GitFolder
 from archive.reader import FORMAT, MARKER, TRIALS
 from archive.records.folders import VARIANTS
 from archive.store import Archive
 from archive.tables.leaderboard_csv import PUBLISHED
 from archive.tables.leaderboards import LEADERBOARDS, write_leaderboard
-from evaluator.outcomes import Trial
+from evaluator.outcomes import StateSize, Trial
 from variants.contract import Variant
 from variants.seeds import seed_variants
 
@@ -57,6 +57,13 @@ def _by_variant(trials: Iterable[Trial]) -> dict[str, list[Trial]]:
     for trial in trials:
         found.setdefault(trial.variant, []).append(trial)
     return found
+
+
+@cache
+def shipped_sizes() -> Mapping[str, StateSize]:
+    """State sizes of the seed variants and the controls, by the hash of the source. Raises ArchiveError."""
+    found = read_json(PUBLISHED.with_name("sizes.json"))
+    return {source_hash: StateSize(**size) for source_hash, size in found.items()}
 
 
 def make_archive(root: Path) -> Archive:

@@ -1,12 +1,13 @@
 """Score all seed variants, or the controls, under a protocol: the figures that ship in `variants/leaderboards/`.
 
 python -m benchmarks.measure_seeds --fingerprints
+python -m benchmarks.measure_seeds --sizes
 python -m benchmarks.measure_seeds --protocol quick
 python -m benchmarks.measure_seeds --protocol quick --controls
 
-The first writes `fingerprints.json`, the second `PROTOCOL.trials.jsonl` and `PROTOCOL.csv`, the third the same with
-`PROTOCOL.controls` in their names. Each trial is written as it ends, and one that is already there for the same code
-and protocol is not run again, so the command can be stopped and resumed.
+The first writes `fingerprints.json`, the second `sizes.json`, the third `PROTOCOL.trials.jsonl` and `PROTOCOL.csv`,
+the fourth the same with `PROTOCOL.controls` in their names. Each trial is written as it ends, and one that is already
+there for the same code and protocol is not run again, so the command can be stopped and resumed.
 """
 
 import argparse
@@ -21,7 +22,8 @@ from archive.files import read_lines, write_lines, write_text
 from archive.tables.leaderboard_csv import PUBLISHED
 from archive.tables.leaderboards import leaderboard_csv, scorecards
 from evaluator.checks.fingerprint import PROBES_HASH, fingerprint
-from evaluator.outcomes import Trial
+from evaluator.checks.state import measure_state
+from evaluator.outcomes import StateSize, Trial
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.protocols.protocol import Protocol, trial_specs
 from evaluator.sandbox import Sandbox
@@ -37,6 +39,7 @@ def main() -> None:
     """Do what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fingerprints", action="store_true", help="what each seed computes")
+    parser.add_argument("--sizes", action="store_true", help="how much each seed and each control carries")
     parser.add_argument("--protocol", choices=list(PROTOCOLS), help="train and score the seeds")
     parser.add_argument("--controls", action="store_true", help="train and score the controls instead of the seeds")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
@@ -46,6 +49,8 @@ def main() -> None:
     with Sandbox() as sandbox, ThreadPoolExecutor(options.jobs) as executor:
         if options.fingerprints:
             write_fingerprints(ordered, sandbox)
+        if options.sizes:
+            write_sizes(ordered, list(controls().values()), sandbox)
         if options.protocol is not None:
             protocol = PROTOCOLS[options.protocol]
             if options.controls:
@@ -72,6 +77,16 @@ def write_fingerprints(variants: Sequence[Variant], sandbox: Sandbox) -> None:
             found[variant.source_hash] = fingerprint(kernel, variant.contract)
     lines = ",\n".join(f'  "{source_hash}": {json.dumps(numbers)}' for source_hash, numbers in found.items())
     write_text(FOLDER / "fingerprints.json", f'{{"probes": "{PROBES_HASH}", "prints": {{\n{lines}\n}}}}\n')
+
+
+def write_sizes(variants: Sequence[Variant], without_memory: Sequence[Variant], sandbox: Sandbox) -> None:
+    """Keep the state size of every seed, by the hash of its source; that of a control, which reads no memory, is 0."""
+    found = {variant.source_hash: StateSize(numbers=0) for variant in without_memory}
+    for variant in variants:
+        with sandbox.kernel(variant) as kernel:
+            found[variant.source_hash] = measure_state(kernel, variant)
+    lines = ",\n".join(f'  "{source_hash}": {size.model_dump_json()}' for source_hash, size in found.items())
+    write_text(FOLDER / "sizes.json", f"{{\n{lines}\n}}\n")
 
 
 def measure(

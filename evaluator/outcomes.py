@@ -1,9 +1,11 @@
 """What evaluation says of a variant: findings of the checks, trials, scorecard and verdict. Plain values."""
 
+import contextlib
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from evaluator.tasks.names import TaskName
 from evaluator.values import Value
@@ -11,7 +13,7 @@ from variants.contract import VariantName
 
 CheckName = Literal[
     "syntax", "fence", "signature", "shapes", "finite", "gradients", "mutation", "determinism", "causality", "prefix",
-    "batch", "heads", "lengths", "complexity", "scope", "timeout", "crash", "memory",
+    "batch", "heads", "lengths", "complexity", "state", "scope", "timeout", "crash", "memory",
 ]  # fmt: skip
 
 
@@ -44,6 +46,22 @@ class Finding(Value):
     evidence: dict[str, Any] = Field(default_factory=dict)
 
 
+STATE_DIM = 64
+BASELINE_STATE = STATE_DIM * STATE_DIM
+"""Numbers that the baseline carries a head where keys and values have STATE_DIM each: one matrix."""
+
+
+class StateSize(Value):
+    """What a kernel carries from chunk to chunk, a head, where keys and values have STATE_DIM: the candidate's word."""
+
+    numbers: int | None
+    """None where it cannot be told."""
+    shapes: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+    """By the name that carries it; a list of tensors has its count of numbers alone."""
+    grows: bool = False
+    """Whether it is larger where there are more chunks; `numbers` is that of the longer."""
+
+
 class CheckReport(Value):
     """All findings on one variant."""
 
@@ -64,6 +82,19 @@ class CheckReport(Value):
     fingerprint: tuple[float, ...] = ()
     probes: str = ""
     """Hash of the probes that the fingerprint is of; only prints of the same probes compare."""
+
+    @property
+    def state(self) -> StateSize | None:
+        """What the check `state` measured; None where there was none, or it did not come so far."""
+        return state_of(found.evidence for found in self.findings if found.check == "state")
+
+
+def state_of(evidence: Iterable[Mapping[str, Any]]) -> StateSize | None:
+    """The state size that a check measured; None for none, or for evidence of another form, which does not compare."""
+    for found in evidence:
+        with contextlib.suppress(ValidationError):
+            return StateSize.model_validate(found)
+    return None
 
 
 class Failure(Value):

@@ -25,17 +25,24 @@ def loop_source(source: str) -> str:
 
 def kernel_parts(source: str) -> KernelParts | None:
     """The file around the kernel's chunk loop, its longest outermost `for`; None if it has none."""
+    if (found := chunk_loop(source)) is None:
+        return None
+    tree, _, loop = found
+    begin = tree.body[0].end_lineno or 0 if ast.get_docstring(tree, clean=False) is not None else 0
+    lines = source.splitlines()
+    cuts = (begin, loop.lineno - 1, loop.end_lineno, len(lines))
+    return KernelParts(*("\n".join(lines[start:end]) for start, end in pairwise(cuts)))
+
+
+def chunk_loop(source: str) -> tuple[ast.Module, ast.FunctionDef, ast.For] | None:
+    """The file's tree, its kernel, and the kernel's chunk loop; None for a file without one, or that does not parse."""
     names = {contract.function for contract in CONTRACTS.values()}
     try:
         tree = parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     kernels = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name in names]
-    loops = [node for kernel in kernels for node in kernel.body if isinstance(node, ast.For)]
+    loops = [(kernel, node) for kernel in kernels for node in kernel.body if isinstance(node, ast.For)]
     if not loops:
         return None
-    loop = max(loops, key=lambda node: (node.end_lineno or 0) - node.lineno)
-    begin = tree.body[0].end_lineno or 0 if ast.get_docstring(tree, clean=False) is not None else 0
-    lines = source.splitlines()
-    cuts = (begin, loop.lineno - 1, loop.end_lineno, len(lines))
-    return KernelParts(*("\n".join(lines[start:end]) for start, end in pairwise(cuts)))
+    return tree, *max(loops, key=lambda found: (found[1].end_lineno or 0) - found[1].lineno)

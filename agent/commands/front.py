@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from rich.table import Table
 
 from agent.analysis.boards.leaderboard import WORTHLESS
+from agent.analysis.boards.sizes import Sizes, open_sizes
 from agent.analysis.differences.front import RATE, Place, front_json, nearest, places
 from agent.analysis.differences.paired_differences import PairedDifferences, open_paired_differences
 from agent.errors import UserError
@@ -21,18 +22,18 @@ _STYLE = {"surely front": "bold", "front": "default", "dominated": "default", "s
 def print_front(speech: Speech, protocol: str, archive: Archive | None) -> None:
     """Print the front of a protocol's leaderboard, or of the published one. Raises UserError for one without rows."""
     contrasts = open_paired_differences(protocol, archive)
-    found = places(contrasts)
+    found, sizes = places(contrasts), open_sizes(protocol, archive)
     if not found:
         raise UserError(f"no variant has every task under {protocol}: score some with `archer propose`")
     if speech.as_json:
-        speech.answer(front_json(contrasts, found))
+        speech.answer(front_json(contrasts, found, sizes))
         return
-    speech.out.print(_table(contrasts, found))
-    for line in (*_sentences(contrasts, found), *filter(None, [WORTHLESS.get(protocol)])):
+    speech.out.print(_table(contrasts, found, sizes))
+    for line in (*_sentences(contrasts, found), sizes.legend, *filter(None, [WORTHLESS.get(protocol)])):
         speech.out.print(line)
 
 
-def _table(contrasts: PairedDifferences, found: tuple[Place, ...]) -> Table:
+def _table(contrasts: PairedDifferences, found: tuple[Place, ...], sizes: Sizes) -> Table:
     heading = (
         f"{contrasts.board.title}: difference to {REFERENCE}; ▲ ▼ more than chance, counting all cells "
         f"(false discovery rate {RATE:.0%}); = cannot differ"
@@ -43,6 +44,8 @@ def _table(contrasts: PairedDifferences, found: tuple[Place, ...]) -> Table:
         *contrasts.board.tasks,
         "above on",
         "to goal",
+        "params",
+        "state",
         "standing",
         title=heading,
         title_justify="left",
@@ -53,7 +56,9 @@ def _table(contrasts: PairedDifferences, found: tuple[Place, ...]) -> Table:
         told = [f"{len(place.above)} of {len(tasks)}" if place.gaps else "reference", distance(place.distance)]
         cells = [_cell(place, task) for task in tasks] if place.gaps else ["0"] * len(tasks)
         style = _STYLE[place.standing]
-        row = [name_markup(place.name), accuracy(place.mean), *cells, *told, _standing(place)]
+        size = sizes.of(place.name)
+        told += [size.parameters_text, size.state_text, _standing(place)]
+        row = [name_markup(place.name), accuracy(place.mean), *cells, *told]
         table.add_row(*(f"[{style}]{cell}[/]" for cell in row))
     return table
 

@@ -119,6 +119,7 @@ def _json(row: BoardRow) -> dict[str, Any]:
         "n": row.n,
         "verdict": row.against.model_dump(mode="json") if row.against else None,
         "inert": {task: asdict(found) for task, found in row.inert.items()},
+        "size": row.size.json(),
         "at_floor": [task for task in row.tasks if task in row.at_floor],
     }
 

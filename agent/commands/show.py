@@ -9,6 +9,7 @@ from rich.markdown import Markdown
 from rich.text import Text
 
 from agent.analysis.boards.rungs import rungs
+from agent.analysis.boards.sizes import record_size
 from agent.analysis.differences.false_discovery import families, tests_json
 from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption
 from agent.search.find_variant import existing_archive
@@ -47,7 +48,8 @@ def show(
     if as_json:
         check = record.check.model_dump(mode="json") if record.check else None
         provenance = record.proposal.provenance.model_dump(mode="json")
-        more: dict[str, object] = {"report": report, "check": check, "provenance": provenance, "tests": tests_json(name, test_families)}
+        more: dict[str, object] = {"report": report, "check": check, "provenance": provenance}
+        more |= {"tests": tests_json(name, test_families), "size": record_size(record).json()}
         more |= {"confirmation": confirmation.model_dump(mode="json") if confirmation else None}
         more |= {"rungs": [rung.model_dump(mode="json") for rung in climbed]}
         speech.answer(record_summary(record, commit) | more)
@@ -81,6 +83,7 @@ def _head(record: Record, commit: str | None) -> Iterator[RenderableType]:
         proposal.title,
         *([record.reason] if record.reason else []),
         f"{_parents(proposal)}; protocol {protocol_text(record.protocol, record.protocol_hash)}",
+        *([f"size of a mixer: {size}"] if (size := record_size(record).words) else []),
         f"proposer {provenance.proposer}{f' ({provenance.model})' if provenance.model else ''}, "
         f"seed {provenance.seed}; {cost.cpu_seconds:.0f} CPU s, {cost.wall_seconds:.0f} s{price}",
         f"commit {(commit or 'none')[:12]}, created {record.created}",

@@ -12,7 +12,14 @@ from evaluator.tasks.names import TaskName
 from variants.contract import short_name
 
 _MARKS = {"better": "▲", "worse": "▼"}
-_LATEX_MARKS = {"°": r"$^{\circ}$", "▲": r"$\uparrow$", "▼": r"$\downarrow$", "=": "$=$", "±": r"$\pm$"}
+_LATEX_MARKS = {
+    "°": r"$^{\circ}$",
+    "▲": r"$\uparrow$",
+    "▼": r"$\downarrow$",
+    "=": "$=$",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+}
 _LATEX = str.maketrans(
     {
         "\\": r"\textbackslash{}",
@@ -49,13 +56,15 @@ def _csv(board: Leaderboard) -> str:
 
     `cannot differ from`: a variant, and at what share of the settings. `over floor`: the mean less that of the better
     control. `at floor`: `yes` where that is not more than noise. Cells of a task that was not measured are empty.
+    Last, the size of a mixer: `state times baseline` is `grows` where it has no bound, `?` where it is hidden.
     `archer import-csv` reads it.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     parts = ("", " low", " high", " n", " verdict", " cannot differ from", " over floor", " at floor")
     tasks, floor = board.tasks, _floor(board)
-    writer.writerow(["name", "mean", *(f"{task}{part}" for task in tasks for part in parts)])
+    columns = [f"{task}{part}" for task in tasks for part in parts]
+    writer.writerow(["name", "mean", *columns, "mixer parameters", "state times baseline"])
     for row in board.rows:
         cells: list[object] = []
         for task in tasks:
@@ -65,8 +74,15 @@ def _csv(board: Leaderboard) -> str:
             cells.append(_cannot_differ_from(row.inert.get(task)))
             cells.append(round(score.mean - floor[task], 6) if score and task in floor else "")
             cells.append("yes" if task in row.at_floor else "")
-        writer.writerow([row.name, "" if row.mean is None else round(row.mean, 6), *cells])
+        mean, size = "" if row.mean is None else round(row.mean, 6), row.size
+        writer.writerow([row.name, mean, *cells, size.parameters, _state(row)])
     return out.getvalue()
+
+
+def _state(row: BoardRow) -> object:
+    """A number, or the word for a state that has none; empty where it was not measured."""
+    size = row.size
+    return size.state_text if size.hidden or size.grows or size.state is None else round(size.state, 6)
 
 
 def _cannot_differ_from(inert: Inert | None) -> str:
@@ -95,27 +111,29 @@ def _markdown(board: Leaderboard) -> str:
         f"{_caption(board).translate(_MARKDOWN)}; "
         "the best mean of each column in bold, `[95 % interval]` over n seeds.",
         "",
-        "| variant | mean | " + " | ".join(tasks) + " | n |",
-        "| --- | ---: |" + " ---: |" * (len(tasks) + 1),
+        "| variant | mean | " + " | ".join(tasks) + " | n | params | state |",
+        "| --- | ---: |" + " ---: |" * (len(tasks) + 3),
     ]
     for row in (*board.rows, *board.controls):
         cells = [_text(row, task, best, "**{}**") for task in tasks]
         mean = _bold(_mean(row), row in best[None], "**{}**")
-        lines.append(f"| {short_name(row.name).translate(_MARKDOWN)} | {mean} | {' | '.join(cells)} | {row.n} |")
+        lines.append(
+            f"| {short_name(row.name).translate(_MARKDOWN)} | {mean} | {' | '.join(cells)} | {' | '.join(_ends(row))} |"
+        )
     return "\n".join(lines) + "\n"
 
 
 def _latex(board: Leaderboard) -> str:
     """A `table*` of booktabs rules; needs `\\usepackage{booktabs}` and nothing else."""
     tasks, best = board.tasks, _best(board.rows, board.tasks)
-    head = " & ".join(["variant", "mean", *tasks, "$n$"])
+    head = " & ".join(["variant", "mean", *tasks, "$n$", "params", "state"])
     lines = [
         r"% \usepackage{booktabs}",
         r"\begin{table*}",
         r"  \centering",
         rf"  \caption{{{_marked(_caption(board).translate(_LATEX))}}}",
         r"  \small",
-        r"  \begin{tabular}{l" + "r" * (len(tasks) + 2) + "}",
+        r"  \begin{tabular}{l" + "r" * (len(tasks) + 4) + "}",
         r"    \toprule",
         f"    {head} \\\\",
         r"    \midrule",
@@ -125,14 +143,18 @@ def _latex(board: Leaderboard) -> str:
         cells = [_marked(_text(row, task, best, r"\textbf{{{}}}")).replace("–", "--") for task in tasks]
         mean = _bold(_mean(row), row in best[None], r"\textbf{{{}}}")
         name = r"\texttt{" + short_name(row.name).translate(_LATEX) + "}"
-        lines.append(f"    {' & '.join([name, mean, *cells, str(row.n)])} \\\\")
+        lines.append(f"    {' & '.join([name, mean, *cells, *map(_marked, _ends(row))])} \\\\")
     return "\n".join([*lines, r"    \bottomrule", r"  \end{tabular}", r"\end{table*}"]) + "\n"
+
+
+def _ends(row: BoardRow) -> tuple[str, str, str]:
+    return str(row.n), row.size.parameters_text, row.size.state_text
 
 
 def _caption(board: Leaderboard) -> str:
     """Protocol, marks, and where scores begin and end."""
     legend = inert_legend(inert for row in board.rows for inert in row.inert.values())
-    return "; ".join(part for part in (board.title, legend, board.ends) if part)
+    return "; ".join(part for part in (board.title, legend, board.sizes, board.ends) if part)
 
 
 def _marked(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from agent.analysis.boards.board import Board, measured_board, published_board
 from agent.analysis.boards.leaderboard_facts import ends, leaderboard_facts
+from agent.analysis.boards.sizes import record_size, sizes_of
 from agent.analysis.predictions.calibration import CONFIDENCE, NEGLIGIBLE
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.reports.claims.contradictions import contradictions
@@ -52,8 +53,18 @@ def render_report(record: Record, snapshot: ArchiveSnapshot) -> str:
         headlines=[headline(verdict, tasks) for verdict in record.verdicts],
         caution=_caution(record, snapshot),
         counterexamples=_counterexamples(record),
+        size=_size_words(record, snapshot),
         inert=record.check.inert_tasks if record.check else (),
     )  # fmt: skip
+
+
+def _size_words(record: Record, snapshot: ArchiveSnapshot) -> str:
+    """The sizes of the proposal and of its parent; empty where none was measured."""
+    own, parent = record_size(record), sizes_of(snapshot).of(record.proposal.parent)
+    if not own.state_text:
+        return ""
+    told = f"; its parent {parent.words}" if parent.state_text else ""
+    return f"{own.words}{told} (trained parameters; state in multiples of the baseline's)"
 
 
 def fenced(text: str, language: str) -> str:

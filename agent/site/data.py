@@ -60,6 +60,10 @@ def _row(row: Row) -> dict[str, Any]:
         "versus": {role: [_against(found) for found in row.versus[role]] for role in row.versus},
         "q": {role: round(q, 4) for role, q in row.discovered.items()},
         "fresh": row.fresh.outcome if row.fresh else None,
+        "params": row.size.parameters_text,
+        "state": row.size.state_text,
+        "times": None if row.size.state is None else round(row.size.state, 4),
+        "larger": int(row.size.is_larger) or None,
         "cpu": round(row.cpu),
         "usd": row.usd,
     }

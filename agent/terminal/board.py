@@ -20,12 +20,20 @@ def board_view(board: Leaderboard) -> RenderableType:
     tasks, rows = board.tasks, (*board.rows, *board.controls)
     cells = [[_cell(row, task) for task in tasks] for row in rows]
     wide = Grid(
-        ("variant", "to goal", "mean", *tasks, "n"),
+        ("variant", "to goal", "mean", *tasks, "n", "params", "state"),
         [
-            (short_name(r.name), distance(r.distance), _mean(r), *own, str(r.n or "–"))
+            (
+                short_name(r.name),
+                distance(r.distance),
+                _mean(r),
+                *own,
+                str(r.n or "–"),
+                r.size.parameters_text,
+                (r.size.state_text, _size_style(r)),
+            )
             for r, own in zip(rows, cells, strict=True)
         ],
-        frozenset({1, 2, 3 + len(tasks)}),
+        frozenset({1, 2, 3 + len(tasks), 4 + len(tasks), 5 + len(tasks)}),
     )
     labels = Grid([TASKS[task].short for task in tasks], cells)
     pairs = ((_head(row), _pairs(tasks, own)) for row, own in zip(rows, cells, strict=True))
@@ -37,7 +45,14 @@ def board_view(board: Leaderboard) -> RenderableType:
         )
     )
     legend = inert_legend(inert for row in rows for inert in row.inert.values())
-    return Group(Text(board.title, "italic"), body, *(Text(line, "dim") for line in (legend, board.ends) if line))
+    return Group(
+        Text(board.title, "italic"), body, *(Text(line, "dim") for line in (legend, board.sizes, board.ends) if line)
+    )
+
+
+def _size_style(row: BoardRow) -> str:
+    """A state that is larger than the baseline's stands out: such a row had an advantage."""
+    return "yellow" if row.size.is_larger else "dim"
 
 
 def _mean(row: BoardRow) -> str:
@@ -45,7 +60,13 @@ def _mean(row: BoardRow) -> str:
 
 
 def _head(row: BoardRow) -> tuple[Cell, ...]:
-    return (distance(row.distance), _mean(row), (short_name(row.name), "bold"), (f"n {row.n or '–'}", "dim"))
+    return (
+        distance(row.distance),
+        _mean(row),
+        (short_name(row.name), "bold"),
+        (f"n {row.n or '–'}", "dim"),
+        (row.size.words, _size_style(row)),
+    )
 
 
 def _under(heads: Sequence[Sequence[Cell]], labels: Grid) -> list[RenderableType]:

@@ -19,7 +19,7 @@ from evaluator.statistics.lazy_trials import Digest, LazyTrials
 from evaluator.statistics.scorecards import lazy_trials
 
 _STATUS = {str(status): status for status in Status}
-_FILES = ("proposal.json", "scorecard.json", "trials.jsonl")
+_FILES = ("proposal.json", "scorecard.json", "check.json", "trials.jsonl")
 
 
 class ProposalLine(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the kept file's schema. A file of another version is made again."""
 
 

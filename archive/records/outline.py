@@ -1,7 +1,7 @@
 """A record without its trials, checks, exchange and code: enough to list 10,000 proposals in seconds."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -9,7 +9,7 @@ from archive.errors import ArchiveError
 from archive.files import first_problem, read_bytes
 from archive.records.folders import PROPOSALS
 from archive.records.record import Cost, Prediction, Provenance
-from evaluator.outcomes import Scorecard, Status, Verdict
+from evaluator.outcomes import Scorecard, StateSize, Status, Verdict, state_of
 from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.over_tasks import mean_over_tasks
 from evaluator.tasks.names import TaskName
@@ -20,6 +20,9 @@ class _Part(BaseModel):
     """A part of a document on disk. Fields that the class does not name are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+P = TypeVar("P", bound=_Part)
 
 
 class NamedCode(_Part):
@@ -53,6 +56,7 @@ class Outline(_Part):
     scorecard: Scorecard | None = None
     verdicts: tuple[Verdict, ...] = ()
     cost: Cost = Cost()
+    state: StateSize | None = None
 
     @property
     def id(self) -> str:
@@ -64,6 +68,15 @@ class Outline(_Part):
         """Mean accuracy over all tasks of the protocol; None where one was not measured."""
         scores = self.scorecard.scores if self.scorecard else {}
         return mean_over_tasks(scores, tasks_of(self.protocol))
+
+
+class _Finding(_Part):
+    check: str
+    evidence: dict[str, Any] = {}
+
+
+class _CheckFile(_Part):
+    findings: tuple[_Finding, ...] = ()
 
 
 class _ProposalFile(_Part):
@@ -84,17 +97,24 @@ class _ResultFile(_Part):
 
 
 def read_outline(root: Path, identity: str) -> Outline:
-    """Read the outline from two files of a proposal's folder. Raises ArchiveError that names the wrong file."""
+    """Read the outline from the files of a proposal's folder. Raises ArchiveError that names the wrong file."""
     folder = root / PROPOSALS / identity
     fields: dict[str, Any] = {}
     parts: tuple[tuple[str, type[_Part]], ...] = (("proposal.json", _ProposalFile), ("scorecard.json", _ResultFile))
     for name, model in parts:
-        try:
-            part = model.model_validate_json(read_bytes(folder / name))
-        except ValidationError as error:
-            raise ArchiveError(f"{folder / name}: {first_problem(error)}; restore it with `git checkout`") from error
+        part = _read(folder / name, model)
         fields |= {field: getattr(part, field) for field in model.model_fields}
+    if (folder / "check.json").exists():
+        check = _read(folder / "check.json", _CheckFile)
+        fields["state"] = state_of(found.evidence for found in check.findings if found.check == "state")
     outline = Outline.model_construct(**fields)
     if outline.id != identity:
         raise ArchiveError(f"{folder} holds the record {outline.id}; the folder was renamed")
     return outline
+
+
+def _read(path: Path, model: type[P]) -> P:
+    try:
+        return model.model_validate_json(read_bytes(path))
+    except ValidationError as error:
+        raise ArchiveError(f"{path}: {first_problem(error)}; restore it with `git checkout`") from error

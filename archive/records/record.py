@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from evaluator.outcomes import CheckReport, Scorecard, Status, Trial, Verdict
+from evaluator.outcomes import CheckReport, Scorecard, StateSize, Status, Trial, Verdict
 from evaluator.tasks.names import TaskName
 from evaluator.values import Value
 from variants.contract import Variant, VariantName
@@ -122,3 +122,8 @@ class Record(Value):
     def id(self) -> str:
         """Folder name of the record: `0001-NAME`."""
         return f"{self.number:04d}-{self.proposal.variant.name}"
+
+    @property
+    def state(self) -> StateSize | None:
+        """What its kernel carries from chunk to chunk; None where that was not measured."""
+        return None if self.check is None else self.check.state

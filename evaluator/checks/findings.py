@@ -10,9 +10,9 @@ from evaluator.sandbox import VariantFailed
 LINE = re.compile(r"line (\d+) of the variant")
 
 
-def passed(check: CheckName, message: str) -> Finding:
-    """The check found nothing."""
-    return Finding(check=check, status="pass", message=message)
+def passed(check: CheckName, message: str, evidence: Mapping[str, Any] | None = None) -> Finding:
+    """The check found nothing; evidence: what it measured, where that is worth keeping."""
+    return Finding(check=check, status="pass", message=message, evidence=dict(evidence or {}))
 
 
 def warned(check: CheckName, message: str, evidence: Mapping[str, Any]) -> Finding:

@@ -17,6 +17,7 @@ from evaluator.checks.inert import inert_settings
 from evaluator.checks.inputs import TaskShape
 from evaluator.checks.precision import Precision, precision
 from evaluator.checks.scope import check_scope
+from evaluator.checks.state import check_state
 from evaluator.checks.suspects import pointed
 from evaluator.outcomes import CheckName, CheckReport, Finding
 from evaluator.sandbox import Limits, Sandbox, VariantFailed
@@ -154,6 +155,7 @@ class _Running:
         yield lambda: prefix.check_prefix(bench, tuple(usable), self.refused)
         yield lambda: causality.check_causality(bench, tuple(usable), self.refused)
         yield lambda: complexity.check_complexity(bench)
+        yield lambda: check_state(bench, self.variant)
         yield lambda: behaviour.check_determinism(bench, self._bench(stack, self.variant))
 
     def _facts(self, stack: ExitStack, bench: Bench, dtype: torch.dtype) -> None:

@@ -21,6 +21,8 @@ from variants.contract import Variant
 
 SLACK = 2**20
 PLACE_CAP = 200
+MOST_NUMBERS = 2**40
+DIMENSIONS = 8
 PATIENCE = 4
 """How many times as long a call may take as its limit says, if other programs keep it from the processor."""
 FAILURE_KINDS = ("crash", "memory", "garbage", "diverged")
@@ -141,6 +143,24 @@ class KernelClient:
             self._garbage("an answer of another form")
         return line, found[:PLACE_CAP]
 
+    def held(
+        self, names: tuple[str, ...], head: tuple[int, int], inputs: tuple[Tensor, ...], *, chunk_size: int
+    ) -> dict[str, tuple[int, tuple[int, ...]]] | None:
+        """What the kernel's loop holds under some names when it is at its head for the last time; head: its lines.
+
+        Numbers, and the shape of a single tensor, by name; None where that cannot be told. The candidate's word.
+        """
+        request = {"op": "held", "names": names, "head": head, "chunk_size": chunk_size}
+        with self._called("forward", inputs, chunk_size):
+            body, _ = self._request(request, {f"in{i}": x.detach() for i, x in enumerate(inputs)}, SLACK)
+        found = body.get("held")
+        if found is None:
+            return None
+        try:
+            return {name: _held(found[name]) for name in names if name in found}
+        except (TypeError, ValueError):
+            self._garbage("an answer of another form")
+
     def _called(self, which: str, inputs: tuple[Tensor, ...], chunk_size: int) -> AbstractContextManager[None]:
         q, v = inputs[0], inputs[2]
         dtype = str(q.dtype).removeprefix("torch.")
@@ -194,6 +214,14 @@ class KernelClient:
     def _garbage(self, what: str) -> NoReturn:
         self._candidate.kill("garbage")
         raise VariantFailed(Failure(kind="garbage", message=what))
+
+
+def _held(told: Any) -> tuple[int, tuple[int, ...]]:
+    """Numbers and shape as the candidate tells them. Raises TypeError or ValueError for anything else."""
+    numbers, shape = told
+    if not all(type(size) is int and 0 <= size < MOST_NUMBERS for size in (numbers, *shape)) or len(shape) > DIMENSIONS:
+        raise ValueError("no sizes")
+    return numbers, tuple(shape)
 
 
 @contextmanager

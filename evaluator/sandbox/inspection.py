@@ -1,4 +1,4 @@
-"""Where in a variant's file something goes wrong, found by running its kernel once more under a watch.
+"""Where in a variant's file something goes wrong, and what its loop holds, found by running it once more under a watch.
 
 What is said here is the candidate's word: it serves the message, never the verdict.
 """
@@ -6,8 +6,10 @@ What is said here is the candidate's word: it serves the message, never the verd
 import re
 import sys
 import traceback
+import types
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -145,10 +147,88 @@ def inplace_error(
     return error
 
 
+class Held(NamedTuple):
+    """Numbers in the tensors under a name; and the shape, where they are a single tensor."""
+
+    numbers: int
+    shape: tuple[int, ...]
+
+
+@torch.no_grad()
+def held_at_head(
+    kernel: Kernel, inputs: Sequence[Tensor], chunk_size: int, names: Sequence[str], lines: Collection[int]
+) -> dict[str, Held] | None:
+    """What the tensors under some of a kernel's names hold when its loop is at its head for the last time.
+
+    lines: those of the head. Memory that two names share counts for the first, and memory that a tensor repeats once.
+    Names without a tensor are left out. None where the head was not seen, or a name holds what cannot be looked into.
+    """
+    found: dict[str, Any] = {}
+
+    def on_line(frame: types.FrameType, event: str, _: Any) -> Any:
+        if event == "line" and frame.f_lineno in lines:
+            found.update({name: frame.f_locals.get(name) for name in names})
+        return on_line
+
+    def on_call(frame: types.FrameType, *_: Any) -> Any:
+        code = frame.f_code
+        return (
+            on_line
+            if _of_a_variant(code.co_filename) and not {*names} - {*code.co_varnames, *code.co_cellvars}
+            else None
+        )
+
+    before = sys.gettrace()
+    sys.settrace(on_call)
+    try:
+        kernel(*inputs, chunk_size=chunk_size)
+    finally:
+        sys.settrace(before)
+    seen: set[tuple[int, int]] = set()
+    held: dict[str, Held] = {}
+    for name, value in found.items():
+        tensors = _inside(value)
+        if tensors is None:
+            return None
+        fresh = {(x.data_ptr(), x.numel()): x for x in tensors if (x.data_ptr(), x.numel()) not in seen}
+        seen |= fresh.keys()
+        if fresh:
+            held[name] = Held(sum(map(_numbers, fresh.values())), tuple(tensors[0].shape) if len(tensors) == 1 else ())
+    return held if found else None
+
+
+def _numbers(x: Tensor) -> int:
+    kept = min(x.numel(), x.untyped_storage().nbytes() // x.element_size())
+    return 2 * kept if x.is_complex() else kept
+
+
+def _inside(value: Any, deep: int = 8) -> list[Tensor] | None:
+    """The tensors in a value, also in containers and in objects; None where it may have some that cannot be found."""
+    match value:
+        case Tensor():
+            return [value]
+        case None | bool() | int() | float() | complex() | str() | range() | torch.dtype() | torch.device():
+            return []
+        case Mapping():
+            parts: list[Any] = [*value.values()]
+        case tuple() | list() | set() | frozenset() | deque():
+            parts = [*value]
+        case _ if hasattr(value, "__dict__"):
+            parts = [*vars(value).values()]
+        case _:
+            return None
+    found = [_inside(part, deep - 1) if deep else None for part in parts]
+    return None if None in [x if x is None else 0 for x in found] else [x for each in found for x in each or ()]
+
+
+def _of_a_variant(filename: str) -> bool:
+    return filename.startswith("<") and filename.endswith(".py>")
+
+
 def _line_now() -> int:
     """The line of a variant's file that runs now."""
     for frame, line in traceback.walk_stack(sys._getframe()):
-        if frame.f_code.co_filename.startswith("<") and frame.f_code.co_filename.endswith(".py>"):
+        if _of_a_variant(frame.f_code.co_filename):
             return line
     return 0
 

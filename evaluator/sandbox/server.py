@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from evaluator.kernel import Kernel
-from evaluator.sandbox.inspection import device_problem, inplace_error, line_that_changes
+from evaluator.sandbox.inspection import device_problem, held_at_head, inplace_error, line_that_changes
 from evaluator.sandbox.memory_files import Memory, extents, offsets
 from evaluator.sandbox.padding import AnyLength
 from evaluator.sandbox.work import WorkCounter
@@ -39,6 +39,8 @@ class KernelServer:
             return self._forward(body, list(moved.values()))
         if body["op"] == "locate":
             return self._locate(body, list(moved.values())), {}
+        if body["op"] == "held":
+            return self._held(body, list(moved.values())), {}
         return {}, self._backward(body["call"], moved)
 
     def _locate(self, body: Mapping[str, Any], inputs: list[Tensor]) -> dict[str, Any]:
@@ -46,6 +48,13 @@ class KernelServer:
         given = [x.clone() for x in inputs]
         look = {"change": line_that_changes, "device": device_problem}[body["what"]]
         return look(self.kernel.kernel, given, body["chunk_size"])._asdict()
+
+    def _held(self, body: Mapping[str, Any], inputs: list[Tensor]) -> dict[str, Any]:
+        """What the kernel's loop holds under some names, at its head."""
+        first, last = body["head"]
+        lines = range(first, last + 1)
+        found = held_at_head(self.kernel.kernel, inputs, body["chunk_size"], body["names"], lines)
+        return {"held": found and {name: [held.numbers, held.shape] for name, held in found.items()}}
 
     def _forward(self, body: Mapping[str, Any], inputs: list[Tensor]) -> Answer:
         counter = WorkCounter()

@@ -7,6 +7,7 @@ from agent.analysis.boards.board import PUBLISHED_NAME, open_board
 from agent.analysis.boards.challenge import distances
 from agent.analysis.boards.floors import at_floor, ceiling, control_scores
 from agent.analysis.boards.inert import Inert, measured_inert, published_annotations, published_inert
+from agent.analysis.boards.sizes import NO_SIZE, Size, open_sizes
 from agent.words import accuracy, listed
 from archive.seeding import shipped_by_variant
 from archive.store import Archive
@@ -44,6 +45,7 @@ class BoardRow:
     distance: float | None = None
     """None where a task was not measured, or the board lacks the reference."""
     at_floor: frozenset[TaskName] = frozenset()
+    size: Size = NO_SIZE
 
     @property
     def mean(self) -> float | None:
@@ -66,7 +68,7 @@ class Leaderboard:
     """The rows of a protocol or of the published table, nearest to the challenge first. csv: the table as CSV text.
 
     controls: the scores of kernels that read no memory; empty where none was measured. ends: where scores begin and
-    end, in words, with the mark of those at the floor.
+    end, in words, with the mark of those at the floor. sizes: what the columns of sizes are, in words.
     """
 
     title: str
@@ -75,6 +77,7 @@ class Leaderboard:
     csv: str
     controls: tuple[BoardRow, ...] = ()
     ends: str = ""
+    sizes: str = ""
 
 
 def measured_leaderboard(protocol: str, archive: Archive | None) -> Leaderboard:
@@ -83,6 +86,7 @@ def measured_leaderboard(protocol: str, archive: Archive | None) -> Leaderboard:
     cards, tasks = scorecards(protocol, trials), tasks_of(protocol)
     board = open_board(protocol, archive)
     noise = noise_by_task({name: trials[name] for name in cards}, tasks)
+    sizes = open_sizes(protocol, archive)
     low = at_floor(trials, protocol, noise)
     rows = [
         BoardRow(
@@ -93,15 +97,18 @@ def measured_leaderboard(protocol: str, archive: Archive | None) -> Leaderboard:
             measured_inert(name, trials[name], protocol),
             distance,
             low[name],
+            sizes.of(name),
         )
         for name, distance in distances(board, board.scores).items()
     ]
     title = f"{protocol}: accuracy with 95 % interval; against {REFERENCE}: ▲ better, ▼ worse, each for itself"
     title += "; to goal: what is lacking to beat it on every task, in units of noise"
     title += f"; {WORTHLESS[protocol]}" if protocol in WORTHLESS else ""
-    controls = tuple(BoardRow(name, tasks, dict(scores)) for name, scores in control_scores(protocol).items())
+    controls = tuple(
+        BoardRow(name, tasks, dict(scores), size=sizes.of(name)) for name, scores in control_scores(protocol).items()
+    )
     csv, ends = leaderboard_csv(cards, tasks), _ends(protocol, rows, controls)
-    return Leaderboard(title, tasks, tuple(rows), csv, controls, ends)
+    return Leaderboard(title, tasks, tuple(rows), csv, controls, ends, sizes.legend)
 
 
 def published_leaderboard(archive: Archive | None) -> Leaderboard:
@@ -109,12 +116,20 @@ def published_leaderboard(archive: Archive | None) -> Leaderboard:
     table = read_leaderboard(archive.root / LEADERBOARDS / "published.csv" if archive else PUBLISHED)
     annotations = published_annotations()
     board = open_board(PUBLISHED_NAME, archive)
+    sizes = open_sizes(PUBLISHED_NAME, archive)
     rows = tuple(
-        BoardRow(name, MAD_TASKS, dict(board.scores[name]), inert=published_inert(annotations, name), distance=distance)
+        BoardRow(
+            name,
+            MAD_TASKS,
+            dict(board.scores[name]),
+            inert=published_inert(annotations, name),
+            distance=distance,
+            size=sizes.of(name),
+        )
         for name, distance in distances(board, board.scores).items()
     )
     csv, ends = format_leaderboard(table), _ends(PUBLISHED_NAME, rows, ())
-    return Leaderboard("published: one seed, full MAD on GPU", MAD_TASKS, rows, csv, ends=ends)
+    return Leaderboard("published: one seed, full MAD on GPU", MAD_TASKS, rows, csv, ends=ends, sizes=sizes.legend)
 
 
 def _ends(protocol: str, rows: Sequence[BoardRow], controls: Sequence[BoardRow]) -> str:

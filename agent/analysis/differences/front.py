@@ -20,6 +20,7 @@ import numpy as np
 from scipy import stats
 
 from agent.analysis.boards.challenge import Challenge, distances
+from agent.analysis.boards.sizes import Sizes
 from agent.analysis.differences.paired_differences import Array, Gap, Lead, PairedDifferences
 from evaluator.statistics.pareto import dominating, undominated
 from evaluator.tasks.names import TaskName
@@ -112,7 +113,7 @@ def nearest(found: tuple[Place, ...]) -> Place | None:
     return next((place for place in found if place.gaps), None)
 
 
-def front_json(contrasts: PairedDifferences, found: tuple[Place, ...]) -> dict[str, Any]:
+def front_json(contrasts: PairedDifferences, found: tuple[Place, ...], sizes: Sizes) -> dict[str, Any]:
     """The document of `archer leaderboard --front --json`."""
     best = nearest(found)
     return {
@@ -122,7 +123,7 @@ def front_json(contrasts: PairedDifferences, found: tuple[Place, ...]) -> dict[s
         "false_discovery_rate": RATE,
         "front": sorted(place.name for place in found if place.standing.endswith("front")),
         "nearest": best.name if best else None,
-        "rows": [_row_json(place) for place in found],
+        "rows": [_row_json(place) | {"size": sizes.of(place.name).json()} for place in found],
     }
 
 

@@ -20,6 +20,7 @@
     { key: "mean", label: "Mean", value: (row) => row.whole && row.whole[0], first: -1 },
     ...board.tasks.map((task, at) => ({ key: `task${at}`, label: task, value: (row) => row.scores && row.scores[at] && row.scores[at][0], first: -1 })),
     { key: "wins", label: "Better on", value: (row, role) => net(row, role), first: -1 },
+    { key: "state", label: "State", value: (row) => row.times, first: 1 },
     { key: "cpu", label: "CPU", value: (row) => row.cpu, first: 1 },
   ];
   const ranked = board.rows.some((row) => row.far !== undefined);
@@ -120,6 +121,10 @@
     board.tasks.forEach((_, at) => made.append(cell(row, at)));
     const has = row.versus && row.versus[state.role];
     made.append(element("td", { "data-label": "Better on" }, has ? `${wins} of ${board.tasks.length}${losses ? `, worse on ${losses}` : ""}` : ""));
+    const size = element("td", { class: "num", "data-label": "State" });
+    if (row.state) size.append(element("span", { class: row.larger ? "value" : null }, row.state));
+    if (row.params) size.append(element("small", {}, `${row.params} params`));
+    made.append(size);
     made.append(element("td", { class: "num", "data-label": "CPU" }, row.cpu ? `${row.cpu.toLocaleString("en")} s` : ""));
     return made;
   }

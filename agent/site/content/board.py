@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from agent.analysis.boards.floors import ceiling, control_scores
+from agent.analysis.boards.sizes import Size, Sizes, open_sizes
 from agent.analysis.notebook import Notebook, notebook
 from agent.site.content.row import Role, Row, Span, seed_row, verdicts_of
 from agent.site.content.text import visible
@@ -81,8 +82,11 @@ class SiteBoard:
         known = PROTOCOLS.get(self.protocol)
         if known is None or known.hash != self.hash:
             return []
-        trials = shipped_controls(self.protocol)
-        return [_control(name, own, trials[name], self.tasks) for name, own in control_scores(self.protocol).items()]
+        trials, sizes = shipped_controls(self.protocol), open_sizes(self.protocol, None)
+        return [
+            _control(name, own, trials[name], self.tasks, sizes.of(name))
+            for name, own in control_scores(self.protocol).items()
+        ]
 
     @property
     def floor(self) -> list[Span | None]:
@@ -119,7 +123,10 @@ def boards(archive: Archive, proposals: Mapping[Identity, Iterable[Row]]) -> lis
         taken = {row.name for row in own}
         tasks = tasks_of(protocol)
         noise = noise_by_task(trials, tasks)
-        before = [row for name in trials if (row := _seed(name, trials, tasks, noise)).name not in taken]
+        today = protocol in PROTOCOLS and PROTOCOLS[protocol].hash == digest
+        sizes = Sizes(protocol if today else "", (), archive.variant)
+        rows = (_seed(name, trials, tasks, noise, sizes.of(name)) for name in trials)
+        before = [row for row in rows if row.name not in taken]
         left = _notebook(archive, protocol, digest) if own else None
         made.append(SiteBoard(protocol, digest, (*before, *own), notebook=left))
     made.sort(key=lambda board: (-len(board.proposals), board.protocol != "quick", board.protocol, board.hash))
@@ -155,16 +162,20 @@ def _measured(archive: Archive) -> dict[Identity, dict[str, list[Trial]]]:
     return found
 
 
-def _seed(name: str, trials: Mapping[str, Sequence[Trial]], tasks: Sequence[TaskName], noise: TaskNoise) -> Row:
+def _seed(
+    name: str, trials: Mapping[str, Sequence[Trial]], tasks: Sequence[TaskName], noise: TaskNoise, size: Size
+) -> Row:
     known = seeds().get(name)
     parent = known.parent if known else None
     scores = scorecard(trials[name]).scores
-    return seed_row(name, parent, scores, verdicts_of(name, parent, trials, noise), trials[name], tasks)
+    return seed_row(name, parent, scores, verdicts_of(name, parent, trials, noise), trials[name], tasks, size)
 
 
-def _control(name: str, scores: Mapping[TaskName, Score], trials: Sequence[Trial], tasks: Sequence[TaskName]) -> Row:
+def _control(
+    name: str, scores: Mapping[TaskName, Score], trials: Sequence[Trial], tasks: Sequence[TaskName], size: Size
+) -> Row:
     title = "a control: it reads no memory, and a score begins here"
-    row = seed_row(name, None, scores, {}, trials, tasks)
+    row = seed_row(name, None, scores, {}, trials, tasks, size)
     return row.model_copy(update={"kind": "control", "title": title})
 
 
@@ -177,7 +188,7 @@ def _table(protocol: str, table: pd.DataFrame) -> SiteBoard:
     """One run a row: differences, but no interval and so no verdict."""
     tasks = tasks_of(protocol)
     scores = {name: {task: _single(x) for task, x in row.items()} for name, row in measured_rows(table).items()}
-    rows = []
+    rows, sizes = [], open_sizes(protocol, None)
     for name, own in scores.items():
         parent = known.parent if (known := seeds().get(name)) else None
         others: dict[Role, str | None] = {"reference": REFERENCE, "baseline": BASELINE, "parent": parent}
@@ -189,7 +200,7 @@ def _table(protocol: str, table: pd.DataFrame) -> SiteBoard:
             for role, other in others.items()
             if other is not None and other in scores and other != name
         }
-        rows.append(seed_row(name, parent, own, verdicts, (), tasks))
+        rows.append(seed_row(name, parent, own, verdicts, (), tasks, sizes.of(name)))
     return SiteBoard(protocol, "", tuple(rows))
 
 

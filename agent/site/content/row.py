@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from agent.analysis.boards.sizes import NO_SIZE, Size, record_size
 from agent.site.content.text import visible
 from agent.words import NO_EFFECT
 from archive.confirmations import Confirmation, Difference
@@ -71,6 +72,7 @@ class Row(Value):
     discovered: dict[Role, float] = Field(default_factory=dict)
     """Of the mean against the variant in that role: p adjusted for all that were tried (false discovery rate)."""
     fresh: Fresh | None = None
+    size: Size = NO_SIZE
     cpu: float = 0.0
     tokens: int = 0
     usd: float | None = None
@@ -131,6 +133,7 @@ def proposal_row(record: Record, further: Sequence[Trial] = (), fresh: Confirmat
             for task in tasks
         ),
         fresh=_fresh(fresh) if fresh is not None else None,
+        size=record_size(record),
         cpu=round(cost.cpu_seconds, 1),
         tokens=cost.prompt_tokens + cost.completion_tokens,
         usd=cost.usd,
@@ -158,6 +161,7 @@ def seed_row(
     verdicts: Mapping[Role, Verdict],
     trials: Sequence[Trial],
     tasks: Sequence[TaskName],
+    size: Size = NO_SIZE,
 ) -> Row:
     """The row of a variant that no proposal of this archive made. `tasks`: of the board's protocol."""
     return Row(
@@ -169,6 +173,7 @@ def seed_row(
         scores=spans(scores, tasks),
         whole=whole(trials, tasks) if trials else _mean_of(scores, tasks),
         versus={role: _against(found, tasks) for role, found in verdicts.items()},
+        size=size,
         cpu=round(sum(trial.cpu_seconds for trial in trials), 1),
     )
 

@@ -110,6 +110,9 @@ def test_init_list_leaderboard_verify(archer: Run):
     assert [row["name"] for row in board["controls"]] == list(controls())
     assert set(board["floor"]) == set(MAD_TASKS)
     assert all("Memorize" in row["at_floor"] for row in rows)
+    states = {row["name"]: row["size"]["state_times_baseline"] for row in (*rows, *board["controls"])}
+    assert (states[BASELINE], states["control_zero"]) == (1.0, 0.0)
+    assert all(row["size"]["mixer_parameters"] for row in rows)
     shown = archer("leaderboard")[1].splitlines()
     names = [line.split()[0] for line in shown[:-1] if line.startswith(("delta_net_4layer ", "control_"))]
     assert names == [BASELINE, *controls()], "the controls stand below the variants"

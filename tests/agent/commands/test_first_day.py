@@ -68,11 +68,11 @@ def test_what_was_not_measured_is_empty_everywhere_and_counted_nowhere(archer: R
     assert (rows[PARTIAL]["mean"], rows[PARTIAL]["n"], set(rows[PARTIAL]["scores"])) == (None, 0, {"Memorize"})
     assert list(rows)[-1] == PARTIAL, "a row without a mean comes last"
     line = next(line for line in archer("leaderboard")[1].splitlines() if line.startswith("partial"))
-    assert line.split() == ["partial", *5 * ["–"], "0.950", "±0.000", "°", "▲", "–", "–", "–"]
+    assert line.split() == ["partial", *5 * ["–"], "0.950", "±0.000", "°", "▲", "–", "–", "–", "17.3k"]
     assert "partial" not in archer("leaderboard", "--csv")[1]
     table = row_of(archer("leaderboard", "--format", "csv")[1], PARTIAL)
     filled = {key for key, value in table.items() if value and not key.startswith("Memorize")}
-    assert filled == {"name"}
+    assert filled == {"name", "mixer parameters"}
     assert table["Memorize verdict"] == "better"
     assert PARTIAL not in archer("leaderboard", "--front", "--json")[1]
     assert json.loads(archer("list", "--json")[1])[1]["scores"].keys() == {"Memorize"}

@@ -101,6 +101,9 @@ ROWS = [
 ]
 
 
+MOMENTUM = "delta_net_4layer_momentum_state_update_in_for_loop"
+
+
 def board(title: str, controls: tuple[BoardRow, ...] = ()) -> Leaderboard:
     return Leaderboard(title, MAD_TASKS, tuple(ROWS), "", controls)
 
@@ -127,14 +130,14 @@ def test_latex_escapes_and_marks_the_best():
     assert r"\texttt{z\&\textbar{}\textless{}x\textgreater{}}" in text
     assert text.count(r"\textbf{0.750}") == 1
     assert text.count(r"\textbf{0.500} [0.400, 0.600]") == 5
-    assert {line.count("&") - line.count(r"\&") for line in text.splitlines() if line.endswith(r"\\")} == {8}
+    assert {line.count("&") - line.count(r"\&") for line in text.splitlines() if line.endswith(r"\\")} == {10}
 
 
-def test_markdown_is_a_table_of_nine_columns():
+def test_markdown_is_a_table_of_eleven_columns():
     lines = write_board(BoardFormat.MARKDOWN, board("title")).splitlines()
     assert "**0.750**" in lines[-1]
     assert r"z&\|\<x\>" in lines[-1]
-    assert {line.replace(r"\|", "").count("|") for line in lines[2:]} == {10}
+    assert {line.replace(r"\|", "").count("|") for line in lines[2:]} == {12}
 
 
 def test_csv_is_read_back_by_any_reader_and_by_archer():
@@ -143,6 +146,8 @@ def test_csv_is_read_back_by_any_reader_and_by_archer():
     read = list(csv.DictReader(io.StringIO(text)))
     assert read[0]["name"] == board.rows[0].name
     assert {row["Memorize n"] for row in read} == {"3"}
+    assert {row["name"]: row["state times baseline"] for row in read}[MOMENTUM] == "2.0"
+    assert {row["mixer parameters"] for row in read if row["name"] != REFERENCE} == {"17280"}
     assert all(row["Memorize verdict"] for row in read if row["name"] != REFERENCE)
     both = [parse_leaderboard(form, "x").sort_index() for form in (text, board.csv)]
     assert both[0].equals(both[1])

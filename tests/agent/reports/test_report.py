@@ -182,3 +182,10 @@ def test_a_report_tells_where_scores_begin_and_end_under_its_protocol():
     assert "| Memorize | 0.971 |" in measured
     old = render_report(known.model_copy(update={"protocol_hash": "0" * 16}), snapshot())
     assert "| Memorize | – |" in old[old.index("## 6. Measured against expected") :]
+
+
+def test_the_size_is_told_beside_the_parent_s():
+    larger = Finding(check="state", status="warn", message="", evidence={"numbers": 8192})
+    text = render_report(record(check=make_check(larger)), snapshot())
+    assert "**Size of a mixer:** 17.3k params, state 2×; its parent 17.3k params, state 1×" in text
+    assert "Size of a mixer" not in render_report(record(check=make_check()), snapshot())

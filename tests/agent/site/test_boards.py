@@ -8,15 +8,18 @@ import pytest
 
 from agent.cli import run
 from agent.errors import DONE
-from agent.site.content.board import SiteBoard, SiteGap
+from agent.site.content.board import SiteBoard, SiteGap, boards
 from agent.site.content.facts import facts
 from agent.site.content.front import front_rows, nearest
 from agent.site.content.predicted import calibration
 from agent.site.content.row import Row, proposal_row, whole
-from evaluator.outcomes import Status
+from agent.site.data import board_script
+from evaluator.outcomes import Finding, Status
+from evaluator.protocols.built_in import QUICK
 from evaluator.tasks.registry import MAD_TASKS
 from tests.agent.site.conftest import archive_of_references, record_of, trials_of, variant_of
-from variants.contract import short_name
+from tests.builders import make_check
+from variants.contract import BASELINE, short_name
 
 
 def row_of(number: int, means: tuple[int, ...], **changes: object) -> Row:
@@ -117,3 +120,14 @@ def test_who_is_surely_on_the_front_is_the_same_on_terminal_and_site(
     text = page.read_text(encoding="utf-8")
     assert "1 of them is surely on the front" in text
     assert text.count('<span class="note">surely front</span>') == 1
+
+
+def test_rows_have_their_sizes(tmp_path: Path):
+    archive = archive_of_references(tmp_path / "archive")
+    larger = Finding(check="state", status="warn", message="", evidence={"numbers": 8192})
+    own = proposal_row(record_of("delta_net_4layer_a_in_for_loop", check=make_check(larger)))
+    (board,) = [each for each in boards(archive, {("quick", QUICK.hash): [own]}) if each.protocol == "quick"]
+    rows = {row["name"]: row for row in json.loads(board_script(board).split(" = ")[1].rstrip(";\n"))["rows"]}
+    assert [rows["a"][key] for key in ("params", "state", "times", "larger")] == ["17.3k", "2×", 2.0, 1]
+    assert (rows[BASELINE]["state"], "larger" in rows[BASELINE]) == ("1×", False)
+    assert [row.size.state_text for row in board.controls] == ["0", "0"]

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from agent.analysis.boards.board import Board, best_board, measured_board, published_board
 from agent.analysis.boards.leaderboard_facts import leaderboard_facts, noise
+from agent.analysis.boards.sizes import sizes_of, unequal
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import CATALOGUE, Genome, Mechanism
 from agent.proposers.llm.configuration.settings import Form
@@ -13,7 +14,7 @@ from agent.proposers.llm.prompt.content.attempts import shown_attempts
 from agent.proposers.llm.prompt.content.calibration import calibration_lines
 from agent.proposers.llm.prompt.content.focus import Focus, focus_sentence
 from agent.proposers.llm.prompt.content.history import history_lines
-from agent.proposers.llm.prompt.content.kernels import base_kernel, loop_kernel, whole_kernel
+from agent.proposers.llm.prompt.content.kernels import base_kernel, loop_kernel, whole_kernel, with_size
 from agent.proposers.llm.prompt.content.literature import literature_lines
 from agent.proposers.llm.prompt.content.notes import notebook_lines
 from agent.proposers.llm.prompt.content.parents import OfferedParent
@@ -37,11 +38,15 @@ def gather(
     """All facts, uncut. `busy`: titles by name of what this run has proposed and the archive does not tell of yet."""
     by_code = form == "code"
     base = base_kernel(snapshot) if by_code else None
-    parent, *others = (loop_kernel(snapshot, each) if base else whole_kernel(snapshot, each) for each in parents)
+    sizes = sizes_of(snapshot)
+    parent, *others = (
+        with_size(loop_kernel(snapshot, each) if base else whole_kernel(snapshot, each), sizes.of(each.name))
+        for each in parents
+    )
     contract = snapshot.variants[parent.name].contract
     names, measured, published = [each.name for each in parents], measured_board(snapshot), published_board(snapshot)
     shown = (*names, BASELINE, REFERENCE)
-    attempts = shown_attempts(snapshot, names) if by_code else ()
+    attempts = shown_attempts(snapshot, names, sizes) if by_code else ()
     rows, rest = nearest_rows(measured, names)
     return PromptFacts(
         form=form,
@@ -55,7 +60,10 @@ def gather(
         published=published_rows(published, names),
         published_tasks=published.tasks,
         above=rows_above(snapshot),
-        insights=_insights(best_board(snapshot), scaled=by_code and bool(measured.scores)),
+        insights=(
+            *_insights(best_board(snapshot), scaled=by_code and bool(measured.scores)),
+            *unequal(measured, sizes),
+        ),
         structure=structure_lines(snapshot.protocol),
         history=history_lines(snapshot, {attempt.name for attempt in attempts}),
         attempts=attempts,

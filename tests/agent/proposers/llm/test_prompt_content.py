@@ -31,13 +31,21 @@ from archive.confirmations import Confirmation, Difference
 from archive.merging.renaming import renamed_record
 from archive.records.record import Note, Prediction, Record
 from archive.seeding import shipped_by_variant
-from evaluator.outcomes import CurvePoint, Status, Trial
+from evaluator.outcomes import CurvePoint, Finding, Status, Trial
 from evaluator.protocols.built_in import QUICK
 from evaluator.statistics.scorecards import scorecard
 from evaluator.statistics.verdicts import noise_by_task, verdict
 from evaluator.tasks.registry import MAD_TASKS
-from tests.builders import make_archive_of, make_provenance, make_record, make_snapshot, make_trial, make_variant
-from variants.contract import BASELINE, REFERENCE
+from tests.builders import (
+    make_archive_of,
+    make_check,
+    make_provenance,
+    make_record,
+    make_snapshot,
+    make_trial,
+    make_variant,
+)
+from variants.contract import BASELINE, REFERENCE, short_name
 from variants.seeds import seed_variants
 
 SKIP = "delta_net_4layer_skip_in_for_loop"
@@ -205,6 +213,24 @@ def test_kernels_are_shown_by_their_loops(found: ArchiveSnapshot) -> None:
     assert momentum.around == ("+    M = torch.zeros_like(S)",)
     baseline = loop_kernel(found, OfferedParent(BASELINE))
     assert (baseline.source, baseline.loop) == ("", "")
+
+
+def test_a_parent_with_more_state_says_so(found: ArchiveSnapshot) -> None:
+    momentum = f"{BASELINE}_momentum_state_update_in_for_loop"
+    parents = (OfferedParent(momentum, "a reason"), OfferedParent(BASELINE, AFRESH))
+    facts = gather(found, "code", "m", parents, Focus(), {})
+    assert facts.parent.why == "a reason; carries 2× the baseline's state from chunk to chunk"
+    assert facts.others[0].why == AFRESH
+    assert facts.parent.why in Conversation.begin(facts, Templates()).text
+
+
+def test_an_attempt_with_more_state_says_so(found: ArchiveSnapshot) -> None:
+    larger = Finding(check="state", status="warn", message="", evidence={"numbers": 8192})
+    known = [r if i else r.model_copy(update={"check": make_check(larger)}) for i, r in enumerate(found.history)]
+    attempts = {attempt.name: attempt for attempt in shown_attempts(replace(found, history=tuple(known)))}
+    first = short_name(known[0].proposal.variant.name)
+    told = "Carries 2× the baseline's state from chunk to chunk."
+    assert [name for name, attempt in attempts.items() if told in attempt.lines] == [first]
 
 
 def test_seeds_and_speed(found: ArchiveSnapshot) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from agent.analysis.boards.board import best_board
 from agent.analysis.boards.challenge import nearest_first
+from agent.analysis.boards.sizes import Sizes, sizes_of, state_words
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.proposers.llm.prompt.content.history import NEVER_ACTED, outcome
 from agent.proposers.llm.prompt.content.loops import loop_diff
@@ -23,7 +24,9 @@ CLEAR = 0.005
 LONGEST_DIFF, LONGEST_TEXT = 24, 700
 
 
-def shown_attempts(snapshot: ArchiveSnapshot, by_loop: Collection[str] = ()) -> tuple[ShownAttempt, ...]:
+def shown_attempts(
+    snapshot: ArchiveSnapshot, by_loop: Collection[str] = (), sizes: Sizes | None = None
+) -> tuple[ShownAttempt, ...]:
     """The nearest to the challenge, those decided on fresh seeds, the worst predicted, the most harmful, the newest.
 
     Each once. by_loop: variants whose loop the prompt shows anyway, so that their diff can be left out.
@@ -38,7 +41,8 @@ def shown_attempts(snapshot: ArchiveSnapshot, by_loop: Collection[str] = ()) -> 
     decided = [record for record in newest if record.proposal.variant.name in snapshot.confirmations][:DECIDED]
     kinds = (known[:BEST], decided, surprises[:SURPRISING], harm[:HARMFUL], newest[:NEWEST])
     chosen = {record.id: record for kind in kinds for record in kind}
-    found = (_shown(snapshot, record, by_loop) for record in chosen.values())
+    sizes = sizes or sizes_of(snapshot)
+    found = (_shown(snapshot, record, by_loop, sizes) for record in chosen.values())
     return tuple(attempt for attempt in found if attempt is not None)
 
 
@@ -63,7 +67,9 @@ def _gain(record: Record | Outline) -> float:
     return sum(found.difference for tasks in compared for found in tasks)
 
 
-def _shown(snapshot: ArchiveSnapshot, known: Record | Outline, by_loop: Collection[str]) -> ShownAttempt | None:
+def _shown(
+    snapshot: ArchiveSnapshot, known: Record | Outline, by_loop: Collection[str], sizes: Sizes
+) -> ShownAttempt | None:
     record = snapshot.whole(known)
     if record is None:
         return None
@@ -75,7 +81,8 @@ def _shown(snapshot: ArchiveSnapshot, known: Record | Outline, by_loop: Collecti
     confirmation = snapshot.confirmations.get(proposal.variant.name)
     held, missed = _predictions(record)
     told = NEVER_ACTED if record.no_effect else outcome(verdict) if verdict else ""
-    lines = [told, held, *missed, confirmed(confirmation) if confirmation else ""]
+    size = state_words(sizes.of(proposal.variant.name))
+    lines = [told, size[:1].upper() + size[1:], held, *missed, confirmed(confirmation) if confirmation else ""]
     return ShownAttempt(
         name=short_name(proposal.variant.name),
         parent=short_name(proposal.parent),

@@ -1,5 +1,6 @@
 """Kernels as a prompt shows them: the file around the loop once, then loops."""
 
+from agent.analysis.boards.sizes import Size, state_words
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue.render import formulas
 from agent.proposers.llm.prompt.content.loops import changed_around
@@ -47,3 +48,9 @@ def loop_kernel(snapshot: ArchiveSnapshot, offered: OfferedParent) -> ShownKerne
     if len(changed) > MOST_CHANGED:
         return whole
     return whole.model_copy(update={"source": "", "loop": ours.loop, "around": changed})
+
+
+def with_size(kernel: ShownKernel, size: Size) -> ShownKernel:
+    """The kernel, with a word on its state where that is more than the baseline's."""
+    told = state_words(size)
+    return kernel.model_copy(update={"why": "; ".join(filter(None, (kernel.why, told)))}) if told else kernel

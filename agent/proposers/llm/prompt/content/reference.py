@@ -1,11 +1,9 @@
 """What the reference computes that a variant cannot: its kernel in a formula, and what its layer learns beside it."""
 
-from torch import Tensor
-
-from evaluator.model.mixers import MIXERS
+from agent.analysis.boards.sizes import mixer_parameters
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.protocols.protocol import Protocol
-from variants.contract import BASELINE, CHUNK_SIZE, REFERENCE, Layer
+from variants.contract import BASELINE, REFERENCE, Layer
 
 
 def reference_lines(name: str) -> tuple[str, ...]:
@@ -28,14 +26,5 @@ def reference_lines(name: str) -> tuple[str, ...]:
 
 def further_parameters(protocol: Protocol) -> int:
     """How many trained parameters the reference's mixers have beyond the baseline's, over all blocks."""
-
-    def count(layer: Layer) -> int:
-        mixer = MIXERS[layer](protocol.width, protocol.mixer(layer), kernel=_unused)
-        return sum(parameter.numel() for parameter in mixer.parameters())
-
-    return protocol.blocks * (count(Layer.GATED_DELTA_NET) - count(Layer.DELTA_NET))
-
-
-def _unused(*_: Tensor, chunk_size: int = CHUNK_SIZE) -> tuple[Tensor, Tensor]:
-    """Stands where a kernel would: parameters are counted, nothing is computed."""
-    raise NotImplementedError
+    more = mixer_parameters(protocol, Layer.GATED_DELTA_NET) - mixer_parameters(protocol, Layer.DELTA_NET)
+    return protocol.blocks * more
