@@ -171,7 +171,7 @@ def _seconds(header: str | None) -> float | None:
 def _date(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
@@ -195,7 +195,7 @@ def _is_page(body: object) -> bool:
 def _is_larger_than_the_limit(said: str) -> bool:
     """One request that asks for more than a whole minute's allowance: no wait helps, a shorter request does."""
     found = _TOO_LARGE.search(said)
-    return found is not None and int(found[2]) > int(found[1])
+    return found is not None and float(found[2]) > float(found[1])
 
 
 def _status_inside(body: object) -> int | None:
@@ -203,7 +203,7 @@ def _status_inside(body: object) -> int | None:
         return None
     for name in ("code", "status", "status_code", "statusCode"):
         value = body.get(name)
-        if isinstance(value, int | str) and str(value).isdigit() and 400 <= int(value) < 600:
+        if isinstance(value, int | str) and re.fullmatch("[45][0-9]{2}", str(value)):
             return int(value)
     return None
 

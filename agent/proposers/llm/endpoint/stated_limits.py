@@ -126,6 +126,9 @@ def read_model_card(card: Mapping[str, Any]) -> StatedLimits:
     )
 
 
+_COUNT = re.compile(r"[0-9]{1,15}(?:\.0)?")
+LONGEST_NUMBER = 15
+"""Digits: no limit has more, and Python does not read thousands of them."""
 _CARD_WINDOW = frozenset(
     {
         "max_model_len",
@@ -153,7 +156,7 @@ def _numbers(card: Mapping[str, Any], depth: int = 0) -> Iterator[tuple[str, int
         elif (
             isinstance(value, int | float | str)
             and not isinstance(value, bool)
-            and str(value).removesuffix(".0").isdigit()
+            and _COUNT.fullmatch(str(value))
         ):
             number = int(float(value))
             if number > 0:
@@ -178,4 +181,4 @@ def _first(patterns: tuple[str, ...], text: str) -> int | None:
 
 def _number(match: re.Match[str]) -> int:
     below = match.groupdict().get("below")
-    return int(below) - 1 if below else int(match[1])
+    return int(below[-LONGEST_NUMBER:]) - 1 if below else int(match[1][-LONGEST_NUMBER:])
