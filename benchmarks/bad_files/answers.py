@@ -1,6 +1,7 @@
 """What a language model and its endpoint answer: replies, completions, streams, errors, lists of models, the journal."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from agent.errors import UserError
 from agent.proposers.llm.bookkeeping.journal import Journal
 from agent.proposers.llm.bookkeeping.prices import Price, cost_of
 from agent.proposers.llm.configuration.scrub import Scrubber
@@ -19,6 +21,7 @@ from agent.proposers.llm.endpoint.stated_limits import is_overflow, is_reply_too
 from agent.proposers.llm.endpoint.token_limits import TokenLimits
 from agent.proposers.llm.endpoint.transport import Transport
 from agent.proposers.llm.exchanges import Log, last_conversation
+from agent.proposers.llm.json_values import parsed
 from agent.proposers.llm.prompt.conversation import Conversation
 from agent.proposers.llm.reply.build import build_proposal
 from agent.proposers.llm.reply.read import BadReply
@@ -181,10 +184,8 @@ def broken_error(draw: st.DrawFn) -> bytes:
 def _error(drawn: Any) -> str:
     data, header, status = drawn
     body: object = data.decode("utf-8", "replace")
-    try:
-        body = json.loads(data)
-    except (ValueError, RecursionError):
-        pass
+    with contextlib.suppress(ValueError):
+        body = parsed(str(body))
     headers = {"retry-after": header, "date": "Wed, 21 Oct 2026 07:28:00 GMT"}
     for fault in (fault_of(URL, status, body, headers), reported_fault(URL, body, headers), fault_of(URL, status, body, {})):
         _told(fault)
@@ -226,7 +227,10 @@ def _journal(folder: Path, wholes: list[Any]) -> Kind:
 
     def reading(content: Content) -> str:
         put(path, content)
-        attempt = Endpoint(settings)._recall(request)
+        try:
+            attempt = Endpoint(settings)._recall(request)
+        except UserError:
+            return REFUSED
         if attempt is None:
             return REFUSED
         conversation = Conversation.model_construct(facts=None, turns=())
@@ -243,7 +247,6 @@ def _journal(folder: Path, wholes: list[Any]) -> Kind:
 
 def _recorded(record: Any) -> Callable[[Content], str]:
     """The prompt of an exchange in an archive that somebody else wrote."""
-    from agent.errors import UserError
     from agent.proposers.llm.exchanges import joined, model_of
     from agent.replaying.original import _of_record
     from agent.replaying.rebuilt import rebuilt_steps

@@ -56,11 +56,15 @@ class Example:
         self.root, self.other = folder / "archive", folder / "other"
         _git(folder, "clone", "--quiet", str(BUNDLE), str(self.root))
         first, *_ = sorted((self.root / "proposals").iterdir())
+        for more in sorted((self.root / "proposals").iterdir())[2:]:
+            shutil.rmtree(more)
+        for more in (path for name in ("quick", "smoke") for path in sorted((self.root / "trials" / name).iterdir())[2:]):
+            more.unlink()
         put(self.root / ASK, (first / "exchange.jsonl").read_bytes())
         put(self.root / f"proposals/{first.name}/merged.json", _bytes({"id": "0007-x", "commit": "0" * 40, "renamed": {"x": "y"}}))
         _git(self.root, "add", "--all")
         _git(self.root, *IDENTITY, "commit", "--quiet", "--message", "An ask and an origin")
-        Archive(self.root)  # makes the branch of predictions
+        Archive(self.root).rebuild_leaderboards()
         self.proposal = f"proposals/{first.name}"
         self.variant = f"variants/{first.name.partition('-')[2]}.py"
 
@@ -112,12 +116,11 @@ def kinds(folder: Path) -> list[Kind]:
     contents = example.contents()
     in_git = example.git_contents()
     reader = {path: _reading(example.root, path) for path in contents}
-    found = [
-        Kind(f"archive: {_told(path)}", own, reader[path], 0.5) for path, own in contents.items()
-    ]
-    found.append(Kind("archive, commands", _choice(contents, COMMANDS), _commands(example.root, folder), 0.2))
-    found.append(Kind("git's files, commands", _choice(in_git, COMMANDS), _commands(example.root, folder), 0.05))
-    found.append(Kind("archive to merge", _choice(contents, [[]]), _merging(example, folder), 0.05))
+    found = [Kind(f"archive: {_told(path)}", own, reader[path], 3.0, 0.2) for path, own in contents.items() if "leaderboards/" not in path]
+    found.append(Kind("archive, commands", _choice(contents, COMMANDS), _commands(example.root, folder), 15.0, 0.2))
+    found.append(Kind("git's files, commands", _choice(in_git, COMMANDS), _commands(example.root, folder), 15.0, 0.05))
+    found.append(Kind("archive to merge", _choice(contents, [[]]), _merging(example, folder), 15.0, 0.05))
+    found.append(_predictions(example))
     found.append(_index(example))
     found.append(_trial_log(example, folder))
     return found
@@ -199,6 +202,36 @@ def _merging(example: Example, folder: Path) -> Callable[[Any], str]:
     return reading
 
 
+def _predictions(example: Example) -> Kind:
+    """Reads what the branch of predictions holds for a proposal, as `archer verify` does."""
+    path = example.root / example.proposal / "proposal.json"
+    real = json.loads(path.read_bytes())
+    name = real["proposal"]["variant"]["name"]
+    shown = ["git", "show", f"{real['predicted']}:{name}.json"]
+    committed = subprocess.run(shown, cwd=example.root, check=True, capture_output=True).stdout
+
+    def reading(content: Content) -> str:
+        with standing(path, _bytes(real | {"predicted": _aside(example.root, f"{name}.json", content)})):
+            archive = Archive(example.root)
+            return refusing(ArchiveError, lambda: FINDING if list(archive.prediction_problems()) else READ)
+
+    return Kind("predictions", st.one_of(broken_json([json.loads(committed)]), broken_bytes([committed])), reading, share=0.1)
+
+
+def _aside(root: Path, name: str, content: Any) -> str:
+    """Commit a content to the branch of predictions."""
+
+    def git(*arguments: str, given: bytes = b"") -> str:
+        done = subprocess.run(["git", *IDENTITY, *arguments], cwd=root, input=given, check=True, capture_output=True)
+        return done.stdout.decode().strip()
+
+    blob = git("hash-object", "-w", "--stdin", given=content)
+    tree = git("mktree", given=f"100644 blob {blob}\t{name}\n".encode())
+    commit = git("commit-tree", tree, "-m", "Broken")
+    git("update-ref", "refs/heads/predictions", commit)
+    return commit
+
+
 def _index(example: Example) -> Kind:
     kept = example.root / ".git" / "archer-index.sqlite"
     Archive(example.root).lines()
@@ -206,9 +239,9 @@ def _index(example: Example) -> Kind:
 
     def reading(content: Content) -> str:
         with standing(kept, content):
-            return refusing(ArchiveError, lambda: [Archive(example.root).lines(), list(Archive(example.root).outlines())])
+            return refusing((ArchiveError, OSError), lambda: [Archive(example.root).lines(), list(Archive(example.root).outlines())])
 
-    return Kind("index of an archive", files(broken_bytes([real])), reading, 0.2)
+    return Kind("index of an archive", files(broken_bytes([real])), reading, share=0.2)
 
 
 def _trial_log(example: Example, folder: Path) -> Kind:
@@ -220,7 +253,7 @@ def _trial_log(example: Example, folder: Path) -> Kind:
         return refusing((), lambda: TrialLog(log).ended(variant, QUICK, [], "sandbox"))
 
     lines = example._lines(f"{example.proposal}/trials.jsonl")
-    return Kind("finished trials of a run", files(broken_lines(lines)), reading)
+    return Kind("finished trials of a run", broken_lines(lines), reading)
 
 
 def _bytes(document: Any) -> bytes:

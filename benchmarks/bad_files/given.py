@@ -53,7 +53,7 @@ def kinds(folder: Path) -> list[Kind]:
     templates = [(resources("prompts.llm") / name).read_bytes() for name in ("system.md.j2", "ask.md.j2")]
     return [
         Kind("variant file", python, at(variant, (UserError,), judged)),
-        Kind("variant file, commands", python, commands(variant, _of_variant(variant)), 0.05),
+        Kind("variant file, commands", python, commands(variant, _of_variant(variant)), cpu_seconds=15.0, share=0.05),
         Kind("leaderboard of others", csv, at(table, (LeaderboardError,), _imported)),
         Kind("leaderboard of ours", csv, at(table, (LeaderboardError,), read_leaderboard)),
         Kind(
@@ -68,9 +68,9 @@ def kinds(folder: Path) -> list[Kind]:
             "prompt template",
             files(broken_text([text[:3000] for text in templates], JINJA)),
             at(folder / "prompts" / "system.md.j2", (UserError,), _rendered),
-            0.2,
+            share=0.2,
         ),
-        Kind("file of --against", python, commands(folder / "naive.py", _against(folder / "naive.py")), 0.1),
+        Kind("file of --against", python, commands(folder / "naive.py", _against(folder / "naive.py")), cpu_seconds=15.0, share=0.1),
         Kind(
             "ledger of a site",
             files(broken_json([{"maker": "x", "entries": {}, "files": ["index.html", "../x"]}])),

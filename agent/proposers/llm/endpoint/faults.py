@@ -177,10 +177,12 @@ def _date(text: str) -> datetime | None:
 
 
 def _pause_in_words(said: str) -> float | None:
+    seconds = None
     if found := _AGAIN_IN.search(said):
-        return sum(float(number) * _UNITS[unit.lower()] for number, unit in _DURATION.findall(found[1]))
-    stated = _DELAY.search(said)
-    return float(stated[1]) if stated else None
+        seconds = sum(float(number) * _UNITS[unit.lower()] for number, unit in _DURATION.findall(found[1]))
+    elif stated := _DELAY.search(said):
+        seconds = float(stated[1])
+    return seconds if seconds is not None and seconds < math.inf else None
 
 
 def _is_used_up(said: str, after: float | None) -> bool:

@@ -127,8 +127,6 @@ def read_model_card(card: Mapping[str, Any]) -> StatedLimits:
 
 
 _COUNT = re.compile(r"[0-9]{1,15}(?:\.0)?")
-LONGEST_NUMBER = 15
-"""Digits: no limit has more, and Python does not read thousands of them."""
 _CARD_WINDOW = frozenset(
     {
         "max_model_len",
@@ -164,8 +162,8 @@ def _numbers(card: Mapping[str, Any], depth: int = 0) -> Iterator[tuple[str, int
 
 
 def _plain(said: str) -> str:
-    """Lower case, without marks around names and without separators of thousands."""
-    text = re.sub(r"[`'\"*]", "", said.lower())
+    """Lower case, without marks around names, separators of thousands, and numbers that are longer than any limit."""
+    text = re.sub(r"\d{16,}", "", re.sub(r"[`'\"*]", "", said.lower()))
     text = re.sub(r"(?<![\[\d.,])(\d{1,3}(?:,\d{3})+)(?![\d,])", lambda found: found[1].replace(",", ""), text)
     return " ".join(text.split())
 
@@ -181,4 +179,4 @@ def _first(patterns: tuple[str, ...], text: str) -> int | None:
 
 def _number(match: re.Match[str]) -> int:
     below = match.groupdict().get("below")
-    return int(below[-LONGEST_NUMBER:]) - 1 if below else int(match[1][-LONGEST_NUMBER:])
+    return int(below) - 1 if below else int(match[1])
