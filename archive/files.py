@@ -99,7 +99,10 @@ def read_text(path: Path) -> str:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object. Raises ArchiveError that names the file."""
     try:
-        content = json.loads(read_bytes(path))
+        text = read_bytes(path)
+        content = json.loads(text)
+        if b"\\u" in text:
+            json.dumps(content, ensure_ascii=False).encode()  # a lone surrogate can be read, and never written
     except (ValueError, RecursionError) as error:
         raise ArchiveError(f"{path} cannot be read as JSON ({error}); restore it with `git checkout`") from error
     if not isinstance(content, dict):
