@@ -1,18 +1,23 @@
 """Reading and writing of single files: whole or not at all. Every error names the file."""
 
 import contextlib
+import errno
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from archive.errors import ArchiveError
 
 M = TypeVar("M", bound=BaseModel)
+
+LARGEST = 64 << 20
+"""Bytes of one file that is read."""
 
 
 def write_text(path: Path, text: str) -> None:
@@ -59,6 +64,30 @@ def read_bytes(path: Path) -> bytes:
         raise ArchiveError(f"{path} {words}; restore it with `git checkout`") from error
 
 
+def open_given(path: Path) -> BinaryIO:
+    """Open a file that somebody names, or what a shell pipes in its place.
+
+    Raises OSError: also for a device, a socket or a named pipe, which might never end.
+    """
+    mode = path.stat().st_mode
+    piped = stat.S_ISFIFO(mode) and not path.resolve().exists()  # `<(program)`: the shell has started who writes
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or piped):
+        raise OSError(errno.EINVAL, "it is a pipe, a socket or a device, and no file", str(path))
+    return path.open("rb")
+
+
+def read_given(path: Path, largest: int = LARGEST) -> str:
+    """UTF-8 text of a file that somebody names, with its line breaks unchanged.
+
+    Raises UnicodeDecodeError, and OSError as `open_given` does, and for more than `largest` bytes.
+    """
+    with open_given(path) as stream:
+        content = stream.read(largest + 1)
+    if len(content) > largest:
+        raise OSError(errno.EFBIG, f"it is larger than {largest} bytes", str(path))
+    return content.decode("utf-8")
+
+
 def read_text(path: Path) -> str:
     """Content of a file of the archive as UTF-8 text, with its line breaks unchanged. Raises ArchiveError."""
     try:
@@ -70,7 +99,10 @@ def read_text(path: Path) -> str:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object. Raises ArchiveError that names the file."""
     try:
-        content = json.loads(read_bytes(path))
+        text = read_bytes(path)
+        content = json.loads(text)
+        if b"\\u" in text:
+            json.dumps(content, ensure_ascii=False).encode()  # a lone surrogate can be read, and never written
     except (ValueError, RecursionError) as error:
         raise ArchiveError(f"{path} cannot be read as JSON ({error}); restore it with `git checkout`") from error
     if not isinstance(content, dict):

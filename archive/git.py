@@ -1,5 +1,6 @@
 """The git operations that an archive needs, only on a repository that belongs to the archive."""
 
+import configparser
 import contextlib
 import os
 import shutil
@@ -34,6 +35,9 @@ class GitFolder:
             raise ArchiveError(
                 f"{path} is a folder, but no git repository, so it is no whole archive; copy or clone it with its .git"
             ) from error
+        except (ValueError, configparser.Error) as error:  # GitPython reads some of git's files itself
+            problem = " ".join(str(error).split())[:300]
+            raise ArchiveError(f"git's files in {path} are damaged ({problem}); clone the archive again") from error
         except GitCommandError as error:
             raise ArchiveError(f"git cannot make a repository in {path}: {_words(error)}") from error
 
@@ -44,9 +48,11 @@ class GitFolder:
 
     def adopt_branch(self, name: str) -> None:
         """Make a missing local branch from `origin/NAME`, so that a clone of this clone has the branch too."""
-        if name not in self._repo.heads and f"origin/{name}" in (ref.name for ref in self._repo.references):
-            with contextlib.suppress(ArchiveError):  # a clone that cannot be written is still read
-                self._git("branch", "--no-track", name, f"refs/remotes/origin/{name}")
+        ours, theirs = f"refs/heads/{name}", f"refs/remotes/origin/{name}"
+        if (self.folder / ours).exists() or self._git("for-each-ref", "--format=%(refname)", ours, theirs) != theirs:
+            return
+        with contextlib.suppress(ArchiveError):  # a clone that cannot be written is still read
+            self._git("branch", "--no-track", name, theirs)
 
     def commit(self, message: str, paths: list[str]) -> str:
         """Commit exactly `paths` (relative to the work tree); returns the commit's hash."""
@@ -138,7 +144,10 @@ class GitFolder:
         return newest_commits(log, folder)
 
     def _born(self) -> bool:
-        return self._repo.head.is_valid()
+        try:
+            return bool(self._git("rev-parse", "--verify", "--quiet", "HEAD^{commit}"))
+        except ArchiveError:
+            return False
 
     def contents_of(self, folder: str) -> dict[str, str]:
         """Hash of the content of each entry of `folder` at the last commit, by the entry's name."""
@@ -149,8 +158,7 @@ class GitFolder:
         return {path.rpartition("/")[2]: about.split()[2] for about, _, path in found}
 
     def _identity(self) -> tuple[str, ...]:
-        reader = self._repo.config_reader()
-        if reader.get_value("user", "email", default="") or "GIT_COMMITTER_EMAIL" in os.environ:
+        if self._git("config", "--default", "", "--get", "user.email") or "GIT_COMMITTER_EMAIL" in os.environ:
             return ()
         return ("-c", "user.name=archer", "-c", "user.email=archer@localhost")
 

@@ -1,13 +1,12 @@
 """Predictions, committed to a separate branch before the first trial, so that nobody can change them afterwards."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 
 from pydantic import ValidationError
 
 from archive.errors import ArchiveError
 from archive.git import GitFolder
-from archive.records.record import Origin, Prediction, Proposal, Record
+from archive.records.record import Origin, Prediction, Proposal, Record, moment
 from evaluator.tasks.names import TaskName
 from evaluator.values import Value
 from variants.contract import VariantName
@@ -74,7 +73,7 @@ def prediction_problems(
     if not _same(text, Committed.of(record.proposal, record.protocol, record.protocol_hash), before):
         yield f"its predictions are not those of commit {record.predicted[:12]}"
     own = [trial.wall_seconds for trial in record.trials if trial.inherited_from is None]
-    began = datetime.fromisoformat(record.created).timestamp() - max(own, default=0.0)
+    began = moment(record.created).timestamp() - max(own, default=0.0)
     if history[record.predicted] > began + CLOCK_SECONDS:
         yield f"its predictions' commit {record.predicted[:12]} is later than its first trial"
 

@@ -14,7 +14,7 @@ from archive.names import find_name
 from archive.records.folders import ORIGIN, PROPOSALS, VARIANTS, read_record
 from archive.records.index import ArchiveIndex, ProposalLine
 from archive.records.outline import Outline
-from archive.records.record import Exchange, Origin, Record
+from archive.records.record import Exchange, Origin, Record, moment
 from archive.records.runs import once
 from archive.tables.leaderboards import LEADERBOARDS
 from evaluator.outcomes import Status, Trial
@@ -28,6 +28,7 @@ TRIALS = "trials"
 ASKS = "asks"
 FORMAT = 1
 MAX_NAME = 120
+_NUMBERED = re.compile(r"(?:(?<=Z)|(?<=[+-][0-9]{4}))-[0-9]+\Z")
 _ID = re.compile(r"[0-9]{4,9}-[a-z][a-z0-9_]{0,119}")
 
 
@@ -60,9 +61,8 @@ class Reader:
         return sorted(found, key=lambda name: int(name.split("-")[0]))
 
     def failed_asks(self) -> list[datetime]:
-        """When each failed ask was archived, oldest first."""
-        names = sorted(path.stem for path in (self.root / ASKS).glob("*.jsonl"))
-        return [datetime.strptime(name, "%Y-%m-%dT%H%M%S.%f%z") for name in names]
+        """When each failed ask was archived, oldest first. Raises ArchiveError where a file's name does not say it."""
+        return [_moment(path) for path in sorted((self.root / ASKS).glob("*.jsonl"))]
 
     def failed_exchanges(self) -> Iterator[tuple[Exchange, ...]]:
         """What was asked and answered in each ask that gave no proposal, oldest first. Raises ArchiveError."""
@@ -206,3 +206,11 @@ class Reader:
         if identity not in self._records:
             self._records[identity] = read_record(self.root, identity)
         return self._records[identity]
+
+
+def _moment(path: Path) -> datetime:
+    """When an ask was archived, by its file's name; one that a merge brought may have a number at its end."""
+    try:
+        return moment(_NUMBERED.sub("", path.stem))
+    except ValueError as error:
+        raise ArchiveError(f"{path} should be named by when it was asked; restore it with `git checkout`") from error

@@ -1,7 +1,7 @@
 """Checks the integrity of an archive: one line per problem. It changes nothing."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import isclose
 
 from archive.confirmations import CONFIRMATIONS, read_confirmations
@@ -53,12 +53,23 @@ def content_problems(reader: Reader) -> Iterator[str]:
             continue
         if (other := numbers.setdefault(record.number, identity)) != identity:
             yield f"{PROPOSALS}/: {other} and {identity} have the same number"
+    yield from _ask_problems(reader)
     for path in sorted(found for name in (TRIALS, CONFIRMATIONS) for found in (reader.root / name).glob("*/*.jsonl")):
         try:
             where = str(path.relative_to(reader.root))
             yield from _trial_problems(where, path.parent.name, path.stem, read_lines(path, Trial), variants)
         except ArchiveError as error:
             yield str(error)
+
+
+def _ask_problems(reader: Reader) -> Iterator[str]:
+    """Failed asks whose name or content cannot be read."""
+    try:
+        reader.failed_asks()
+        for _ in reader.failed_exchanges():
+            pass
+    except ArchiveError as error:
+        yield str(error)
 
 
 def _confirmation_problems(reader: Reader, variants: Mapping[str, Variant]) -> Iterator[str]:
@@ -90,9 +101,17 @@ def _record_problems(reader: Reader, record: Record, variants: Mapping[str, Vari
             yield f"{where}: a trial on {trial.task} ran other code than the proposal's"
         if (trial.variant, trial.protocol) != (record.proposal.variant.name, record.protocol):
             yield f"{where}: a trial on {trial.task} is of {trial.variant} under {trial.protocol}"
-    if record.scorecard is not None and (not record.trials or not _alike(scorecard(record.trials), record.scorecard)):
+    if record.scorecard is not None and not _follows(record.scorecard, record.trials):
         yield f"{where}: the scorecard is not what its trials give"
     reader.origin(record.id)
+
+
+def _follows(card: Scorecard, trials: Sequence[Trial]) -> bool:
+    """Whether trials give this scorecard. Those of several variants or protocols give none."""
+    try:
+        return bool(trials) and _alike(scorecard(trials), card)
+    except ValueError:
+        return False
 
 
 def _alike(one: Scorecard, other: Scorecard) -> bool:

@@ -12,7 +12,7 @@ from agent.reports.patch import new_file_patch, replacement_patch
 from agent.search.find_variant import archive_if_any, find_variant
 from agent.terminal.console import clean
 from agent.terminal.speech import Speech
-from archive.files import write_text
+from archive.files import read_given, write_text
 
 
 def export(
@@ -45,7 +45,7 @@ def export(
         path, text = new_file_patch(variant)
     else:
         with readable(against, "file of --against"):
-            old = against.read_bytes().decode("utf-8")
+            old = read_given(against)
         path = _within_checkout(against) or f"{variant.contract.operator}/naive.py"
         text = replacement_patch(variant, path, old, str(against))
     if out is not None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import fmean
 
-from archive.records.record import Record
+from archive.records.record import Record, moment
 from archive.store import Archive
 from evaluator.outcomes import Status
 from evaluator.protocols.protocol import Protocol
@@ -40,9 +40,7 @@ class Arm:
     @classmethod
     def of(cls, archive: Archive, protocol: Protocol, budget: ProposerBudget) -> "Arm":
         """What an archive holds, up to the budget."""
-        ended: list[tuple[datetime, Record | None]] = [
-            (datetime.fromisoformat(record.created), record) for record in archive.records()
-        ]
+        ended: list[tuple[datetime, Record | None]] = [(moment(record.created), record) for record in archive.records()]
         ended += [(when, None) for when in archive.failed_asks()]
         minutes: list[float] = []
         scores: list[tuple[float, ...]] = []

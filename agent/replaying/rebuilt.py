@@ -1,11 +1,10 @@
 """Steps that need no sandbox: the prompt from its facts, the proposal from the reply, the file from either."""
 
 import difflib
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from agent.proposers.llm.exchanges import last_conversation
+from agent.proposers.llm.exchanges import last_conversation, templates_of
 from agent.proposers.llm.prompt.conversation import Conversation
 from agent.proposers.llm.prompt.templates import Templates
 from agent.proposers.replay import is_rebuildable, rebuild
@@ -55,7 +54,7 @@ def _rendered_again(conversation: Conversation, templates: Templates, others: Ma
 
 def _changed_templates(record: Record, templates: Templates) -> dict[str, str]:
     """By name, how the digest of a template is another than when the prompt was sent."""
-    then = json.loads(record.exchanges[0].prompt).get("templates", {})
+    then = templates_of(record.exchanges[0])
     now = templates.digests()
     changed = [name for name in sorted(now.keys() | then.keys()) if now.get(name) != then.get(name)]
     return {name: f"was {then.get(name, 'absent')}, is {now.get(name, 'absent')}" for name in changed}

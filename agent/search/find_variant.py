@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from agent.errors import UserError, readable
 from archive.errors import ArchiveError, GitMissingError
+from archive.files import read_given
 from archive.names import find_name
 from variants.contract import Variant
 from variants.seeds import seed_variants, seeds
@@ -27,12 +28,13 @@ def variant_from_file(path: Path) -> Variant:
             raise UserError(
                 f"variant file {path} is larger than {MAX_SOURCE_BYTES} bytes; a kernel takes a few thousand"
             )
-        try:
-            return Variant.from_file(path)
-        except ValidationError as error:
-            raise UserError(
-                f"{path.name} cannot be the name of a variant: {NAMING}; rename the file, as my_idea.py"
-            ) from error
+        source = read_given(path, MAX_SOURCE_BYTES)
+    try:
+        return Variant(name=path.stem, source=source.replace("\r\n", "\n").replace("\r", "\n"))
+    except ValidationError as error:
+        raise UserError(
+            f"{path.name} cannot be the name of a variant: {NAMING}; rename the file, as my_idea.py"
+        ) from error
 
 
 def find_variant(file_or_name: str, archive: "Archive | None") -> Variant:

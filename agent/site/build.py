@@ -55,6 +55,10 @@ def build(archive: Archive, out: Path, told: Told) -> Built:
     return Built(out / "index.html", len(site.entries), site.written, len(site.files) - site.written, removed, damage)
 
 
+_NO_FILE = (FileNotFoundError, IsADirectoryError, NotADirectoryError, RuntimeError, ValueError)
+"""A name of a ledger is no file: it is gone, or a folder, a link to itself, or has a NUL."""
+
+
 @dataclass
 class _Site:
     archive: Archive
@@ -108,9 +112,9 @@ class _Site:
         """Remove what an earlier build wrote and this one did not; nothing outside of the site."""
         root, removed = self.out.resolve(), 0
         for name in before - self.files:
-            path = (root / name).resolve()
-            if path.is_relative_to(root):
-                with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(*_NO_FILE):
+                path = (root / name).resolve()
+                if path.is_relative_to(root):
                     path.unlink()
                     removed += 1
         return removed

@@ -109,4 +109,4 @@ def _listed(out: Path) -> tuple[str, ...]:
         found = read_json(out / LEDGER).get("files", [])
     except ArchiveError:
         return ()
-    return tuple(str(name) for name in found)
+    return tuple(str(name) for name in found) if isinstance(found, list) else ()

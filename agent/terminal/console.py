@@ -1,6 +1,7 @@
 """The terminal: nothing hostile reaches it, long answers go through a pager, wide tables fold where it is narrow."""
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -21,6 +22,8 @@ from agent.terminal.plain_ascii import is_utf8, to_ascii
 _VISIBLE = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421}
 _VISIBLE |= dict.fromkeys([*range(0x80, 0xA0), *range(0x200E, 0x2010), *range(0x2028, 0x202F)], 0xFFFD)
 _VISIBLE |= dict.fromkeys([*range(0x2066, 0x206A), *range(0xD800, 0xE000)], 0xFFFD)
+OBEYED = re.compile(f"[{''.join(map(chr, (code for code in _VISIBLE if code >= 0x7F)))}]")
+"""What JSON does not escape and a terminal obeys, or cannot show."""
 
 Cell = str | tuple[str, str]
 """Text, or text and its style."""

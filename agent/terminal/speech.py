@@ -1,13 +1,15 @@
 """How a command speaks: people or JSON on standard output, progress on standard error."""
 
 import json
+import math
+import re
 import sys
 from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console, RenderableType
 
-from agent.terminal.console import SafeConsole, say
+from agent.terminal.console import OBEYED, SafeConsole, say
 from agent.terminal.plain_ascii import is_utf8
 
 PIPED_WIDTH = 1000
@@ -16,6 +18,7 @@ PIPED_WIDTH = 1000
 
 MAX_PRETTY = 1_000_000
 """Characters of an answer in JSON that is indented: a longer one is for a program, and takes its time."""
+_NOT_ASCII = re.compile(r"[^\x00-\x7e]")
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,31 @@ class Speech:
         say(self.out, renderables, pager)
 
     def answer(self, document: Any) -> None:
-        """Print the JSON document; where standard output is not UTF-8, with escapes, so that it says the same."""
-        escaped = not is_utf8(sys.stdout)
-        text = json.dumps(document, ensure_ascii=escaped, allow_nan=False)
+        """Print the JSON document, with null for numbers that are not finite.
+
+        What a terminal would obey or cannot show is escaped, and all but ASCII where standard output is not UTF-8, so
+        that it says the same.
+        """
+        try:
+            text = json.dumps(document, ensure_ascii=False, allow_nan=False)
+        except ValueError:  # JSON has no such numbers, and the evidence of a check may
+            document = _finite(document)
+            text = json.dumps(document, ensure_ascii=False)
         if len(text) < MAX_PRETTY:
-            text = json.dumps(document, indent=2, ensure_ascii=escaped, allow_nan=False)
-        sys.stdout.write(f"{text}\n")
+            text = json.dumps(document, indent=2, ensure_ascii=False)
+        unplain = OBEYED if is_utf8(sys.stdout) else _NOT_ASCII
+        sys.stdout.write(f"{unplain.sub(_escape, text)}\n")
+
+
+def _escape(found: re.Match[str]) -> str:
+    """Characters as JSON escapes them."""
+    units = found[0].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -3,7 +3,6 @@
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from datetime import datetime
 
 from archive.errors import ArchiveError
 from archive.git import GitFolder
@@ -78,7 +77,6 @@ def _sound(found: Fetched, other: str, accept: Callable[[Record], None]) -> list
     for record in records:
         try:
             json.dumps(record.model_dump(mode="json"), allow_nan=False).encode()
-            datetime.fromisoformat(record.created)
             accept(record)
         except (ValueError, RecursionError) as error:
             raise refuse(f"{record.id}: {' '.join(str(error).split())[:200]}") from error

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from archive.errors import ArchiveError
 from archive.files import first_problem, read_bytes
 from archive.records.folders import PROPOSALS
-from archive.records.record import Cost, Prediction, Provenance
+from archive.records.record import Cost, Moment, Prediction, Provenance
 from evaluator.outcomes import Scorecard, StateSize, Status, Verdict, state_of
 from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.over_tasks import mean_over_tasks
@@ -46,7 +46,7 @@ class Outline(_Part):
     """The short fields of a Record, under the same names."""
 
     number: int
-    created: str
+    created: Moment
     proposal: OutlinedProposal
     status: Status
     reason: str = ""
@@ -81,7 +81,7 @@ class _CheckFile(_Part):
 
 class _ProposalFile(_Part):
     number: int
-    created: str
+    created: Moment
     proposal: OutlinedProposal
     protocol: str
     protocol_hash: str

@@ -1,8 +1,9 @@
 """Records of the archive: a proposal, its result and its cost."""
 
-from typing import Any, Literal
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from evaluator.outcomes import CheckReport, Scorecard, StateSize, Status, Trial, Verdict
 from evaluator.tasks.names import TaskName
@@ -13,6 +14,23 @@ ROUNDING = 1e-4
 """Predictions have four digits."""
 BY_HAND = "hand"
 """Proposer of what `archer evaluate --add` adds: no search proposed it."""
+
+
+def moment(text: str) -> datetime:
+    """The moment in a record, ISO 8601 with its time zone. Raises ValueError for what is none of archer's time."""
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None or not 1970 <= found.year < 2200:
+        raise ValueError(f"{text!r} is no moment with a time zone, from 1970 to 2199")
+    return found
+
+
+def _is_moment(text: str) -> str:
+    moment(text)
+    return text
+
+
+Moment = Annotated[str, AfterValidator(_is_moment)]
+"""ISO 8601, with a time zone."""
 
 
 class Prediction(Value):
@@ -100,7 +118,7 @@ class Record(Value):
     """One proposal with everything that archer recorded about it. The number identifies it in an archive."""
 
     number: int
-    created: str
+    created: Moment
     proposal: Proposal
     status: Status
     reason: str = ""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import variants
 from archive.errors import LeaderboardError
+from archive.files import read_given
 from evaluator.tasks.names import TaskName
 from evaluator.tasks.registry import MAD_TASKS
 
@@ -33,7 +34,7 @@ def read_leaderboard(path: Path, tasks: Sequence[TaskName] = MAD_TASKS) -> "pd.D
 def read_csv_text(path: Path) -> str:
     """The text of a CSV file. Raises LeaderboardError that says what the file is instead."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_given(path).removeprefix("\ufeff")
     except FileNotFoundError:
         raise LeaderboardError(f"{path}: no such file; give the path of a CSV with a row per variant") from None
     except IsADirectoryError:

@@ -1,5 +1,6 @@
 """Keeps the finished trials of unfinished evaluations, so that a stopped or killed evaluation can go on later."""
 
+import contextlib
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,9 +56,8 @@ class TrialLog:
         if not self._path.exists():
             return []
         found = []
-        for line in filter(None, self._path.read_text(encoding="utf-8").splitlines()):
-            try:
-                found.append(Trial.model_validate_json(line))
-            except ValidationError:  # the line that a killed process was writing: its trial is run again
-                continue
+        with self._path.open("rb") as lines:  # bytes: what was cut off may end within a character
+            for line in lines:
+                with contextlib.suppress(ValidationError):  # a killed process was writing it: its trial is run again
+                    found.append(Trial.model_validate_json(line))
         return found

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from agent.proposers.llm.configuration.scrub import Scrubber
 from agent.proposers.llm.endpoint.client import HttpAttempt
+from agent.proposers.llm.json_values import parsed
 from agent.proposers.llm.prompt.conversation import Conversation
 from archive.records.record import Exchange
 
@@ -60,10 +61,10 @@ def last_conversation(exchanges: Sequence[Exchange]) -> tuple[Conversation, Exch
     if not answered:
         return None
     try:
-        prompt = json.loads(answered[-1].prompt)
+        prompt = parsed(answered[-1].prompt)
         if "as_in_attempt" in prompt:
             written = next(exchange for exchange in exchanges if exchange.attempt == prompt["as_in_attempt"])
-            prompt = json.loads(written.prompt)
+            prompt = parsed(written.prompt)
         return Conversation.model_validate(prompt["conversation"]), answered[-1]
     except (ValueError, TypeError, KeyError, StopIteration, ValidationError):
         return None
@@ -85,10 +86,18 @@ def _renumbered(exchange: Exchange, by: int) -> Exchange:
 def model_of(exchange: Exchange) -> str | None:
     """Name of the model that was asked; None where it is not recorded."""
     try:
-        request = json.loads(exchange.prompt)["request"]
+        request = parsed(exchange.prompt)["request"]
         return str(request.get("model") or request["command"])
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def templates_of(exchange: Exchange) -> dict[str, str]:
+    """Digests of the templates that a prompt was made with, by name; none where they are not recorded."""
+    try:
+        return {str(name): str(digest) for name, digest in parsed(exchange.prompt)["templates"].items()}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return {}
 
 
 def usd_of(exchanges: Sequence[Exchange]) -> float | None:

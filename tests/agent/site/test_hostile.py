@@ -87,7 +87,6 @@ def hostile(status: Status):
         "proposal": proposal,
         "reason": ATTACK,
         "trials": trials,
-        "created": ATTACK,
         "exchanges": (Exchange(attempt=1, prompt=ATTACK, reply=ATTACK, error=ATTACK, usage={ATTACK: ATTACK}),),
         "check": make_check(finding, name=NAME, duplicate_of=ATTACK),
     })  # fmt: skip

@@ -52,7 +52,6 @@ def hostile(archive: Archive) -> Archive:
         trials=make_trials(variant, 0.6, curve=curve),
         reason=HOSTILE,
         check=make_check(finding, name="x"),
-        created=HOSTILE,
     )
     archive.tell(record, f"# {HOSTILE}\n\n[link](http://x/{HOSTILE})\n")
     return archive

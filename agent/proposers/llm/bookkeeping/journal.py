@@ -3,6 +3,7 @@
 One JSON line per HTTP request: the request's hash, endpoint, payload, raw reply, usage, cost and times; never a key.
 """
 
+import contextlib
 import json
 import os
 import threading
@@ -10,30 +11,49 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from agent.proposers.llm.errors import EndpointError
+from agent.proposers.llm.json_values import parsed
+from archive.files import open_given
+
+
+class Paid(BaseModel):
+    """An entry with a reply, as far as it is used again."""
+
+    hash: str
+    payload: dict[str, Any]
+    reply: dict[str, Any]
+    usage: dict[str, Any]
+    usd: float | None
+    seconds: float
 
 
 class Journal:
-    """Append-only; safe for several threads and, each line being one write, for several processes."""
+    """Append-only; safe for several threads and, as each line is one write, for several processes.
+
+    Raises EndpointError for a file that cannot be read.
+    """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._replies: dict[str, dict[str, Any]] = {}
+        self._replies: dict[str, Paid] = {}
         if path is not None and path.exists():
-            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-                self._remember(line)
+            try:
+                with open_given(path) as lines:
+                    for line in lines:  # not `splitlines`: a reply may hold what Python takes for the end of a line
+                        self._remember(line)
+            except OSError as error:
+                raise EndpointError(f"the journal {path} cannot be read: {error.strerror}; move it away") from None
 
-    def _remember(self, line: str) -> None:
+    def _remember(self, line: bytes) -> None:
         # The last line of an interrupted run may be cut off: that reply is lost, the ones before it are not.
-        try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError):
-            return
-        if isinstance(entry, dict) and isinstance(entry.get("reply"), dict) and isinstance(entry.get("hash"), str):
-            self._replies[entry["hash"]] = entry
+        with contextlib.suppress(ValueError):
+            entry = Paid.model_validate(parsed(line.decode("utf-8", "replace")))
+            self._replies[entry.hash] = entry
 
-    def recall(self, request_hash: str) -> dict[str, Any] | None:
+    def recall(self, request_hash: str) -> Paid | None:
         """The entry of an *earlier* run with the same request, once; None where there is none."""
         with self._lock:
             return self._replies.pop(request_hash, None)

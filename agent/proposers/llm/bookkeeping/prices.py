@@ -4,9 +4,10 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from agent.proposers.llm.errors import EndpointError
+from archive.files import read_given
 
 
 class Price(BaseModel):
@@ -38,8 +39,8 @@ class PriceTable(BaseModel):
         if path is None:
             return cls()
         try:
-            return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
+            return cls.model_validate(tomllib.loads(read_given(path)))
+        except (OSError, ValueError, RecursionError) as error:  # tomllib's own errors, and what it lets pass
             reason = str(error).splitlines()[0]
             raise EndpointError(
                 f'price table {path}: {reason}; expected [models."NAME"] with input = and output = in USD per million'

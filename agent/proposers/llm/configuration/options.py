@@ -6,6 +6,7 @@ from typing import Any
 
 from agent.proposers.llm.configuration.settings import KEY_VARIABLE, LLMSettings
 from agent.proposers.llm.errors import EndpointError
+from archive.files import read_given
 
 NOT_IN_A_FILE = ("key", "journal", "free")
 FILE_OPTIONS = tuple(name for name in LLMSettings.model_fields if name not in NOT_IN_A_FILE)
@@ -19,8 +20,8 @@ def read_options(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        found = tomllib.loads(read_given(path))
+    except (OSError, ValueError, RecursionError) as error:  # tomllib's own errors, and what it lets pass
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise EndpointError(f"--llm {path}: {reason}; a TOML file is expected, as in reply_tokens = 16000") from None
     if "key" in found or "api_key" in found:

@@ -267,9 +267,9 @@ class Endpoint:
         entry = self.journal.recall(request.digest(self.settings.public_url, self.model))
         if entry is None:
             return None
-        text, finish, refusal = Transport.text_of(entry["reply"])
-        usage = {**entry["usage"], "usd": entry["usd"], "from_journal": True}
-        return HttpAttempt(entry["payload"], text, None, usage, entry["seconds"], finish, refusal)
+        text, finish, refusal = Transport.text_of(entry.reply)
+        usage = {**entry.usage, "usd": entry.usd, "from_journal": True}
+        return HttpAttempt(entry.payload, text, None, usage, entry.seconds, finish, refusal)
 
     def _try(self, request: Request, deadline: float) -> tuple[HttpAttempt, Fault | None]:
         settings = self.settings

@@ -171,16 +171,18 @@ def _seconds(header: str | None) -> float | None:
 def _date(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _pause_in_words(said: str) -> float | None:
+    seconds = None
     if found := _AGAIN_IN.search(said):
-        return sum(float(number) * _UNITS[unit.lower()] for number, unit in _DURATION.findall(found[1]))
-    stated = _DELAY.search(said)
-    return float(stated[1]) if stated else None
+        seconds = sum(float(number) * _UNITS[unit.lower()] for number, unit in _DURATION.findall(found[1]))
+    elif stated := _DELAY.search(said):
+        seconds = float(stated[1])
+    return seconds if seconds is not None and seconds < math.inf else None
 
 
 def _is_used_up(said: str, after: float | None) -> bool:
@@ -195,7 +197,7 @@ def _is_page(body: object) -> bool:
 def _is_larger_than_the_limit(said: str) -> bool:
     """One request that asks for more than a whole minute's allowance: no wait helps, a shorter request does."""
     found = _TOO_LARGE.search(said)
-    return found is not None and int(found[2]) > int(found[1])
+    return found is not None and float(found[2]) > float(found[1])
 
 
 def _status_inside(body: object) -> int | None:
@@ -203,7 +205,7 @@ def _status_inside(body: object) -> int | None:
         return None
     for name in ("code", "status", "status_code", "statusCode"):
         value = body.get(name)
-        if isinstance(value, int | str) and str(value).isdigit() and 400 <= int(value) < 600:
+        if isinstance(value, int | str) and re.fullmatch("[45][0-9]{2}", str(value)):
             return int(value)
     return None
 

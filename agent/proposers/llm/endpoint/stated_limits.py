@@ -126,6 +126,7 @@ def read_model_card(card: Mapping[str, Any]) -> StatedLimits:
     )
 
 
+_COUNT = re.compile(r"[0-9]{1,15}(?:\.0)?")
 _CARD_WINDOW = frozenset(
     {
         "max_model_len",
@@ -150,19 +151,15 @@ def _numbers(card: Mapping[str, Any], depth: int = 0) -> Iterator[tuple[str, int
     for name, value in card.items():
         if isinstance(value, Mapping) and depth < 3:
             yield from _numbers(value, depth + 1)
-        elif (
-            isinstance(value, int | float | str)
-            and not isinstance(value, bool)
-            and str(value).removesuffix(".0").isdigit()
-        ):
+        elif isinstance(value, int | float | str) and not isinstance(value, bool) and _COUNT.fullmatch(str(value)):
             number = int(float(value))
             if number > 0:
                 yield name.lower(), number
 
 
 def _plain(said: str) -> str:
-    """Lower case, without marks around names and without separators of thousands."""
-    text = re.sub(r"[`'\"*]", "", said.lower())
+    """Lower case, without marks around names, separators of thousands, and numbers that are longer than any limit."""
+    text = re.sub(r"\d{16,}", "", re.sub(r"[`'\"*]", "", said.lower()))
     text = re.sub(r"(?<![\[\d.,])(\d{1,3}(?:,\d{3})+)(?![\d,])", lambda found: found[1].replace(",", ""), text)
     return " ".join(text.split())
 

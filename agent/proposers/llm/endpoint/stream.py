@@ -4,21 +4,27 @@ Server-sent events: lines of `data: JSON`, each with a piece of the first choice
 between servers is let pass: comments, empty choices, whole messages instead of pieces, usage in any chunk, no [DONE].
 """
 
-import json
 import re
 from typing import Any
+
+from agent.proposers.llm.json_values import parsed
 
 CHARACTERS_PER_TOKEN = 4
 _REPLACED = frozenset({"role", "type", "id", "index", "name"})
 """What servers repeat in every piece, and never split."""
-_LINE_END = re.compile(rb"\r\n|\n|\r(?!\Z)")
+MOST_LINES = 1_000
+"""Of one event."""
+_LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
 class CompletionStream:
     """Fed with bytes as they arrive; `body` is the completion so far."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest: list[bytes] = []
+        """The begun line, in the pieces in which it came."""
+        self._held = b""
+        """A carriage return, of which the next byte says whether it is a line end by itself."""
         self._data: list[str] = []
         self._event = ""
         self._choice: dict[str, Any] = {}
@@ -50,15 +56,20 @@ class CompletionStream:
     def feed(self, piece: bytes) -> None:
         """Take the next bytes."""
         self.begun = True
-        *lines, self._rest = _LINE_END.split(self._rest + piece)
-        for line in lines:
-            self._take(line)
+        piece, self._held = self._held + piece, b""
+        if piece.endswith(b"\r"):
+            piece, self._held = piece[:-1], b"\r"
+        first, *others = _LINE_END.split(piece)
+        self._rest.append(first)
+        for line in others:
+            self._take(b"".join(self._rest))
+            self._rest = [line]
 
     def close(self) -> None:
         """The connection has ended: what is left is the last line."""
-        self._take(self._rest)
+        self._take(b"".join(self._rest))
         self._take(b"")
-        self._rest = b""
+        self._rest = []
 
     def _take(self, raw: bytes) -> None:
         line = raw.decode("utf-8", "replace").strip("\r\n")
@@ -68,7 +79,7 @@ class CompletionStream:
         elif name == "event":
             self._event = value.strip()
         elif name == "data":
-            self._data.append(value.removeprefix(" "))
+            self._data = [*self._data[-MOST_LINES:], value.removeprefix(" ")]
             self._read("\n".join(self._data))
 
     def _read(self, data: str) -> None:
@@ -76,8 +87,8 @@ class CompletionStream:
             self._ended = True
             return
         try:
-            chunk = json.loads(data)
-        except (ValueError, RecursionError):
+            chunk = parsed(data)
+        except ValueError:
             return  # the event goes on in the next line, or is no JSON
         self._data = []
         if not isinstance(chunk, dict):

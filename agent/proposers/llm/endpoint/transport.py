@@ -20,6 +20,7 @@ from agent.proposers.llm.configuration.settings import LLMSettings
 from agent.proposers.llm.endpoint.completion import completion_of, error_in, has_answer
 from agent.proposers.llm.endpoint.faults import Fault, fault_of, reported_fault
 from agent.proposers.llm.endpoint.stream import CompletionStream
+from agent.proposers.llm.json_values import parsed, tamed
 
 CANCEL_POLL_SECONDS = 0.2
 CONNECT_SECONDS = 30.0
@@ -159,8 +160,8 @@ class Transport:
         if text.lstrip()[:1] == "<":
             return Fault("not an API", WEB_PAGE.format(url))
         try:
-            body = json.loads(text)
-        except (ValueError, RecursionError):
+            body = parsed(text)
+        except ValueError:
             return Fault("garbled", f"the reply is not JSON, or is cut off after {len(text)} characters")
         if not isinstance(body, dict):
             return Fault("garbled", f"the reply is a JSON {type(body).__name__}, not a chat completion")
@@ -175,8 +176,8 @@ class Transport:
         if text.lstrip()[:1] == "<":
             return Fault("not an API", WEB_PAGE.format(self._settings.public_url))
         try:
-            body = json.loads(self._scrub.text(text))
-        except (ValueError, RecursionError):
+            body = parsed(self._scrub.text(text))
+        except ValueError:
             return Fault("garbled", "the list of models is not JSON")
         listed = (body.get("data") or body.get("models")) if isinstance(body, dict) else body
         cards = [card for card in listed if isinstance(card, dict)] if isinstance(listed, list) else []
@@ -188,7 +189,7 @@ class Transport:
         if isinstance(error, openai.APITimeoutError) and not isinstance(cause, httpx2.ConnectTimeout):
             return Fault("timeout", f"no complete reply within {seconds:.3g} s")
         if isinstance(error, openai.APIStatusError):
-            body = self._scrub.value(error.body)
+            body = self._scrub.value(_body_of(error))
             return fault_of(self._settings.public_url, error.status_code, body, error.response.headers)
         return self._lost(cause)
 
@@ -196,6 +197,14 @@ class Transport:
         cause = self._scrub.text(str(error)) or type(error).__name__
         sent = type(error).__name__ not in {"ConnectError", "ConnectTimeout"}
         return Fault("connection", f"the connection to {self._settings.public_url} failed ({cause})", sent=sent)
+
+
+def _body_of(error: openai.APIStatusError) -> object:
+    """The body of an error as the client has read it; its text where that is no JSON that can be walked."""
+    try:
+        return tamed(error.body)
+    except ValueError:
+        return error.response.text
 
 
 def _is_stream(start: bytearray) -> bool:

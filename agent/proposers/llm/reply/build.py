@@ -1,6 +1,6 @@
 """From a reply to a proposal: the one path for live replies, repairs and replays."""
 
-from agent.catalogue import Genome, render_variant
+from agent.catalogue import Genome, known_genome, render_variant
 from agent.catalogue.render import formulas, title
 from agent.proposers.llm.prompt.conversation import Conversation
 from agent.proposers.llm.reply.naming import variant_name
@@ -46,7 +46,10 @@ def _code(reply: CodeReply, conversation: Conversation, provenance: Provenance) 
 
 def _structured(reply: StructuredReply, conversation: Conversation, provenance: Provenance) -> Proposal:
     parent = conversation.facts.parent
-    genome = reply.genome(Genome.model_validate(parent.genome or {}))
+    known = known_genome(parent.genome or {})
+    if known is None and parent.genome:
+        raise BadReply(f"{parent.name} is made of mechanisms that this archer's catalogue does not have")
+    genome = reply.genome(known or Genome())
     return Proposal(
         variant=render_variant(genome),
         parent=parent.name,
