@@ -31,8 +31,11 @@ def test_every_command_has_help_with_an_example(archer: Run, command: str):
     ("arguments", "says"),
     [
         (["propose", "--n", "-1"], "--n"),
-        (["propose", "--protocol", "tiny"], "choose one of smoke, quick, mad"),
-        (["propose", "--protocol", "extra"], "no search is judged by extra: choose one of smoke, quick, mad, then"),
+        (["propose", "--protocol", "tiny"], "choose one of smoke, quick, standard, mad"),
+        (
+            ["propose", "--protocol", "extra"],
+            "no search is judged by extra: choose one of smoke, quick, standard, mad, then",
+        ),
         (["compare", "--protocol", "extra"], "no search is judged by extra"),
         (["propose", "--proposer", "oracle"], "oracle"),
         (["propose", "--parent", "nobody"], "nobody"),

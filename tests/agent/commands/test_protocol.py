@@ -59,7 +59,7 @@ def test_protocols_are_listed(capfd: pytest.CaptureFixture[str]):
 
 def test_an_unknown_protocol_is_a_wrong_usage(capfd: pytest.CaptureFixture[str]):
     assert run(["protocol", "show", "nosuch"]) == USAGE
-    assert "choose one of smoke, quick, mad" in capfd.readouterr().err
+    assert "choose one of smoke, quick, standard, mad" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 import torch
 
-from evaluator.protocols.built_in import EXTRA, JUDGING, MAD, PROTOCOLS, QUICK, SMOKE
+from evaluator.model.backbones import build
+from evaluator.model.mixers import MixerShape, square
+from evaluator.protocols.built_in import EXTRA, JUDGING, MAD, PROTOCOLS, QUICK, SMOKE, STANDARD
 from evaluator.protocols.protocol import Protocol, TrialSpec, trial_specs
 from evaluator.scoring.score import ScoredTrial, score
 from evaluator.tasks.registry import MAD_TASKS, TASKS, tasks_of_suite
@@ -20,15 +22,15 @@ def changed(protocol: Protocol, **changes: Any) -> Protocol:
 
 
 def test_registry() -> None:
-    assert PROTOCOLS == {"smoke": SMOKE, "quick": QUICK, "mad": MAD, "extra": EXTRA}
-    assert JUDGING == (SMOKE, QUICK, MAD)
+    assert PROTOCOLS == {"smoke": SMOKE, "quick": QUICK, "standard": STANDARD, "mad": MAD, "extra": EXTRA}
+    assert JUDGING == (SMOKE, QUICK, STANDARD, MAD)
     assert set(EXTRA.tasks) == set(tasks_of_suite("recall+"))
     assert set(TASKS) == {*MAD_TASKS, *EXTRA.tasks}
 
 
 def test_hash_is_of_the_content() -> None:
     assert Protocol.model_validate_json(QUICK.model_dump_json()).hash == QUICK.hash
-    assert len({protocol.hash for protocol in PROTOCOLS.values()}) == 4
+    assert len({protocol.hash for protocol in PROTOCOLS.values()}) == len(PROTOCOLS)
     for changes in ({"width": 32}, {"seeds": (0, 1)}, {"betas": (0.9, 0.9)}, {"name": "quicker"}):
         assert changed(QUICK, **changes).hash != QUICK.hash
 
@@ -41,6 +43,22 @@ def test_the_content_of_the_protocols_that_ship_is_what_it_was() -> None:
         "mad": "80f5ff3d4e0f9945",
         "extra": "ff0b7a16f050f35c",
     }
+
+
+def test_only_the_reference_may_have_a_shape_of_its_own() -> None:
+    own = MixerShape(heads=2, key_dim=8, value_dim=16, decay_up_to=16.0, open_gate=False)
+    protocol = changed(QUICK, reference_shape=own.model_dump())
+    assert protocol.hash != QUICK.hash
+    assert protocol.mixer(Layer.GATED_DELTA_NET) == own
+    assert protocol.mixer(Layer.DELTA_NET) == QUICK.mixer(Layer.DELTA_NET) == square(64, 1)
+    model = build(protocol.model(QUICK.tasks["Memorize"].settings[0], Layer.GATED_DELTA_NET), chunkwise)
+    assert model.get_parameter("layers.0.layer.out.weight").shape == (64, 32)
+
+
+def test_standard_is_the_published_model_at_published_settings() -> None:
+    assert (STANDARD.width, STANDARD.inner, STANDARD.blocks, STANDARD.heads) == (128, 352, 2, 1)
+    for task, plan in STANDARD.tasks.items():
+        assert set(plan.settings) <= set(TASKS[task].published)
 
 
 def test_what_a_search_is_judged_by_is_the_published_suite() -> None:
