@@ -4,6 +4,7 @@ python -m benchmarks.measure_seeds --fingerprints
 python -m benchmarks.measure_seeds --sizes
 python -m benchmarks.measure_seeds --protocol quick
 python -m benchmarks.measure_seeds --protocol quick --controls
+python -m benchmarks.measure_seeds --protocol standard --name delta_net_4layer gated_delta_net_4layer
 
 The first writes `fingerprints.json`, the second `sizes.json`, the third `PROTOCOL.trials.jsonl` and `PROTOCOL.csv`,
 the fourth the same with `PROTOCOL.controls` in their names. Each trial is written as it ends, and one that is already
@@ -14,7 +15,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def main() -> None:
     parser.add_argument("--sizes", action="store_true", help="how much each seed and each control carries")
     parser.add_argument("--protocol", choices=list(PROTOCOLS), help="train and score the seeds")
     parser.add_argument("--controls", action="store_true", help="train and score the controls instead of the seeds")
+    parser.add_argument("--name", nargs="+", help="train only these seeds or controls; the table keeps the others")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     seeds = seed_variants()
@@ -54,18 +56,29 @@ def main() -> None:
         if options.protocol is not None:
             protocol = PROTOCOLS[options.protocol]
             if options.controls:
-                write_scores(list(controls().values()), f"{protocol.name}.controls", protocol, sandbox, executor)
+                write_scores(
+                    list(controls().values()), f"{protocol.name}.controls", protocol, sandbox, executor, options.name
+                )
             else:
-                write_scores(ordered, protocol.name, protocol, sandbox, executor)
+                write_scores(ordered, protocol.name, protocol, sandbox, executor, options.name)
 
 
 def write_scores(
-    variants: Sequence[Variant], stem: str, protocol: Protocol, sandbox: Sandbox, executor: ThreadPoolExecutor
+    variants: Sequence[Variant],
+    stem: str,
+    protocol: Protocol,
+    sandbox: Sandbox,
+    executor: ThreadPoolExecutor,
+    names: Collection[str] | None,
 ) -> None:
-    """Measure into STEM.trials.jsonl, then derive the table STEM.csv."""
-    trials = measure(variants, FOLDER / f"{stem}.trials.jsonl", protocol, sandbox, executor)
+    """Measure into STEM.trials.jsonl, then derive the table STEM.csv of all that is there.
+
+    names: of the variants to train; None trains all.
+    """
+    trials = measure(variants, FOLDER / f"{stem}.trials.jsonl", protocol, sandbox, executor, names)
     by_variant = {v.name: [trial for trial in trials if trial.variant == v.name] for v in variants}
-    table = leaderboard_csv(scorecards(protocol.name, by_variant), tuple(protocol.tasks))
+    measured = {name: own for name, own in by_variant.items() if own}
+    table = leaderboard_csv(scorecards(protocol.name, measured), tuple(protocol.tasks))
     write_text(FOLDER / f"{stem}.csv", table)
 
 
@@ -90,11 +103,16 @@ def write_sizes(variants: Sequence[Variant], without_memory: Sequence[Variant], 
 
 
 def measure(
-    variants: Sequence[Variant], path: Path, protocol: Protocol, sandbox: Sandbox, executor: ThreadPoolExecutor
+    variants: Sequence[Variant],
+    path: Path,
+    protocol: Protocol,
+    sandbox: Sandbox,
+    executor: ThreadPoolExecutor,
+    names: Collection[str] | None,
 ) -> list[Trial]:
     """Run the trials that the file at `path` lacks, the first seed of all variants before the second.
 
-    Returns all, in a fixed order.
+    Returns all that are there then, in a fixed order.
     """
     current = {variant.name: variant.source_hash for variant in variants}
     done = {
@@ -105,6 +123,7 @@ def measure(
     order = [(variant, spec) for variant in variants for spec in trial_specs(protocol)]
     by_seed = sorted(order, key=lambda each: protocol.seeds.index(each[1].seed))
     missing = [(variant, spec) for variant, spec in by_seed if (variant.name, spec) not in done]
+    missing = [(variant, spec) for variant, spec in missing if names is None or variant.name in names]
     running = {
         executor.submit(run_trial, variant, protocol, spec, sandbox): (variant, spec) for variant, spec in missing
     }
@@ -116,7 +135,7 @@ def measure(
         left = (time.monotonic() - began) / count * (len(missing) - count) / 60
         print(f"{count}/{len(missing)} {trial.variant} {trial.task} seed {trial.seed}: {trial.status} {trial.accuracy} "
               f"({trial.cpu_seconds:.1f} CPU s; {left:.0f} min left)", flush=True)  # fmt: skip
-    return [done[variant.name, spec] for variant, spec in order]
+    return [done[variant.name, spec] for variant, spec in order if (variant.name, spec) in done]
 
 
 if __name__ == "__main__":

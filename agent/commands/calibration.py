@@ -19,9 +19,8 @@ from agent.analysis.predictions.published_predictions import (
     LedgerEntry,
     ledger_entries,
 )
-from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, archive_or_shipped
 from agent.reports.calibration_plot import plot_calibration
-from agent.search.find_variant import archive_if_any
 from agent.terminal.speech import Speech
 from agent.terminal.view import name_markup
 
@@ -42,7 +41,7 @@ def calibration(
     Example: archer calibration --plot calibration.svg
     """
     speech = Speech(as_json, quiet)
-    entries = ledger_entries(archive_if_any(archive_path))
+    entries = ledger_entries(archive_or_shipped(archive_path))
     if plot is not None:
         plot_calibration([(entry.title, entry.forecasts) for entry in entries], plot)
         speech.progress.print(f"drawn to {plot}", markup=False)

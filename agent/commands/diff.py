@@ -6,8 +6,15 @@ from typing import Annotated
 import typer
 from rich.syntax import Syntax
 
-from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption
-from agent.search.find_variant import archive_if_any, find_variant, recorded_parent
+from agent.commands.options import (
+    DEFAULT_ARCHIVE,
+    ArchiveOption,
+    JsonOption,
+    NoPagerOption,
+    QuietOption,
+    archive_or_shipped,
+)
+from agent.search.find_variant import find_variant, recorded_parent
 from agent.terminal.console import clean
 from agent.terminal.speech import Speech
 from variants.contract import BASELINE
@@ -32,7 +39,7 @@ def diff(
     Example: archer diff 1
     """
     speech = Speech(as_json, quiet)
-    archive = archive_if_any(archive_path)
+    archive = archive_or_shipped(archive_path)
     ours = find_variant(variant, archive)
     parent = recorded_parent(ours, archive)
     theirs = find_variant(other or parent or BASELINE, archive)

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, archive_or_shipped
 from agent.errors import UserError, readable
 from agent.reports.patch import new_file_patch, replacement_patch
-from agent.search.find_variant import archive_if_any, find_variant
+from agent.search.find_variant import find_variant
 from agent.terminal.console import clean
 from agent.terminal.speech import Speech
 from archive.files import read_given, write_text
@@ -36,7 +36,7 @@ def export(
     Example: archer export 1 --patch --against fla/ops/delta_rule/naive.py --out 1.patch
     """
     speech = Speech(as_json, quiet)
-    variant = find_variant(reference, archive_if_any(archive_path))
+    variant = find_variant(reference, archive_or_shipped(archive_path))
     if against is not None and not patch:
         raise UserError("--against is of a patch: add --patch")
     if not patch:

@@ -19,10 +19,11 @@ from agent.commands.options import (
     JsonOption,
     NoPagerOption,
     QuietOption,
+    archive_or_shipped,
 )
 from agent.errors import UserError
 from agent.reports.board_export import BoardFormat, write_board
-from agent.search.find_variant import archive_if_any, name_damage
+from agent.search.find_variant import name_damage
 from agent.terminal.board import board_view
 from agent.terminal.discoveries import archive_lines
 from agent.terminal.speech import Speech
@@ -69,7 +70,7 @@ def leaderboard(
         raise UserError("--front is no table of scores: leave out --csv and --format, or take --json")
     if protocol not in (*PROTOCOLS, PUBLISHED_NAME):
         raise UserError(f"--protocol {protocol}: choose one of {', '.join((*PROTOCOLS, PUBLISHED_NAME))}")
-    archive = archive_if_any(archive_path)
+    archive = archive_or_shipped(archive_path)
     if front:
         print_front(speech, protocol, archive)
         return

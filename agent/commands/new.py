@@ -7,13 +7,14 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption
+from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, archive_or_shipped
 from agent.errors import UserError
-from agent.search.find_variant import NAMING, archive_if_any, find_variant
+from agent.search.find_variant import NAMING, find_variant
 from agent.templates import templates
 from agent.terminal.speech import Speech
 from archive.files import write_text
 from archive.names import find_name
+from evaluator.fence.advice import importable
 from variants.contract import BASELINE, Variant, short_name
 from variants.parsing import parse
 from variants.seeds import seeds
@@ -35,7 +36,7 @@ def new(
     Example: archer new delta_net_4layer my_idea
     """
     speech = Speech(as_json, quiet)
-    archive = archive_if_any(archive_path)
+    archive = archive_or_shipped(archive_path)
     start = find_variant(source, archive)
     path = Path(name if name.endswith(".py") else f"{name}.py")
     if path.exists():
@@ -49,6 +50,7 @@ def new(
     named = find_name(start.name, [*seeds(), *(archive.variant_names() if archive else ())]) is not None
     parent = start.name if named else BASELINE
     elsewhere = "" if archive_path == DEFAULT_ARCHIVE else f" --archive {archive_path}"
+    parent_option = "" if parent == BASELINE else f" --parent {short_name(parent)}"
     text = (
         templates()
         .get_template("new_variant.py.j2")
@@ -60,7 +62,8 @@ def new(
             function=start.contract.function,
             parent=parent,
             path=path,
-            parent_option="" if parent == BASELINE else f" --parent {short_name(parent)}",
+            parent_option=parent_option,
+            imports=", ".join(importable()),
             archive_option=elsewhere,
             diff_other="" if parent == BASELINE else f" {short_name(parent)}",
             short=short_name(own.name),
@@ -72,7 +75,7 @@ def new(
         speech.answer({"file": str(path), "name": own.name, "from": start.name, "parent": parent})
     else:
         speech.out.print(f"{path}: a copy of {short_name(start.name)} with a guide at its top", markup=False)
-        speech.out.print(f"next: edit its loop, then archer check {path}{elsewhere}", markup=False)
+        speech.out.print(f"next: edit its loop, then archer check {path}{parent_option}{elsewhere}", markup=False)
 
 
 def _without_docstring(source: str) -> str:

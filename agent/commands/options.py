@@ -2,12 +2,13 @@
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agent.errors import UserError
 from agent.search.engine import EngineName
+from agent.search.find_variant import archive_if_any, existing_archive
 from agent.terminal.speech import Speech
 from evaluator.device import best_device
 from evaluator.outcomes import Grade
@@ -15,6 +16,9 @@ from evaluator.protocols.built_in import JUDGING, PROTOCOLS
 from evaluator.protocols.protocol import Protocol
 from evaluator.sandbox import Sandbox
 from evaluator.tasks.names import TaskName
+
+if TYPE_CHECKING:
+    from archive.store import Archive
 
 ArchiveOption = Annotated[
     Path, typer.Option("--archive", envvar="ARCHER_ARCHIVE", metavar="DIR", help="Use the archive in this folder.")
@@ -45,6 +49,14 @@ EnsembleOption = Annotated[
 ]
 DEFAULT_ARCHIVE = Path("archer-archive")
 DEFAULT_PROTOCOL = "quick"
+
+
+def archive_or_shipped(root: Path) -> "Archive | None":
+    """The archive at `root`; None, for what ships with archer, if the default one is not there.
+
+    Raises ArchiveError for an archive that was named and is not there.
+    """
+    return archive_if_any(root) if root == DEFAULT_ARCHIVE else existing_archive(root)
 
 
 def find_protocol(name: str) -> Protocol:

@@ -160,4 +160,5 @@ def _answer(speech: Speech, original: Original, steps: list[ReplayStep]) -> None
     speech.out.print(f"{original.recorded.name}: [{STYLE[worst(steps)]}]{worst(steps)}[/] ({', '.join(counts)})")
     for key, pair in machine.items():
         if original.trials and pair["recorded"] != pair["now"]:
-            speech.out.print(f"  {key}: recorded {pair['recorded'] or 'not'}, here {pair['now']}", markup=False)
+            recorded = f"recorded {pair['recorded']}" if pair["recorded"] else "not recorded"
+            speech.out.print(f"  {key}: {recorded}, here {pair['now']}", markup=False)

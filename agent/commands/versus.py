@@ -5,12 +5,20 @@ from typing import Annotated, Any
 
 import typer
 
+from agent.analysis.boards.rungs import LADDER
 from agent.analysis.differences.versus import Versus
 from agent.analysis.differences.versus import versus as compare_two
-from agent.commands.options import DEFAULT_ARCHIVE, DEFAULT_PROTOCOL, ArchiveOption, JsonOption, QuietOption
+from agent.commands.options import (
+    DEFAULT_ARCHIVE,
+    DEFAULT_PROTOCOL,
+    ArchiveOption,
+    JsonOption,
+    QuietOption,
+    archive_or_shipped,
+)
 from agent.commands.options import find_protocol as protocol_named
 from agent.errors import UserError
-from agent.search.find_variant import archive_if_any, named_variant, recorded_parent
+from agent.search.find_variant import named_variant, recorded_parent
 from agent.terminal.speech import Speech
 from agent.terminal.versus import versus_view
 from agent.terminal.view import scores_json
@@ -30,7 +38,7 @@ def versus(
     ] = None,
     protocol: Annotated[
         str | None,
-        typer.Option(help=f"Compare scores of this protocol: {', '.join(PROTOCOLS)}; else of the proposal's."),
+        typer.Option(help=f"Compare scores of this protocol: {', '.join(PROTOCOLS)}; else the largest with both."),
     ] = None,
     archive_path: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
@@ -44,9 +52,10 @@ def versus(
     Example: archer versus 1 gated_delta_net_4layer
     """
     speech = Speech(as_json, quiet)
-    archive = archive_if_any(archive_path)
+    archive = archive_or_shipped(archive_path)
     ours = named_variant(variant, archive)
-    settings = protocol_named(protocol or _own_protocol(ours.name, archive))
+    rival = other or recorded_parent(ours, archive) or BASELINE
+    settings = protocol_named(protocol or _highest_protocol(ours.name, rival, archive))
     trials: dict[str, Sequence[Trial]] = dict(
         archive.trials(settings.name) if archive else shipped_by_variant(settings.name)
     )
@@ -54,10 +63,11 @@ def versus(
         theirs = controls()[other]
         trials |= shipped_controls(settings.name)
     else:
-        theirs = named_variant(other or recorded_parent(ours, archive) or BASELINE, archive)
+        theirs = named_variant(rival, archive)
     for name in (ours.name, theirs.name):
         if name not in trials:
-            mend = "" if name in controls() else f"; `archer evaluate {name} --add` measures it"
+            option = "" if settings.name == DEFAULT_PROTOCOL else f" --protocol {settings.name}"
+            mend = "" if name in controls() else f"; `archer evaluate {name}{option} --add` measures it"
             raise UserError(f"{name} has no score under {settings.name}{mend}")
     result = compare_two(ours.name, theirs.name, settings.name, trials)
     if as_json:
@@ -66,9 +76,14 @@ def versus(
         speech.show(*versus_view(result, settings.name), pager=False)
 
 
-def _own_protocol(name: str, archive: Archive | None) -> str:
-    identity = archive.identity(name) if archive is not None else None
-    return DEFAULT_PROTOCOL if archive is None or identity is None else archive.record(identity).protocol
+def _highest_protocol(name: str, rival: str, archive: Archive | None) -> str:
+    """The largest protocol of the ladder under which both have scores; else that of the proposal."""
+    if archive is None:
+        return DEFAULT_PROTOCOL
+    other = rival if rival in controls() else named_variant(rival, archive).name
+    both = [each for each in LADDER if {name, other} <= archive.trials(each).keys() | controls().keys()]
+    identity = archive.identity(name)
+    return (both or [DEFAULT_PROTOCOL if identity is None else archive.record(identity).protocol])[-1]
 
 
 def _json(result: Versus) -> dict[str, Any]:

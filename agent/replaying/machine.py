@@ -27,7 +27,8 @@ def reasons(before: Trial, now: Trial) -> tuple[str, ...]:
 
 
 def environment(trials: tuple[Trial, ...]) -> dict[str, dict[str, str | None]]:
-    """Recorded and present versions, by name."""
-    then = trials[-1].versions if trials else {}
+    """Versions, by name: of the newest trial that was trained for the record, not inherited, and those of here."""
+    own = [trial for trial in trials if trial.inherited_from is None]
+    then = (own or trials)[-1].versions if trials else {}
     now = versions()
     return {key: {"recorded": then.get(key), "now": now.get(key)} for key in sorted(then.keys() | now.keys())}

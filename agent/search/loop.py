@@ -175,13 +175,15 @@ class Search:
         done, _ = wait(under_way, timeout=0.2, return_when=FIRST_COMPLETED)
         for future in [future for future in running if future in done]:
             index = running.pop(future)
-            for outcome in future.result():
+            outcomes = future.result()
+            for outcome in outcomes:
                 if isinstance(outcome, FailedAsk):
                     self._tell_failed(index, outcome)
                 else:
                     yield self._tell(outcome)
             self._reserved.pop(index, None)
-            self._progress.update(index, stage="archived", done=1.0)
+            told = any(isinstance(outcome, Record) for outcome in outcomes)
+            self._progress.update(index, stage="archived" if told else "no proposal", done=1.0)
             self._look = True
 
     def _work_beside(self, pool: ThreadPoolExecutor) -> None:

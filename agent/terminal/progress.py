@@ -17,12 +17,15 @@ PLAIN_SECONDS = 20.0
 """Where the output is no terminal, a sign of life comes at least this often."""
 
 
+WAITING, ENDED = "waiting", ("archived", "no proposal")
+
+
 @dataclass(frozen=True)
 class ProgressLine:
     """State of one proposal under way. `done` is its share of work, 0 to 1; `worked` what was really done of it."""
 
     name: str = ""
-    stage: str = "waiting"
+    stage: str = WAITING
     detail: str = ""
     done: float = 0.0
     worked: float = 0.0
@@ -106,7 +109,7 @@ class Progress:
         told = [
             f"[{index}/{len(lines)}] {line.stage}: {line.done:.0%} {line.detail}  {_scores(line)}".rstrip()
             for index, line in enumerate(lines, 1)
-            if line.stage not in ("waiting", "archived")
+            if line.stage not in (WAITING, *ENDED)
         ]
         told += [aside] if aside else []
         return [*told, self._time_left(lines)] if told else []
@@ -135,7 +138,7 @@ class Progress:
             lines, aside = list(self._lines), self._aside
         table = Table.grid(padding=(0, 1))
         for index, line in enumerate(lines, 1):
-            if line.stage not in ("waiting", "archived"):
+            if line.stage not in (WAITING, *ENDED):
                 table.add_row(
                     f"{index}/{len(lines)}",
                     _bar(line.done),
@@ -150,7 +153,7 @@ class Progress:
         """By what was trained so far: a proposal that a check rejected tells nothing of the others."""
         elapsed = time.monotonic() - self._began
         worked = sum(line.worked for line in lines)
-        waiting = sum(1.0 - line.worked for line in lines if line.stage != "archived")
+        waiting = sum(1.0 - line.worked for line in lines if line.stage not in ENDED)
         left = seconds_left(worked, worked + waiting, elapsed)
         so_far = f"{minutes(elapsed)} so far"
         if waiting:

@@ -48,8 +48,12 @@ def advice(path: str) -> str:
     for end in range(len(parts) - 1, 0, -1):
         if (module := ".".join(parts[:end])) in ALLOWED_MODULES:
             return f"of {module}, {_summary(module)}"
-    packages = {module.split(".")[0] for module in ALLOWED_MODULES} - {"__future__"}
-    return f"a kernel may import {', '.join(sorted(packages))}"
+    return f"a kernel may import {', '.join(importable())}"
+
+
+def importable() -> tuple[str, ...]:
+    """Packages that a kernel may import from, in alphabetical order."""
+    return tuple(sorted({module.split(".")[0] for module in ALLOWED_MODULES} - {"__future__"}))
 
 
 def allowed() -> dict[str, dict[str, list[str]] | list[str]]:

@@ -33,7 +33,7 @@ CONTEXT_RECALL = Task(
             Setting(task="Context Recall", vocabulary=16, length=64, train_examples=12_800), steps=300, lr=6e-3
         ),
         "standard": plan(
-            Setting(task="Context Recall", vocabulary=32, length=128, train_examples=12_800),
+            Setting(task="Context Recall", vocabulary=64, length=128, train_examples=12_800),
             steps=300,
             lr=3e-3,
             batch=32,

@@ -145,8 +145,8 @@ FUZZY_RECALL = Task(
         "quick": plan(Setting(task="Fuzzy Recall", vocabulary=8, length=64, train_examples=12_800), steps=400, lr=6e-3),
         "standard": plan(
             Setting(task="Fuzzy Recall", vocabulary=16, length=128, train_examples=12_800),
-            steps=500,
-            lr=5e-3,
+            steps=800,
+            lr=4e-3,
             batch=32,
             chunk_size=32,
         ),

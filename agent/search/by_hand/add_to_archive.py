@@ -23,6 +23,8 @@ def add_by_hand(archive: Archive, result: VariantResult) -> str:
     known = archive.variants().get(request.variant.name)
     if known is not None and known.source == request.variant.source:
         new = [t for t in evaluated.trials if t.status is Status.SCORED and spec_of(t) not in request.known]
+        if not new and evaluated.status is Status.INTERRUPTED:
+            return "nothing is added yet: what has ended is kept, and the same command goes on from there"
         if not new and evaluated.status is not Status.SCORED:
             return f"nothing to add: {request.variant.name} is in {archive.root} already"
         if not new:
