@@ -55,12 +55,9 @@ def main() -> None:
             write_sizes(ordered, list(controls().values()), sandbox)
         if options.protocol is not None:
             protocol = PROTOCOLS[options.protocol]
-            if options.controls:
-                write_scores(
-                    list(controls().values()), f"{protocol.name}.controls", protocol, sandbox, executor, options.name
-                )
-            else:
-                write_scores(ordered, protocol.name, protocol, sandbox, executor, options.name)
+            chosen = list(controls().values()) if options.controls else ordered
+            stem = f"{protocol.name}.controls" if options.controls else protocol.name
+            write_scores(chosen, stem, protocol, sandbox, executor, options.name)
 
 
 def write_scores(

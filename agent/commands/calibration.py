@@ -41,7 +41,7 @@ def calibration(
     Example: archer calibration --plot calibration.svg
     """
     speech = Speech(as_json, quiet)
-    entries = ledger_entries(archive_or_shipped(archive_path))
+    entries = ledger_entries(archive_or_shipped(archive_path, speech))
     if plot is not None:
         plot_calibration([(entry.title, entry.forecasts) for entry in entries], plot)
         speech.progress.print(f"drawn to {plot}", markup=False)

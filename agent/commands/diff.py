@@ -39,7 +39,7 @@ def diff(
     Example: archer diff 1
     """
     speech = Speech(as_json, quiet)
-    archive = archive_or_shipped(archive_path)
+    archive = archive_or_shipped(archive_path, speech)
     ours = find_variant(variant, archive)
     parent = recorded_parent(ours, archive)
     theirs = find_variant(other or parent or BASELINE, archive)

@@ -36,7 +36,7 @@ def export(
     Example: archer export 1 --patch --against fla/ops/delta_rule/naive.py --out 1.patch
     """
     speech = Speech(as_json, quiet)
-    variant = find_variant(reference, archive_or_shipped(archive_path))
+    variant = find_variant(reference, archive_or_shipped(archive_path, speech))
     if against is not None and not patch:
         raise UserError("--against is of a patch: add --patch")
     if not patch:

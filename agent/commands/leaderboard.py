@@ -70,7 +70,7 @@ def leaderboard(
         raise UserError("--front is no table of scores: leave out --csv and --format, or take --json")
     if protocol not in (*PROTOCOLS, PUBLISHED_NAME):
         raise UserError(f"--protocol {protocol}: choose one of {', '.join((*PROTOCOLS, PUBLISHED_NAME))}")
-    archive = archive_or_shipped(archive_path)
+    archive = archive_or_shipped(archive_path, speech)
     if front:
         print_front(speech, protocol, archive)
         return

@@ -36,7 +36,7 @@ def new(
     Example: archer new delta_net_4layer my_idea
     """
     speech = Speech(as_json, quiet)
-    archive = archive_or_shipped(archive_path)
+    archive = archive_or_shipped(archive_path, speech)
     start = find_variant(source, archive)
     path = Path(name if name.endswith(".py") else f"{name}.py")
     if path.exists():

@@ -8,7 +8,7 @@ import typer
 
 from agent.errors import UserError
 from agent.search.engine import EngineName
-from agent.search.find_variant import archive_if_any, existing_archive
+from agent.search.find_variant import archive_if_any
 from agent.terminal.speech import Speech
 from evaluator.device import best_device
 from evaluator.outcomes import Grade
@@ -51,12 +51,11 @@ DEFAULT_ARCHIVE = Path("archer-archive")
 DEFAULT_PROTOCOL = "quick"
 
 
-def archive_or_shipped(root: Path) -> "Archive | None":
-    """The archive at `root`; None, for what ships with archer, if the default one is not there.
-
-    Raises ArchiveError for an archive that was named and is not there.
-    """
-    return archive_if_any(root) if root == DEFAULT_ARCHIVE else existing_archive(root)
+def archive_or_shipped(root: Path, speech: Speech) -> "Archive | None":
+    """The archive at `root`; None, for what ships with archer, if it is not there: said of one that was named."""
+    if root != DEFAULT_ARCHIVE and not root.exists():
+        speech.progress.print(f"no archive at {root}: this is what ships with archer", markup=False)
+    return archive_if_any(root)
 
 
 def find_protocol(name: str) -> Protocol:

@@ -52,7 +52,7 @@ def versus(
     Example: archer versus 1 gated_delta_net_4layer
     """
     speech = Speech(as_json, quiet)
-    archive = archive_or_shipped(archive_path)
+    archive = archive_or_shipped(archive_path, speech)
     ours = named_variant(variant, archive)
     rival = other or recorded_parent(ours, archive) or BASELINE
     settings = protocol_named(protocol or _highest_protocol(ours.name, rival, archive))

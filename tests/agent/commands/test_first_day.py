@@ -14,9 +14,12 @@ import pytest
 from agent.cli import run
 from agent.commands.registry import COMMANDS, find
 from agent.errors import DONE, NO, USAGE
+from agent.replaying.machine import environment
 from archive.store import Archive
+from evaluator.fence.advice import importable
 from evaluator.outcomes import Status
-from evaluator.protocols.built_in import QUICK
+from evaluator.protocols.built_in import QUICK, STANDARD
+from evaluator.protocols.protocol import trial_specs
 from evaluator.statistics.scorecards import scorecard
 from evaluator.statistics.verdicts import noise_by_task, verdict
 from evaluator.tasks.registry import MAD_TASKS
@@ -169,7 +172,7 @@ def test_a_new_file_has_a_guide_passes_the_checks_and_names_its_parent(archer: R
     code, out, _ = archer("new", "gelu_on_prediction_error", "my_idea", "--json")
     assert (code, json.loads(out)["parent"]) == (DONE, GELU)
     text = Path("my_idea.py").read_text()
-    for told in ("archer check my_idea.py --parent gelu_on_prediction_error", "--add", "torch, torch.nn.functional",
+    for told in ("archer check my_idea.py --parent gelu_on_prediction_error", "--add", "torch, types, typing",
                  f"The parent is {GELU}", "archer versus my_idea"):  # fmt: skip
         assert told in " ".join(text.split()), told
     code, out, _ = archer("check", "my_idea.py", "--parent", "gelu_on_prediction_error", "--json")
@@ -325,3 +328,45 @@ def test_terminal_and_site_round_alike(archer: Run, search: Archive):
     for row in json.loads(archer("leaderboard", "--front", "--json")[1])["rows"]:
         if row["standing"].endswith("front"):
             assert f"<td>{row['mean']:.3f}</td>" in page
+
+
+def test_advice_to_measure_names_the_protocol(archer: Run, search: Archive):
+    code, _, err = archer("versus", WHOLE, "--protocol", "smoke")
+    assert code == USAGE
+    assert f"`archer evaluate {WHOLE} --protocol smoke --add` measures it" in err
+
+
+def test_versus_compares_under_the_largest_protocol_that_has_both(archer: Run, search: Archive):
+    seed = search.variants()[BASELINE]
+    made = search.variants()[WHOLE]
+    for variant, accuracy in ((seed, 0.4), (made, 0.6)):
+        settings = [(spec.task, spec.setting, spec.seed) for spec in trial_specs(STANDARD)]
+        search.tell_trials(
+            [
+                make_trial(variant, task, number, accuracy, setting=setting, protocol=STANDARD)
+                for task, setting, number in settings
+            ]
+        )
+    assert json.loads(archer("versus", WHOLE, "--json")[1])["protocol"]["name"] == "standard"
+    assert json.loads(archer("versus", WHOLE, REFERENCE, "--json")[1])["protocol"]["name"] == "quick"
+
+
+def test_an_archive_that_is_not_there_is_named(archer: Run):
+    code, out, err = archer("leaderboard", "--archive", "nosuch")
+    assert code == DONE
+    assert "no archive at nosuch: this is what ships with archer" in err
+    assert "delta_net_4layer" in out
+
+
+def test_the_first_command_after_new_compares_with_the_parent_of_the_guide(archer: Run, search: Archive):
+    out = archer("new", "gelu_on_prediction_error", "my_idea")[1]
+    assert "archer check my_idea.py --parent gelu_on_prediction_error" in " ".join(out.split())
+    guide = " ".join(Path("my_idea.py").read_text().split())
+    assert ", ".join(importable()) in guide
+
+
+def test_a_replay_compares_with_where_the_proposal_itself_was_trained():
+    inherited = make_trial(inherited_from=BASELINE, versions={"torch": "0.1"})
+    trained = make_trial(versions={"torch": "0.2"})
+    assert environment((trained, inherited))["torch"]["recorded"] == "0.2"
+    assert environment((inherited,))["torch"]["recorded"] == "0.1"
