@@ -10,6 +10,8 @@ from archive.records.outline import Outline
 from archive.records.record import BY_HAND, Cost, Proposal, Provenance, Record
 from archive.store import Archive
 from evaluator.outcomes import Status
+from evaluator.protocols.built_in import JUDGING
+from evaluator.protocols.protocol import trial_specs
 from evaluator.trials.run_trial import spec_of
 from variants.contract import Variant
 
@@ -17,11 +19,14 @@ from variants.contract import Variant
 def add_by_hand(archive: Archive, result: VariantResult) -> str:
     """Archive the trials of a variant that the archive has; archive any other variant as a new proposal.
 
-    Returns one line that says which of the two was done. Raises ArchiveError.
+    A proposal by hand that now has all trials of a larger protocol is told anew under that one: it is listed, shown and
+    tested there. Returns one line that says what was done. Raises ArchiveError.
     """
     request, evaluated = result.request, result.evaluated
     known = archive.variants().get(request.variant.name)
     if known is not None and known.source == request.variant.source:
+        if (grown := _grown(archive, result)) is not None:
+            return grown
         new = [t for t in evaluated.trials if t.status is Status.SCORED and spec_of(t) not in request.known]
         if not new and evaluated.status is Status.INTERRUPTED:
             return "nothing is added yet: what has ended is kept, and the same command goes on from there"
@@ -37,6 +42,26 @@ def add_by_hand(archive: Archive, result: VariantResult) -> str:
     record = _record(result, request.variant.model_copy(update={"name": name}))
     told = archive.tell(record, render_report(record, take_snapshot(archive, request.protocol.name, seed=0)))
     return f"archived as proposal {told.number}, {name}, {told.status}, in {archive.root}"
+
+
+def _grown(archive: Archive, result: VariantResult) -> str | None:
+    """Tell a proposal by hand anew under a larger protocol, if it has all trials there; None if this is none such."""
+    protocol, trials = result.request.protocol, result.evaluated.trials
+    identity = archive.identity(result.request.variant.name)
+    before = archive.record(identity) if identity is not None else None
+    if before is None or before.proposal.provenance.proposer != BY_HAND or protocol not in JUDGING:
+        return None
+    smaller = [each.name for each in JUDGING[: JUDGING.index(protocol)]]
+    whole = {spec_of(trial) for trial in trials} >= set(trial_specs(protocol))
+    if before.protocol not in smaller or result.evaluated.status is not Status.SCORED or not whole:
+        return None
+    variant = result.request.variant
+    record = _record(result, variant).model_copy(update={"number": before.number, "created": before.created})
+    with archive.writing():
+        if scored := [trial for trial in before.trials if trial.status is Status.SCORED]:
+            archive.tell_trials(scored)
+        archive.retell(record, render_report(record, take_snapshot(archive, protocol.name, seed=0)))
+    return f"proposal {before.number}, {variant.name}, is now told under {protocol.name}, in {archive.root}"
 
 
 def _rejected_before(archive: Archive, request: VariantRequest) -> Outline | None:

@@ -1,0 +1,54 @@
+"""What `evaluate --add` does with a proposal by hand that was scored under a smaller protocol before."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent.search.by_hand.add_to_archive import add_by_hand
+from agent.search.by_hand.evaluate_variant import VariantRequest, VariantResult
+from agent.search.pipeline import Evaluated
+from archive.seeding import make_archive
+from archive.store import Archive
+from archive.verify import problems
+from evaluator.outcomes import Status
+from evaluator.protocols.built_in import QUICK, SMOKE
+from evaluator.protocols.protocol import Protocol, trial_specs
+from evaluator.statistics.scorecards import scorecard
+from evaluator.tasks.names import TaskName
+from tests.builders import make_check, make_trial
+from variants.contract import BASELINE, Variant
+from variants.seeds import seed_variants
+
+IDEA = Variant(name="my_idea", source=seed_variants()[BASELINE].source + "# mine\n")
+
+
+def add(archive: Archive, protocol: Protocol, accuracy: float, tasks: Sequence[TaskName] | None = None) -> str:
+    request = VariantRequest.of(IDEA, protocol, tasks or tuple(protocol.tasks), None, None, archive)
+    trials = tuple(
+        make_trial(IDEA, protocol=protocol, accuracy=accuracy, **spec.model_dump())
+        for spec in trial_specs(protocol, tasks)
+    )
+    evaluated = Evaluated(Status.SCORED, "", make_check(name=IDEA.name), trials, scorecard(trials))
+    return add_by_hand(archive, VariantResult(request, evaluated, 1.0))
+
+
+def test_it_is_told_under_the_larger_protocol(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path / "archive")
+    assert "archived as proposal 1" in add(archive, SMOKE, 0.2)
+    assert "is now told under quick" in add(archive, QUICK, 0.9)
+    (line,) = archive.lines()
+    assert (line.protocol, line.status) == ("quick", Status.SCORED)
+    assert archive.record("1").scorecard.scores["Memorize"].mean == 0.9  # type: ignore[union-attr]
+    assert {trial.accuracy for trial in archive.trials("smoke")["my_idea"]} == {0.2}, "the smaller one is kept"
+    assert {trial.accuracy for trial in archive.trials("quick")["my_idea"]} == {0.9}
+    assert list(problems(Archive(archive.root))) == []
+
+
+def test_not_for_some_of_its_tasks_and_never_downwards(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path / "archive")
+    add(archive, QUICK, 0.9)
+    assert "added 6 trials" in add(archive, SMOKE, 0.2)
+    assert archive.record("1").protocol == "quick"
+    other = make_archive(tmp_path / "other")
+    add(other, SMOKE, 0.2)
+    assert "added 3 trials" in add(other, QUICK, 0.9, ("Memorize",))
+    assert other.record("1").protocol == "smoke"
