@@ -24,7 +24,7 @@ from agent.commands.options import (
     open_sandbox,
 )
 from agent.errors import DONE, INTERRUPTED, NO
-from agent.replaying.machine import environment
+from agent.replaying.machine import environment, environment_lines
 from agent.replaying.measured import Training, check_steps, protocol_step
 from agent.replaying.noise import ReplayNoise
 from agent.replaying.original import Original, find_original
@@ -132,7 +132,7 @@ class _Replay:
     @contextmanager
     def _pipeline(self, follow: Callable[[TrialProgress], None] = lambda _: None) -> Iterator[Pipeline]:
         """Isolated as the record was: split training must be bit-identical, but only the same way is a replay."""
-        isolation: Isolation = self.original.trials[-1].isolation if self.original.trials else "sandbox"
+        isolation: Isolation = self.original.trained[-1].isolation if self.original.trained else "sandbox"
         with ThreadPoolExecutor(at_once_here()) as executor:
             yield Pipeline(Evaluator(self.protocol, self.sandbox, executor, isolation), follow=follow, stop=self.stop)
 
@@ -143,7 +143,6 @@ def _print(speech: Speech, step: ReplayStep) -> None:
 
 
 def _answer(speech: Speech, original: Original, steps: list[ReplayStep]) -> None:
-    machine = environment(original.trials)
     if speech.as_json:
         record = original.record
         speech.answer(
@@ -151,14 +150,12 @@ def _answer(speech: Speech, original: Original, steps: list[ReplayStep]) -> None
                 "id": record.number if record else None,
                 "name": original.recorded.name,
                 "answer": worst(steps),
-                "environment": machine,
+                "environment": environment(original.trials),
                 "steps": [step.to_json() for step in steps],
             }
         )
         return
     counts = [f"{sum(step.answer == answer for step in steps)} {answer}" for answer in STYLE]
     speech.out.print(f"{original.recorded.name}: [{STYLE[worst(steps)]}]{worst(steps)}[/] ({', '.join(counts)})")
-    for key, pair in machine.items():
-        if original.trials and pair["recorded"] != pair["now"]:
-            recorded = f"recorded {pair['recorded']}" if pair["recorded"] else "not recorded"
-            speech.out.print(f"  {key}: {recorded}, here {pair['now']}", markup=False)
+    for line in environment_lines(original.trials):
+        speech.out.print(f"  {line}", markup=False)

@@ -24,7 +24,7 @@ from agent.terminal.versus import versus_view
 from agent.terminal.view import scores_json
 from archive.seeding import shipped_by_variant, shipped_controls
 from archive.store import Archive
-from evaluator.outcomes import Trial
+from evaluator.outcomes import Status, Trial
 from evaluator.protocols.built_in import PROTOCOLS
 from variants.contract import BASELINE
 from variants.controls import controls
@@ -66,9 +66,7 @@ def versus(
         theirs = named_variant(rival, archive)
     for name in (ours.name, theirs.name):
         if name not in trials:
-            option = "" if settings.name == DEFAULT_PROTOCOL else f" --protocol {settings.name}"
-            mend = "" if name in controls() else f"; `archer evaluate {name}{option} --add` measures it"
-            raise UserError(f"{name} has no score under {settings.name}{mend}")
+            raise UserError(f"{name} has no score under {settings.name}{_way_to_a_score(name, settings.name, archive)}")
     result = compare_two(ours.name, theirs.name, settings.name, trials)
     if as_json:
         speech.answer(_json(result) | {"protocol": {"name": settings.name, "hash": settings.hash}})
@@ -84,6 +82,21 @@ def _highest_protocol(name: str, rival: str, archive: Archive | None) -> str:
     both = [each for each in LADDER if {name, other} <= archive.trials(each).keys() | controls().keys()]
     identity = archive.identity(name)
     return (both or [DEFAULT_PROTOCOL if identity is None else archive.record(identity).protocol])[-1]
+
+
+def _way_to_a_score(name: str, protocol: str, archive: Archive | None) -> str:
+    """What to type instead: what measures this variant, and a proposal that has scores; empty for a control."""
+    if name in controls():
+        return ""
+    lines = [line for line in archive.lines() if line.protocol == protocol] if archive is not None else []
+    scored = [line.number for line in lines if line.status is Status.SCORED]
+    without = {line.name: line.status for line in lines if line.status is not Status.SCORED}
+    because = f": it is {without[name]}" if name in without else ""
+    instead = f"; proposal {scored[-1]} has scores: `archer versus {scored[-1]}`" if scored else ""
+    if without.get(name) is Status.REJECTED:
+        return f"{because}, and what a check rejects is never trained (`archer show {name}`){instead}"
+    option = "" if protocol == DEFAULT_PROTOCOL else f" --protocol {protocol}"
+    return f"{because}; `archer evaluate {name}{option} --add` measures it{instead}"
 
 
 def _json(result: Versus) -> dict[str, Any]:

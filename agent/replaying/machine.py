@@ -32,3 +32,13 @@ def environment(trials: tuple[Trial, ...]) -> dict[str, dict[str, str | None]]:
     then = (own or trials)[-1].versions if trials else {}
     now = versions()
     return {key: {"recorded": then.get(key), "now": now.get(key)} for key in sorted(then.keys() | now.keys())}
+
+
+def environment_lines(trials: tuple[Trial, ...]) -> list[str]:
+    """What of the environment differs, one line each; none where every trial was inherited."""
+    pairs = environment(trials) if any(trial.inherited_from is None for trial in trials) else {}
+    return [
+        f"{key}: {'recorded ' + pair['recorded'] if pair['recorded'] else 'not recorded'}, here {pair['now'] or 'none'}"
+        for key, pair in pairs.items()
+        if pair["recorded"] != pair["now"]
+    ]

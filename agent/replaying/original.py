@@ -35,6 +35,11 @@ class Original:
     """Variants that a merge gave other names here; what was sent and received has those of before."""
 
     @property
+    def trained(self) -> tuple[Trial, ...]:
+        """The trials that were run for it: an inherited one tells of its parent's machine, sandbox and isolation."""
+        return tuple(trial for trial in self.trials if trial.inherited_from is None)
+
+    @property
     def of_a_search(self) -> bool:
         """Whether a search proposed it: it was held to change nothing outside the for-loop."""
         return self.record is not None and self.record.proposal.provenance.proposer != BY_HAND

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from agent.cli import run
-from agent.replaying.machine import reasons
+from agent.replaying.machine import environment_lines, reasons
 from agent.replaying.measured import Training, check_steps, protocol_step
 from agent.replaying.noise import ReplayNoise
 from agent.replaying.original import Original
@@ -113,6 +113,16 @@ def test_every_reason_that_is_recorded_is_given() -> None:
         assert part in found
     assert "python was" not in found
     assert reasons(now, now)[0].startswith("nothing that is recorded differs")
+
+
+def test_the_environment_is_that_of_the_trials_that_were_run_for_it() -> None:
+    """An inherited trial was run on its parent's machine, maybe by an older archer."""
+    elsewhere = trial(inherited_from=BASELINE, versions={"cpu": "another"})
+    assert environment_lines((trial(), elsewhere)) == []
+    assert environment_lines((elsewhere,)) == [], "all inherited: nothing was run for it"
+    found = environment_lines((trial(versions={**versions(), "cpu": "another", "torch": ""}),))
+    assert f"cpu: recorded another, here {versions()['cpu']}" in found
+    assert f"torch: not recorded, here {versions()['torch']}" in found
 
 
 def test_another_protocol_is_said_and_ends_the_training() -> None:
