@@ -166,3 +166,11 @@ def test_only_what_a_search_proposed_is_held_to_the_loop() -> None:
     proposal = searched.proposal.model_copy(update={"provenance": Provenance(proposer=BY_HAND, seed=0)})
     added = searched.model_copy(update={"proposal": proposal})
     assert [original(record=record).of_a_search for record in (searched, added, None)] == [True, False, False]
+
+
+def test_a_check_that_is_newer_than_the_record_is_not_compared_unless_it_fails() -> None:
+    old = Finding(check="causality", status="pass", message="")
+    known = original(check=make_check(old))
+    for status, answer in (("pass", "identical"), ("warn", "identical"), ("fail", "differs")):
+        again = make_check(old, Finding(check="state", status=status, message=""))
+        assert worst(check_steps(known, again)) == answer
