@@ -53,7 +53,7 @@ class Archive(Reader):
 
     @property
     def unfinished(self) -> Path:
-        """The file that keeps finished trials of unfinished evaluations."""
+        """The file that keeps finished trials until they are archived."""
         return self._git.folder / "archer-unfinished.jsonl"
 
     @property

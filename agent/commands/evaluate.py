@@ -72,8 +72,8 @@ def evaluate(
 ) -> int:
     """Check, train and score one variant. It is compared with its parent and with the gated reference.
 
-    The exit code is 1 if a check or the training fails. With an archive, an evaluation that was stopped goes on where
-    it was.
+    The exit code is 1 if a check or the training fails. With an archive, finished trials are kept until `--add`
+    archives them: the same command goes on where it was stopped, and trains nothing again.
 
     Example: archer evaluate delta_net_4layer --protocol smoke
     """
@@ -107,6 +107,8 @@ def evaluate(
         under_way = UnderWay(settings, request.training)
         result = request.run(Pipeline(evaluator, {}, lambda step: spinner.update(under_way.told(step)), stop))
     added = add_by_hand(archive, result) if add and archive is not None else ""
+    if added and result.evaluated.status is not Status.INTERRUPTED:
+        evaluator.archived(variant)
     _answer(speech, result, added)
     if interrupted.is_set():
         return INTERRUPTED

@@ -82,10 +82,13 @@ def _standing(place: Place) -> str:
 def _sentences(contrasts: PairedDifferences, found: tuple[Place, ...]) -> Iterator[str]:
     count = {standing: sum(place.standing == standing for place in found) for standing in _STYLE}
     how = "paired by seed" if contrasts.paired else "not paired: one seed a row, with the noise of one seed"
+    how += "; what is called sure counts all rows"
+    if contrasts.board.noise_is_assumed:
+        how = "of one seed each: nothing tells of noise, so nothing is sure, and the unit of `to goal` is assumed"
     yield (
         f"{count['surely front'] + count['front']} of {len(found)} are undominated on the means, "
         f"{count['surely front']} of them surely; {count['dominated']} are dominated on the means, perhaps only by "
-        f"noise; {count['surely dominated']} surely. Differences are {how}; what is called sure counts all rows."
+        f"noise; {count['surely dominated']} surely. Differences are {how}."
     )
     if (best := nearest(found)) is None:
         yield f"{REFERENCE} has no row here, so nothing can be said of beating it."

@@ -55,3 +55,4 @@ def import_csv(
         for sentence in foreign.understood:
             speech.out.print(f"understood: {sentence}", markup=False)
         speech.out.print(f"{path}: {counted(added, 'row')} added, {counts['replaced']} replaced, {len(kept)} kept")
+        speech.out.print(f"archer leaderboard --protocol {name} shows them", markup=False)

@@ -9,7 +9,14 @@ from rich.text import Text
 
 from agent.analysis.boards.board import PUBLISHED_NAME
 from agent.analysis.boards.floors import ceiling, floor
-from agent.analysis.boards.leaderboard import BoardRow, measured_leaderboard, published_leaderboard
+from agent.analysis.boards.leaderboard import (
+    BoardRow,
+    Leaderboard,
+    imported_leaderboard,
+    imported_leaderboards,
+    measured_leaderboard,
+    published_leaderboard,
+)
 from agent.analysis.differences.false_discovery import families, families_json
 from agent.commands.front import print_front
 from agent.commands.options import (
@@ -29,6 +36,7 @@ from agent.terminal.discoveries import archive_lines
 from agent.terminal.speech import Speech
 from agent.terminal.view import scores_json
 from archive.files import write_text
+from archive.store import Archive
 from evaluator.protocols.built_in import PROTOCOLS
 
 OutOption = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write to this file instead.")]
@@ -36,7 +44,7 @@ OutOption = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="W
 
 def leaderboard(
     protocol: Annotated[
-        str, typer.Option("--protocol", help=f"Show this protocol: {', '.join((*PROTOCOLS, PUBLISHED_NAME))}.")
+        str, typer.Option("--protocol", help=f"Show this protocol: {', '.join((*PROTOCOLS, PUBLISHED_NAME))}, or an import.")
     ] = DEFAULT_PROTOCOL,
     csv: Annotated[
         bool, typer.Option("--csv", help="Print the published form: a name, then a mean for each task.")
@@ -68,13 +76,16 @@ def leaderboard(
         raise UserError("--out takes a table: add --format csv, markdown or latex, or --csv")
     if front and (csv or form is not None):
         raise UserError("--front is no table of scores: leave out --csv and --format, or take --json")
-    if protocol not in (*PROTOCOLS, PUBLISHED_NAME):
-        raise UserError(f"--protocol {protocol}: choose one of {', '.join((*PROTOCOLS, PUBLISHED_NAME))}")
     archive = archive_or_shipped(archive_path, speech)
+    imported = imported_leaderboards(archive) if archive else []
+    if protocol not in (known := (*PROTOCOLS, PUBLISHED_NAME, *imported)):
+        raise UserError(f"--protocol {protocol}: choose one of {', '.join(known)}")
     if front:
+        if protocol in imported:
+            raise UserError(f"--front: {protocol} was imported, and nothing tells of its noise; leave out --front")
         print_front(speech, protocol, archive)
         return
-    board = published_leaderboard(archive) if protocol == PUBLISHED_NAME else measured_leaderboard(protocol, archive)
+    board = _board(protocol, archive)
     if csv or form:
         _write(speech, write_board(form, board) if form else board.csv, out)
         name_damage(archive.damage() if archive else {})
@@ -98,13 +109,21 @@ def leaderboard(
             {"protocol": _protocol_json(protocol), "rows": [_json(row) for row in board.rows]} | ends | of_the_search
         )
     else:
-        lines = archive_lines(archive, protocol) if archive else ()
+        lines = archive_lines(archive, protocol) if archive and protocol in PROTOCOLS else ()
         speech.show(
             board_view(board),
             *map(Text.from_markup, lines),
             pager=not no_pager,
         )
     name_damage(archive.damage() if archive else {})
+
+
+def _board(protocol: str, archive: Archive | None) -> Leaderboard:
+    if protocol == PUBLISHED_NAME:
+        return published_leaderboard(archive)
+    if protocol in PROTOCOLS or archive is None:
+        return measured_leaderboard(protocol, archive)
+    return imported_leaderboard(archive, protocol)
 
 
 def _protocol_json(protocol: str) -> dict[str, str | None]:

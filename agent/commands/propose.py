@@ -47,6 +47,7 @@ from agent.terminal.ideas import learnt_lines
 from agent.terminal.interrupt import interruptible
 from agent.terminal.progress import Progress
 from agent.terminal.speech import Speech
+from agent.terminal.time_left import RACED, UNRACED
 from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, name_markup, status_cell, summaries
 from agent.words import accuracy, counted, signed
 from archive.names import find_name
@@ -152,7 +153,7 @@ def propose(
         open_proposer(choice, archive) as (chosen, who),
         open_sandbox(minimum, unsandboxed, speech) as sandbox,
         open_engine(engine, gpu_share, sandbox.grade, speech) as workers,
-        Progress(speech.progress, n) as progress,
+        Progress(speech.progress, n, ends=RACED if race else UNRACED) as progress,
     ):
         progress.announce(escape(f"proposer: {who}"))
         progress.announce(escape(f"protocol {protocol}, sandbox grade {sandbox.grade}, archive {archive.root}"))
@@ -230,7 +231,7 @@ def _answer(speech: Speech, archive: Archive, records: Sequence[Record], protoco
 
 
 def _lines(records: Sequence[Record], tasks: Sequence[TaskName]) -> Iterator[str]:
-    """Two lines a proposal: what it is; its scores and differences to the parent, coloured by the verdict."""
+    """A proposal's name and parent; then its scores and differences to the parent, coloured, or why it has none."""
     legend = "[green]▲ better[/], [red]▼ worse[/], [cyan]= cannot differ[/], [dim]else within noise[/]"
     yield f"score and difference to the parent: {legend}"
     yield "[bold]" + " " * 5 + "".join(f"{TASKS[task].short:14}" for task in tasks) + "[/]"
@@ -242,6 +243,8 @@ def _lines(records: Sequence[Record], tasks: Sequence[TaskName]) -> Iterator[str
         yield f"     from {name_markup(proposal.parent)}"
         if record.scorecard:
             yield " " * 5 + "".join(_cell(record, task) for task in tasks)
+        elif record.reason:
+            yield f"     [dim]{escape(record.reason.removeprefix(f'{record.status}: '))}[/]"
 
 
 def _cell(record: Record, task: TaskName) -> str:

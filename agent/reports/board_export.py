@@ -54,7 +54,7 @@ def write_board(form: BoardFormat, board: Leaderboard) -> str:
 def _csv(board: Leaderboard) -> str:
     """Name, mean, then per task: mean, ends of the 95 % interval, n, verdict, whether it can differ, and the floor.
 
-    `cannot differ from`: a variant, and at what share of the settings. `over floor`: the mean less that of the better
+    One seed has no interval. `cannot differ from`: a variant, and at what share of the settings. `over floor`: the mean less that of the better
     control. `at floor`: `yes` where that is not more than noise. Cells of a task that was not measured are empty.
     Last, the size of a mixer: `state times baseline` is `grows` where it has no bound, `?` where it is hidden.
     `archer import-csv` reads it.
@@ -69,7 +69,8 @@ def _csv(board: Leaderboard) -> str:
         cells: list[object] = []
         for task in tasks:
             score = row.scores.get(task)
-            numbers = (round(score.mean, 6), round(score.low, 6), round(score.high, 6)) if score else ("", "", "")
+            around = (round(score.low, 6), round(score.high, 6)) if score and score.n > 1 else ("", "")
+            numbers = (round(score.mean, 6) if score else "", *around)
             cells += [*numbers, score.n if score else "", _verdict(row, task)]
             cells.append(_cannot_differ_from(row.inert.get(task)))
             cells.append(round(score.mean - floor[task], 6) if score and task in floor else "")
@@ -140,15 +141,16 @@ def _latex(board: Leaderboard) -> str:
     ]
     for row in (*board.rows, *board.controls):
         lines += [r"    \midrule"] if row in board.controls[:1] else []
-        cells = [_marked(_text(row, task, best, r"\textbf{{{}}}")).replace("–", "--") for task in tasks]
+        cells = [_marked(_text(row, task, best, r"\textbf{{{}}}")) for task in tasks]
         mean = _bold(_mean(row), row in best[None], r"\textbf{{{}}}")
         name = r"\texttt{" + short_name(row.name).translate(_LATEX) + "}"
-        lines.append(f"    {' & '.join([name, mean, *cells, *map(_marked, _ends(row))])} \\\\")
+        told = " & ".join([name, mean, *cells, *map(_marked, _ends(row))]).replace("–", "--")
+        lines.append(f"    {told} \\\\")
     return "\n".join([*lines, r"    \bottomrule", r"  \end{tabular}", r"\end{table*}"]) + "\n"
 
 
 def _ends(row: BoardRow) -> tuple[str, str, str]:
-    return str(row.n), row.size.parameters_text, row.size.state_text
+    return "–" if row.mean is None else str(row.n), row.size.parameters_text, row.size.state_text
 
 
 def _caption(board: Leaderboard) -> str:
@@ -183,12 +185,16 @@ def _bold(text: str, wanted: bool, bold: str) -> str:
 
 
 def _best(rows: Sequence[BoardRow], tasks: Sequence[TaskName]) -> dict[TaskName | None, list[BoardRow]]:
-    """Rows with the largest mean, to the three digits shown, per task and (None) over all; ties are all best."""
+    """Rows with the largest mean, to the three digits shown, per task and (None) over all; ties are all best.
+
+    Of a task, those above the floor: what needs no memory is best at nothing.
+    """
     found: dict[TaskName | None, list[BoardRow]] = {
         None: _leaders({id(row): row.mean for row in rows if row.mean is not None}, rows)
     }
     for task in tasks:
-        found[task] = _leaders({id(row): row.scores[task].mean for row in rows if task in row.scores}, rows)
+        above = [row for row in rows if task in row.scores and task not in row.at_floor]
+        found[task] = _leaders({id(row): row.scores[task].mean for row in above}, rows)
     return found
 
 

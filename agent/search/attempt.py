@@ -166,14 +166,19 @@ class Attempt:
 
     def _following(self, specs: Sequence[TrialSpec]) -> Callable[[TrialProgress], None]:
         work = weights(self._resources.protocol, specs)
-        ended = dict.fromkeys(specs, 0.0)
+        done = dict.fromkeys(specs, 0.0)
+        own, ended = set(specs), set[TrialSpec]()
 
         def follow(step: TrialProgress) -> None:
-            if step.trial is not None and not ended[step.spec]:  # inherited, or ended before: no work of this run
-                work[step.spec] = 0.0
-            ended[step.spec] = step.done * work[step.spec]
-            done = sum(ended.values()) / (sum(work.values()) or 1.0)
-            self._show(detail=f"{step.spec.task}, seed {step.spec.seed}", done=0.05 + 0.9 * done, worked=done)
+            detail = f"{step.spec.task}, seed {step.spec.seed}"
+            if step.trial is not None:
+                (own.discard if step.trial.inherited_from else ended.add)(step.spec)
+                detail = f"{len(ended)} of {len(own)} trials ended"
+                if not done[step.spec]:  # inherited, or ended before: no work of this run
+                    work[step.spec] = 0.0
+            done[step.spec] = step.done * work[step.spec]
+            share = sum(done.values()) / (sum(work.values()) or 1.0)
+            self._show(detail=detail, done=0.05 + 0.9 * share, worked=share)
             if step.trial is not None and step.trial.accuracy is not None:
                 self._progress.score(self.index, step.spec.task, step.trial.accuracy)
 

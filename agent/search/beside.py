@@ -35,6 +35,8 @@ def confirmation_beside(found: WouldBeBest, pipeline: Pipeline, archive: Archive
 
     def finish(result: tuple[Confirmation, tuple[Trial, ...]]) -> Iterable[str]:
         archive.tell_confirmation(*result)
+        for variant in (found.variant, found.rival):
+            pipeline.evaluator.archived(variant)
         return confirmation_lines([result[0]])
 
     return Beside(
@@ -53,6 +55,8 @@ def climb_beside(found: Climb, pipeline: Pipeline, archive: Archive, progress: P
     def finish(result: Climbed) -> Iterable[str]:
         for name in dict.fromkeys(trial.variant for trial in result.trials):
             archive.tell_trials([trial for trial in result.trials if trial.variant == name])
+        for variant in (found.variant, found.rival):
+            pipeline.evaluator.archived(variant)
         board = open_board(protocol.name, archive)
         return [climb_line(found.variant.name, found.rival.name, result.status, result.reason, board)]
 

@@ -255,7 +255,10 @@ class Search:
         self._spent += record.cost.cpu_seconds
         snapshot = take_snapshot(self._archive, record.protocol, seed=record.proposal.provenance.seed)
         tell = self._archive.retell if record.number else self._archive.tell
-        return tell(record, render_report(record, snapshot))
+        told = tell(record, render_report(record, snapshot))
+        if record.status is not Status.INTERRUPTED:
+            self._resources.evaluator().archived(record.proposal.variant)
+        return told
 
 
 def interrupted_proposals(archive: Archive, protocol: Protocol) -> list[str]:

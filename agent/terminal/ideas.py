@@ -34,13 +34,17 @@ def idea_line(proposal: Proposal, board: Board) -> str:
 def learnt_lines(records: Sequence[Record], board: Board) -> Iterator[str]:
     """What the proposals of a search taught, who is nearest to the challenge now, and what to try next."""
     scored = [record for record in records if record.status is Status.SCORED]
-    if not scored:
+    stopped = [record for record in records if record.status is Status.PRUNED]
+    if not scored and not stopped:
         return
     challenge = Challenge.of(board)
     yield "[bold]what was learnt[/]"
     for record in scored:
         told = NO_EFFECT if record.no_effect else _against_parent(record) + _way(record, board)
         yield f"  {name_markup(record.proposal.variant.name)}: {told}"
+    if stopped:
+        names = ", ".join(name_markup(record.proposal.variant.name) for record in stopped)
+        yield f"  stopped early, since they had no chance left to get ahead of their parents: {names}"
     ranked = nearest_first(board, board.whole)
     if not ranked:
         return

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from rich.console import Console, Group, RenderableType
@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from agent.terminal.time_left import seconds_left
+from agent.terminal.time_left import UNRACED, expected_end, seconds_left
 from variants.contract import short_name
 
 PLAIN_SECONDS = 20.0
@@ -18,6 +18,8 @@ PLAIN_SECONDS = 20.0
 
 
 WAITING, ENDED = "waiting", ("archived", "no proposal")
+SEEN = 3
+"""A proposal that ended here tells as much of when others will end as so many did elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,12 @@ class Heartbeat:
 class Progress:
     """Thread-safe live view; prints plain lines instead where the output is no terminal."""
 
-    def __init__(self, console: Console, count: int, every: float = PLAIN_SECONDS) -> None:
-        """Follow `count` proposals on `console`; `every`: seconds between plain lines."""
+    def __init__(
+        self, console: Console, count: int, every: float = PLAIN_SECONDS, *, ends: Sequence[float] = UNRACED
+    ) -> None:
+        """Follow `count` proposals on `console`; `every`: seconds between plain lines; `ends`: when they may end."""
         self._console = console
+        self._ends = ends
         self._lines = [ProgressLine() for _ in range(count)]
         self._aside = ""
         self._lock = threading.Lock()
@@ -150,10 +155,12 @@ class Progress:
         return Group(table, *([Text(aside)] if aside else []), Text(self._time_left(lines), style="dim"))
 
     def _time_left(self, lines: list[ProgressLine]) -> str:
-        """By what was trained so far: a proposal that a check rejected tells nothing of the others."""
+        """By what was trained so far, and by when such proposals end; one that was never trained tells nothing."""
         elapsed = time.monotonic() - self._began
         worked = sum(line.worked for line in lines)
-        waiting = sum(1.0 - line.worked for line in lines if line.stage not in ENDED)
+        ends = [*self._ends, *SEEN * [line.worked for line in lines if line.stage in ENDED and line.worked]]
+        open_lines = [line for line in lines if line.stage not in ENDED]
+        waiting = sum(expected_end(line.worked, ends) - line.worked for line in open_lines)
         left = seconds_left(worked, worked + waiting, elapsed)
         so_far = f"{minutes(elapsed)} so far"
         if waiting:

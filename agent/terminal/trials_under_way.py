@@ -12,7 +12,7 @@ from evaluator.trials.evaluate import TrialProgress
 
 
 class UnderWay:
-    """Counts trials and weighs their work. `specs`: all that will be run; one twice if for two variants."""
+    """Counts trials and weighs their work. `specs`: all that may be run; one twice if for two variants."""
 
     def __init__(
         self, protocol: Protocol, specs: Sequence[TrialSpec], clock: Callable[[], float] = time.monotonic
@@ -31,8 +31,9 @@ class UnderWay:
         with self._lock:
             if step.trial is None:
                 self._running[step.spec] = step.done
-            elif step.spec in self._work:  # else it was known, and is none of those that are to be run
+            elif step.spec in self._work:  # else it was known, and is none of those that may be run
                 self._end(step.spec)
+                self._total -= step.trial.inherited_from is not None  # nobody trains that one
             spec = step.spec
             newest = f"{spec.task} {spec.setting}, rate {spec.lr:g}, decay {spec.weight_decay:g}, seed {spec.seed}"
             ended = self._total - self._open.total()

@@ -135,9 +135,15 @@ def check_finite(bench: Bench) -> Finding:
             *((f"the gradient of {n}", g) for n, g in named if g is not None),
         ):
             if not x.isfinite().all():
-                bad = int((~x.isfinite()).sum())
-                return failed("finite", f"{name} has {bad} of {x.numel()} entries that are not finite", case.evidence())
+                return failed("finite", f"{name} {_not_finite(x, name)}", case.evidence())
     return passed("finite", "outputs and gradients are finite")
+
+
+def _not_finite(x: torch.Tensor, name: str) -> str:
+    """How much of `x` is not finite and, of outputs `[B, H, L, Dv]`, from where on."""
+    bad = ~x.isfinite()
+    told = f"has {int(bad.sum())} of {x.numel()} entries that are not finite"
+    return told + (f", the first at position {int(bad.any(0).any(0).any(-1).nonzero()[0])}" if name == "o" else "")
 
 
 def check_mutation(bench: Bench, shapes: Iterable[TaskShape] = ()) -> Finding:

@@ -18,7 +18,7 @@ from evaluator.checks.inputs import TaskShape
 from evaluator.checks.precision import Precision, precision
 from evaluator.checks.scope import check_scope
 from evaluator.checks.state import check_state
-from evaluator.checks.suspects import pointed
+from evaluator.checks.suspects import is_overflow, pointed
 from evaluator.outcomes import CheckName, CheckReport, Finding
 from evaluator.sandbox import Limits, Sandbox, VariantFailed
 from evaluator.tasks.names import TaskName
@@ -27,8 +27,9 @@ from variants.contract import Variant
 LIMITS = Limits(wall_seconds=20.0, cpu_seconds=120)
 FAILURES: dict[str, CheckName] = {"timeout": "timeout", "memory": "memory", "crash": "crash", "garbage": "signature"}
 MANY = 5
-FORM = ("lengths",)
-"""The last of the checks of a kernel's form: with either of them failed, nothing more can be asked."""
+ENDS = ("lengths", "determinism")
+"""Checks after which a failure ends the others. The form is wrong: nothing more can be asked. Random numbers are drawn:
+all others compare two runs, and would find that again."""
 
 
 def check(
@@ -130,13 +131,14 @@ class _Running:
                 measured = precision(bench)
                 bench.finest = measured.dtype
                 self.refused = behaviour.refused_sizes(bench, self._sizes())
-                broken = False
+                broken = overflows = False
                 for run in self._checks(stack, bench, measured):
-                    finding = pointed(run(), self.tree)
+                    finding = pointed(run(), self.tree, overflows)
                     broken |= finding.status == "fail"
+                    overflows |= is_overflow(finding)
                     yield finding
-                    if broken and finding.check in FORM:
-                        return  # what comes next compares outputs of the right form
+                    if broken and finding.check in ENDS:
+                        return
                 if not broken:
                     self._facts(stack, bench, torch.float32 if measured.limit else torch.float64)
             except VariantFailed as error:

@@ -32,12 +32,29 @@ UNDEFINED = (
 """Why a gradient is no number although the output is one."""
 
 
-def pointed(finding: Finding, tree: ast.Module) -> Finding:
+OVERFLOW = (
+    "The numbers outgrow float32 on the way there. What is carried from chunk to chunk must not grow without bound: a "
+    "factor on it of 1 at most, nothing unbounded in an exponential"
+)
+"""Why an output is no number."""
+
+
+def is_overflow(finding: Finding) -> bool:
+    """Whether it is of an output, or of the final state, that is no finite number."""
+    return finding.check == "finite" and finding.status == "fail" and "gradient" not in finding.message
+
+
+def pointed(finding: Finding, tree: ast.Module, overflows: bool = False) -> Finding:
     """The finding, with the lines that may be its cause, in words and as evidence, and with a cure where one is known.
 
     A gradient that is no finite number reaches everything, so that it shows as a leak, too: it is named as what it is.
+    overflows: whether outputs were found not to be finite, which is then the cause.
     """
+    if is_overflow(finding):
+        return finding.model_copy(update={"message": f"{finding.message}. {OVERFLOW}"})
     undefined = _is_undefined(finding)
+    if undefined and overflows:
+        return finding.model_copy(update={"message": f"{finding.message}: the overflow that `finite` found"})
     if finding.status == "pass" or not (undefined or (finding.check == "causality" and finding.status == "fail")):
         return finding
     found = list(dict(_roots(tree) if undefined else _leaks(tree)).items())[:MANY]

@@ -34,7 +34,8 @@ CONTEXT_RECALL = Task(
         ),
         "standard": plan(
             Setting(task="Context Recall", vocabulary=64, length=128, train_examples=12_800),
-            steps=300,
+            Setting(task="Context Recall", vocabulary=128, length=128, train_examples=12_800),
+            steps=400,
             lr=3e-3,
             batch=32,
             chunk_size=32,

@@ -37,8 +37,9 @@ NOISY_RECALL = Task(
             Setting(task="Noisy Recall", vocabulary=28, length=64, train_examples=12_800, noise=0.2), steps=300, lr=4e-3
         ),
         "standard": plan(
-            Setting(task="Noisy Recall", vocabulary=32, length=128, train_examples=12_800, noise=0.8),
-            steps=260,
+            Setting(task="Noisy Recall", vocabulary=48, length=128, train_examples=12_800, noise=0.2),
+            Setting(task="Noisy Recall", vocabulary=80, length=128, train_examples=12_800, noise=0.2),
+            steps=320,
             lr=3e-3,
             batch=32,
             chunk_size=32,

@@ -43,8 +43,8 @@ class Evaluation:
 class Evaluator:
     """Runs trials of a protocol by `run_group`, in this process or on a cluster; threads of `executor` wait for it.
 
-    members: how many trials of one setting may train as one model, in one child. log: keeps the finished trials of an
-    evaluation that was stopped; the next evaluation of the same code reuses them.
+    members: how many trials of one setting may train as one model, in one child. log: keeps the finished trials until
+    they are archived; the next evaluation of the same code reuses them.
     """
 
     protocol: Protocol
@@ -88,10 +88,12 @@ class Evaluator:
             run.train(run.missing(order or specs), reason_to_prune)
         finally:
             run.cancel.set()
-        result = _ended_as(run.found, specs, run.pruned)
-        if self.log is not None and result.status is not Status.INTERRUPTED:
+        return _ended_as(run.found, specs, run.pruned)
+
+    def archived(self, variant: Variant) -> None:
+        """The variant's trials are in an archive now: they need not be kept any longer. Raises OSError."""
+        if self.log is not None:
             self.log.forget(variant, self.protocol)
-        return result
 
     def _resumed(self, variant: Variant, specs: Sequence[TrialSpec]) -> dict[TrialSpec, Trial]:
         return self.log.ended(variant, self.protocol, specs, self.isolation) if self.log is not None else {}
@@ -197,8 +199,10 @@ def _outcome(trials: tuple[Trial, ...], specs: Sequence[TrialSpec], found: Mappi
     if reason := _failed(found, specs):
         return Evaluation(Status.FAILED, reason, trials)
     if len(trials) < len(specs) or any(trial.status is Status.INTERRUPTED for trial in trials):
-        ended = sum(trial.status is not Status.INTERRUPTED for trial in trials)
-        return Evaluation(Status.INTERRUPTED, f"{ended} of {len(specs)} trials had ended", trials)
+        inherited = sum(trial.inherited_from is not None for trial in trials)
+        ended = sum(trial.status is not Status.INTERRUPTED for trial in trials) - inherited
+        reason = f"{ended} of {len(specs) - inherited} trials had ended"
+        return Evaluation(Status.INTERRUPTED, reason, trials)
     return Evaluation(Status.SCORED, "", trials)
 
 

@@ -1,4 +1,4 @@
-"""Keeps the finished trials of unfinished evaluations, so that a stopped or killed evaluation can go on later."""
+"""Keeps finished trials until they are archived, so that a stopped or killed evaluation can go on later."""
 
 import contextlib
 import threading
@@ -43,7 +43,7 @@ class TrialLog:
                 stream.write(f"\n{trial.model_dump_json()}\n")  # apart from a line that a killed process left torn
 
     def forget(self, variant: Variant, protocol: Protocol) -> None:
-        """Drop the trials of an evaluation that has ended. Raises OSError."""
+        """Drop the trials of a variant, once they are archived. Raises OSError."""
         done = (variant.source_hash, protocol.hash)
         with self._lock:
             kept = [trial for trial in self._trials() if (trial.source_hash, trial.protocol_hash) != done]

@@ -7,7 +7,14 @@ from statistics import fmean, median
 
 import pandas as pd
 
-from agent.analysis.replicates import SeedDeviation, binomial, deviations_of_replicates, function_groups, moderate
+from agent.analysis.replicates import (
+    SHARED_FREEDOM,
+    SeedDeviation,
+    binomial,
+    deviations_of_replicates,
+    function_groups,
+    moderate,
+)
 from agent.analysis.snapshot import ArchiveSnapshot, genomes, noise, published
 from agent.catalogue import SEED_GENOMES, Genome
 from archive.seeding import shipped_trials
@@ -43,6 +50,11 @@ class Board:
         return tasks_of(self.protocol)
 
     @property
+    def noise_is_assumed(self) -> bool:
+        """Whether no row shows any noise, for want of seeds or replicates: nothing is then more than chance."""
+        return all(known.freedom <= SHARED_FREEDOM for known in self.spreads.values())
+
+    @property
     def whole(self) -> tuple[str, ...]:
         """Names of the rows that have a score on every task, in alphabetical order."""
         return tuple(sorted(name for name in self.scores if self.mean_of_all(name) is not None))
@@ -72,7 +84,7 @@ class Board:
 
 def published_board(snapshot: ArchiveSnapshot) -> Board:
     """The published leaderboard, one seed a row. Rows that compute the same function give the noise of one seed."""
-    return _board_of_table(snapshot.published, _genomes(snapshot))
+    return board_of_table(snapshot.published, _genomes(snapshot))
 
 
 def measured_board(snapshot: ArchiveSnapshot) -> Board:
@@ -90,7 +102,7 @@ def open_board(protocol: str, archive: Archive | None) -> Board:
     """
     known = genomes(archive.outlines() if archive is not None else ())
     if protocol == PUBLISHED_NAME:
-        return _board_of_table(published(archive) if archive is not None else read_leaderboard(PUBLISHED), known)
+        return board_of_table(published(archive) if archive is not None else read_leaderboard(PUBLISHED), known)
     trials: dict[str, Sequence[Trial]] = {}
     if archive is not None:
         trials.update(archive.trials(protocol))
@@ -107,7 +119,8 @@ def best_board(snapshot: ArchiveSnapshot) -> Board:
     return measured if len(measured.whole) > 1 else published_board(snapshot)
 
 
-def _board_of_table(table: pd.DataFrame, known: Mapping[str, Genome]) -> Board:
+def board_of_table(table: pd.DataFrame, known: Mapping[str, Genome]) -> Board:
+    """The board of a leaderboard that was published elsewhere. known: genomes of rows, as far as there are."""
     rows = measured_rows(table)
     scores = {name: {task: Score(mean=x, low=x, high=x, n=1) for task, x in row.items()} for name, row in rows.items()}
     found = deviations_of_replicates(rows, known, PUBLISHED_PROTOCOL)

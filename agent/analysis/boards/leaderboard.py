@@ -1,9 +1,12 @@
 """A leaderboard for readers: one row for each variant, with its verdict against the gated reference."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from agent.analysis.boards.board import PUBLISHED_NAME, open_board
+import pandas as pd
+
+from agent.analysis.boards.board import PUBLISHED_NAME, Board, board_of_table, open_board
 from agent.analysis.boards.challenge import distances
 from agent.analysis.boards.floors import at_floor, ceiling, control_scores
 from agent.analysis.boards.inert import Inert, measured_inert, published_annotations, published_inert
@@ -14,7 +17,7 @@ from archive.store import Archive
 from archive.tables.leaderboard_csv import PUBLISHED, format_leaderboard, read_leaderboard
 from archive.tables.leaderboards import LEADERBOARDS, leaderboard_csv, scorecards
 from evaluator.outcomes import Score, Trial, Verdict
-from evaluator.protocols.built_in import tasks_of
+from evaluator.protocols.built_in import PROTOCOLS, tasks_of
 from evaluator.statistics.over_tasks import mean_over_tasks
 from evaluator.statistics.verdicts import TaskNoise, noise_by_task, verdict
 from evaluator.tasks.names import TaskName
@@ -113,23 +116,41 @@ def measured_leaderboard(protocol: str, archive: Archive | None) -> Leaderboard:
 
 def published_leaderboard(archive: Archive | None) -> Leaderboard:
     """The published table, from the archive or, without an archive, from the files of archer."""
-    table = read_leaderboard(archive.root / LEADERBOARDS / "published.csv" if archive else PUBLISHED)
-    annotations = published_annotations()
-    board = open_board(PUBLISHED_NAME, archive)
-    sizes = open_sizes(PUBLISHED_NAME, archive)
-    rows = tuple(
-        BoardRow(
-            name,
-            MAD_TASKS,
-            dict(board.scores[name]),
-            inert=published_inert(annotations, name),
-            distance=distance,
-            size=sizes.of(name),
-        )
+    table = read_leaderboard(_path(archive, PUBLISHED_NAME) if archive else PUBLISHED)
+    annotations, sizes = published_annotations(), open_sizes(PUBLISHED_NAME, archive)
+    rows = [
+        replace(row, inert=published_inert(annotations, row.name), size=sizes.of(row.name))
+        for row in _rows_of_table(open_board(PUBLISHED_NAME, archive))
+    ]
+    return _told(table, "published: one seed, full MAD on GPU", rows, sizes.legend)
+
+
+def imported_leaderboards(archive: Archive) -> list[str]:
+    """The names of leaderboards that `archer import-csv --name` made."""
+    names = (path.stem for path in (archive.root / LEADERBOARDS).glob("*.csv"))
+    return sorted(name for name in names if name not in (*PROTOCOLS, PUBLISHED_NAME))
+
+
+def imported_leaderboard(archive: Archive, name: str) -> Leaderboard:
+    """One of those, with what its file says and nothing else. Raises LeaderboardError for a file that is damaged."""
+    table = read_leaderboard(_path(archive, name))
+    return _told(table, f"{name}: imported, one number a task", _rows_of_table(board_of_table(table, {})), "")
+
+
+def _path(archive: Archive, name: str) -> Path:
+    return archive.root / LEADERBOARDS / f"{name}.csv"
+
+
+def _rows_of_table(board: Board) -> list[BoardRow]:
+    return [
+        BoardRow(name, MAD_TASKS, dict(board.scores[name]), distance=distance)
         for name, distance in distances(board, board.scores).items()
-    )
-    csv, ends = format_leaderboard(table), _ends(PUBLISHED_NAME, rows, ())
-    return Leaderboard("published: one seed, full MAD on GPU", MAD_TASKS, rows, csv, ends=ends, sizes=sizes.legend)
+    ]
+
+
+def _told(table: pd.DataFrame, title: str, rows: Sequence[BoardRow], sizes: str) -> Leaderboard:
+    ends = _ends(PUBLISHED_NAME, rows, ())
+    return Leaderboard(title, MAD_TASKS, tuple(rows), format_leaderboard(table), ends=ends, sizes=sizes)
 
 
 def _ends(protocol: str, rows: Sequence[BoardRow], controls: Sequence[BoardRow]) -> str:

@@ -9,7 +9,7 @@ Statements with "surely" are tested, and corrected for the number of comparisons
 * A row surely beats the reference if it is above the reference on all tasks.
 
 Benjamini and Hochberg's procedure adjusts each of the three p-values over the rows of the board. It also adjusts the
-p-values of single cells over the cells of the table.
+p-values of single cells over the cells of the table. Where no row shows any noise, nothing is sure.
 """
 
 from collections.abc import Mapping, Sequence
@@ -85,6 +85,8 @@ def places(contrasts: PairedDifferences, reference: str = REFERENCE) -> tuple[Pl
     names = contrasts.names
     looked = [look(contrasts, own, reference) for own in range(len(names))]
     surely_below, front = adjusted([each.p_dominated for each in looked]) <= RATE, surely_front(contrasts)
+    if contrasts.board.noise_is_assumed:
+        surely_below, front = np.zeros(len(names), dtype=np.bool_), frozenset()
     gaps = {name: each.gaps for name, each in zip(names, looked, strict=True) if each.gaps}
     sure = sure_cells(contrasts, reference)
     beats = dict(zip(gaps, adjusted([p_beats(row) for row in gaps.values()]).tolist(), strict=True))
@@ -149,7 +151,7 @@ def _row_json(place: Place) -> dict[str, Any]:
 
 def sure_cells(contrasts: PairedDifferences, reference: str = REFERENCE) -> set[tuple[str, TaskName]]:
     """Rows and tasks whose difference to the reference is more than chance, counting all cells of the table."""
-    if reference not in contrasts.names:
+    if reference not in contrasts.names or contrasts.board.noise_is_assumed:
         return set()
     lead = contrasts.lead(reference)  # of the reference over each row: the sizes are those of each row over it
     rows, columns = np.nonzero(~lead.same)

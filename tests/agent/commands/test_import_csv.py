@@ -20,7 +20,8 @@ def test_a_foreign_table_is_imported_and_what_was_understood_is_printed(archer: 
     (tmp_path / "board.csv").write_text(FOREIGN, encoding="utf-8")
     code, out, err = archer("import-csv", "board.csv")
     assert (code, err) == (DONE, "")
-    *understood, last = out.splitlines()
+    *understood, last, hint = out.splitlines()
+    assert hint == "archer leaderboard --protocol published shows them"
     assert all(line.startswith("understood: ") for line in understood)
     assert "understood: 'fuzzy-in-context-recall' is Fuzzy Recall" in understood
     assert last.endswith("1 row added, 1 replaced, 21 kept")
@@ -48,3 +49,14 @@ def test_nothing_is_imported_under_numbers(archer: Run, tmp_path: Path):
     assert (code, out) == (USAGE, "")
     assert "no column of names: the first column holds numbers (0, 1, ...)" in err
     assert not (tmp_path / "archer-archive").exists()
+
+
+def test_a_leaderboard_of_another_name_is_shown_by_its_name(archer: Run, tmp_path: Path):
+    (tmp_path / "board.csv").write_text(FOREIGN, encoding="utf-8")
+    assert archer("import-csv", "board.csv", "--name", "mine")[0] == DONE
+    code, out, _ = archer("leaderboard", "--protocol", "mine")
+    assert (code, "mamba" in out, "mine: imported" in out) == (DONE, True, True)
+    assert "mamba,0.441,0.99,,0.4,,0.9" in archer("leaderboard", "--protocol", "mine", "--csv")[1]
+    code, _, err = archer("leaderboard", "--protocol", "yours")
+    assert (code, "published, mine" in err) == (USAGE, True)
+    assert archer("leaderboard", "--protocol", "mine", "--front")[0] == USAGE

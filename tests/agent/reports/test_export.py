@@ -140,6 +140,15 @@ def test_markdown_is_a_table_of_eleven_columns():
     assert {line.replace(r"\|", "").count("|") for line in lines[2:]} == {12}
 
 
+def test_what_was_not_measured_has_no_n_and_what_needs_no_memory_is_best_at_nothing():
+    low = replace(ROWS[1], at_floor=frozenset({"Memorize"}))
+    shown = Leaderboard("title", MAD_TASKS, (ROWS[0], low), "")
+    row = write_board(BoardFormat.MARKDOWN, shown).splitlines()[-1]
+    assert row.split(" | ")[-3] == "–"
+    assert "**" not in row
+    assert "& -- & -- & -- \\\\" in write_board(BoardFormat.LATEX, shown)
+
+
 def test_csv_is_read_back_by_any_reader_and_by_archer():
     board = measured_leaderboard("quick", None)
     text = write_board(BoardFormat.CSV, board)

@@ -74,3 +74,10 @@ def test_the_end_says_who_is_nearest_and_what_to_try_next():
     assert "nearest of this search: near, to goal" in lines[-2]
     assert lines[-1].endswith("Halve the step.")
     assert list(learnt_lines([], scores)) == []
+
+
+def test_what_was_stopped_early_taught_something_too():
+    stopped = make_record(proposal=make_proposal(make_variant(FAR), parent=BASELINE), status=Status.PRUNED)
+    lines = list(learnt_lines([stopped], board({REFERENCE: 0.6, BASELINE: 0.5})))
+    assert lines[1].endswith("no chance left to get ahead of their parents: far")
+    assert "nearest to the challenge: gated_delta_net_4layer" in lines[-1]

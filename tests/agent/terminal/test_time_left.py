@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from agent.terminal.time_left import seconds_left, weights
+from agent.terminal.time_left import RACED, UNRACED, expected_end, seconds_left, weights
 from archive.seeding import shipped_by_variant
 from evaluator.outcomes import Trial
 from evaluator.protocols.built_in import QUICK
@@ -49,3 +49,11 @@ def test_nothing_is_told_before_something_is_done() -> None:
     assert seconds_left(0.0, 10.0, 5.0) is None
     assert seconds_left(0.0, 0.0, 5.0) is None
     assert seconds_left(5.0, 10.0, 5.0) == 5.0
+
+
+def test_a_raced_proposal_ends_where_such_proposals_end_that_came_so_far():
+    assert expected_end(0.0, (0.2, 0.4, 1.0, 1.0)) == pytest.approx(0.65)
+    assert expected_end(0.3, (0.2, 0.4, 1.0, 1.0)) == pytest.approx(0.8)
+    assert expected_end(1.0, RACED) == 1.0
+    assert expected_end(0.5, UNRACED) == 1.0
+    assert sum(RACED) / len(RACED) == pytest.approx(0.604, abs=0.01), "two cores: docs/results/racing.md"

@@ -47,3 +47,12 @@ def test_a_spec_that_two_variants_run_counts_twice():
     clock.now = 10.0
     under_way.told(TrialProgress(SPECS[0], 0.9))
     assert under_way.told(ended(SPECS[0])).endswith("10 s so far, about 10 s left")
+
+
+def test_what_is_inherited_is_no_trial_that_anybody_trains():
+    under_way = UnderWay(MAD, SPECS, Clock())
+    step = ended(SPECS[0])
+    assert step.trial is not None
+    inherited = step.trial.model_copy(update={"inherited_from": "delta_net_4layer_in_for_loop"})
+    assert under_way.told(TrialProgress(SPECS[0], 1.0, inherited)).startswith("0 of 3 trials ended")
+    assert under_way.told(ended(SPECS[1])).startswith("1 of 3 trials ended")

@@ -85,6 +85,24 @@ def test_an_infinite_gradient_that_shows_as_a_leak_is_named_as_what_it_is() -> N
 
 
 @pytest.mark.slow
+def test_numbers_that_outgrow_float32_are_no_quotient_at_zero(sandbox: Sandbox) -> None:
+    grown = SOURCE.replace("S = S + k_i.mT", "S = 3 * S + 0.1 * torch.exp(S) * S + k_i.mT")
+    report = check(Variant(name="delta_net_4layer_grown_in_for_loop", source=grown), sandbox)
+    failed = {finding.check: finding.message for finding in report.findings if finding.status == "fail"}
+    assert "the first at position" in failed["finite"]
+    assert "must not grow without bound" in failed["finite"]
+    assert "the overflow that `finite` found" in failed["causality"]
+    assert not any("0/0" in message for message in failed.values())
+
+
+@pytest.mark.slow
+def test_who_draws_random_numbers_is_told_that_and_nothing_that_follows_from_it(sandbox: Sandbox) -> None:
+    noisy = SOURCE.replace("S = S + k_i.mT", "S = S + torch.randn_like(S) + k_i.mT")
+    report = check(Variant(name="delta_net_4layer_noisy_in_for_loop", source=noisy), sandbox)
+    assert [finding.check for finding in report.findings if finding.status != "pass"] == ["determinism"]
+
+
+@pytest.mark.slow
 def test_a_root_of_masked_scores_is_told_from_a_leak(sandbox: Sandbox) -> None:
     source = SOURCE.replace(WRITTEN, "        o_n.append(o_inter + (attn * attn.abs().sqrt()) @ u_i)\n")
     report = check(Variant(name="delta_net_4layer_root_in_for_loop", source=source), sandbox)

@@ -41,7 +41,7 @@ def test_the_content_of_the_protocols_that_ship_is_what_it_was() -> None:
         "smoke": "e7b12873a66614b8",
         "quick": "4375400447857cae",
         "mad": "80f5ff3d4e0f9945",
-        "standard": "67b51f8f7934a60f",
+        "standard": "7181e93d3fc77e58",
         "extra": "ff0b7a16f050f35c",
     }
 

@@ -26,7 +26,7 @@ def evaluator(sandbox: Sandbox, tmp_path: Path) -> Iterator[Evaluator]:
         yield Evaluator(SMOKE, sandbox, executor, log=TrialLog(tmp_path / "unfinished.jsonl"))
 
 
-def test_a_stopped_evaluation_goes_on_and_leaves_nothing_behind(evaluator: Evaluator, tmp_path: Path):
+def test_a_stopped_evaluation_goes_on_and_what_is_archived_is_not_kept(evaluator: Evaluator, tmp_path: Path):
     specs, stop = trial_specs(SMOKE, TWO), threading.Event()
 
     def stop_after_first(step: TrialProgress) -> None:
@@ -41,6 +41,8 @@ def test_a_stopped_evaluation_goes_on_and_leaves_nothing_behind(evaluator: Evalu
     again = evaluator.evaluate(VARIANT, specs)
     assert again.status is Status.SCORED
     assert again.trials[0] == first.trials[0]
+    assert evaluator.evaluate(VARIANT, specs) == again, "nobody archived it: nothing is trained again"
+    evaluator.archived(VARIANT)
     assert not (tmp_path / "unfinished.jsonl").exists()
 
 
