@@ -89,7 +89,13 @@ def evaluate(
     archive = existing_archive(archive_path) if add else archive_to_compare_with(archive_path, speech.progress.print)
     variant = find_variant(subject, archive)
     request = VariantRequest.of(variant, settings, chosen, seeds, parent, archive)
-    request = request.fresh() if confirm else request.using_archived() if add else request
+    if confirm:
+        request = request.fresh()
+    elif add:
+        request = request.using_archived()
+    elif archive is not None and (there := len(request.using_archived().known)):
+        whole = counted(len(request.specs), "trial")
+        speech.progress.print(f"the archive has {there} of {whole}: --add takes them, and this trains its own")
     members = 1 if confirm else members_of(ensemble, settings, variant.layer, request.specs)
     if engine is EngineName.LOCAL:
         require_memory(settings, variant.layer, request.training, members, at_once_here(gpu_share), speech)
@@ -139,7 +145,7 @@ def _answer(speech: Speech, result: VariantResult, added: str) -> None:
             speech.out.print(told, style="cyan", markup=False)
         for line in fresh_lines(result.fresh) if result.fresh else ():
             speech.out.print(line)
-        kept = added or ("on fresh seeds: for no leaderboard" if result.fresh else "--add archives this")
+        kept = added or ("on fresh seeds: for no leaderboard" if result.fresh else "--add archives this as it is")
         speech.out.print(f"{result.cpu_seconds:.0f} CPU s, {result.wall_seconds:.0f} s; {kept}", markup=False)
         return
     if added:

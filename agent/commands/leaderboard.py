@@ -44,7 +44,10 @@ OutOption = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="W
 
 def leaderboard(
     protocol: Annotated[
-        str, typer.Option("--protocol", help=f"Show this protocol: {', '.join((*PROTOCOLS, PUBLISHED_NAME))}, or an import.")
+        str,
+        typer.Option(
+            "--protocol", help=f"Show this protocol: {', '.join((*PROTOCOLS, PUBLISHED_NAME))}, or an import."
+        ),
     ] = DEFAULT_PROTOCOL,
     csv: Annotated[
         bool, typer.Option("--csv", help="Print the published form: a name, then a mean for each task.")

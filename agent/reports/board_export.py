@@ -54,8 +54,9 @@ def write_board(form: BoardFormat, board: Leaderboard) -> str:
 def _csv(board: Leaderboard) -> str:
     """Name, mean, then per task: mean, ends of the 95 % interval, n, verdict, whether it can differ, and the floor.
 
-    One seed has no interval. `cannot differ from`: a variant, and at what share of the settings. `over floor`: the mean less that of the better
-    control. `at floor`: `yes` where that is not more than noise. Cells of a task that was not measured are empty.
+    One seed has no interval. `cannot differ from`: a variant, and at what share of the settings. `over floor`: the
+    mean less that of the better control. `at floor`: `yes` where that is not more than noise. Cells of a task that was
+    not measured are empty.
     Last, the size of a mixer: `state times baseline` is `grows` where it has no bound, `?` where it is hidden.
     `archer import-csv` reads it.
     """

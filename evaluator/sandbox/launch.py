@@ -74,7 +74,16 @@ def _python(packages: Path, control: int, grade: Grade, layers: Layers, device: 
     parent = None if grade is Grade.A else os.getpid()  # inside bubblewrap our process id means nothing
     arguments = f"{control}, {parent}, sys.argv[2], {device!r}"
     path = json.dumps([str(packages), *roots.import_path()])
-    return [os.path.abspath(sys.executable), "-I", "-S", "-B", "-c", f"{BOOT}({arguments})", path, json.dumps(asdict(layers))]
+    return [
+        str(Path(sys.executable).absolute()),
+        "-I",
+        "-S",
+        "-B",
+        "-c",
+        f"{BOOT}({arguments})",
+        path,
+        json.dumps(asdict(layers)),
+    ]
 
 
 def _bubblewrap(readable: Iterable[str], home: Path, devices: Iterable[str]) -> list[str]:

@@ -235,3 +235,19 @@ def test_smoke_is_said_to_say_nothing(tmp_path: Path, capsys: pytest.CaptureFixt
     for more in ([], ["--front"]):
         assert run(["leaderboard", "--protocol", "smoke", "--archive", str(tmp_path / "none"), *more]) == DONE
         assert "its scores say nothing" in capsys.readouterr().out
+
+
+def test_of_one_seed_each_nothing_is_sure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["leaderboard", "--protocol", "smoke", "--archive", str(tmp_path / "none")]
+    assert run([*command, "--front", "--json"]) == DONE
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert not [row for row in rows if row["standing"].startswith("surely")]
+    assert not [task for row in rows for task, found in row["versus_reference"].items() if found["sure"]]
+    assert run([*command, "--front"]) == DONE
+    assert "nothing is sure" in capsys.readouterr().out
+    assert run([*command, "--format", "csv"]) == DONE
+    header, row, *_ = (line.split(",") for line in capsys.readouterr().out.splitlines())
+    told = dict(zip(header, row, strict=True))
+    assert (told["Compress low"], told["Compress high"], told["Compress n"]) == ("", "", "1"), (
+        "one seed has no interval"
+    )

@@ -152,6 +152,26 @@ def test_a_second_call_adds_the_seeds_that_are_new_and_a_third_adds_nothing(
     assert git(root, "rev-parse", "HEAD") == head
 
 
+def test_what_was_evaluated_and_not_added_is_trained_once(root: Path, archer: Run, tmp_path: Path) -> None:
+    command = (
+        "evaluate",
+        written(tmp_path, FORGETFUL),
+        "--protocol",
+        "smoke",
+        "--archive",
+        root,
+        "--tasks",
+        "Compress",
+    )
+    code, first, err = archer(*command, "--json")
+    assert (code, "the archive has 1 of 1 trial: --add takes them" in err) == (DONE, True)
+    assert Archive(root).unfinished.exists()
+    again = json.loads(archer(*command, "--json")[1])
+    assert again["cpu_seconds"] < json.loads(first)["cpu_seconds"], "but for the parent, to compare bits with"
+    assert "nothing to add" in archer(*command, "--add")[1]
+    assert not Archive(root).unfinished.exists()
+
+
 def test_other_code_of_that_name_is_another_proposal(root: Path, archer: Run, tmp_path: Path) -> None:
     other = written(tmp_path, FORGETFUL.replace("0.97", "0.9"))
     assert evaluate(archer, root, other, "--tasks", "Compress")[0] == DONE

@@ -146,7 +146,7 @@ def test_what_was_not_measured_has_no_n_and_what_needs_no_memory_is_best_at_noth
     row = write_board(BoardFormat.MARKDOWN, shown).splitlines()[-1]
     assert row.split(" | ")[-3] == "–"
     assert "**" not in row
-    assert "& -- & -- & -- \\\\" in write_board(BoardFormat.LATEX, shown)
+    assert "0.750 $^{\\circ}$ & -- & -- & -- &" in write_board(BoardFormat.LATEX, shown)
 
 
 def test_csv_is_read_back_by_any_reader_and_by_archer():

@@ -192,7 +192,7 @@ def test_a_search_takes_a_confirmed_proposal_up_and_says_how_it_fared(
         resources = SearchResources(unused, unused, QUICK, Engine(executor))
         plan = SearchPlan(n=0, jobs=1, seed=0, confirm=False, rungs=(STANDARD,))
         assert list(Search(archive, resources, plan, progress).run()) == []
-    assert "up to standard: first, with delta_net_4layer; 28 trials to train" in out.getvalue()
+    assert "up to standard: first, with delta_net_4layer; 36 trials to train" in out.getvalue()
     assert "ahead there too: first against delta_net_4layer under standard, mean 0.800 against 0.700" in out.getvalue()
     assert Climb.all_of(archive, LADDER) == []
 
