@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from agent.analysis.boards.board import best_board, measured_board
+from agent.analysis.boards.challenge import nearest_first
 from agent.analysis.snapshot import ArchiveSnapshot, Left, take_snapshot
 from agent.errors import UserError
 from agent.proposers.llm.deduplication import Claims
@@ -98,7 +99,37 @@ def test_the_best_of_the_run_leads_and_no_no_op_is_offered(found: ArchiveSnapsho
     assert BASELINE in names
     assert len(names) == len(set(names)) <= 5
     assert len(names) >= 3
-    assert any(each.why == "the strongest on Compress" for each in offered)
+    scored = set(found.variants) & set(found.standings) - {REFERENCE}
+    assert max(scored, key=lambda name: found.standings[name]["Compress"].mean) in names
+
+
+def test_who_is_as_near_as_the_best_but_for_noise_is_offered_too(found: ArchiveSnapshot) -> None:
+    (offered,) = [each for each in select_parents(found, "code", Focus(task="Compress")) if "but for noise" in each.why]
+    assert offered.name == next(name for name in nearest_first(best_board(found), found.standings) if name != SKIP)
+
+
+def test_of_those_that_were_stopped_early_the_ones_with_a_gain_are_shown_in_full(found: ArchiveSnapshot) -> None:
+    gain, none = (f"delta_net_4layer_{word}_in_for_loop" for word in ("gain", "none"))
+    (parent,) = [t.accuracy or 0 for t in found.trials[DECAY] if (t.task, t.seed) == ("Fuzzy Recall", 0)]
+    records = [
+        make_record(
+            Status.PRUNED,
+            name,
+            number=number,
+            source=SKIP_SOURCE + f"# {name}\n",
+            parent=DECAY,
+            reason="PRUNED: stopped after 1 of 15 trials: no chance",
+            trials=(make_trial(name, "Fuzzy Recall", 0, parent + more),),
+        )
+        for number, name, more in ((2, gain, 0.1), (3, none, -0.1))
+    ]
+    many = snapshot_of(found.trials, [*(record for record in found.history if isinstance(record, Record)), *records])
+    shown = {attempt.name: attempt for attempt in shown_attempts(many)}
+    assert (short_name(gain) in shown, short_name(none) in shown) == (True, False)
+    assert shown[short_name(gain)].diff
+    assert (
+        shown[short_name(gain)].lines[0].startswith("Stopped early, not refuted on every task: stopped after 1 of 15")
+    )
 
 
 def test_islands_lead_with_other_families(found: ArchiveSnapshot) -> None:
@@ -199,7 +230,7 @@ def test_a_prompt_stays_readable_however_much_was_tried(found: ArchiveSnapshot) 
     many = snapshot_of(trials, records)
     focus = focus_of(many, "code", Claims().share)
     facts = gather(many, "code", "m", select_parents(many, "code", focus), focus, {})
-    assert estimate_tokens(Conversation.begin(facts, Templates()).text) < 14_000
+    assert estimate_tokens(Conversation.begin(facts, Templates()).text) < 15_000
     assert facts.history[-1].startswith("5")
     assert "older ones, among them" in facts.history[-1]
 

@@ -15,7 +15,10 @@ def task_lines(name: str) -> tuple[str, ...]:
     protocol = PROTOCOLS.get(name)
     if protocol is None:
         return ()
-    return tuple(f"{name}: {TASKS[name].about}. {_sizes(plan)}" for name, plan in protocol.tasks.items())
+    return tuple(
+        f"{name}: {TASKS[name].about}. Scored: {TASKS[name].counts}. {_sizes(plan)}"
+        for name, plan in protocol.tasks.items()
+    )
 
 
 def _sizes(plan: TaskPlan) -> str:
@@ -46,8 +49,9 @@ def model_lines(name: str) -> tuple[str, ...]:
 def _model(protocol: Protocol) -> Iterable[str]:
     head = protocol.width // protocol.heads
     yield (
-        f"Model: {protocol.blocks} blocks of a mixer around the kernel and a SwiGLU, residual, pre-norm, no position "
-        f"embedding; width {protocol.width}, {protocol.heads} head{'s' if protocol.heads > 1 else ''}, "
+        f"Model: {protocol.blocks} blocks of a mixer around the kernel and a SwiGLU (`4layer` counts both), "
+        f"residual, pre-norm, no position embedding; "
+        f"width {protocol.width}, {protocol.heads} head{'s' if protocol.heads > 1 else ''}, "
         f"Dk = Dv = {head}."
     )
     yield (
@@ -65,7 +69,8 @@ def _model(protocol: Protocol) -> Iterable[str]:
     )
     yield (
         "u and w are solved for exactly one write, S + k_i.mT @ u_i. Whatever writes something else gives up the exact "
-        "delta rule from the next chunk on; with a single chunk nothing is given up, and nothing gained."
+        "delta rule from the next chunk on; with a single chunk nothing is given up, and nothing gained. To write "
+        "something else exactly, solve a system of its own in the loop, with a state of its own if need be."
     )
 
 

@@ -1,9 +1,10 @@
 """The best and the most telling of the earlier attempts: change, mathematics, and predicted against measured."""
 
 from collections.abc import Collection
+from statistics import fmean
 
-from agent.analysis.boards.board import best_board
-from agent.analysis.boards.challenge import nearest_first
+from agent.analysis.boards.board import Board, best_board
+from agent.analysis.boards.challenge import Challenge, nearest_first
 from agent.analysis.boards.sizes import Sizes, sizes_of, state_words
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.proposers.llm.prompt.content.history import NEVER_ACTED, outcome
@@ -14,13 +15,18 @@ from archive.confirmations import Confirmation
 from archive.records.outline import Outline
 from archive.records.record import Prediction, Record
 from evaluator.outcomes import Status
+from evaluator.statistics.scorecards import seed_accuracies
 from evaluator.tasks.registry import TASKS
 from variants.contract import short_name
 
-BEST, SURPRISING, HARMFUL, NEWEST, DECIDED = 3, 2, 1, 1, 2
+BEST, SURPRISING, HARMFUL, NEWEST, DECIDED, STOPPED = 3, 2, 1, 1, 2, 2
 """How many of each kind are told of in full."""
+LOOKED_AT = 20
+"""Of the proposals that were stopped early, the newest are looked at for a gain."""
 CLEAR = 0.005
 """How far outside of its interval a score lies that refutes a reason; less is a near miss."""
+WORTH_A_LOOK = 0.25
+"""Units of noise that a stopped proposal gained on a task at least, to be told of in full."""
 LONGEST_DIFF, LONGEST_TEXT = 24, 700
 
 
@@ -29,7 +35,8 @@ def shown_attempts(
 ) -> tuple[ShownAttempt, ...]:
     """The nearest to the challenge, those decided on fresh seeds, the worst predicted, the most harmful, the newest.
 
-    Each once. by_loop: variants whose loop the prompt shows anyway, so that their diff can be left out.
+    And of those that were stopped early, the ones that gained most on some task, for what may be added up. Each once.
+    by_loop: variants whose loop the prompt shows anyway, so that their diff can be left out.
     """
     scored = {r.proposal.variant.name: r for r in snapshot.history if _is_scored(r, snapshot.protocol)}
     board = best_board(snapshot)
@@ -40,10 +47,36 @@ def shown_attempts(
     newest = sorted(known, key=lambda record: -record.number)
     decided = [record for record in newest if record.proposal.variant.name in snapshot.confirmations][:DECIDED]
     kinds = (known[:BEST], decided, surprises[:SURPRISING], harm[:HARMFUL], newest[:NEWEST])
-    chosen = {record.id: record for kind in kinds for record in kind}
+    chosen = {record.id: record for kind in (*kinds, _stopped_with_a_gain(snapshot, board)) for record in kind}
     sizes = sizes or sizes_of(snapshot)
     found = (_shown(snapshot, record, by_loop, sizes) for record in chosen.values())
     return tuple(attempt for attempt in found if attempt is not None)
+
+
+def _stopped_with_a_gain(snapshot: ArchiveSnapshot, board: Board) -> list[Record]:
+    """Of the newest that were stopped, those with the largest gain on a task, in units of its noise."""
+    challenge = Challenge.of(board)
+    if challenge is None:
+        return []
+    stopped = [each for each in snapshot.history if each.status is Status.PRUNED and each.protocol == snapshot.protocol]
+    newest = sorted(stopped, key=lambda record: -record.number)[:LOOKED_AT]
+    records = [record for record in map(snapshot.whole, newest) if record is not None]
+    gains = {record.id: _largest_gain(snapshot, challenge, record) for record in records}
+    worth = [record for record in records if gains[record.id] >= WORTH_A_LOOK]
+    return sorted(worth, key=lambda record: -gains[record.id])[:STOPPED]
+
+
+def _largest_gain(snapshot: ArchiveSnapshot, challenge: Challenge, record: Record) -> float:
+    """Over its parent, on the seeds that both have; 0 for none."""
+    own, parent = (
+        seed_accuracies(trials) for trials in (record.trials, snapshot.trials.get(record.proposal.parent, ()))
+    )
+    gains = [0.0]
+    for task, by_seed in own.items():
+        both = [found - parent[task][seed] for seed, found in by_seed.items() if seed in parent.get(task, {})]
+        if both:
+            gains.append(fmean(both) / challenge.noise[task])
+    return max(gains)
 
 
 def _is_scored(record: Record | Outline, protocol: str) -> bool:
@@ -80,7 +113,7 @@ def _shown(
     verdict = next((found for found in record.verdicts if found.against == proposal.parent), None)
     confirmation = snapshot.confirmations.get(proposal.variant.name)
     held, missed = _predictions(record)
-    told = NEVER_ACTED if record.no_effect else outcome(verdict) if verdict else ""
+    told = NEVER_ACTED if record.no_effect else outcome(verdict) if verdict else _stopped(record)
     size = state_words(sizes.of(proposal.variant.name))
     lines = [told, size[:1].upper() + size[1:], held, *missed, confirmed(confirmation) if confirmation else ""]
     return ShownAttempt(
@@ -93,6 +126,11 @@ def _shown(
         mathematics=_short(proposal.mathematics),
         lines=tuple(f"{line}." for line in lines if line),
     )
+
+
+def _stopped(record: Record) -> str:
+    reason = " ".join(record.reason.split()).removeprefix(f"{record.status}: ")
+    return f"Stopped early, not refuted on every task: {reason}" if record.status is Status.PRUNED else ""
 
 
 def _predictions(record: Record) -> tuple[str, list[str]]:

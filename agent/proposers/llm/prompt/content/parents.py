@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from agent.analysis.boards.board import Board, best_board
-from agent.analysis.boards.challenge import nearest_first
+from agent.analysis.boards.challenge import distances, nearest_first
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.errors import UserError
 from agent.proposers.evolution.selection import choose_parents
@@ -21,6 +21,8 @@ from evaluator.tasks.names import TaskName
 from variants.contract import BASELINE, REFERENCE, Layer
 
 MOST = 5
+AS_NEAR = 1.0
+"""Units of noise that a variant may lack more than the nearest and still be as near: noise decides between the two."""
 FORCED, AFRESH = "the parent that was asked for", "the delta rule itself, to start afresh"
 
 
@@ -64,6 +66,7 @@ def _by_promise(
     rank = ranked.index(island) + 1
     yield OfferedParent(island, _nearest(rank))
     yield OfferedParent(ranked[0], _nearest(1))
+    yield from _runner_up(board, ranked)
     weak = weaknesses(board)
     for task in dict.fromkeys((focus.task, *sorted(weak, key=lambda task: -weak[task]))):
         if task is not None:
@@ -72,13 +75,21 @@ def _by_promise(
         yield OfferedParent(name, "the nearest of another family")
 
 
+def _runner_up(board: Board, ranked: Sequence[str]) -> Iterator[OfferedParent]:
+    """The second nearest, where noise decides between it and the nearest: another change may be as good."""
+    far = [each for each in distances(board, ranked[:2]).values() if each is not None]
+    if len(far) > 1 and far[1] - far[0] < AS_NEAR:
+        yield OfferedParent(ranked[1], "as near, but for noise")
+
+
 def _nearest(rank: int) -> str:
     return f"the nearest to beating `{REFERENCE}`" if rank == 1 else "the nearest of its family"
 
 
 def _strongest(board: Board, ranked: Sequence[str], task: TaskName) -> str:
-    """The best of a task; among equals the nearest to the challenge."""
-    return max(ranked, key=lambda name: board.scores[name][task].mean)
+    """The best of a task, but the baseline, whose file is shown anyway; among equals the nearest to the challenge."""
+    others = [name for name in ranked if name != BASELINE] or ranked
+    return max(others, key=lambda name: board.scores[name][task].mean)
 
 
 def _families(snapshot: ArchiveSnapshot, ranked: Sequence[str]) -> list[str]:
