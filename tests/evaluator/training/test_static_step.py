@@ -1,7 +1,8 @@
 """A step that asks nothing of its device: on tensors without numbers every question is an error.
 
 `meta` tensors stand for the device in whole steps: whoever asks them for a number, a shape that depends on one, or
-mixes them with tensors of the host, raises. `FakeTensorMode` makes tensors that say they are on CUDA, autocast to
+mixes them with tensors of the host, raises. Fake tensors of the CPU, which know autocast and the fused optimiser, take
+the same step in bfloat16. `FakeTensorMode` also makes tensors that say they are on CUDA, autocast to
 bfloat16 included: with a PyTorch that was built for CUDA (no GPU is needed), and for the forward pass alone, since to
 differentiate them autograd wants a GPU.
 """
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from evaluator.kernel import Kernel
@@ -129,6 +130,50 @@ def test_a_step_that_asks_is_caught(asks: str, drawn: Mapping[TaskName, tuple[Tr
     state.draw()
     with meta_as_a_device(), pytest.raises((RuntimeError, NotImplementedError)):
         state.step()
+
+
+@contextmanager
+def fake_numbers() -> Iterator[FakeTensorMode]:
+    """Tensors without numbers where autocast and the fused optimiser are PyTorch's own; examples are placed before."""
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode, pytest.MonkeyPatch.context() as patch:
+        place = PlacedExamples.of
+
+        def placed(*arguments: Any) -> PlacedExamples:
+            with unset_fake_temporarily():
+                real = place(*arguments)
+            return PlacedExamples(*(x if x is None else mode.from_tensor(x) for x in real))
+
+        patch.setattr(PlacedExamples, "of", placed)
+        yield mode
+
+
+EVERY_SEED_AND_TASK = [*((name, "Memorize") for name in SEEDS), *((BASELINE, task) for task in MAD_TASKS)]
+
+
+@pytest.mark.parametrize(("name", "task"), dict.fromkeys(EVERY_SEED_AND_TASK))
+def test_a_whole_step_in_half_precision_asks_nothing(
+    name: str, task: TaskName, drawn: Mapping[TaskName, tuple[TrialSpec, dict[str, Tensor]]]
+) -> None:
+    """On the way back, too, and through the fused AdamW itself: bfloat16 outside of the kernel, float32 in it."""
+    kernel, met, products = kernel_of(SEEDS[name]), set(), set()
+
+    def watching(*inputs: Tensor, chunk_size: int = 32) -> tuple[Tensor, Tensor]:
+        met.update(x.dtype for x in inputs)
+        return kernel(*inputs, chunk_size=chunk_size)
+
+    spec, named = drawn[task]
+    with fake_numbers():
+        state = StaticStep(asked(spec, SEEDS[name], device="cpu", precision="bfloat16"), named, watching, "cpu")
+        state.members.model.layers[0].layer.qkv.register_forward_hook(lambda _, __, out: products.add(out.dtype))
+        state.draw()
+        state.step()
+        state.look()
+        kept = [x for own in state.optimiser.state.values() for x in own.values()]
+        gradients = [own.grad for each in state.members.parameters for own in each]
+        assert len(kept) == 3 * MEMBERS * len(state.best)
+    assert (met, products) == ({torch.float32}, {torch.bfloat16})
+    assert {x.dtype for x in (*kept, *gradients)} == {torch.float32}
+    assert all(isinstance(x, FakeTensor) for x in (*kept, *gradients))
 
 
 @contextmanager
