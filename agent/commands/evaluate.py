@@ -107,6 +107,9 @@ def evaluate(
         under_way = UnderWay(settings, request.training)
         result = request.run(Pipeline(evaluator, {}, lambda step: spinner.update(under_way.told(step)), stop))
     added = add_by_hand(archive, result) if add and archive is not None else ""
+    if log is not None and result.evaluated.status is not Status.INTERRUPTED:
+        for each in (variant, request.parent) if confirm else (variant,):
+            log.forget(each, settings)
     _answer(speech, result, added)
     if interrupted.is_set():
         return INTERRUPTED

@@ -16,7 +16,8 @@ from agent.terminal.view import name_markup
 from agent.words import counted
 from archive.confirmations import Confirmation
 from archive.store import Archive
-from evaluator.outcomes import Trial
+from evaluator.outcomes import Status, Trial
+from variants.contract import Variant
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ def confirmation_beside(found: WouldBeBest, pipeline: Pipeline, archive: Archive
 
     def finish(result: tuple[Confirmation, tuple[Trial, ...]]) -> Iterable[str]:
         archive.tell_confirmation(*result)
+        if result[0].outcome != "unfinished":
+            _forget(pipeline, found.variant, found.rival)
         return confirmation_lines([result[0]])
 
     return Beside(
@@ -53,6 +56,8 @@ def climb_beside(found: Climb, pipeline: Pipeline, archive: Archive, progress: P
     def finish(result: Climbed) -> Iterable[str]:
         for name in dict.fromkeys(trial.variant for trial in result.trials):
             archive.tell_trials([trial for trial in result.trials if trial.variant == name])
+        if result.status is not Status.INTERRUPTED:
+            _forget(pipeline, found.variant, found.rival)
         board = open_board(protocol.name, archive)
         return [climb_line(found.variant.name, found.rival.name, result.status, result.reason, board)]
 
@@ -62,3 +67,10 @@ def climb_beside(found: Climb, pipeline: Pipeline, archive: Archive, progress: P
         partial(found.run, pipeline, shown.follow),
         finish,
     )
+
+
+def _forget(pipeline: Pipeline, *variants: Variant) -> None:
+    """What these trained is archived, and need not be kept for a search that goes on."""
+    for variant in variants:
+        if pipeline.evaluator.log is not None:
+            pipeline.evaluator.log.forget(variant, pipeline.evaluator.protocol)

@@ -255,7 +255,10 @@ class Search:
         self._spent += record.cost.cpu_seconds
         snapshot = take_snapshot(self._archive, record.protocol, seed=record.proposal.provenance.seed)
         tell = self._archive.retell if record.number else self._archive.tell
-        return tell(record, render_report(record, snapshot))
+        told = tell(record, render_report(record, snapshot))
+        if self._resources.log is not None and record.status is not Status.INTERRUPTED:
+            self._resources.log.forget(record.proposal.variant, self._resources.protocol)
+        return told
 
 
 def interrupted_proposals(archive: Archive, protocol: Protocol) -> list[str]:

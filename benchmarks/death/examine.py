@@ -37,7 +37,7 @@ def examine(place: Place, scenario: Scenario, words: list[str], before: Before, 
     """Every rule that is broken, in a few words. wanted: what an undisturbed run ended with."""
     found = [f"process left: {name}" for name in _left(place)]
     logged = _logged(place)
-    if (place.archive / "archive.json").exists():
+    if (place.archive / "archive.json").exists() and not (place.archive / ".archer-making").exists():
         found += [f"at once, {problem}" for problem in _unsound(place)]
         found += _lost(place, before)
     _age(place)

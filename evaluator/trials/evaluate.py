@@ -43,8 +43,8 @@ class Evaluation:
 class Evaluator:
     """Runs trials of a protocol by `run_group`, in this process or on a cluster; threads of `executor` wait for it.
 
-    members: how many trials of one setting may train as one model, in one child. log: keeps the finished trials of an
-    evaluation that was stopped; the next evaluation of the same code reuses them.
+    members: how many trials of one setting may train as one model, in one child. log: keeps the finished trials, and
+    the next evaluation of the same code reuses them, until whoever archives the result has the log forget them.
     """
 
     protocol: Protocol
@@ -88,10 +88,7 @@ class Evaluator:
             run.train(run.missing(order or specs), reason_to_prune)
         finally:
             run.cancel.set()
-        result = _ended_as(run.found, specs, run.pruned)
-        if self.log is not None and result.status is not Status.INTERRUPTED:
-            self.log.forget(variant, self.protocol)
-        return result
+        return _ended_as(run.found, specs, run.pruned)
 
     def _resumed(self, variant: Variant, specs: Sequence[TrialSpec]) -> dict[TrialSpec, Trial]:
         return self.log.ended(variant, self.protocol, specs, self.isolation) if self.log is not None else {}
