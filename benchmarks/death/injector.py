@@ -236,16 +236,33 @@ def random_death(seconds: float, *, group: bool) -> None:
     threading.Thread(target=die, daemon=True).start()
 
 
+WRITING_GIT = ("add", "clone", "commit", "commit-tree", "fetch", "hash-object", "init", "mktree", "reset", "update-ref")
+
+
 def drawn_moments(drawn: random.Random, acts: list[str], count: int) -> list[int]:
-    """Numbers of acts: some of every kind of act, git calls first, then spread over all."""
+    """Numbers of acts, of every kind some: three quarters of those that change what stays, then of the others."""
+    changing = [number for number, act in enumerate(acts) if _changes(act)]
+    others = [number for number, act in enumerate(acts) if not _changes(act)]
+    chosen = _spread(drawn, acts, changing, count - min(len(others), count // 4))
+    return sorted(chosen + _spread(drawn, acts, others, count - len(chosen)))
+
+
+def _changes(act: str) -> bool:
+    kind, what, *rest = act.split()
+    if kind in ("start", "end"):
+        return rest[0] in WRITING_GIT
+    return what.startswith(("/archive", "/site"))
+
+
+def _spread(drawn: random.Random, acts: list[str], numbers: list[int], count: int) -> list[int]:
+    """So many of these acts, in turn of each kind."""
     by_kind: dict[str, list[int]] = {}
-    for number, line in enumerate(acts):
-        kind = line if line.startswith(("start", "end")) else line.split()[0]
-        by_kind.setdefault(kind, []).append(number)
+    for number in drawn.sample(numbers, len(numbers)):
+        kind, what, *_ = acts[number].split()
+        by_kind.setdefault(acts[number] if what == "git" else f"{kind} {what.rpartition('/')[0]}", []).append(number)
     chosen: list[int] = []
-    queues = [drawn.sample(numbers, len(numbers)) for numbers in by_kind.values()]
-    while len(chosen) < min(count, len(acts)):
-        for queue in queues:
+    while len(chosen) < min(count, len(numbers)):
+        for queue in drawn.sample(list(by_kind.values()), len(by_kind)):
             if queue and len(chosen) < count:
                 chosen.append(queue.pop())
-    return sorted(chosen)
+    return chosen

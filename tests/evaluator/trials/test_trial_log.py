@@ -41,6 +41,9 @@ def test_a_stopped_evaluation_goes_on_and_leaves_nothing_behind(evaluator: Evalu
     again = evaluator.evaluate(VARIANT, specs)
     assert again.status is Status.SCORED
     assert again.trials[0] == first.trials[0]
+    assert evaluator.evaluate(VARIANT, specs).trials == again.trials, "kept until somebody has archived them"
+    assert evaluator.log is not None
+    evaluator.log.forget(VARIANT, SMOKE)
     assert not (tmp_path / "unfinished.jsonl").exists()
 
 
