@@ -136,8 +136,8 @@ def _clear(root: Path) -> None:
     """Remove what an archive begins with, and nothing else."""
     for name in (".git", VARIANTS, LEADERBOARDS, TRIALS):
         shutil.rmtree(root / name, ignore_errors=True)
-    for name in (MARKER, "README.md", ATTRIBUTES):
-        (root / name).unlink(missing_ok=True)
+    for path in (root / MARKER, root / "README.md", root / ATTRIBUTES, *root.glob(".tmp-*")):
+        path.unlink(missing_ok=True)
 
 
 def _write(
