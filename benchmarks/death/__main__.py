@@ -7,8 +7,10 @@ python -m benchmarks.death --folder work --table
 The blows (`--blow`): kill, and group (git and all children too), before and after chosen acts (writes, renames, git
 calls); random, a group killed at a random time; full and short, a full disk from a chosen write on; back and forth, a
 clock that jumps by a day. As root: disk, a small file system on which so much is left; readonly, an archive that
-cannot be written. two: the command twice at once. locks: one of git's files locked by a git that was killed. WORD: the scenario of that name, else those whose name holds it; without one, all. Each try is a line of work/results.jsonl; what
-is there already is not tried again.
+cannot be written. two: the command twice at once. locks: one of git's files locked by a git that was killed.
+
+WORD: the scenario of that name, else those whose name holds it; without one, all. Each try is a line of
+work/results.jsonl; what is there already is not tried again.
 """
 
 import argparse

@@ -91,9 +91,10 @@ class Injector:
         """Path below the folder; None for what is elsewhere."""
         try:
             if isinstance(path, int):
-                whole = os.readlink(f"/proc/self/fd/{path}")
+                whole = str(Path(f"/proc/self/fd/{path}").readlink())
             else:
-                base = os.readlink(f"/proc/self/fd/{dir_fd}") if dir_fd is not None else os.getcwd()  # noqa: PTH109
+                base = f"/proc/self/fd/{dir_fd}" if dir_fd is not None else "/proc/self/cwd"
+                base = str(Path(base).readlink())
                 whole = os.path.normpath(os.path.join(base, os.fsdecode(path)))  # noqa: PTH118
         except (OSError, TypeError, ValueError):
             return None

@@ -6,7 +6,7 @@ import signal
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,12 +75,16 @@ class Place:
 
 
 def start(
-    place: Place, words: Sequence[str], moment: Moment = NEVER, *, count: bool = True, dies: tuple[float, bool] | None = None,
-    first: Callable[[], None] = lambda: None,
-) -> int:  # fmt: skip
+    place: Place,
+    words: Sequence[str],
+    moment: Moment = NEVER,
+    *,
+    count: bool = True,
+    dies: tuple[float, bool] | None = None,
+) -> int:
     """Fork a child that runs the words in the place; returns its process id. dies: seconds, and whether the group does.
 
-    first: called in the child before anything else.
+    count: whether the injector is installed.
     """
     if pid := os.fork():
         return pid
@@ -92,7 +96,6 @@ def start(
         tempfile.tempdir = None
         for number, name in ((1, "out"), (2, "err")):
             os.dup2(os.open(place.folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-        first()
         if count:
             (place.folder / "acts").unlink(missing_ok=True)
             Injector(place.files, moment, place.folder / "acts").install()

@@ -35,6 +35,8 @@ class Scenario:
     """tree: what git has committed; site: all files of the site; proposals: how many there are, by status."""
     again: tuple[int, ...] = (0,)
     """Exit codes with which the same command may end when it had done all before."""
+    repeats: bool = False
+    """Whether the same command, when it had done all before, does more of it: another proposal."""
     share: float = 1.0
     """Of the moments that are asked for: less where a training takes long."""
     inputs: dict[str, str] = field(default_factory=dict)
@@ -81,9 +83,16 @@ def scenarios() -> list[Scenario]:
             same=("proposals",),
             share=0.2,
         ),
-        Scenario("propose", proposal, "plain", same=("proposals",), share=0.3),
-        Scenario("propose, no archive yet", proposal, "", same=("proposals",), share=0.1),
-        Scenario("propose --engine ray", (*proposal, "--engine", "ray"), "plain", same=("proposals",), share=0.05),
+        Scenario("propose", proposal, "plain", same=("proposals",), repeats=True, share=0.3),
+        Scenario("propose, no archive yet", proposal, "", same=("proposals",), repeats=True, share=0.1),
+        Scenario(
+            "propose --engine ray",
+            (*proposal, "--engine", "ray"),
+            "plain",
+            same=("proposals",),
+            repeats=True,
+            share=0.05,
+        ),
     ]
 
 

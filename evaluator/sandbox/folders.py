@@ -31,8 +31,7 @@ class PrivateFolder:
     @classmethod
     def fresh(cls) -> Self:
         """A new folder, after those of killed processes are gone."""
-        for stale in abandoned():
-            shutil.rmtree(stale, ignore_errors=True)
+        remove_abandoned()
         return cls()
 
     @classmethod
@@ -49,6 +48,12 @@ class PrivateFolder:
         """Remove the folder and what is in it."""
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._lock)
+
+
+def remove_abandoned() -> None:
+    """Remove the folders of processes that were killed."""
+    for stale in abandoned():
+        shutil.rmtree(stale, ignore_errors=True)
 
 
 def abandoned() -> Iterator[Path]:

@@ -35,10 +35,11 @@ CONFIRMATION = Confirmation(
     created="2026-01-01T00:00:00Z",
 )
 FRESH = make_trials(make_variant(BASELINE), [0.1])
+EXCHANGE = Exchange(attempt=1, prompt="p", reply="r")
 TOLD: dict[str, Callable[[Archive], object]] = {
     "trials": lambda archive: archive.tell_trials(FRESH),
     "confirmation": lambda archive: archive.tell_confirmation(CONFIRMATION, FRESH),
-    "failed ask": lambda archive: archive.tell_failed_ask("2026-01-01T00:00:00Z", "no", [Exchange(attempt=1, prompt="p", reply="r")]),
+    "failed ask": lambda archive: archive.tell_failed_ask("2026-01-01T00:00:00Z", "no", [EXCHANGE]),
     "leaderboard": lambda archive: archive.tell_leaderboard("others", ",Memorize\nx,0.5\n"),
     "files": lambda archive: archive.tell_files({"variants/other.py": "x = 1\n"}, "Merge"),
     "how it ended": lambda archive: archive.retell(make_record(number=1, reason="ended"), "r"),
