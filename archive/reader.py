@@ -202,10 +202,13 @@ class Reader:
         """`name`, or the next of its numbered forms that is neither in the archive nor in `taken`."""
         stem, suffix = name.removesuffix("_in_for_loop"), "_in_for_loop" if name.endswith("_in_for_loop") else ""
         candidate, number = name, 2
-        while candidate in taken or (self.root / VARIANTS / f"{candidate}.py").exists():
+        while candidate in taken or self._is_taken(candidate):
             end = f"_{number}{suffix}"
             candidate, number = f"{stem[: MAX_NAME - len(end)]}{end}", number + 1
         return candidate
+
+    def _is_taken(self, name: str) -> bool:
+        return (self.root / VARIANTS / f"{name}.py").exists()
 
     def _refreshed(self) -> ArchiveIndex:
         self._index.refresh(self.ids())

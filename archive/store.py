@@ -10,6 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from archive.claims import NameClaims
 from archive.confirmations import (
     CONFIRMATIONS,
     Confirmation,
@@ -42,6 +43,7 @@ class Archive(Reader):
         self._index = ArchiveIndex(root, self._git.folder / "archer-index.sqlite")
         self._git.adopt_branch(BRANCH)
         self._lock = FileLock(self._git.folder / "archer.lock", timeout=60)
+        self._claims = NameClaims(self._git.folder / "archer-names")
         self._note = WritingNote(self._git.folder / "archer-writing.json")
         if self._note.exists() and self.is_writable:
             with contextlib.suppress(ArchiveError, OSError), self.writing(wait=False):
@@ -50,6 +52,7 @@ class Archive(Reader):
     def recover(self) -> list[str]:
         """Clean up after a killed archer: drop half-written folders, commit complete ones. Returns the latter."""
         with self.writing():
+            self._claims.forget_killed()
             for draft in (self.root / PROPOSALS).glob(".tmp-*"):
                 shutil.rmtree(draft)
             dirty = {path.split("/")[1] for path in self._git.dirty_paths() if path.startswith(f"{PROPOSALS}/")}
@@ -115,6 +118,20 @@ class Archive(Reader):
         dirty = {path.split("/")[1] for path in self._git.dirty_paths() if path.startswith(f"{PROPOSALS}/")}
         known = self._git.contents_of(PROPOSALS)
         return {identity: content for identity, content in known.items() if identity not in dirty}
+
+    def claim_name(self, name: str) -> str:
+        """A free name like `name`, that nobody else is given until `release_name`. Safe in any thread."""
+        with self.writing():
+            free = self.free_name(name)
+            self._claims.claim(free)
+            return free
+
+    def release_name(self, name: str) -> None:
+        """End a claim. A variant that was archived keeps its name without one."""
+        self._claims.release(name)
+
+    def _is_taken(self, name: str) -> bool:
+        return super()._is_taken(name) or self._claims.is_claimed(name)
 
     def tell(self, record: Record, report: str) -> Record:
         """Archive a record under the next free number: one folder, one commit. Nothing is left behind on failure."""

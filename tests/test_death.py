@@ -1,4 +1,4 @@
-"""A sample of `python -m benchmarks.death`: killed at any write and git call, a command leaves what the next one mends."""
+"""A sample of `python -m benchmarks.death`: wherever a command is killed, the archive is whole and the next goes on."""
 
 import json
 import os

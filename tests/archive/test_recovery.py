@@ -206,3 +206,27 @@ def test_the_same_predictions_keep_their_first_commit(archive: Archive):
     assert archive.tell_predictions(proposal, QUICK.name, QUICK.hash) == first
     other = proposal.model_copy(update={"predictions": make_predictions(0.55)})
     assert archive.tell_predictions(other, QUICK.name, QUICK.hash) != first
+
+
+def test_two_searches_give_no_name_twice(archive: Archive):
+    other = Archive(archive.root)
+    assert archive.claim_name("new") == "new"
+    assert other.claim_name("new") == "new_2"
+    assert archive.free_name("new") == "new_3", "to a merge, or to `evaluate --add`, neither"
+    archive.release_name("new")
+    assert other.claim_name("new") == "new"
+    for name in ("new", "new_2"):
+        other.release_name(name)
+
+
+def test_a_claim_of_a_killed_search_does_not_count(archive: Archive):
+    left = archive.root / ".git" / "archer-names" / "new"
+    left.parent.mkdir()
+    left.touch()
+    assert archive.claim_name("new") == "new"
+    archive.recover()
+    assert left.exists(), "it is held"
+    archive.release_name("new")
+    left.touch()
+    archive.recover()
+    assert not left.exists()
