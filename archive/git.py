@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from git import Repo
@@ -138,13 +138,20 @@ class GitFolder:
         Only where it can be seen whether one works here, on Linux: elsewhere locks stay, and git's error names them.
         """
         deadline = time.monotonic() + PATIENCE
+        self._remove_left((self.folder / "objects").glob("*.lock"))  # of git's upkeep, for which nobody need wait
         while (locks := self._locks()) and _PROCESSES.is_dir() and time.monotonic() < deadline:
-            if not self._works_here():
-                for lock in locks:
-                    with contextlib.suppress(OSError):
-                        if abs(time.time() - lock.stat().st_mtime) > FRESH:
-                            lock.unlink()
+            self._remove_left(locks)
             time.sleep(0.05)
+
+    def _remove_left(self, locks: Iterable[Path]) -> None:
+        """Remove locks, unless they are fresh or a git works here."""
+        old = []
+        for lock in locks:
+            with contextlib.suppress(OSError):
+                old += [lock] if abs(time.time() - lock.stat().st_mtime) > FRESH else []
+        if old and _PROCESSES.is_dir() and not self._works_here():
+            for lock in old:
+                lock.unlink(missing_ok=True)
 
     def await_git(self) -> None:
         """Wait until no git works here any more, PATIENCE at most: one outlives its killed archer for a moment."""

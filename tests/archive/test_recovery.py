@@ -137,7 +137,7 @@ def test_while_another_writes_an_archive_is_read_as_it_is(archive: Archive):
         assert (archive.root / "variants" / ".tmp-a1b2c3d4").exists()
 
 
-@pytest.mark.parametrize("name", ["index", "HEAD", "refs/heads/main"])
+@pytest.mark.parametrize("name", ["index", "HEAD", "refs/heads/main", "objects/maintenance"])
 def test_a_lock_of_a_killed_git_is_removed(archive: Archive, name: str):
     lock = archive.root / ".git" / f"{name}.lock"
     lock.touch()
