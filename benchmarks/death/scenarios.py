@@ -2,12 +2,14 @@
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent import cli
 from archive.confirmations import Confirmation, Difference
+from archive.errors import ArchiveError
 from archive.records.record import Exchange
 from archive.store import Archive
 from benchmarks.bad_files.archives import IDENTITY, Example
@@ -131,7 +133,11 @@ _BASES: dict[str, Callable[[Path], Path]] = {"plain": _plain, "other": _other}
 def run_words(words: Sequence[str]) -> int:
     """Run a command of archer in this process, or the script; returns the exit code."""
     if words[0] == SCRIPT:
-        return _search(Path(words[1]))
+        try:
+            return _search(Path(words[1]))
+        except (ArchiveError, OSError) as error:  # as the command line does
+            sys.stderr.write(f"{error}\n")
+            return 2
     return cli.run(list(words))
 
 
