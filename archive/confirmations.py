@@ -51,16 +51,19 @@ class Confirmation(Value):
     created: str
 
 
-def write_confirmation(root: Path, confirmation: Confirmation, trials: Sequence[Trial]) -> list[str]:
-    """Write the confirmation and append its trials. Returns the paths, relative to `root`. Raises OSError."""
-    folder = Path(CONFIRMATIONS, confirmation.protocol)
-    paths = [folder / f"{confirmation.variant}.json"]
-    write_json(root / paths[0], confirmation.model_dump(mode="json"))
-    for name in dict.fromkeys(trial.variant for trial in trials):
-        path = folder / f"{name}.jsonl"
-        write_lines(root / path, (*read_lines(root / path, Trial), *(t for t in trials if t.variant == name)))
-        paths.append(path)
-    return [str(path) for path in paths]
+def confirmation_paths(confirmation: Confirmation, trials: Sequence[Trial]) -> list[str]:
+    """What `write_confirmation` writes, relative to the archive: the confirmation, then the trials of each variant."""
+    folder, names = f"{CONFIRMATIONS}/{confirmation.protocol}", dict.fromkeys(trial.variant for trial in trials)
+    return [f"{folder}/{confirmation.variant}.json", *(f"{folder}/{name}.jsonl" for name in names)]
+
+
+def write_confirmation(root: Path, confirmation: Confirmation, trials: Sequence[Trial]) -> None:
+    """Write the confirmation and append its trials. Raises OSError."""
+    decision, *of_trials = confirmation_paths(confirmation, trials)
+    write_json(root / decision, confirmation.model_dump(mode="json"))
+    for path in of_trials:
+        new = (trial for trial in trials if trial.variant == Path(path).stem)
+        write_lines(root / path, (*read_lines(root / path, Trial), *new))
 
 
 def read_confirmations(root: Path, protocol: str) -> dict[str, Confirmation]:

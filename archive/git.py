@@ -5,7 +5,8 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from git import Repo
@@ -16,6 +17,12 @@ from archive.errors import ArchiveError, GitMissingError
 # Set by git around hooks and aliases; inherited, they would send our commits into the caller's repository.
 _REDIRECTING = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_NAMESPACE")
 _SETTINGS = ("-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null", "-c", "core.autocrlf=false")
+
+PATIENCE = 10.0
+"""Seconds to wait for a git that works in the archive, as one does whose archer was killed."""
+FRESH = 1.0
+"""Seconds for which a lock is taken to be of a program that is no git and ends soon."""
+_PROCESSES = Path("/proc")
 
 
 class GitFolder:
@@ -73,6 +80,14 @@ class GitFolder:
         self._git("update-ref", f"refs/heads/{branch}", commit, local or "0" * 40)
         return commit
 
+    def last_commit_aside(self, branch: str, path: str, text: str) -> str | None:
+        """The commit that gave the file `path` of a branch just this text; None where it has another text, or none."""
+        tip = next(iter(self.tips(branch)), "")
+        listed = self._git("ls-tree", tip, "--", path) if tip else ""
+        if not listed or listed.split()[2] != self._git("hash-object", "--stdin", text=text):
+            return None
+        return self._git("log", "-1", "--format=%H", tip, "--", path)
+
     def tips(self, branch: str) -> list[str]:
         """Hashes of the newest commit of the local branch and of the branch of each remote."""
         refs = (f"refs/heads/{branch}", f"refs/remotes/*/{branch}")
@@ -116,6 +131,51 @@ class GitFolder:
                 self._git("reset", "--quiet", "--", path)
             with contextlib.suppress(ArchiveError):
                 self._git("checkout", "--quiet", "--", path)
+
+    def settle(self) -> None:
+        """Wait for a git that still works here, and remove the locks that a killed one left.
+
+        Only where it can be seen whether one works here, on Linux: elsewhere locks stay, and git's error names them.
+        """
+        deadline = time.monotonic() + PATIENCE
+        self._remove_left((self.folder / "objects").glob("*.lock"))  # of git's upkeep, for which nobody need wait
+        while (locks := self._locks()) and _PROCESSES.is_dir() and time.monotonic() < deadline:
+            self._remove_left(locks)
+            time.sleep(0.05)
+
+    def _remove_left(self, locks: Iterable[Path]) -> None:
+        """Remove locks, unless they are fresh or a git works here."""
+        old = []
+        for lock in locks:
+            with contextlib.suppress(OSError):
+                old += [lock] if abs(time.time() - lock.stat().st_mtime) > FRESH else []
+        if old and _PROCESSES.is_dir() and not self._works_here():
+            for lock in old:
+                lock.unlink(missing_ok=True)
+
+    def await_git(self) -> None:
+        """Wait until no git works here any more, PATIENCE at most: one outlives its killed archer for a moment."""
+        deadline = time.monotonic() + PATIENCE
+        while self._works_here() and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def _locks(self) -> list[Path]:
+        own = [path for path in self.folder.glob("*.lock") if not path.name.startswith("archer")]
+        return own + [path for path in (self.folder / "refs").rglob("*.lock") if path.is_file()]
+
+    def _works_here(self) -> bool:
+        """Whether a process called git has its working directory in this work tree, or one that cannot be seen."""
+        root = str(Path(self._repo.working_dir).resolve())
+        for process in _PROCESSES.glob("[0-9]*"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if (process / "comm").read_text().startswith("git"):
+                    try:
+                        where = os.readlink(process / "cwd")  # noqa: PTH115, a Path would resolve it
+                    except PermissionError:
+                        return True
+                    if where == root or where.startswith(f"{root}/"):
+                        return True
+        return False
 
     def problems(self) -> Iterator[str]:
         """One line per problem: a shallow history, missing or damaged objects, links among the files."""

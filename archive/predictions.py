@@ -44,8 +44,13 @@ class Committed(Value):
 
 
 def commit_predictions(git: GitFolder, committed: Committed) -> str:
-    """Commit the predictions. Returns the commit's hash. Raises ArchiveError."""
+    """Commit the predictions. Returns the commit's hash. Raises ArchiveError.
+
+    The very same ones, committed before by a search that was killed, keep their older commit: their trials go on.
+    """
     text = committed.model_dump_json(indent=2) + "\n"
+    if (before := git.last_commit_aside(BRANCH, f"{committed.variant}.json", text)) is not None:
+        return before
     message = f"Predict {committed.variant}\n\nSource: {committed.source_hash}\nProtocol: {committed.protocol}"
     return git.commit_aside(BRANCH, f"{committed.variant}.json", text, message)
 

@@ -24,12 +24,19 @@ from evaluator.statistics.scorecards import lazy_trials
 from variants.contract import Variant
 
 MARKER = "archive.json"
+MAKING = ".archer-making"
+"""A file that is in an archive's folder until the archive is made whole."""
 TRIALS = "trials"
 ASKS = "asks"
 FORMAT = 1
 MAX_NAME = 120
 _NUMBERED = re.compile(r"(?:(?<=Z)|(?<=[+-][0-9]{4}))-[0-9]+\Z")
 _ID = re.compile(r"[0-9]{4,9}-[a-z][a-z0-9_]{0,119}")
+
+
+def is_unfinished(root: Path) -> bool:
+    """Whether an archive is being made in this folder, or was when archer was killed."""
+    return (root / MAKING).is_file()
 
 
 class Reader:
@@ -39,6 +46,8 @@ class Reader:
         """Read the archive at `root`."""
         if root.exists() and not root.is_dir():
             raise ArchiveError(f"{root} is a file, and an archive is a folder; name the folder with --archive")
+        if is_unfinished(root):
+            raise ArchiveError(f"{root} is no whole archive: archer was stopped as it made it; archer init {root}")
         if not (root / MARKER).is_file():
             empty = root.is_dir() and not any(root.iterdir())
             way = (
@@ -193,10 +202,13 @@ class Reader:
         """`name`, or the next of its numbered forms that is neither in the archive nor in `taken`."""
         stem, suffix = name.removesuffix("_in_for_loop"), "_in_for_loop" if name.endswith("_in_for_loop") else ""
         candidate, number = name, 2
-        while candidate in taken or (self.root / VARIANTS / f"{candidate}.py").exists():
+        while candidate in taken or self._is_taken(candidate):
             end = f"_{number}{suffix}"
             candidate, number = f"{stem[: MAX_NAME - len(end)]}{end}", number + 1
         return candidate
+
+    def _is_taken(self, name: str) -> bool:
+        return (self.root / VARIANTS / f"{name}.py").exists()
 
     def _refreshed(self) -> ArchiveIndex:
         self._index.refresh(self.ids())

@@ -1,14 +1,17 @@
 """Generation 0 of an archive: the seed variants, the scores that ship with them, and the published leaderboard."""
 
+import fcntl
+import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 from archive.errors import ArchiveError
 from archive.files import read_json, read_lines, write_json, write_lines, write_text
 from archive.git import GitFolder
-from archive.reader import FORMAT, MARKER, TRIALS
+from archive.reader import FORMAT, MAKING, MARKER, TRIALS, is_unfinished
 from archive.records.folders import VARIANTS
 from archive.store import Archive
 from archive.tables.leaderboard_csv import PUBLISHED
@@ -78,20 +81,63 @@ def create(
     """The same with other seeds, trials of theirs, and leaderboards by name as CSV text."""
     if root.exists() and not root.is_dir():
         raise ArchiveError(f"{root} is a file, and an archive is a folder; name a new folder")
-    if root.exists() and any(root.iterdir()):
-        raise ArchiveError(f"{root} exists and is not empty; name a new folder with --archive")
     existed = root.exists()
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        git = GitFolder(root, create=True)
-        paths = _write(root, seeds, trials, leaderboards)
-        git.commit(f"Generation 0: {len(seeds)} seed variants and the leaderboards", paths)
+    root.mkdir(parents=True, exist_ok=True)
+    with _making(root):
+        try:
+            git = GitFolder(root, create=True)
+            paths = _write(root, seeds, trials, leaderboards)
+            git.commit(f"Generation 0: {len(seeds)} seed variants and the leaderboards", paths)
+        except BaseException:
+            _clear(root)
+            if not existed:
+                shutil.rmtree(root, ignore_errors=True)
+            raise
+    return Archive(root)
+
+
+def make_if_none(root: Path, tell: Callable[[str], object] = lambda _: None) -> Archive:
+    """The archive at `root`. It is made if there is none, or only what an archer left that was killed as it made one.
+
+    tell: is told so before. Raises as `make_archive` does.
+    """
+    if root.is_dir() and not is_unfinished(root) and any(root.iterdir()):
         return Archive(root)
-    except BaseException:
-        shutil.rmtree(root, ignore_errors=True)
-        if existed:
-            root.mkdir()
-        raise
+    tell(f"making the archive {root} with the seed variants")
+    return make_archive(root)
+
+
+@contextmanager
+def _making(root: Path) -> Iterator[None]:
+    """Keep a locked file in the folder until the archive is whole: unlocked, it was left by an archer that was killed.
+
+    What that one made goes. Raises ArchiveError for a folder that holds anything else.
+    """
+    if any(root.iterdir()) and not is_unfinished(root):
+        raise ArchiveError(f"{root} exists and is not empty; name a new folder with --archive")
+    mark = root / MAKING
+    with mark.open("a") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ArchiveError(f"another archer is making the archive {root}; wait for it to end") from None
+        if not mark.exists() or not os.path.samestat(mark.stat(), os.fstat(held.fileno())):
+            raise ArchiveError(f"{root} exists and is not empty; name a new folder with --archive")
+        _clear(root)
+        if foreign := [entry.name for entry in root.iterdir() if entry != mark]:
+            raise ArchiveError(f"{root} exists and is not empty: it holds {foreign[0]}; name a new folder")
+        try:
+            yield
+        finally:
+            mark.unlink(missing_ok=True)
+
+
+def _clear(root: Path) -> None:
+    """Remove what an archive begins with, and nothing else."""
+    for name in (".git", VARIANTS, LEADERBOARDS, TRIALS):
+        shutil.rmtree(root / name, ignore_errors=True)
+    for path in (root / MARKER, root / "README.md", root / ATTRIBUTES, *root.glob(".tmp-*")):
+        path.unlink(missing_ok=True)
 
 
 def _write(

@@ -1,14 +1,24 @@
 """The archive: seed variants, proposals and leaderboards of one search, in a git repository."""
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from archive.confirmations import Confirmation, read_confirmations, read_fresh_trials, write_confirmation
+from archive.claims import NameClaims
+from archive.confirmations import (
+    CONFIRMATIONS,
+    Confirmation,
+    confirmation_paths,
+    read_confirmations,
+    read_fresh_trials,
+    write_confirmation,
+)
 from archive.errors import ArchiveError
 from archive.files import read_lines, write_lines, write_text
 from archive.git import GitFolder
@@ -19,6 +29,7 @@ from archive.records.index import ArchiveIndex
 from archive.records.message import message
 from archive.records.record import Exchange, Origin, Proposal, Record
 from archive.tables.leaderboards import LEADERBOARDS, write_leaderboard
+from archive.unfinished import WritingNote
 from evaluator.outcomes import Status, Trial
 
 
@@ -26,16 +37,22 @@ class Archive(Reader):
     """An open archive. A lock makes this process the only writer while it writes. Raises ArchiveError and OSError."""
 
     def __init__(self, root: Path) -> None:
-        """Open the archive at `root`."""
+        """Open the archive at `root`, and clean up after an archer that was killed while it wrote there."""
         super().__init__(root)
         self._git = GitFolder(root)
         self._index = ArchiveIndex(root, self._git.folder / "archer-index.sqlite")
         self._git.adopt_branch(BRANCH)
         self._lock = FileLock(self._git.folder / "archer.lock", timeout=60)
+        self._claims = NameClaims(self._git.folder / "archer-names")
+        self._note = WritingNote(self._git.folder / "archer-writing.json")
+        if self._note.exists() and self.is_writable:
+            with contextlib.suppress(ArchiveError, OSError), self.writing(wait=False):
+                pass
 
     def recover(self) -> list[str]:
         """Clean up after a killed archer: drop half-written folders, commit complete ones. Returns the latter."""
         with self.writing():
+            self._claims.forget_killed()
             for draft in (self.root / PROPOSALS).glob(".tmp-*"):
                 shutil.rmtree(draft)
             dirty = {path.split("/")[1] for path in self._git.dirty_paths() if path.startswith(f"{PROPOSALS}/")}
@@ -45,6 +62,33 @@ class Archive(Reader):
                 paths += [self._derive(record.protocol)] if record.status is Status.SCORED else []
                 self._git.commit(message(record, self.origin(identity)), paths)
         return sorted(dirty)
+
+    def _take_back(self) -> None:
+        """What a killed writer left: drafts go, paths that it had not committed are as in the last commit again."""
+        self._git.await_git()
+        folders = [self.root / name for name in (PROPOSALS, VARIANTS, TRIALS, CONFIRMATIONS, ASKS, LEADERBOARDS)]
+        of_notes = self._git.folder.glob(".tmp-*")
+        for draft in chain(of_notes, *(folder.rglob(".tmp-*") for folder in folders)):
+            shutil.rmtree(draft) if draft.is_dir() else draft.unlink()
+        paths, whole = self._note.found()
+        if not (whole and (self.root / whole).exists()):
+            self._discard(paths)
+        self.recover()
+        self._note.written()
+        self.rebuild_leaderboards()
+
+    def _discard(self, paths: Sequence[str]) -> bool:
+        """Take paths back to the last commit; returns whether that came off."""
+        self._git.discard(self._changed(paths))
+        return not self._changed(paths)
+
+    def _changed(self, paths: Sequence[str]) -> list[str]:
+        """Those that differ from the last commit, or have something below them that does; all where git cannot tell."""
+        try:
+            dirty = self._git.dirty_paths()
+        except ArchiveError:
+            return list(paths)
+        return [path for path in paths if any(f"{found}/".startswith(f"{path}/") for found in dirty)]
 
     @property
     def is_writable(self) -> bool:
@@ -75,6 +119,20 @@ class Archive(Reader):
         known = self._git.contents_of(PROPOSALS)
         return {identity: content for identity, content in known.items() if identity not in dirty}
 
+    def claim_name(self, name: str) -> str:
+        """A free name like `name`, that nobody else is given until `release_name`. Safe in any thread."""
+        with self.writing():
+            free = self.free_name(name)
+            self._claims.claim(free)
+            return free
+
+    def release_name(self, name: str) -> None:
+        """End a claim. A variant that was archived keeps its name without one."""
+        self._claims.release(name)
+
+    def _is_taken(self, name: str) -> bool:
+        return super()._is_taken(name) or self._claims.is_claimed(name)
+
     def tell(self, record: Record, report: str) -> Record:
         """Archive a record under the next free number: one folder, one commit. Nothing is left behind on failure."""
         with self.writing():
@@ -82,16 +140,13 @@ class Archive(Reader):
 
     def retell(self, record: Record, report: str) -> Record:
         """Archive how a proposal that was interrupted has ended, under its number, in a further commit."""
-        with self.writing():
-            paths = rewrite_record(self.root, record, report)
-            try:
-                self._records.pop(record.id, None)
-                if record.status is Status.SCORED:
-                    paths.append(self._derive(record.protocol))
-                self._git.commit(message(record), paths)
-            except BaseException:
-                self._git.discard(paths)
-                raise
+        paths = [f"{PROPOSALS}/{record.id}", *self._derived(record)]
+        with self.writing(), self._change(paths):
+            rewrite_record(self.root, record, report)
+            self._records.pop(record.id, None)
+            if record.status is Status.SCORED:
+                self._derive(record.protocol)
+            self._git.commit(message(record), paths)
             self._records[record.id] = record
             return record
 
@@ -107,7 +162,7 @@ class Archive(Reader):
 
     def tell_files(self, files: Mapping[str, str], message: str) -> None:
         """Write files, by path relative to the archive, and commit those that changed."""
-        with self.writing():
+        with self.writing(), self._change(list(files)):
             for path, text in files.items():
                 write_text(self.root / path, text)
             dirty = set(self._git.dirty_paths())
@@ -135,9 +190,10 @@ class Archive(Reader):
         """Archive further trials of one variant. The archive must already have the code of the variant."""
         protocol, name = trials[0].protocol, trials[0].variant
         path = self.root / TRIALS / protocol / f"{name}.jsonl"
-        with self.writing():
+        paths = [str(path.relative_to(self.root)), f"{LEADERBOARDS}/{protocol}.csv"]
+        with self.writing(), self._change(paths):
             write_lines(path, (*read_lines(path, Trial), *trials))
-            paths = [str(path.relative_to(self.root)), self._derive(protocol)]
+            self._derive(protocol)
             self._git.commit(f"Measure {name} under {protocol}", paths)
 
     def confirmations(self, protocol: str) -> dict[str, Confirmation]:
@@ -150,33 +206,34 @@ class Archive(Reader):
 
     def tell_confirmation(self, confirmation: Confirmation, trials: Sequence[Trial]) -> None:
         """Archive a confirmation with its new trials, in one commit."""
-        with self.writing():
-            paths = write_confirmation(self.root, confirmation, trials)
+        paths = confirmation_paths(confirmation, trials)
+        with self.writing(), self._change(paths):
+            write_confirmation(self.root, confirmation, trials)
             name, outcome = confirmation.variant, confirmation.outcome
             words = f"Confirm {name} against {confirmation.against} under {confirmation.protocol}: {outcome}"
             self._git.commit(words, paths)
 
     def tell_leaderboard(self, name: str, csv: str) -> None:
         """Archive a leaderboard that was published elsewhere."""
-        path = self.root / LEADERBOARDS / f"{name}.csv"
-        with self.writing():
-            write_text(path, csv)
-            if self._git.dirty_paths():
-                self._git.commit(f"Import the leaderboard {name}", [str(path.relative_to(self.root))])
+        path = f"{LEADERBOARDS}/{name}.csv"
+        with self.writing(), self._change([path]):
+            write_text(self.root / path, csv)
+            if path in self._git.dirty_paths():
+                self._git.commit(f"Import the leaderboard {name}", [path])
 
     def rebuild_leaderboards(self) -> None:
         """Derive every protocol's leaderboard again and commit the changed ones."""
-        with self.writing():
+        with self.writing(), self._change([f"{LEADERBOARDS}/{protocol}.csv" for protocol in self.protocols()]):
             paths = [self._derive(protocol) for protocol in self.protocols()]
             if changed := [path for path in paths if path in self._git.dirty_paths()]:
                 self._git.commit("Rebuild the leaderboards", changed)
 
     def tell_failed_ask(self, created: str, reason: str, exchanges: Sequence[Exchange]) -> None:
         """Archive the exchange of an ask that gave no proposal."""
-        path = self.root / ASKS / f"{created.replace(':', '')}.jsonl"
-        with self.writing():
-            write_lines(path, exchanges)
-            self._git.commit(f"Ask without a proposal: {reason}", [str(path.relative_to(self.root))])
+        path = f"{ASKS}/{created.replace(':', '')}.jsonl"
+        with self.writing(), self._change([path]):
+            write_lines(self.root / path, exchanges)
+            self._git.commit(f"Ask without a proposal: {reason}", [path])
 
     def git_problems(self) -> Iterator[str]:
         """Problems of the git repository, one line each: a shallow history, damaged objects, links in the tree."""
@@ -188,16 +245,35 @@ class Archive(Reader):
 
     def _tell(self, record: Record, report: str, origin: Origin | None) -> Record:
         record = record.model_copy(update={"number": self._next_number()})
-        paths = write_record(self.root, record, report, origin)
-        try:
-            if record.trials and record.status is Status.SCORED and origin is None:
-                paths.append(self._derive(record.protocol))
-            self._git.commit(message(record, origin), paths)
-        except BaseException:
-            self._git.discard(paths)
-            raise
+        derived = self._derived(record) if record.trials and origin is None else []
+        folder, source = f"{PROPOSALS}/{record.id}", f"{VARIANTS}/{record.proposal.variant.name}.py"
+        with self._change([source, *derived], whole=folder):
+            write_record(self.root, record, report, origin)
+            if derived:
+                self._derive(record.protocol)
+            self._git.commit(message(record, origin), [folder, source, *derived])
         self._records[record.id] = record
         return record
+
+    def _derived(self, record: Record) -> list[str]:
+        """Path of the leaderboard that the record enters, if it enters one."""
+        return [f"{LEADERBOARDS}/{record.protocol}.csv"] if record.status is Status.SCORED else []
+
+    @contextmanager
+    def _change(self, paths: list[str], whole: str = "") -> Iterator[None]:
+        """Write paths and commit them in the body. On failure they are as before.
+
+        So they are for the next archer if this one is killed, unless the folder `whole` is there by then: it appears
+        whole, and is committed with them.
+        """
+        self._note.will_write(paths, whole)
+        try:
+            yield
+        except BaseException:
+            if self._discard([*paths, *filter(None, [whole])]):
+                self._note.written()
+            raise
+        self._note.written()
 
     def _derive(self, protocol: str) -> str:
         self.require_sound()
@@ -208,13 +284,30 @@ class Archive(Reader):
         return int(ids[-1].split("-")[0]) + 1 if ids else 1
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Hold the lock of the only writer over several calls. Contexts may be nested."""
+    def writing(self, *, wait: bool = True) -> Iterator[None]:
+        """Hold the lock of the only writer over several calls. Contexts may be nested.
+
+        wait: for another writer to end; else ArchiveError is raised at once.
+        """
         try:
-            self._lock.acquire()
+            self._lock.acquire(timeout=None if wait else 0)
         except Timeout as error:
             raise ArchiveError(f"another archer is writing to {self.root}; wait for it to end") from error
+        outermost = self._lock.lock_counter == 1
         try:
+            if outermost:
+                self._begin_writing()
             yield
         finally:
-            self._lock.release()
+            try:
+                if outermost:
+                    self._note.end()
+            finally:
+                self._lock.release()
+
+    def _begin_writing(self) -> None:
+        self._git.settle()
+        killed = self._note.exists()
+        self._note.begin()
+        if killed:
+            self._take_back()

@@ -46,7 +46,7 @@ from agent.terminal.interrupt import interruptible
 from agent.terminal.progress import Progress
 from agent.terminal.speech import Speech
 from agent.words import counted
-from archive.seeding import make_archive, shipped_by_variant
+from archive.seeding import make_if_none, shipped_by_variant
 from archive.store import Archive
 from evaluator.outcomes import Grade
 from evaluator.trials.trial_log import TrialLog
@@ -118,7 +118,7 @@ def compare(
     if proposers is None or (proposals is None and minutes is None):
         raise UserError(_asked(names, proposals or DEFAULT_PROPOSALS, repeats, protocol))
     budget = ProposerBudget(proposals or DEFAULT_PROPOSALS, minutes)
-    archives = {name: [_archive(out / f"{name}-{index}") for index in range(1, repeats + 1)] for name in names}
+    archives = {name: [make_if_none(out / f"{name}-{index}") for index in range(1, repeats + 1)] for name in names}
     with (
         ExitStack() as stack,
         open_sandbox(minimum, unsandboxed, speech) as sandbox,
@@ -172,10 +172,6 @@ def _names(text: str) -> list[str]:
     if unknown := [name for name in names if name not in PROPOSERS]:
         raise UserError(f"--proposers: {unknown[0]!r} is none of {', '.join(PROPOSERS)}")
     return names
-
-
-def _archive(root: Path) -> Archive:
-    return Archive(root) if root.exists() else make_archive(root)
 
 
 def _run(

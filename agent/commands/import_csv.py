@@ -10,8 +10,7 @@ from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, Q
 from agent.errors import UserError, readable
 from agent.terminal.speech import Speech
 from agent.words import counted
-from archive.seeding import make_archive
-from archive.store import Archive
+from archive.seeding import make_if_none
 from archive.tables.foreign_csv import read_foreign_leaderboard
 from archive.tables.leaderboard_csv import format_leaderboard, read_leaderboard
 from archive.tables.leaderboards import LEADERBOARDS
@@ -42,7 +41,7 @@ def import_csv(
     with readable(file, "leaderboard"):
         foreign = read_foreign_leaderboard(file)
     new = foreign.table
-    archive = Archive(archive_path) if archive_path.exists() else make_archive(archive_path)
+    archive = make_if_none(archive_path)
     path = archive.root / LEADERBOARDS / f"{name}.csv"
     old = read_leaderboard(path) if path.exists() else new.iloc[:0]
     kept = old[~old.index.isin(new.index)]

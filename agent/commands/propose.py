@@ -1,7 +1,6 @@
 """`archer propose`: the main job."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -52,7 +51,7 @@ from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, name_markup, status
 from agent.words import accuracy, counted, signed
 from archive.names import find_name
 from archive.records.record import Record
-from archive.seeding import make_archive
+from archive.seeding import make_if_none
 from archive.store import Archive
 from evaluator.outcomes import Grade, Status
 from evaluator.protocols.built_in import JUDGING, tasks_of
@@ -135,7 +134,7 @@ def propose(
     llm |= {"max_usd": max_usd, "prompts": prompts, "prices": prices}
     choice = Choice(proposer, gguf, max(1, min(jobs, n)), llm, llm_file)
     require_model(choice)
-    archive = _open_or_make(archive_path, speech)
+    archive = make_if_none(archive_path, lambda told: speech.progress.print(told, markup=False))
     if parent is not None and (parent := find_name(given := parent, archive.variant_names())) is None:
         raise UserError(f"--parent {given}: the archive has no such variant; `archer leaderboard` shows the names")
     search_seed = len(archive.ids()) if seed is None else seed
@@ -195,13 +194,6 @@ def _say_how_to_go_on(speech: Speech, archive: Archive, protocol: Protocol) -> N
             f"`archer propose --n 0` finishes {whom} and proposes nothing new",
             markup=False,
         )
-
-
-def _open_or_make(root: Path, speech: Speech) -> Archive:
-    if root.exists():
-        return Archive(root)
-    speech.progress.print(f"making the archive {root} with the seed variants", markup=False)
-    return make_archive(root)
 
 
 def _announced(record: Record, progress: Progress) -> Record:

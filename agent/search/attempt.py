@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from rich.markup import escape
 
@@ -133,12 +134,12 @@ class Attempt:
             self._resources.parents_here,
         )
         race = self._race(proposal.parent, inputs) if self._resources.race else None
-        predicted: list[str | None] = []
+        predicted: list[_Predicted] = []
 
         with ExitStack() as place:
 
             def before_training() -> None:
-                predicted.append(inputs.predict(proposal))
+                predicted.append(_Predicted(inputs.predict(proposal), datetime.now(UTC), time.monotonic()))
                 if self._has_place(inputs):
                     place.callback(inputs.places.release)
                 self._show(stage="training", detail="", done=0.05)
@@ -184,7 +185,7 @@ class Attempt:
 
         return follow
 
-    def _record(self, ask: Ask, began: float, evaluated: Evaluated, predicted: str | None) -> Record:
+    def _record(self, ask: Ask, began: float, evaluated: Evaluated, predicted: "_Predicted | None") -> Record:
         cost = Cost(
             cpu_seconds=sum(trial.cpu_seconds for trial in (*evaluated.trials, *evaluated.parent_again)),
             wall_seconds=time.monotonic() - began + sum(exchange.seconds for exchange in ask.exchanges),
@@ -194,7 +195,7 @@ class Attempt:
         )
         return Record(
             number=0,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            created=(predicted.now() if predicted else datetime.now(UTC)).isoformat(timespec="seconds"),
             proposal=ask.proposal,
             status=evaluated.status,
             reason=evaluated.reason,
@@ -207,7 +208,7 @@ class Attempt:
             verdicts=evaluated.verdicts,
             exchanges=ask.exchanges,
             cost=cost,
-            predicted=predicted,
+            predicted=predicted.commit if predicted else None,
         )
 
     def _hear(self, said: str) -> None:
@@ -215,6 +216,18 @@ class Attempt:
 
     def _show(self, **changes: object) -> None:
         self._progress.update(self.index, **changes)
+
+
+class _Predicted(NamedTuple):
+    """Predictions that were committed, or were none, and when: by the clock, and in seconds of a clock nobody sets."""
+
+    commit: str | None
+    at: datetime
+    monotonic: float
+
+    def now(self) -> datetime:
+        """The time, but never less after the predictions than has passed: a clock set back would date them too late."""
+        return max(datetime.now(UTC), self.at + timedelta(seconds=time.monotonic() - self.monotonic))
 
 
 class Resumption(Attempt):

@@ -66,8 +66,8 @@ class Search:
         ahead = plan.jobs > 1 and isinstance(resources.proposer, Repairer)
         self._at_once = plan.jobs + ahead
         """Proposals under way: one more than train where a model is asked, since its answer takes minutes."""
-        self._reserved: dict[int, str] = {}
-        self._reserving = threading.Lock()
+        self._reserved: dict[int, list[str]] = {}
+        """Names that each attempt has claimed, the newest last: its repairs have further ones."""
         self._look = True
         self._spent = 0.0
         self._beside: dict[Future[Any], Beside] = {}
@@ -102,6 +102,9 @@ class Search:
             except BaseException:
                 self.stop()  # else the pool would wait for trainings that nobody can archive
                 raise
+            finally:
+                for index in list(self._reserved):
+                    self._release(index)
         if not self.made:
             self.error = self.error or self._passing
 
@@ -134,7 +137,7 @@ class Search:
         ]
 
     def _inputs(self, index: int) -> AttemptInputs:
-        under_way, protocol = tuple(self._reserved.values()), self._resources.protocol
+        under_way, protocol = tuple(names[-1] for names in list(self._reserved.values())), self._resources.protocol
         snapshot = take_snapshot(
             self._archive,
             protocol.name,
@@ -165,9 +168,13 @@ class Search:
         )
 
     def _reserve(self, index: int, name: str) -> str:
-        with self._reserving:
-            self._reserved[index] = self._archive.free_name(name, tuple(self._reserved.values()))
-            return self._reserved[index]
+        claimed = self._archive.claim_name(name)
+        self._reserved[index] = [*self._reserved.get(index, ()), claimed]
+        return claimed
+
+    def _release(self, index: int) -> None:
+        for name in self._reserved.pop(index, ()):
+            self._archive.release_name(name)
 
     def _collect(self, running: dict[Future[Outcome], int]) -> Iterator[Record]:
         """Archive the proposals that have ended. Short waits keep Ctrl-C responsive."""
@@ -181,7 +188,7 @@ class Search:
                     self._tell_failed(index, outcome)
                 else:
                     yield self._tell(outcome)
-            self._reserved.pop(index, None)
+            self._release(index)
             told = any(isinstance(outcome, Record) for outcome in outcomes)
             self._progress.update(index, stage="archived" if told else "no proposal", done=1.0)
             self._look = True

@@ -11,7 +11,7 @@ from agent.site.content.discovered import with_tests
 from agent.site.content.family import Family, Sketch, read_sketch
 from agent.site.content.front import with_gaps
 from agent.site.content.row import DAMAGED, Row, page_of
-from agent.site.files import write
+from agent.site.files import DRAFTS, write
 from agent.site.manifest import LEDGER, BuildManifest, Entry, fingerprint, open_ledger
 from agent.site.page import Job, PageMaker, make_all
 from agent.site.pages import Shell, asset_files, board_files
@@ -41,6 +41,10 @@ def build(archive: Archive, out: Path, told: Told) -> Built:
     """
     ledger = open_ledger(out)
     site = _Site(archive, out, ledger)
+    if not (out / LEDGER).exists():
+        site.save(ledger)  # killed before its end, a first build leaves what the next one takes for a site of archer's
+    for draft in out.rglob(DRAFTS):
+        draft.unlink()
     try:
         for done, total in site.proposals():
             told(done, total)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+DRAFTS = ".*.part"
+
 
 def write(path: Path, content: bytes) -> bool:
     """Write a file; returns False if it was so already. Raises OSError."""

@@ -63,7 +63,7 @@ def open_ledger(out: Path) -> BuildManifest:
     Raises UserError for a folder that holds anything but a site of archer's.
     """
     current = maker()
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+    if not out.exists() or (out.is_dir() and all(entry.match(f".{LEDGER}.part") for entry in out.iterdir())):
         return BuildManifest(maker=current)
     if not (out / LEDGER).is_file():
         raise UserError(f"{out} is not empty and no report of archer's; name another folder with --out")

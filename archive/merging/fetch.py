@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from archive.errors import ArchiveError
 from archive.git import newest_commits
 from archive.predictions import BRANCH
 from archive.reader import Reader
+from evaluator.sandbox.folders import PrivateFolder
 
 MAX_FILE, MAX_TOTAL, MAX_FILES = 64 << 20, 8 << 30, 2_000_000
 """Bytes of one file, bytes of all files, number of files. 10,000 honest proposals have 0.7 GiB in 70,000 files."""
@@ -46,8 +46,8 @@ class Fetched:
 @contextmanager
 def fetched(other: str) -> Iterator[Fetched]:
     """Copy the last commit of the archive at a path or git URL. Raises ArchiveError if it is hostile or no archive."""
-    with TemporaryDirectory(prefix="archer-merge-") as folder:
-        repository, files = Path(folder, "other.git"), Path(folder, "files")
+    with PrivateFolder.held() as folder:
+        repository, files = folder / "other.git", folder / "files"
         source = str(Path(other).resolve()) if Path(other).exists() else other
         if Path(source).is_dir() and not any(Path(source, name).exists() for name in (".git", "HEAD")):
             raise ArchiveError(f"{other} is a folder, but no git repository; name the folder of an archive, or its URL")

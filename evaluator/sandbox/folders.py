@@ -1,4 +1,4 @@
-"""Private folders of running sandboxes, and the removal of those whose owner was killed."""
+"""Private folders of running sandboxes and merges, and the removal of those whose owner was killed."""
 
 import fcntl
 import os
@@ -7,12 +7,13 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
 PREFIX = "archer-"
 OWNER = "owner"
-OURS = {"owner.new", "packages", "home", "template.log", "decoy"}
+OURS = {"owner.new", "packages", "home", "template.log", "decoy", "other.git", "files"}
 UNOWNED_SECONDS = 60.0
 """A folder without an owner for that long was left by a process that was killed as it made or removed it."""
 
@@ -30,14 +31,29 @@ class PrivateFolder:
     @classmethod
     def fresh(cls) -> Self:
         """A new folder, after those of killed processes are gone."""
-        for stale in abandoned():
-            shutil.rmtree(stale, ignore_errors=True)
+        remove_abandoned()
         return cls()
+
+    @classmethod
+    @contextmanager
+    def held(cls) -> Iterator[Path]:
+        """The path of a fresh one, which is removed in the end."""
+        folder = cls.fresh()
+        try:
+            yield folder.path
+        finally:
+            folder.remove()
 
     def remove(self) -> None:
         """Remove the folder and what is in it."""
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._lock)
+
+
+def remove_abandoned() -> None:
+    """Remove the folders of processes that were killed."""
+    for stale in abandoned():
+        shutil.rmtree(stale, ignore_errors=True)
 
 
 def abandoned() -> Iterator[Path]:

@@ -18,6 +18,7 @@ from evaluator.machine import versions
 from evaluator.outcomes import Grade, Trial
 from evaluator.protocols.protocol import TrialSpec
 from evaluator.sandbox import Sandbox
+from evaluator.sandbox.folders import remove_abandoned
 from evaluator.trials.grouped import Follow, Group, run_group
 
 POLL_SECONDS = 0.5
@@ -56,6 +57,7 @@ class Cluster:
 
     def __exit__(self, *_: object) -> None:
         ray.shutdown()
+        remove_abandoned()  # Ray kills the workers that it started here, each with a sandbox
 
     def run_group(self, group: Group, sandbox: Sandbox, follow: Follow, stop: threading.Event) -> tuple[Trial, ...]:
         """Run a group in a sandbox on some node. Empty if `stop` is set before the group began. Raises ClusterError."""

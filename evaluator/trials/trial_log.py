@@ -1,8 +1,10 @@
 """Keeps finished trials until they are archived, so that a stopped or killed evaluation can go on later."""
 
 import contextlib
+import fcntl
+import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -15,7 +17,10 @@ from variants.contract import Variant
 
 
 class TrialLog:
-    """A file of trials that were scored or diverged, one per line, each written when it ends. Safe in threads."""
+    """A file of trials that were scored or diverged, one per line, each written when it ends.
+
+    Safe in threads, and where several processes have one file.
+    """
 
     def __init__(self, path: Path) -> None:
         """The file need not exist yet."""
@@ -39,18 +44,32 @@ class TrialLog:
         """Keep a trial that would end the same again: scored or diverged, not inherited. Raises OSError."""
         diverged = trial.failure is not None and trial.failure.kind == "diverged"
         if (trial.status is Status.SCORED or diverged) and trial.inherited_from is None:
-            with self._lock, self._path.open("a", encoding="utf-8") as stream:
+            with self._alone(), self._path.open("a", encoding="utf-8") as stream:
                 stream.write(f"\n{trial.model_dump_json()}\n")  # apart from a line that a killed process left torn
 
     def forget(self, variant: Variant, protocol: Protocol) -> None:
         """Drop the trials of a variant, once they are archived. Raises OSError."""
         done = (variant.source_hash, protocol.hash)
-        with self._lock:
+        if not self._path.exists():
+            return
+        with self._alone():
             kept = [trial for trial in self._trials() if (trial.source_hash, trial.protocol_hash) != done]
-            if kept:
-                self._path.write_text("".join(trial.model_dump_json() + "\n" for trial in kept), encoding="utf-8")
-            else:
+            if not kept:
                 self._path.unlink(missing_ok=True)
+                return
+            draft = self._path.with_suffix(".part")
+            with draft.open("w", encoding="utf-8") as stream:
+                stream.writelines(trial.model_dump_json() + "\n" for trial in kept)
+                stream.flush()
+                os.fsync(stream.fileno())
+            draft.replace(self._path)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other thread or process writes the file meanwhile. Raises OSError."""
+        with self._lock, self._path.with_suffix(".lock").open("a") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            yield
 
     def _trials(self) -> list[Trial]:
         if not self._path.exists():

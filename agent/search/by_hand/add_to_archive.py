@@ -38,9 +38,10 @@ def add_by_hand(archive: Archive, result: VariantResult) -> str:
         return f"added {counted(len(new), 'trial')} of {request.variant.name} to {archive.root}"
     if evaluated.status is Status.REJECTED and (before := _rejected_before(archive, request)) is not None:
         return f"nothing to add: {archive.root} has it as proposal {before.number}, {before.status}"
-    name = archive.free_name(request.variant.name)
-    record = _record(result, request.variant.model_copy(update={"name": name}))
-    told = archive.tell(record, render_report(record, take_snapshot(archive, request.protocol.name, seed=0)))
+    with archive.writing():  # so that nobody else is given the name meanwhile
+        name = archive.free_name(request.variant.name)
+        record = _record(result, request.variant.model_copy(update={"name": name}))
+        told = archive.tell(record, render_report(record, take_snapshot(archive, request.protocol.name, seed=0)))
     return f"archived as proposal {told.number}, {name}, {told.status}, in {archive.root}"
 
 

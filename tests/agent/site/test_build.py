@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +56,25 @@ def test_every_status_has_a_page(archive, make, site):
     assert "output 37 moves" in page
     assert "<dt>cut</dt><dd>38</dd>" in page
     assert {row["status"] for row in board_of(site)["rows"]} == set(Status)
+
+
+@pytest.mark.parametrize("last", ["../.archer-report.json", "0001.html", "../index.html"])
+def test_a_first_build_that_was_killed_goes_on(archive, make, site, monkeypatch, last):
+    archive.tell(record_of(FIRST), REPORT)
+    replace, copy = Path.replace, site.with_name("copy")
+
+    def killed_before(draft, target):
+        if target == (site / "proposals" / last).resolve() and not copy.exists():
+            shutil.copytree(site, copy)
+        return replace(draft, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", killed_before)
+        make()
+    build(archive, copy, lambda *_: None)
+    assert sorted(path.relative_to(copy) for path in copy.rglob("*")) == sorted(
+        path.relative_to(site) for path in site.rglob("*")
+    )
 
 
 def test_only_what_changed_is_written_again(archive, make, site):

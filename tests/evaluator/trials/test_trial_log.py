@@ -1,5 +1,7 @@
 """An evaluation that was stopped goes on where it was, and only with what is the same."""
 
+import errno
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -7,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.outcomes import Failure, Status
+from evaluator.outcomes import Failure, Status, Trial
 from evaluator.protocols.built_in import SMOKE
 from evaluator.protocols.protocol import trial_specs
 from evaluator.sandbox import Sandbox
 from evaluator.trials.evaluate import Evaluator, TrialProgress
 from evaluator.trials.trial_log import TrialLog
+from tests.builders import SOURCE, make_trial, make_variant
 from variants.contract import BASELINE
 from variants.seeds import seed_variants
 
@@ -70,3 +73,42 @@ def test_only_the_same_code_protocol_isolation_and_versions_go_on(evaluator: Eva
     assert not log.ended(VARIANT, SMOKE, specs, "split")
     log.add(trial.model_copy(update={"lr": 2.0, "versions": {"torch": "0"}}))
     assert not log.ended(VARIANT, SMOKE, [specs[0].model_copy(update={"lr": 2.0})], "sandbox")
+
+
+def test_another_archers_trials_stay_when_one_forgets_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Whoever forgets rewrites the file: what another adds meanwhile waits for that, or would be overwritten."""
+    ours, theirs = (TrialLog(tmp_path / "log.jsonl") for _ in range(2))
+    first, *later = (make_trial(make_variant(name, f"{SOURCE}# {name}\n"), protocol=SMOKE) for name in "abc")
+    ours.add(first)
+    ours.add(later[0])
+    adding = threading.Thread(target=lambda: theirs.add(later[1]))
+    read = TrialLog._trials
+
+    def read_slowly(log: TrialLog) -> list[Trial]:
+        found = read(log)
+        adding.start()
+        adding.join(0.2)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TrialLog, "_trials", read_slowly)
+        ours.forget(make_variant("a", f"{SOURCE}# a\n"), SMOKE)
+        adding.join()
+    assert ours._trials() == later
+
+
+def test_a_full_disk_loses_no_trial_of_another_variant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    log = TrialLog(tmp_path / "log.jsonl")
+    one, other = (make_trial(make_variant(name, f"{SOURCE}# {name}\n"), protocol=SMOKE) for name in "ab")
+    log.add(one)
+    log.add(other)
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        patched.setattr(Path, "write_text", lambda path, *_, **__: [path.open("w").close(), full(0)])
+        with pytest.raises(OSError, match="No space"):
+            log.forget(make_variant("a", f"{SOURCE}# a\n"), SMOKE)
+    assert log._trials() == [one, other]

@@ -1,0 +1,197 @@
+"""Strikes archer's commands at many moments, examines what is left, and counts.
+
+python -m benchmarks.death --folder work --moments 40
+python -m benchmarks.death --folder work --moments 40 --blow full short
+python -m benchmarks.death --folder work --table
+
+The blows (`--blow`): kill, and group (git and all children too), before and after chosen acts (writes, renames, git
+calls); random, a group killed at a random time; full and short, a full disk from a chosen write on; back and forth, a
+clock that jumps by a day. As root: disk, a small file system on which so much is left; readonly, an archive that
+cannot be written. two: the command twice at once. locks: one of git's files locked by a git that was killed.
+
+WORD: the scenario of that name, else those whose name holds it; without one, all. Each try is a line of
+work/results.jsonl; what is there already is not tried again.
+"""
+
+import argparse
+import json
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from benchmarks.death.conditions import LOCKS, leave_lock, own_disk, read_only, space_left
+from benchmarks.death.examine import Before, examine, outcome
+from benchmarks.death.injector import Moment, drawn_moments
+from benchmarks.death.nursery import Place, ended, import_all, run, start
+from benchmarks.death.scenarios import Scenario, make_bases, scenarios
+
+BLOWS = ("kill", "group", "random", "full", "short", "back", "forth")
+CONDITIONS = ("disk", "readonly", "two", "locks")
+
+
+def main() -> None:
+    """Try what is asked for, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True, help="for archives and results")
+    parser.add_argument("--moments", type=int, default=40, help="a scenario and blow; scenarios that train have fewer")
+    parser.add_argument("--blow", nargs="+", choices=BLOWS + CONDITIONS, default=["kill"])
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--mark", default="", help="of these results, as before or after a change")
+    parser.add_argument("--minutes", type=float, default=600, help="start no try after so many")
+    parser.add_argument("--table", action="store_true", help="only print the results that are there")
+    parser.add_argument("words", nargs="*", metavar="WORD")
+    options = parser.parse_args()
+    folder = options.folder.resolve()
+    results = folder / "results.jsonl"
+    if not options.table:
+        deadline = time.monotonic() + 60 * options.minutes
+        import_all()
+        make_bases(folder / "bases")
+        wanted = [s for s in scenarios() if not options.words or any(_meant(word, s.name) for word in options.words)]
+        for scenario in wanted:
+            for blow in options.blow:
+                count = max(1, round(options.moments * scenario.share))
+                trying = tries if blow in BLOWS else tries_under
+                for found in trying(
+                    folder, scenario, blow, count, options.seed, _done(results, options.mark), deadline
+                ):
+                    with results.open("a") as stream:
+                        stream.write(json.dumps({"mark": options.mark, **found}) + "\n")
+                    print(json.dumps(found), flush=True)
+    print_table(results, options.mark)
+
+
+def _meant(word: str, name: str) -> bool:
+    return word in name if word not in {each.name for each in scenarios()} else word == name
+
+
+def tries(
+    folder: Path, scenario: Scenario, blow: str, count: int, seed: int, done: set[tuple[str, ...]], deadline: float
+) -> Iterator[dict[str, Any]]:
+    """Try moments of one scenario that are not done yet; each with what was found wrong."""
+    place, bases = Place(folder / "try"), folder / "bases"
+    words = [str(bases / "other") if word == "OTHER" else word for word in scenario.words]
+    place.prepare(scenario, bases)
+    began = time.monotonic()
+    if code := run(place, words):
+        raise SystemExit(f"{scenario.name}: ended with {code}: {place.said()}")
+    life, acts, wanted = time.monotonic() - began, place.acts, outcome(place, scenario)
+    drawn = random.Random(f"{scenario.name} {blow} {seed}")
+    for moment, seconds in moments(drawn, blow, acts, count, life):
+        where = f"{seconds:.2f} s" if seconds else f"{moment.side} {moment.number}"
+        if (scenario.name, blow, where) in done or time.monotonic() > deadline:
+            continue
+        place.prepare(scenario, bases)
+        before = Before.of(place)
+        code = ended(start(place, words, moment, dies=(seconds, True) if seconds else None))
+        struck = place.acts[moment.number] if not seconds and moment.number < len(place.acts) else ""
+        crash = [f"a bug: {place.said()[:200]}"] if code in (3, 99, -100) else []
+        yield {
+            "scenario": scenario.name,
+            "blow": blow,
+            "moment": where,
+            "act": struck[:120],
+            "code": code,
+            "said": place.said()[:200] if code > 0 else "",
+            "wrong": crash + examine(place, scenario, words, before, wanted),
+        }
+
+
+def tries_under(
+    folder: Path, scenario: Scenario, blow: str, count: int, seed: int, done: set[tuple[str, ...]], deadline: float
+) -> Iterator[dict[str, Any]]:
+    """The same for a condition that holds for the whole life of the command."""
+    place, bases = Place(folder / "try"), folder / "bases"
+    words = [str(bases / "other") if word == "OTHER" else word for word in scenario.words]
+    place.prepare(scenario, bases)
+    run(place, words, count=False)
+    wanted, drawn = outcome(place, scenario), random.Random(f"{scenario.name} {blow} {seed}")
+    for where in _cases(drawn, blow, count, bool(scenario.base)):
+        if (scenario.name, blow, where) in done or time.monotonic() > deadline:
+            continue
+        place.prepare(scenario, bases)
+        before = Before.of(place)
+        with ExitStack() as stack:
+            if blow == "locks":
+                leave_lock(place, where, time.time())
+                code = 0
+            elif blow == "disk":
+                stack.enter_context(own_disk(place))
+                with space_left(place, int(where.split()[0])):
+                    code = run(place, words, count=False)
+            elif blow == "readonly":
+                with read_only(place):
+                    code = run(place, words, count=False)
+            else:
+                first, second = start(place, words, count=False), start(place, words, count=False)
+                code = max(ended(first), ended(second))
+                wanted = {} if "proposals" in scenario.same else wanted
+            said = place.said()[:200] if code else ""
+            crash = [f"a bug: {said}"] if code not in (0, 1, 2) else []
+            wrong = crash + examine(place, scenario, words, before, wanted)
+        yield {"scenario": scenario.name, "blow": blow, "moment": where, "act": "", "code": code, "said": said,
+               "wrong": wrong}  # fmt: skip
+
+
+def _cases(drawn: random.Random, blow: str, count: int, base: bool) -> list[str]:
+    if blow == "locks":
+        return list(LOCKS[:count]) if base else []
+    if blow == "readonly":
+        return ["all the time"] if base else []
+    if blow == "two":
+        return [f"together, {number}" for number in range(min(count, 3))]
+    sizes = [0, *(int(2 ** (12 * (part + drawn.random()) / count)) for part in range(count - 1))]
+    return [f"{kibibytes // 4 * 4} KiB left" for kibibytes in sizes]
+
+
+def moments(
+    drawn: random.Random, blow: str, acts: list[str], count: int, life: float
+) -> Iterator[tuple[Moment, float]]:
+    """Moments of a blow, by act or in seconds."""
+    if blow == "random":
+        for part in range(count):
+            yield Moment(-1), (part + drawn.random()) * life / count + 0.001
+        return
+    if blow == "short":
+        acts = [act if act.startswith("write") else "" for act in acts]
+    elif blow == "full":
+        acts = ["" if act.startswith(("unlink", "remove", "rmdir", "end")) else act for act in acts]
+    some = [number for number, act in enumerate(acts) if act]
+    for at in drawn_moments(drawn, [acts[number] for number in some], count):
+        side = drawn.choice(("before", "after")) if blow in ("kill", "group") else "before"
+        yield Moment(some[at], side, blow), 0.0  # type: ignore[arg-type]
+
+
+def _done(results: Path, mark: str) -> set[tuple[str, ...]]:
+    return {(r["scenario"], r["blow"], r["moment"]) for r in _read(results, mark)}
+
+
+def _read(results: Path, mark: str) -> list[dict[str, Any]]:
+    lines = results.read_text().splitlines() if results.exists() else []
+    return [found for found in map(json.loads, lines) if found["mark"] == mark]
+
+
+def print_table(results: Path, mark: str) -> None:
+    """Tries and defects by scenario and blow."""
+    found = _read(results, mark)
+    print("\n| scenario | blow | moments | struck | something wrong |\n|---|---|---:|---:|---:|")
+    for scenario in dict.fromkeys(result["scenario"] for result in found):
+        for blow in BLOWS + CONDITIONS:
+            own = [r for r in found if (r["scenario"], r["blow"]) == (scenario, blow)]
+            if own:
+                struck = sum(bool(r["act"]) or r["code"] < 0 for r in own)
+                print(f"| {scenario} | {blow} | {len(own)} | {struck} | {sum(bool(r['wrong']) for r in own)} |")
+    kinds = Counter(wrong.split(":")[0] for result in found for wrong in result["wrong"])
+    print(f"\n{len(found)} in all; {sum(bool(r['wrong']) for r in found)} with something wrong")
+    for kind, count in kinds.most_common():
+        print(f"* {count}: {kind}")
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    main()
