@@ -19,7 +19,7 @@ from archive.records.runs import once
 from archive.tables.leaderboards import LEADERBOARDS
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.built_in import PROTOCOLS
-from evaluator.statistics.lazy_trials import of_version
+from evaluator.statistics.lazy_trials import LazyTrials, of_version
 from evaluator.statistics.scorecards import lazy_trials
 from variants.contract import Variant
 
@@ -161,14 +161,8 @@ class Reader:
         compare. Trials of a proposal are read on first access. Unreadable proposals are left out.
         """
         found: dict[str, Sequence[Trial]] = dict(self.further_trials(protocol))
-        index = self._refreshed()
-        for line in index.lines():
-            if (
-                line.status is Status.SCORED
-                and line.protocol == protocol
-                and (own := index.trials_of(line.id)) is not None
-            ):
-                found[line.name] = once((*found[line.name], *own)) if line.name in found else own
+        for name, own in self._proposed_trials(protocol, Status.SCORED).items():
+            found[name] = once((*found[name], *own)) if name in found else own
         if protocol not in PROTOCOLS:
             return found
         kept = {name: of_version(own, PROTOCOLS[protocol].hash) for name, own in found.items()}
@@ -176,9 +170,12 @@ class Reader:
 
     def pruned_trials(self, protocol: str) -> dict[str, Sequence[Trial]]:
         """Trials of pruned proposals under one protocol, of any version, by variant."""
+        return dict(self._proposed_trials(protocol, Status.PRUNED))
+
+    def _proposed_trials(self, protocol: str, status: Status) -> dict[str, LazyTrials]:
         index = self._refreshed()
-        lines = [line for line in index.lines() if line.status is Status.PRUNED and line.protocol == protocol]
-        return {line.name: own for line in lines if (own := index.trials_of(line.id)) is not None}
+        names = {line.id: line.name for line in index.lines() if line.status is status and line.protocol == protocol}
+        return {names[identity]: own for identity, own in index.trials_of(list(names)).items()}
 
     def further_trials(self, protocol: str) -> dict[str, tuple[Trial, ...]]:
         """Trials that belong to no proposal (seed variants, `evaluate --add`), of any version, by variant."""

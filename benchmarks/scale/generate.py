@@ -258,7 +258,7 @@ class MadeUpSearch:
             seconds=5.0,
             findings=tuple(map(Finding.model_validate, findings)),
             fingerprint=() if failed else self._prints.pop(),
-            probes=PROBES_HASH,
+            probes="" if failed else PROBES_HASH,
         )
 
     def _verdicts(self, trials: Sequence[Trial], parent: str) -> tuple[Verdict, ...]:
