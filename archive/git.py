@@ -5,7 +5,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from git import Repo
@@ -129,10 +129,18 @@ class GitFolder:
             if entry.startswith(("120000", "160000")):
                 yield f"{entry.partition(chr(9))[2]} is a link; an archive holds plain files"
 
-    def dirty_paths(self) -> list[str]:
-        """Paths that differ from the last commit or are not in it, relative to the work tree."""
-        status = self._git("status", "--porcelain", "-z", "--untracked-files=all", "--no-renames")
+    def dirty_paths(self, inside: Sequence[str] = (".",)) -> list[str]:
+        """Paths that differ from the last commit or are not in it, relative to the work tree; only those `inside`."""
+        status = self._git("status", "--porcelain", "-z", "--untracked-files=all", "--no-renames", "--", *inside)
         return [entry[3:] for entry in status.split("\0") if entry]
+
+    def newest_by_subject(self) -> dict[str, str]:
+        """Hash of the newest commit whose subject is `WORDS: ...`, by the words. It reads commits alone, no trees."""
+        found: dict[str, str] = {}
+        for line in (self._git("log", "--format=%H %s") if self._born() else "").splitlines():
+            commit, _, subject = line.partition(" ")
+            found.setdefault(subject.partition(": ")[0], commit)
+        return found
 
     def last_commit_of(self, path: str) -> str | None:
         """Hash of the newest commit that touched `path`; None if there is none."""

@@ -38,7 +38,7 @@ class Archive(Reader):
         with self.writing():
             for draft in (self.root / PROPOSALS).glob(".tmp-*"):
                 shutil.rmtree(draft)
-            dirty = {path.split("/")[1] for path in self._git.dirty_paths() if path.startswith(f"{PROPOSALS}/")}
+            dirty = {path.split("/")[1] for path in self._git.dirty_paths([PROPOSALS])}
             for identity in sorted(dirty):
                 record = read_record(self.root, identity)
                 paths = [f"{PROPOSALS}/{identity}", f"{VARIANTS}/{record.proposal.variant.name}.py"]
@@ -62,16 +62,18 @@ class Archive(Reader):
         return self._git.folder / "archer-journal.jsonl"
 
     def commit_of(self, record: Record) -> str | None:
-        """Hash of the commit that holds the record."""
-        return self._git.last_commit_of(f"{PROPOSALS}/{record.id}")
+        """Hash of the commit that told the record; else of the newest one that touched it."""
+        return self._git.newest_by_subject().get(record.id) or self._git.last_commit_of(f"{PROPOSALS}/{record.id}")
 
     def commits(self) -> dict[str, str]:
-        """Hash of the newest commit of each committed record, by folder name."""
-        return self._git.last_commits_in(PROPOSALS)
+        """As `commit_of`, of each committed record, by folder name. Slow where others committed some of them."""
+        told, committed = self._git.newest_by_subject(), self._git.contents_of(PROPOSALS)
+        known = {identity: told[identity] for identity in committed if identity in told}
+        return known if len(known) == len(committed) else self._git.last_commits_in(PROPOSALS) | known
 
     def contents(self) -> dict[str, str]:
         """Hash of each proposal's folder, by folder name. Folders that differ from their commit are left out."""
-        dirty = {path.split("/")[1] for path in self._git.dirty_paths() if path.startswith(f"{PROPOSALS}/")}
+        dirty = {path.split("/")[1] for path in self._git.dirty_paths([PROPOSALS])}
         known = self._git.contents_of(PROPOSALS)
         return {identity: content for identity, content in known.items() if identity not in dirty}
 
@@ -83,16 +85,7 @@ class Archive(Reader):
     def retell(self, record: Record, report: str) -> Record:
         """Archive how a proposal that was interrupted has ended, under its number, in a further commit."""
         with self.writing():
-            paths = rewrite_record(self.root, record, report)
-            try:
-                self._records.pop(record.id, None)
-                if record.status is Status.SCORED:
-                    paths.append(self._derive(record.protocol))
-                self._git.commit(message(record), paths)
-            except BaseException:
-                self._git.discard(paths)
-                raise
-            self._records[record.id] = record
+            self._commit_record(record, rewrite_record(self.root, record, report))
             return record
 
     def adopt(self, record: Record, report: str, origin: Origin) -> Record:
@@ -110,7 +103,7 @@ class Archive(Reader):
         with self.writing():
             for path, text in files.items():
                 write_text(self.root / path, text)
-            dirty = set(self._git.dirty_paths())
+            dirty = set(self._git.dirty_paths(list(files))) if files else set()
             if changed := [path for path in files if path in dirty]:
                 self._git.commit(message, changed)
 
@@ -158,17 +151,17 @@ class Archive(Reader):
 
     def tell_leaderboard(self, name: str, csv: str) -> None:
         """Archive a leaderboard that was published elsewhere."""
-        path = self.root / LEADERBOARDS / f"{name}.csv"
+        path = f"{LEADERBOARDS}/{name}.csv"
         with self.writing():
-            write_text(path, csv)
-            if self._git.dirty_paths():
-                self._git.commit(f"Import the leaderboard {name}", [str(path.relative_to(self.root))])
+            write_text(self.root / path, csv)
+            if self._git.dirty_paths([path]):
+                self._git.commit(f"Import the leaderboard {name}", [path])
 
     def rebuild_leaderboards(self) -> None:
         """Derive every protocol's leaderboard again and commit the changed ones."""
         with self.writing():
             paths = [self._derive(protocol) for protocol in self.protocols()]
-            if changed := [path for path in paths if path in self._git.dirty_paths()]:
+            if changed := self._git.dirty_paths(paths) if paths else []:
                 self._git.commit("Rebuild the leaderboards", changed)
 
     def tell_failed_ask(self, created: str, reason: str, exchanges: Sequence[Exchange]) -> None:
@@ -189,15 +182,22 @@ class Archive(Reader):
     def _tell(self, record: Record, report: str, origin: Origin | None) -> Record:
         record = record.model_copy(update={"number": self._next_number()})
         paths = write_record(self.root, record, report, origin)
+        self._commit_record(record, paths, origin)
+        return record
+
+    def _commit_record(self, record: Record, paths: list[str], origin: Origin | None = None) -> None:
+        """Commit the written files of a record with the leaderboard; on failure nothing of them is left."""
+        self._index.take(record.id)
+        self._records.pop(record.id, None)
         try:
             if record.trials and record.status is Status.SCORED and origin is None:
                 paths.append(self._derive(record.protocol))
             self._git.commit(message(record, origin), paths)
         except BaseException:
             self._git.discard(paths)
+            self._index.refresh(self.ids())
             raise
         self._records[record.id] = record
-        return record
 
     def _derive(self, protocol: str) -> str:
         self.require_sound()

@@ -37,7 +37,7 @@ def problems(archive: Archive) -> Iterator[str]:
 def content_problems(reader: Reader) -> Iterator[str]:
     """The contradictions in records, variants and trials alone, without git."""
     try:
-        variants = reader.variants()
+        variants = dict(reader.variants())
     except ArchiveError as error:
         yield str(error)
         return

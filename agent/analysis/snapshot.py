@@ -86,9 +86,14 @@ def take_snapshot(
     left: Left | None = None,
 ) -> ArchiveSnapshot:
     """Read everything that a proposer may know from the archive as it is now."""
-    archive.require_sound()
-    records = tuple(archive.outlines())
-    trials = archive.trials(protocol)
+    with archive.at_one_moment():
+        archive.require_sound()
+        records, trials = tuple(archive.outlines()), archive.trials(protocol)
+        pruned, confirmations, above = (
+            _given_up(archive, protocol),
+            _confirmations(archive, protocol),
+            _above(archive, protocol),
+        )
     known = pair_noise(trials, tasks_of(protocol))
     return ArchiveSnapshot(
         protocol=protocol,
@@ -101,11 +106,11 @@ def take_snapshot(
         genomes=genomes(records),
         seed=seed,
         forced_parent=forced_parent,
-        changes=measured_changes(trials, _given_up(archive, protocol), records, known),
+        changes=measured_changes(trials, pruned, records, known),
         pair_noise=known,
         trials=trials,
-        confirmations=_confirmations(archive, protocol),
-        above=_above(archive, protocol),
+        confirmations=confirmations,
+        above=above,
         read=archive.record,
         left=left,
     )

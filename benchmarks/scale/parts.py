@@ -34,46 +34,55 @@ from evaluator.trials.evaluate import Evaluator
 def main() -> None:
     """Tell two proposals, and print the seconds of each part."""
     root = Path(sys.argv[1])
-    found: dict[str, float] = {}
+    watch = Stopwatch()
+    archive = watch.time("open", Archive, root)
+    watch.time("recover", archive.recover)
+    for place in ("first", "second"):
+        one_more(archive, watch, place)
+    watch.time("board", open_board, QUICK.name, archive)
+    watch.time("families", lambda: list(archive_lines(archive, QUICK.name)))
+    mib = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(json.dumps({"archive": root.name, "parts": watch.found, "mib": mib}))
 
-    def timed(part: str, work: Callable[[], Any]) -> Any:
+
+class Stopwatch:
+    """CPU seconds by part, those of children included."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, float] = {}
+
+    def time(self, part: str, work: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Do it, and keep how long it took."""
         began = sum(os.times()[:4])
-        result = work()
-        found[part] = round(sum(os.times()[:4]) - began, 3)
+        result = work(*arguments, **options)
+        self.found[part] = round(sum(os.times()[:4]) - began, 3)
         return result
 
-    archive = timed("open", lambda: Archive(root))
-    timed("recover", archive.recover)
-    for place in ("first", "second"):
-        seed = len(archive.ids())
-        snapshot = timed(f"{place}: snapshot", lambda seed=seed: take_snapshot(archive, QUICK.name, seed=seed))
-        timed(f"{place}: trials", lambda: archive.trials(QUICK.name))
-        timed(f"{place}: fingerprints", lambda: FingerprintIndex(archive))
-        proposal = timed(f"{place}: ask", lambda: EvolveProposer().ask(snapshot)).proposal
-        timed(f"{place}: predictions", lambda: archive.tell_predictions(proposal, QUICK.name, QUICK.hash))
-        evaluator = Evaluator(QUICK, None, None)  # type: ignore[arg-type]
-        trials = untrained(evaluator, proposal.variant, trial_specs(QUICK)).trials
-        record = Record(
-            number=0,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            proposal=proposal,
-            status=Status.SCORED,
-            reason=REASONS[Status.SCORED],
-            protocol=QUICK.name,
-            protocol_hash=QUICK.hash,
-            trials=trials,
-            scorecard=scorecard(trials),
-        )
-        later = timed(
-            f"{place}: snapshot for the report", lambda seed=seed: take_snapshot(archive, QUICK.name, seed=seed)
-        )
-        report = timed(f"{place}: report", lambda: render_report(record, later))
-        timed(f"{place}: tell", lambda: archive.tell(record, report))
-        timed(f"{place}: would be best", lambda: WouldBeBest.all_of(archive, QUICK))
-    timed("board", lambda: open_board(QUICK.name, archive))
-    timed("families", lambda: list(archive_lines(archive, QUICK.name)))
-    found["mib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-    print(json.dumps({"archive": root.name, "parts": found}))
+
+def one_more(archive: Archive, watch: Stopwatch, place: str) -> None:
+    """Ask for a proposal and tell it as SCORED, with trials that nobody ran."""
+    seed = len(archive.ids())
+    snapshot = watch.time(f"{place}: snapshot", take_snapshot, archive, QUICK.name, seed=seed)
+    watch.time(f"{place}: fingerprints", FingerprintIndex, archive)
+    proposal = watch.time(f"{place}: ask", EvolveProposer().ask, snapshot).proposal
+    watch.time(f"{place}: predictions", archive.tell_predictions, proposal, QUICK.name, QUICK.hash)
+    evaluator = Evaluator(QUICK, None, None)  # type: ignore[arg-type]
+    trials = untrained(evaluator, proposal.variant, trial_specs(QUICK)).trials
+    record = Record(
+        number=0,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        proposal=proposal,
+        status=Status.SCORED,
+        reason=REASONS[Status.SCORED],
+        protocol=QUICK.name,
+        protocol_hash=QUICK.hash,
+        trials=trials,
+        scorecard=scorecard(trials),
+    )
+    snapshot = watch.time(f"{place}: snapshot for the report", take_snapshot, archive, QUICK.name, seed=seed)
+    report = watch.time(f"{place}: report", render_report, record, snapshot)
+    watch.time(f"{place}: tell", archive.tell, record, report)
+    watch.time(f"{place}: would be best", WouldBeBest.all_of, archive, QUICK)
 
 
 if __name__ == "__main__":
