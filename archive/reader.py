@@ -30,6 +30,8 @@ TRIALS = "trials"
 ASKS = "asks"
 FORMAT = 1
 MAX_NAME = 120
+PROTOCOL_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+"""A protocol's name is part of a path."""
 _NUMBERED = re.compile(r"(?:(?<=Z)|(?<=[+-][0-9]{4}))-[0-9]+\Z")
 _ID = re.compile(r"[0-9]{4,9}-[a-z][a-z0-9_]{0,119}")
 
@@ -245,34 +247,31 @@ class _Moment(threading.local):
 
 
 class _Variants(Mapping[str, Variant]):
-    """Variants of a folder: what is there by its name, and the code by reading it once."""
+    """Variants of a folder: what is there by its name, and the code by reading it."""
 
     def __init__(self, folder: Path, names: Sequence[str]) -> None:
-        self._folder = folder
-        self._found: dict[str, Variant | None] = dict.fromkeys(names)
+        self._folder, self._names = folder, dict.fromkeys(names)
 
     def __getitem__(self, name: str) -> Variant:
         """The variant. Raises KeyError for an unknown one."""
-        found = self._found[name]
-        if found is None:
-            try:
-                found = Variant(name=name, source=read_text(self._folder / f"{name}.py"))
-            except ValidationError as error:
-                raise ArchiveError(f"{self._folder}: {first_problem(error)}; rename or remove the file") from error
-            self._found[name] = found
-        return found
+        if name not in self._names:
+            raise KeyError(name)
+        try:
+            return Variant(name=name, source=read_text(self._folder / f"{name}.py"))
+        except ValidationError as error:
+            raise ArchiveError(f"{self._folder}: {first_problem(error)}; rename or remove the file") from error
 
     def __contains__(self, name: object) -> bool:
         """Whether there is a file of it, without reading."""
-        return name in self._found
+        return name in self._names
 
     def __iter__(self) -> Iterator[str]:
         """Names, in alphabetical order."""
-        return iter(self._found)
+        return iter(self._names)
 
     def __len__(self) -> int:
         """Their number."""
-        return len(self._found)
+        return len(self._names)
 
 
 def _moment(path: Path) -> datetime:

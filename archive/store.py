@@ -117,12 +117,13 @@ class Archive(Reader):
         with self.writing():
             return commit_predictions(self._git, Committed.of(proposal, protocol, protocol_hash))
 
-    def prediction_problems(self) -> Iterator[str]:
-        """Problems of records whose predictions may be younger than their first trial, one line each."""
-        history = self._git.history(BRANCH)
-        for identity in self.ids():
-            for problem in prediction_problems(self._git, self._read(identity), history, self.origin(identity)):
-                yield f"{PROPOSALS}/{identity}: {problem}"
+    def prediction_times(self) -> dict[str, int]:
+        """Time (seconds since 1970) of each commit that holds predictions, by hash."""
+        return self._git.history(BRANCH)
+
+    def prediction_problems(self, record: Record, times: Mapping[str, int]) -> Iterator[str]:
+        """Evidence that a record's predictions are younger than its first trial. times: `prediction_times()`."""
+        return prediction_problems(self._git, record, times, self.origin(record.id))
 
     def tell_trials(self, trials: Sequence[Trial]) -> None:
         """Archive further trials of one variant. The archive must already have the code of the variant."""
