@@ -137,8 +137,8 @@ class GitFolder:
             except ValueError:
                 yield f"git lacks the object {name}; clone the archive again"
                 continue
-            own = kind if isinstance(kind, bytes) else kind.encode()
-            if hashlib.sha1(own + f" {size}\0".encode() + content, usedforsecurity=False).hexdigest() != name:
+            whole = os.fsencode(kind) + f" {size}\0".encode() + content  # GitPython says str, and gives bytes
+            if hashlib.sha1(whole, usedforsecurity=False).hexdigest() != name:
                 yield f"git's object {name} is damaged; clone the archive again"
         for mode, path in self._differences(head):
             if mode in _LINKS:

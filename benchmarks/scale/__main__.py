@@ -32,6 +32,8 @@ COMMANDS: dict[str, list[str]] = {
     "propose": [*PROPOSE, "--n", "1", *SEARCH],
     "propose, three": [*PROPOSE, "--n", "3", *SEARCH],
     "verify": [*ARCHER, "verify", "--archive", "{archive}"],
+    "propose, before verify --new": [*PROPOSE, "--n", "1", *SEARCH],
+    "verify --new": [*ARCHER, "verify", "--new", "--archive", "{archive}"],
     "report": [*ARCHER, "report", "--archive", "{archive}", "--out", "{site}"],
     "propose, before the report": [*PROPOSE, "--n", "1", *SEARCH],
     "report, one more": [*ARCHER, "report", "--archive", "{archive}", "--out", "{site}"],
