@@ -84,8 +84,12 @@ def take_snapshot(
     under_way: Sequence[str] = (),
     forced_parent: str | None = None,
     left: Left | None = None,
+    changes: bool = True,
 ) -> ArchiveSnapshot:
-    """Read everything that a proposer may know from the archive as it is now."""
+    """Read everything that a proposer may know from the archive as it is now.
+
+    changes: whether to work out what each change of mechanisms did, which takes most of the time.
+    """
     with archive.at_one_moment():
         archive.require_sound()
         records, trials = tuple(archive.outlines()), archive.trials(protocol)
@@ -106,7 +110,7 @@ def take_snapshot(
         genomes=genomes(records),
         seed=seed,
         forced_parent=forced_parent,
-        changes=measured_changes(trials, pruned, records, known),
+        changes=measured_changes(trials, pruned, records, known) if changes else (),
         pair_noise=known,
         trials=trials,
         confirmations=confirmations,

@@ -255,7 +255,8 @@ class Search:
         self._spent += record.cost.cpu_seconds
         tell = self._archive.retell if record.number else self._archive.tell
         with self._archive.writing(), self._archive.at_one_moment():
-            snapshot = take_snapshot(self._archive, record.protocol, seed=record.proposal.provenance.seed)
+            seed = record.proposal.provenance.seed
+            snapshot = take_snapshot(self._archive, record.protocol, seed=seed, changes=False)
             return tell(record, render_report(record, snapshot))
 
 

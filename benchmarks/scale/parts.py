@@ -79,7 +79,9 @@ def one_more(archive: Archive, watch: Stopwatch, place: str) -> None:
         trials=trials,
         scorecard=scorecard(trials),
     )
-    snapshot = watch.time(f"{place}: snapshot for the report", take_snapshot, archive, QUICK.name, seed=seed)
+    snapshot = watch.time(
+        f"{place}: snapshot for the report", take_snapshot, archive, QUICK.name, seed=seed, changes=False
+    )
     report = watch.time(f"{place}: report", render_report, record, snapshot)
     watch.time(f"{place}: tell", archive.tell, record, report)
     watch.time(f"{place}: would be best", WouldBeBest.all_of, archive, QUICK)
