@@ -49,7 +49,12 @@ def as_json(content: Any) -> str:
 
 def write_lines(path: Path, values: Iterable[BaseModel]) -> None:
     """Write one JSON document per line."""
-    write_text(path, "".join(value.model_dump_json() + "\n" for value in values))
+    write_text(path, as_lines(values))
+
+
+def as_lines(values: Iterable[BaseModel]) -> str:
+    """One JSON document per line, as `write_lines` writes them."""
+    return "".join(value.model_dump_json() + "\n" for value in values)
 
 
 def read_bytes(path: Path) -> bytes:

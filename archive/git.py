@@ -2,11 +2,12 @@
 
 import configparser
 import contextlib
+import hashlib
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from git import Repo
@@ -16,6 +17,8 @@ from archive.errors import ArchiveError, GitMissingError
 
 # Set by git around hooks and aliases; inherited, they would send our commits into the caller's repository.
 _REDIRECTING = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_NAMESPACE")
+_LINKS = ("120000", "160000")
+"""Modes of links and of other repositories."""
 _SETTINGS = ("-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null", "-c", "core.autocrlf=false")
 
 PATIENCE = 10.0
@@ -118,8 +121,48 @@ class GitFolder:
         self._git("update-ref", f"refs/heads/{branch}", theirs)
 
     def content(self, commit: str, path: str) -> str:
-        """Content of the file `path` at a commit."""
-        return self._git("show", f"{commit}:{path}")
+        """Content of the file `path` at a commit, by the one git process that answers all such questions."""
+        try:
+            return self._repo.git.get_object_data(f"{commit}:{path}")[3].decode().removesuffix("\n")
+        except ValueError as error:
+            raise ArchiveError(f"{self._repo.working_dir} has no text {path} at commit {commit[:12]}") from error
+
+    def head(self) -> str:
+        """Hash of the last commit."""
+        return self._git("rev-parse", "HEAD")
+
+    def require_ancestor(self, commit: str) -> None:
+        """Raise ArchiveError if `commit` is not in the history of the last commit."""
+        self._git("merge-base", "--is-ancestor", commit, "HEAD")
+
+    def changed_since(self, commit: str) -> list[str]:
+        """Paths that differ between a commit and the last one, relative to the work tree."""
+        return [path for _, path in self._differences(commit)]
+
+    def problems_since(self, known: Sequence[str], head: str, branches: Sequence[str]) -> Iterator[str]:
+        """As `problems`, of objects that no `known` commit reaches, and of files that changed after the commit `head`.
+
+        branches: whose commits are looked at besides those of the last commit.
+        """
+        tips = [self.head(), *(tip for branch in branches for tip in self.tips(branch))]
+        for line in self._git("rev-list", "--objects", *tips, "--not", *known).splitlines():
+            name = line.split()[0]
+            try:
+                _, kind, size, content = self._repo.git.get_object_data(name)
+            except ValueError:
+                yield f"git lacks the object {name}; clone the archive again"
+                continue
+            whole = os.fsencode(kind) + f" {size}\0".encode() + content  # GitPython says str, and gives bytes
+            if hashlib.sha1(whole, usedforsecurity=False).hexdigest() != name:
+                yield f"git's object {name} is damaged; clone the archive again"
+        for mode, path in self._differences(head):
+            if mode in _LINKS:
+                yield f"{path} is a link; an archive holds plain files"
+
+    def _differences(self, commit: str) -> Iterator[tuple[str, str]]:
+        """Mode and path of each file that is not at the last commit as it was at another."""
+        fields = self._git("diff", "--raw", "-z", "--no-renames", commit, "HEAD").split("\0")
+        return ((about.split()[1], path) for about, path in zip(fields[::2], fields[1::2], strict=False))
 
     def discard(self, paths: list[str]) -> None:
         """Reset `paths` to the last commit. Errors, e.g. of a full disk, are ignored."""
@@ -186,13 +229,21 @@ class GitFolder:
         except ArchiveError as error:
             yield str(error)
         for entry in self._git("ls-files", "--stage", "-z").split("\0"):
-            if entry.startswith(("120000", "160000")):
+            if entry.startswith(_LINKS):
                 yield f"{entry.partition(chr(9))[2]} is a link; an archive holds plain files"
 
-    def dirty_paths(self) -> list[str]:
-        """Paths that differ from the last commit or are not in it, relative to the work tree."""
-        status = self._git("status", "--porcelain", "-z", "--untracked-files=all", "--no-renames")
+    def dirty_paths(self, inside: Sequence[str] = (".",)) -> list[str]:
+        """Paths that differ from the last commit or are not in it, relative to the work tree; only those `inside`."""
+        status = self._git("status", "--porcelain", "-z", "--untracked-files=all", "--no-renames", "--", *inside)
         return [entry[3:] for entry in status.split("\0") if entry]
+
+    def newest_by_subject(self) -> dict[str, str]:
+        """Hash of the newest commit whose subject is `WORDS: ...`, by the words. It reads commits alone, no trees."""
+        found: dict[str, str] = {}
+        for line in (self._git("log", "--format=%H %s") if self._born() else "").splitlines():
+            commit, _, subject = line.partition(" ")
+            found.setdefault(subject.partition(": ")[0], commit)
+        return found
 
     def last_commit_of(self, path: str) -> str | None:
         """Hash of the newest commit that touched `path`; None if there is none."""

@@ -1,10 +1,12 @@
 """Reading an archive's folder: records, variants, trials. Needs no git and writes nothing."""
 
 import re
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import ValidationError
 
@@ -17,9 +19,9 @@ from archive.records.outline import Outline
 from archive.records.record import Exchange, Origin, Record, moment
 from archive.records.runs import once
 from archive.tables.leaderboards import LEADERBOARDS
-from evaluator.outcomes import Status, Trial
+from evaluator.outcomes import CheckReport, Status, Trial
 from evaluator.protocols.built_in import PROTOCOLS
-from evaluator.statistics.lazy_trials import of_version
+from evaluator.statistics.lazy_trials import LazyTrials, of_version
 from evaluator.statistics.scorecards import lazy_trials
 from variants.contract import Variant
 
@@ -30,6 +32,8 @@ TRIALS = "trials"
 ASKS = "asks"
 FORMAT = 1
 MAX_NAME = 120
+PROTOCOL_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+"""A protocol's name is part of a path."""
 _NUMBERED = re.compile(r"(?:(?<=Z)|(?<=[+-][0-9]{4}))-[0-9]+\Z")
 _ID = re.compile(r"[0-9]{4,9}-[a-z][a-z0-9_]{0,119}")
 
@@ -61,7 +65,24 @@ class Reader:
                 raise ArchiveError(f"{root / name} is a link, and archer writes only inside of an archive; replace it")
         self.root = root
         self._records: dict[str, Record] = {}
+        self._further: dict[Path, tuple[str, tuple[Trial, ...]]] = {}
         self._index = ArchiveIndex(root)
+        self._moment = _Moment()
+
+    @contextmanager
+    def at_one_moment(self) -> Iterator[None]:
+        """Look for changed proposals once, however much is read inside, in this thread. Contexts may be nested."""
+        self._moment.depth += 1
+        try:
+            yield
+        finally:
+            self._moment.depth -= 1
+            self._moment.looked = self._moment.looked and self._moment.depth > 0
+
+    def held(self) -> Self:
+        """This reader at one moment for good: for a command that only reads, in one thread."""
+        self._moment.depth += 1
+        return self
 
     def ids(self) -> list[str]:
         """Folder names of all proposals, oldest first."""
@@ -144,6 +165,16 @@ class Reader:
         """The record's report, as Markdown."""
         return read_text(self.root / PROPOSALS / record.id / "report.md")
 
+    def check(self, identity: str) -> CheckReport | None:
+        """What the checks found of a proposal, read alone; None for a proposal that was not checked."""
+        path = self.root / PROPOSALS / identity / "check.json"
+        if not path.exists():
+            return None
+        try:
+            return CheckReport.model_validate_json(read_bytes(path))
+        except ValidationError as error:
+            raise ArchiveError(f"{path}: {first_problem(error)}; restore it with `git checkout`") from error
+
     def variant_names(self) -> list[str]:
         """Names of all variants that the archive has the code of, in alphabetical order."""
         return sorted(path.stem for path in (self.root / VARIANTS).glob("*.py"))
@@ -153,15 +184,9 @@ class Reader:
         path = self.root / VARIANTS / f"{name}.py"
         return Variant(name=name, source=read_text(path)) if path.exists() else None
 
-    def variants(self) -> dict[str, Variant]:
-        """All variants with their code, by name."""
-        try:
-            return {
-                name: Variant(name=name, source=read_text(self.root / VARIANTS / f"{name}.py"))
-                for name in self.variant_names()
-            }
-        except ValidationError as error:
-            raise ArchiveError(f"{self.root / VARIANTS}: {first_problem(error)}; rename or remove the file") from error
+    def variants(self) -> Mapping[str, Variant]:
+        """All variants by name. The code of each is read when it is looked at, which raises ArchiveError."""
+        return _Variants(self.root / VARIANTS, self.variant_names())
 
     def trials(self, protocol: str) -> dict[str, Sequence[Trial]]:
         """Trials under one protocol, by variant: of seed variants, of `evaluate --add` and of scored proposals.
@@ -170,14 +195,8 @@ class Reader:
         compare. Trials of a proposal are read on first access. Unreadable proposals are left out.
         """
         found: dict[str, Sequence[Trial]] = dict(self.further_trials(protocol))
-        index = self._refreshed()
-        for line in index.lines():
-            if (
-                line.status is Status.SCORED
-                and line.protocol == protocol
-                and (own := index.trials_of(line.id)) is not None
-            ):
-                found[line.name] = once((*found[line.name], *own)) if line.name in found else own
+        for name, own in self._proposed_trials(protocol, Status.SCORED).items():
+            found[name] = once((*found[name], *own)) if name in found else own
         if protocol not in PROTOCOLS:
             return found
         kept = {name: of_version(own, PROTOCOLS[protocol].hash) for name, own in found.items()}
@@ -185,13 +204,24 @@ class Reader:
 
     def pruned_trials(self, protocol: str) -> dict[str, Sequence[Trial]]:
         """Trials of pruned proposals under one protocol, of any version, by variant."""
+        return dict(self._proposed_trials(protocol, Status.PRUNED))
+
+    def _proposed_trials(self, protocol: str, status: Status) -> dict[str, LazyTrials]:
         index = self._refreshed()
-        lines = [line for line in index.lines() if line.status is Status.PRUNED and line.protocol == protocol]
-        return {line.name: own for line in lines if (own := index.trials_of(line.id)) is not None}
+        names = {line.id: line.name for line in index.lines() if line.status is status and line.protocol == protocol}
+        return {names[identity]: own for identity, own in index.trials_of(list(names)).items()}
 
     def further_trials(self, protocol: str) -> dict[str, tuple[Trial, ...]]:
         """Trials that belong to no proposal (seed variants, `evaluate --add`), of any version, by variant."""
-        return {path.stem: read_lines(path, Trial) for path in sorted((self.root / TRIALS / protocol).glob("*.jsonl"))}
+        return {path.stem: self._read_trials(path) for path in sorted((self.root / TRIALS / protocol).glob("*.jsonl"))}
+
+    def _read_trials(self, path: Path) -> tuple[Trial, ...]:
+        """The trials of a file, read again only when it changed."""
+        found = path.stat()
+        stamp = f"{found.st_mtime_ns} {found.st_size} {found.st_ino}"
+        if self._further.get(path, ("",))[0] != stamp:
+            self._further[path] = stamp, read_lines(path, Trial)
+        return self._further[path][1]
 
     def protocols(self) -> list[str]:
         """Names of the protocols under which the archive has trials."""
@@ -211,13 +241,49 @@ class Reader:
         return (self.root / VARIANTS / f"{name}.py").exists()
 
     def _refreshed(self) -> ArchiveIndex:
-        self._index.refresh(self.ids())
+        if not self._moment.looked:
+            self._index.refresh(self.ids())
+            self._moment.looked = self._moment.depth > 0
         return self._index
 
     def _read(self, identity: str) -> Record:
         if identity not in self._records:
             self._records[identity] = read_record(self.root, identity)
         return self._records[identity]
+
+
+class _Moment(threading.local):
+    """Whether a thread reads the archive at one moment, and has looked for changes in it."""
+
+    depth, looked = 0, False
+
+
+class _Variants(Mapping[str, Variant]):
+    """Variants of a folder: what is there by its name, and the code by reading it."""
+
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+        self._folder, self._names = folder, dict.fromkeys(names)
+
+    def __getitem__(self, name: str) -> Variant:
+        """The variant. Raises KeyError for an unknown one."""
+        if name not in self._names:
+            raise KeyError(name)
+        try:
+            return Variant(name=name, source=read_text(self._folder / f"{name}.py"))
+        except ValidationError as error:
+            raise ArchiveError(f"{self._folder}: {first_problem(error)}; rename or remove the file") from error
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is a file of it, without reading."""
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        """Names, in alphabetical order."""
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        """Their number."""
+        return len(self._names)
 
 
 def _moment(path: Path) -> datetime:

@@ -55,7 +55,7 @@ class Archive(Reader):
             self._claims.forget_killed()
             for draft in (self.root / PROPOSALS).glob(".tmp-*"):
                 shutil.rmtree(draft)
-            dirty = {path.split("/")[1] for path in self._git.dirty_paths() if path.startswith(f"{PROPOSALS}/")}
+            dirty = {path.split("/")[1] for path in self._git.dirty_paths([PROPOSALS])}
             for identity in sorted(dirty):
                 record = read_record(self.root, identity)
                 paths = [f"{PROPOSALS}/{identity}", f"{VARIANTS}/{record.proposal.variant.name}.py"]
@@ -85,7 +85,7 @@ class Archive(Reader):
     def _changed(self, paths: Sequence[str]) -> list[str]:
         """Those that differ from the last commit, or have something below them that does; all where git cannot tell."""
         try:
-            dirty = self._git.dirty_paths()
+            dirty = self._git.dirty_paths(paths) if paths else []
         except ArchiveError:
             return list(paths)
         return [path for path in paths if any(f"{found}/".startswith(f"{path}/") for found in dirty)]
@@ -106,16 +106,18 @@ class Archive(Reader):
         return self._git.folder / "archer-journal.jsonl"
 
     def commit_of(self, record: Record) -> str | None:
-        """Hash of the commit that holds the record."""
-        return self._git.last_commit_of(f"{PROPOSALS}/{record.id}")
+        """Hash of the commit that told the record; else of the newest one that touched it."""
+        return self._git.newest_by_subject().get(record.id) or self._git.last_commit_of(f"{PROPOSALS}/{record.id}")
 
     def commits(self) -> dict[str, str]:
-        """Hash of the newest commit of each committed record, by folder name."""
-        return self._git.last_commits_in(PROPOSALS)
+        """As `commit_of`, of each committed record, by folder name. Slow where others committed some of them."""
+        told, committed = self._git.newest_by_subject(), self._git.contents_of(PROPOSALS)
+        known = {identity: told[identity] for identity in committed if identity in told}
+        return known if len(known) == len(committed) else self._git.last_commits_in(PROPOSALS) | known
 
     def contents(self) -> dict[str, str]:
         """Hash of each proposal's folder, by folder name. Folders that differ from their commit are left out."""
-        dirty = {path.split("/")[1] for path in self._git.dirty_paths() if path.startswith(f"{PROPOSALS}/")}
+        dirty = {path.split("/")[1] for path in self._git.dirty_paths([PROPOSALS])}
         known = self._git.contents_of(PROPOSALS)
         return {identity: content for identity, content in known.items() if identity not in dirty}
 
@@ -143,11 +145,7 @@ class Archive(Reader):
         paths = [f"{PROPOSALS}/{record.id}", *self._derived(record)]
         with self.writing(), self._change(paths):
             rewrite_record(self.root, record, report)
-            self._records.pop(record.id, None)
-            if record.status is Status.SCORED:
-                self._derive(record.protocol)
-            self._git.commit(message(record), paths)
-            self._records[record.id] = record
+            self._commit_record(record, paths)
             return record
 
     def adopt(self, record: Record, report: str, origin: Origin) -> Record:
@@ -165,7 +163,7 @@ class Archive(Reader):
         with self.writing(), self._change(list(files)):
             for path, text in files.items():
                 write_text(self.root / path, text)
-            dirty = set(self._git.dirty_paths())
+            dirty = set(self._git.dirty_paths(list(files))) if files else set()
             if changed := [path for path in files if path in dirty]:
                 self._git.commit(message, changed)
 
@@ -179,12 +177,13 @@ class Archive(Reader):
         with self.writing():
             return commit_predictions(self._git, Committed.of(proposal, protocol, protocol_hash))
 
-    def prediction_problems(self) -> Iterator[str]:
-        """Problems of records whose predictions may be younger than their first trial, one line each."""
-        history = self._git.history(BRANCH)
-        for identity in self.ids():
-            for problem in prediction_problems(self._git, self._read(identity), history, self.origin(identity)):
-                yield f"{PROPOSALS}/{identity}: {problem}"
+    def prediction_times(self) -> dict[str, int]:
+        """Time (seconds since 1970) of each commit that holds predictions, by hash."""
+        return self._git.history(BRANCH)
+
+    def prediction_problems(self, record: Record, times: Mapping[str, int]) -> Iterator[str]:
+        """Evidence that a record's predictions are younger than its first trial. times: `prediction_times()`."""
+        return prediction_problems(self._git, record, times, self.origin(record.id))
 
     def tell_trials(self, trials: Sequence[Trial]) -> None:
         """Archive further trials of one variant. The archive must already have the code of the variant."""
@@ -218,14 +217,14 @@ class Archive(Reader):
         path = f"{LEADERBOARDS}/{name}.csv"
         with self.writing(), self._change([path]):
             write_text(self.root / path, csv)
-            if path in self._git.dirty_paths():
+            if self._git.dirty_paths([path]):
                 self._git.commit(f"Import the leaderboard {name}", [path])
 
     def rebuild_leaderboards(self) -> None:
         """Derive every protocol's leaderboard again and commit the changed ones."""
         with self.writing(), self._change([f"{LEADERBOARDS}/{protocol}.csv" for protocol in self.protocols()]):
             paths = [self._derive(protocol) for protocol in self.protocols()]
-            if changed := [path for path in paths if path in self._git.dirty_paths()]:
+            if changed := self._git.dirty_paths(paths) if paths else []:
                 self._git.commit("Rebuild the leaderboards", changed)
 
     def tell_failed_ask(self, created: str, reason: str, exchanges: Sequence[Exchange]) -> None:
@@ -245,19 +244,26 @@ class Archive(Reader):
 
     def _tell(self, record: Record, report: str, origin: Origin | None) -> Record:
         record = record.model_copy(update={"number": self._next_number()})
-        derived = self._derived(record) if record.trials and origin is None else []
+        derived = self._derived(record) if origin is None else []
         folder, source = f"{PROPOSALS}/{record.id}", f"{VARIANTS}/{record.proposal.variant.name}.py"
         with self._change([source, *derived], whole=folder):
             write_record(self.root, record, report, origin)
-            if derived:
-                self._derive(record.protocol)
-            self._git.commit(message(record, origin), [folder, source, *derived])
-        self._records[record.id] = record
+            self._commit_record(record, [folder, source, *derived], origin)
         return record
+
+    def _commit_record(self, record: Record, paths: list[str], origin: Origin | None = None) -> None:
+        """Commit the written files of a record, with the leaderboard if that is among them."""
+        self._index.take(record.id)
+        self._records.pop(record.id, None)
+        if any(path in paths for path in self._derived(record)):
+            self._derive(record.protocol)
+        self._git.commit(message(record, origin), paths)
+        self._records[record.id] = record
 
     def _derived(self, record: Record) -> list[str]:
         """Path of the leaderboard that the record enters, if it enters one."""
-        return [f"{LEADERBOARDS}/{record.protocol}.csv"] if record.status is Status.SCORED else []
+        enters = record.trials and record.status is Status.SCORED
+        return [f"{LEADERBOARDS}/{record.protocol}.csv"] if enters else []
 
     @contextmanager
     def _change(self, paths: list[str], whole: str = "") -> Iterator[None]:
@@ -272,6 +278,7 @@ class Archive(Reader):
         except BaseException:
             if self._discard([*paths, *filter(None, [whole])]):
                 self._note.written()
+            self._index.refresh(self.ids())
             raise
         self._note.written()
 

@@ -84,11 +84,20 @@ def take_snapshot(
     under_way: Sequence[str] = (),
     forced_parent: str | None = None,
     left: Left | None = None,
+    changes: bool = True,
 ) -> ArchiveSnapshot:
-    """Read everything that a proposer may know from the archive as it is now."""
-    archive.require_sound()
-    records = tuple(archive.outlines())
-    trials = archive.trials(protocol)
+    """Read everything that a proposer may know from the archive as it is now.
+
+    changes: whether to work out what each change of mechanisms did, which takes most of the time.
+    """
+    with archive.at_one_moment():
+        archive.require_sound()
+        records, trials = tuple(archive.outlines()), archive.trials(protocol)
+        pruned, confirmations, above = (
+            _given_up(archive, protocol),
+            _confirmations(archive, protocol),
+            _above(archive, protocol),
+        )
     known = pair_noise(trials, tasks_of(protocol))
     return ArchiveSnapshot(
         protocol=protocol,
@@ -101,11 +110,11 @@ def take_snapshot(
         genomes=genomes(records),
         seed=seed,
         forced_parent=forced_parent,
-        changes=measured_changes(trials, _given_up(archive, protocol), records, known),
+        changes=measured_changes(trials, pruned, records, known) if changes else (),
         pair_noise=known,
         trials=trials,
-        confirmations=_confirmations(archive, protocol),
-        above=_above(archive, protocol),
+        confirmations=confirmations,
+        above=above,
         read=archive.record,
         left=left,
     )

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -36,7 +37,7 @@ class Genome(BaseModel):
     update: Annotated[Updates, Kind] | None = None
     state: Annotated[States, Kind] | None = None
 
-    @property
+    @cached_property
     def mechanisms(self) -> dict[str, Mechanism]:
         """The filled slots, in order."""
         filled = {slot: getattr(self, slot) for slot in SLOTS}
@@ -46,14 +47,14 @@ class Genome(BaseModel):
         """The same genome with some slots filled otherwise; None empties one."""
         return Genome(**{**self.mechanisms, **slots})  # type: ignore[arg-type]
 
-    @property
+    @cached_property
     def canonical(self) -> str:
         """Equal for genomes that are the same function of inputs as a mixer makes them: JSON without no-ops."""
         return self._only({slot for slot, found in self.mechanisms.items() if not found.no_op}).model_dump_json(
             exclude_none=True
         )
 
-    @property
+    @cached_property
     def first_chunk(self) -> "Genome":
         """The genome without what cannot change the first chunk; equal ones have the same Memorize score."""
         mechanisms = self.mechanisms.items()

@@ -64,7 +64,7 @@ def list_(
     Example: archer list --status SCORED --sort mean
     """
     speech = Speech(as_json, quiet)
-    archive = existing_archive(archive_path)
+    archive = existing_archive(archive_path).held()
     every = archive.lines()
     if parent is not None:
         parent = find_name(parent, [*(line.parent for line in every), *archive.variant_names()]) or parent

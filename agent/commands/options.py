@@ -55,7 +55,8 @@ def archive_or_shipped(root: Path, speech: Speech) -> "Archive | None":
     """The archive at `root`; None, for what ships with archer, if it is not there: said of one that was named."""
     if root != DEFAULT_ARCHIVE and not root.exists():
         speech.progress.print(f"no archive at {root}: this is what ships with archer", markup=False)
-    return archive_if_any(root)
+    archive = archive_if_any(root)
+    return archive.held() if archive is not None else None
 
 
 def find_protocol(name: str) -> Protocol:

@@ -163,7 +163,8 @@ def propose(
         search = Search(archive, resources, plan, progress)
         with interruptible(search.stop, progress.announce) as interrupted:
             records = [_announced(record, progress) for record in search.run()]
-    _answer(speech, archive, records, protocol)
+    with archive.at_one_moment():
+        _answer(speech, archive, records, protocol)
     if interrupted.is_set():
         _say_how_to_go_on(speech, archive, chosen_protocol)
         return INTERRUPTED

@@ -39,7 +39,7 @@ def show(
     Example: archer show 1
     """
     speech = Speech(as_json, quiet)
-    archive = existing_archive(archive_path)
+    archive = existing_archive(archive_path).held()
     record = archive.record(reference)
     report, commit = archive.report(record), archive.commit_of(record)
     name, test_families = record.proposal.variant.name, families(archive, record.protocol, single=False)

@@ -8,12 +8,17 @@ from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, Q
 from agent.search.find_variant import existing_archive
 from agent.terminal.speech import Speech
 from agent.words import counted
+from archive.verified import Verified, note_verified
 from archive.verify import problems
 
 
 def verify(
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="First compute the leaderboards again and commit them.")
+    ] = False,
+    new: Annotated[
+        bool,
+        typer.Option("--new", help="Check only what came or changed since the archive was last verified whole."),
     ] = False,
     archive_path: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
@@ -31,7 +36,12 @@ def verify(
     if rebuild:
         archive.recover()
         archive.rebuild_leaderboards()
-    wrong = list(problems(archive))
+    since = Verified.of(archive) if new else None
+    if new and since is None:
+        speech.progress.print("not verified before, or the history was rewritten: everything is checked")
+    wrong = list(problems(archive, since))
+    if not wrong:
+        note_verified(archive)
     if as_json:
         speech.answer({"archive": str(archive.root), "proposals": len(archive.ids()), "problems": wrong})
     else:

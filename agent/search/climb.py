@@ -46,6 +46,11 @@ class Climb:
     @classmethod
     def all_of(cls, archive: Archive, ladder: Sequence[Protocol]) -> list["Climb"]:
         """The climbs that are open on a ladder of protocols, lowest rung first; on a rung, the nearest first."""
+        with archive.at_one_moment():
+            return cls._all_of(archive, ladder)
+
+    @classmethod
+    def _all_of(cls, archive: Archive, ladder: Sequence[Protocol]) -> list["Climb"]:
         found: list[Climb] = []
         climbing = _confirmed(archive, ladder[0]) if ladder else {}
         for protocol in ladder[1:]:

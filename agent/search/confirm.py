@@ -67,6 +67,11 @@ class WouldBeBest:
         """
         if len(protocol.seeds) < 2:
             return []
+        with archive.at_one_moment():
+            return cls._all_of(archive, protocol)
+
+    @classmethod
+    def _all_of(cls, archive: Archive, protocol: Protocol) -> list[Self]:
         board = open_board(protocol.name, archive)
         decided = {n: c for n, c in archive.confirmations(protocol.name).items() if c.protocol_hash == protocol.hash}
         proposed = {line.name for line in archive.lines()}

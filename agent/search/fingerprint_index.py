@@ -97,18 +97,19 @@ def _proposals(archive: "Archive") -> tuple[list[str], Prints]:
     if old:
         ours, theirs = np.array(old).T
         prints[ours] = rows[theirs]
-    for row, identity in enumerate(stamps):
-        if identity not in places:
+    new = [(row, identity) for row, identity in enumerate(stamps) if identity not in places]
+    interrupted = {line.id for line in archive.lines() if line.status is Status.INTERRUPTED} if new else set()
+    for row, identity in new:
+        if identity not in interrupted:
             prints[row] = _print_of(archive, identity)
-    if len(stamps) - len(old) >= FEW:
+    if len(new) >= FEW:
         _keep(kept_at(archive), stamps, prints)
     return [identity.split("-", 1)[1] for identity in stamps], prints
 
 
 def _print_of(archive: "Archive", identity: str) -> Prints:
-    record = archive.record(identity)
-    check = record.check
-    usable = check is not None and check.probes == PROBES_HASH and record.status is not Status.INTERRUPTED
+    check = archive.check(identity)
+    usable = check is not None and check.probes == PROBES_HASH and len(check.fingerprint) == WIDTH
     return np.array(check.fingerprint) if check is not None and usable else np.full(WIDTH, np.nan)
 
 

@@ -148,7 +148,7 @@ class Search:
         )
         return AttemptInputs(
             snapshot=snapshot,
-            trials=self._archive.trials(protocol.name),
+            trials=snapshot.trials,
             twin=FingerprintIndex(self._archive).find,
             reserve=lambda name: self._reserve(index, name),
             stop=self._stop,
@@ -260,9 +260,11 @@ class Search:
     def _tell(self, record: Record) -> Record:
         self._failures, self.made = 0, self.made + (record.number == 0)
         self._spent += record.cost.cpu_seconds
-        snapshot = take_snapshot(self._archive, record.protocol, seed=record.proposal.provenance.seed)
         tell = self._archive.retell if record.number else self._archive.tell
-        told = tell(record, render_report(record, snapshot))
+        with self._archive.writing(), self._archive.at_one_moment():
+            seed = record.proposal.provenance.seed
+            snapshot = take_snapshot(self._archive, record.protocol, seed=seed, changes=False)
+            told = tell(record, render_report(record, snapshot))
         if record.status is not Status.INTERRUPTED:
             self._resources.evaluator().archived(record.proposal.variant)
         return told

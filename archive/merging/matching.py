@@ -50,7 +50,7 @@ def match(archive: Archive, content: Reader, records: list[Record]) -> tuple[dic
         name = record.proposal.variant.name
         seed = name not in proposed and ours.get(name) == record.proposal.variant
         names[name] = name if seed else archive.free_name(name, tuple(names.values()))
-    by_hash = {variant.source_hash: name for name, variant in reversed(ours.items())}
+    by_hash = {variant.source_hash: name for name, variant in reversed(list(ours.items()))}
     for name, variant in theirs.items():
         if name in names:
             continue

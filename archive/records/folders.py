@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from archive.errors import ArchiveError
-from archive.files import first_problem, read_json, read_lines, read_text, write_json, write_lines, write_text
+from archive.files import as_json, as_lines, first_problem, read_json, read_lines, read_text, write_text
 from archive.records.record import Exchange, Origin, Record
 from evaluator.outcomes import Trial
 
@@ -26,9 +26,8 @@ def write_record(root: Path, record: Record, report: str, origin: Origin | None 
     source = root / VARIANTS / f"{record.proposal.variant.name}.py"
     try:
         draft.mkdir(parents=True)
-        _write_parts(draft, record, report)
-        if origin is not None:
-            write_json(draft / ORIGIN, origin.model_dump(mode="json"))
+        for name, text in record_files(record, report, origin).items():
+            write_text(draft / name, text)
         write_text(source, record.proposal.variant.source)
         draft.rename(folder)
     except BaseException:
@@ -43,11 +42,13 @@ def rewrite_record(root: Path, record: Record, report: str) -> list[str]:
     Its status is written last: a kill in between leaves a record that has not ended.
     """
     folder = root / PROPOSALS / record.id
-    _write_parts(folder, record, report)
+    for name, text in record_files(record, report).items():
+        write_text(folder / name, text)
     return [str(folder.relative_to(root))]
 
 
-def _write_parts(folder: Path, record: Record, report: str) -> None:
+def record_files(record: Record, report: str, origin: Origin | None = None) -> dict[str, str]:
+    """The text of each file of the record's folder, by name; the status is in the last but for the origin."""
     content = record.model_dump(mode="json")
     result = {key: content.pop(key) for key in _RESULT}
     check = content.pop("check")
@@ -55,13 +56,14 @@ def _write_parts(folder: Path, record: Record, report: str) -> None:
         del content[in_lines]
     del content["proposal"]["variant"]["source"]
     content["proposal"]["variant"]["source_hash"] = record.proposal.variant.source_hash
-    write_json(folder / "proposal.json", content)
-    write_text(folder / "report.md", report)
+    texts = {"proposal.json": as_json(content), "report.md": report}
     if check is not None:
-        write_json(folder / "check.json", check)
-    write_lines(folder / "trials.jsonl", record.trials)
-    write_lines(folder / "exchange.jsonl", record.exchanges)
-    write_json(folder / "scorecard.json", result)
+        texts["check.json"] = as_json(check)
+    texts |= {"trials.jsonl": as_lines(record.trials), "exchange.jsonl": as_lines(record.exchanges)}
+    texts["scorecard.json"] = as_json(result)
+    if origin is not None:
+        texts[ORIGIN] = as_json(origin.model_dump(mode="json"))
+    return texts
 
 
 def read_record(root: Path, identity: str) -> Record:

@@ -3,16 +3,16 @@
 import json
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator
 
 from archive.errors import ArchiveError
 from archive.files import read_lines
 from archive.records.folders import PROPOSALS
-from archive.records.kept import Kept, Known
+from archive.records.kept import Kept, Known, Texts
 from archive.records.outline import Outline, read_outline
 from evaluator.outcomes import CurvePoint, Score, Status, Trial
 from evaluator.statistics.lazy_trials import Digest, LazyTrials
@@ -54,8 +54,11 @@ class ArchiveIndex:
         self._root = root
         self._kept = Kept(kept)
         self._known: dict[str, Known] | None = None
+        self._lines: list[ProposalLine] | None = None
+        self._texts: dict[str, Texts] = {}
+        """Of proposals that were read here and could not be kept."""
         self._outlines: dict[str, Outline] = {}
-        self._runs: dict[str, LazyTrials] = {}
+        self._runs: dict[str, LazyTrials | None] = {}
         self._lock = threading.Lock()
         self.damage: dict[str, str] = {}
         """What is wrong with each proposal that cannot be read, by folder name."""
@@ -64,57 +67,91 @@ class ArchiveIndex:
         """Read new and changed proposals, and drop removed proposals. identities: folder names of all proposals."""
         with self._lock:
             known = self._kept.load() if self._known is None else self._known
+            stamps = {identity: self._stamp(identity) for identity in identities}
+            fresh = {i: old for i, stamp in stamps.items() if (old := known.get(i)) is not None and old.stamp == stamp}
             self.damage = {}
-            fresh: dict[str, Known] = {}
-            changed = []
-            for identity in identities:
-                stamp = self._stamp(identity)
-                if (old := known.get(identity)) is not None and old.stamp == stamp:
-                    fresh[identity] = old
-                    continue
-                try:
-                    fresh[identity] = self._read(identity, stamp)
-                    changed.append(fresh[identity])
-                    self._outlines.pop(identity, None)
-                    self._runs.pop(identity, None)
-                except ArchiveError as error:
-                    self.damage[identity] = str(error)
-            self._known = fresh
-            if changed or len(fresh) < len(known):
-                self._kept.keep(changed, known.keys() - fresh.keys())
+            changed = self._take({i: stamp for i, stamp in stamps.items() if i not in fresh})
+            gone = known.keys() - fresh.keys() - changed.keys()
+            self._keep(changed, gone)
+            if changed or gone or self._known is None:
+                entries = fresh | changed
+                self._known, self._lines = {i: entries[i] for i in stamps if i in entries}, None
+
+    def take(self, identity: str) -> None:
+        """Read one proposal that was just written, as `refresh` would. Nothing is read before the first `refresh`."""
+        with self._lock:
+            if self._known is not None:
+                changed = self._take({identity: self._stamp(identity)})
+                self._keep(changed, ())
+                self._known, self._lines = self._known | changed, None
 
     def lines(self) -> list[ProposalLine]:
         """Lines of all readable proposals, oldest first."""
-        found = [json.loads(entry.line) for entry in self._all()]
-        return [ProposalLine._make((*fields[:4], _STATUS[fields[4]], *fields[5:])) for fields in found]
+        if self._lines is None:
+            found = [json.loads(entry.line) for entry in self._all()]
+            self._lines = [ProposalLine._make((*fields[:4], _STATUS[fields[4]], *fields[5:])) for fields in found]
+        return self._lines
 
     def raw(self, identity: str) -> dict[str, Any]:
         """The outline of a proposal as plain JSON."""
-        found: dict[str, Any] = json.loads(self._entry(identity).outline)
+        entry = self._entry(identity)
+        found: dict[str, Any] = json.loads(self._column("outline", [entry])[identity])
         return found
 
     def outlines(self) -> Iterator[Outline]:
         """Outlines of all readable proposals, oldest first."""
-        for entry in self._all():
+        entries = self._all()
+        texts = self._column("outline", [entry for entry in entries if entry.id not in self._outlines])
+        for entry in entries:
             if entry.id not in self._outlines:
-                self._outlines[entry.id] = Outline.model_validate_json(entry.outline)
+                self._outlines[entry.id] = Outline.model_validate_json(texts.pop(entry.id))
             yield self._outlines[entry.id]
 
-    def trials_of(self, identity: str) -> LazyTrials | None:
-        """Lazy trials of a scored or pruned proposal; None if the proposal has no such trials."""
-        entry = self._entry(identity)
-        if entry.digest is None:
-            return None
-        if identity not in self._runs:
-            path = self._root / PROPOSALS / identity / "trials.jsonl"
-            self._runs[identity] = LazyTrials(_digest(entry.digest), lambda: read_lines(path, Trial))
-        return self._runs[identity]
+    def trials_of(self, identities: Sequence[str]) -> dict[str, LazyTrials]:
+        """Lazy trials of those of the proposals that are scored or pruned and have trials, by folder name."""
+        new = [self._entry(identity) for identity in identities if identity not in self._runs]
+        for identity, digest in self._column("digest", new).items():
+            self._runs[identity] = None if digest is None else LazyTrials(_digest(digest), self._reader(identity))
+        return {identity: runs for identity in identities if (runs := self._runs[identity]) is not None}
+
+    def _reader(self, identity: str) -> Callable[[], Sequence[Trial]]:
+        return lambda: read_lines(self._root / PROPOSALS / identity / "trials.jsonl", Trial)
+
+    def _take(self, stamps: Mapping[str, str]) -> dict[str, Known]:
+        """Read proposals whose files have these stamps; what cannot be read is damage."""
+        changed = {}
+        for identity, stamp in stamps.items():
+            try:
+                changed[identity], self._texts[identity] = self._read(identity, stamp)
+            except ArchiveError as error:
+                self.damage[identity] = str(error)
+            self._outlines.pop(identity, None)
+            self._runs.pop(identity, None)
+        return changed
+
+    def _keep(self, changed: Mapping[str, Known], gone: Collection[str]) -> None:
+        if (changed or gone) and self._kept.keep([(entry, self._texts[i]) for i, entry in changed.items()], gone):
+            for identity in changed:
+                del self._texts[identity]
 
     def _all(self) -> list[Known]:
         return list((self._known or {}).values())
 
     def _entry(self, identity: str) -> Known:
         return (self._known or {})[identity]
+
+    def _column(self, name: Literal["outline", "digest"], entries: Sequence[Known]) -> dict[str, Any]:
+        """One text of each of the proposals, by folder name: as kept, if that is of the same files, else read again."""
+        here = {entry.id: self._texts[entry.id] for entry in entries if entry.id in self._texts}
+        asked = [entry for entry in entries if entry.id not in here]
+        kept = self._kept.column(name, asked[0].id if len(asked) == 1 else None) if asked else {}
+        found = {identity: getattr(texts, name) for identity, texts in here.items()}
+        for identity, stamp, _ in asked:
+            if identity in kept and kept[identity][0] == stamp:
+                found[identity] = kept[identity][1]
+            else:
+                found[identity] = getattr(self._read(identity, stamp)[1], name)
+        return found
 
     def _stamp(self, identity: str) -> str:
         folder, parts = f"{self._root}/{PROPOSALS}/{identity}/", []
@@ -127,7 +164,7 @@ class ArchiveIndex:
                 parts.append(f"{found.st_mtime_ns:x}.{found.st_size:x}")
         return " ".join(parts)
 
-    def _read(self, identity: str, stamp: str) -> Known:
+    def _read(self, identity: str, stamp: str) -> tuple[Known, Texts]:
         outline = read_outline(self._root, identity)
         proposal, digest = outline.proposal, None
         asked = (proposal.provenance.proposer, proposal.provenance.model, outline.protocol, outline.protocol_hash)
@@ -136,7 +173,7 @@ class ArchiveIndex:
         trials = read_lines(self._root / PROPOSALS / identity / "trials.jsonl", _Curveless)
         if outline.status in (Status.SCORED, Status.PRUNED) and trials:
             digest = _digest_of(identity, trials)
-        return Known(identity, stamp, json.dumps(line), outline.model_dump_json(), digest)
+        return Known(identity, stamp, json.dumps(line)), Texts(outline.model_dump_json(), digest)
 
 
 def _digest_of(identity: str, trials: Sequence[Trial]) -> str:

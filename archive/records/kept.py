@@ -4,18 +4,23 @@ import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 SCHEMA = 3
 """Version of the kept file's schema. A file of another version is made again."""
 
 
 class Known(NamedTuple):
-    """A proposal in the index. stamp: times and sizes of its files; the other fields are JSON read from these files."""
+    """A proposal in the index. stamp: times and sizes of its files. line: JSON read from these files."""
 
     id: str
     stamp: str
     line: str
+
+
+class Texts(NamedTuple):
+    """What is read of few proposals, or late: more JSON of the same files. digest: None where there are no trials."""
+
     outline: str
     digest: str | None
 
@@ -30,14 +35,26 @@ class Kept:
     def load(self) -> dict[str, Known]:
         """The kept rows, by proposal; empty if the file is missing, damaged or of another schema."""
         with contextlib.suppress(sqlite3.Error, OSError), self._opened() as kept:
-            return {row[0]: Known(*row) for row in kept.execute("SELECT id, stamp, line, outline, digest FROM known")}
+            return {row[0]: Known(*row) for row in kept.execute("SELECT id, stamp, line FROM known")}
         return {}
 
-    def keep(self, changed: Iterable[Known], gone: Iterable[str]) -> None:
-        """Write changed rows and delete rows of removed proposals. A file that cannot be written is ignored."""
+    def column(self, name: Literal["outline", "digest"], identity: str | None = None) -> dict[str, tuple[str, Any]]:
+        """Stamp and text of all proposals or of one, by proposal; empty if the file cannot be read."""
+        chosen, values = ("WHERE id = ?", (identity,)) if identity is not None else ("", ())
+        with contextlib.suppress(sqlite3.Error, OSError), self._opened() as kept:
+            return {row[0]: row[1:] for row in kept.execute(f"SELECT id, stamp, {name} FROM known {chosen}", values)}
+        return {}
+
+    def keep(self, changed: Iterable[tuple[Known, Texts]], gone: Iterable[str]) -> bool:
+        """Write changed rows and delete rows of removed proposals. False if they cannot be kept."""
+        if self._path is None:
+            return False
         with contextlib.suppress(sqlite3.Error, OSError), self._opened() as kept:
             kept.executemany("DELETE FROM known WHERE id = ?", [(identity,) for identity in gone])
-            kept.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, ?)", changed)
+            rows = ((*known, *texts) for known, texts in changed)
+            kept.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, ?)", rows)
+            return True
+        return False
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:

@@ -246,7 +246,12 @@ def _predictions(example: Example) -> Kind:
     def reading(content: Content) -> str:
         with standing(path, _bytes(real | {"predicted": _aside(example.root, f"{name}.json", content)})):
             archive = Archive(example.root)
-            return refusing(ArchiveError, lambda: FINDING if list(archive.prediction_problems()) else READ)
+            times = archive.prediction_times()
+
+            def found() -> list[str]:
+                return [each for record in archive.records() for each in archive.prediction_problems(record, times)]
+
+            return refusing(ArchiveError, lambda: FINDING if found() else READ)
 
     return Kind(
         "predictions", st.one_of(broken_json([json.loads(committed)]), broken_bytes([committed])), reading, share=0.1

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from archive.errors import ArchiveError
+from archive.reader import Reader
 from archive.records.index import ArchiveIndex
 from archive.store import Archive
 from evaluator.outcomes import CurvePoint, Status
@@ -107,3 +108,33 @@ def test_damage_is_named_and_nothing_else_is_lost(told: Archive, name: str):
         damaged.require_sound()
     with pytest.raises(ArchiveError, match=name):
         damaged.rebuild_leaderboards()
+
+
+def test_at_one_moment_changes_are_looked_for_once(told: Archive, monkeypatch: pytest.MonkeyPatch):
+    looked: list[int] = []
+    refresh = ArchiveIndex.refresh
+    monkeypatch.setattr(ArchiveIndex, "refresh", lambda self, names: looked.append(1) or refresh(self, names))
+    with told.at_one_moment():
+        assert len(told.lines()) == 3
+        told.tell(make_record(name="d"), "r")
+        assert len(told.lines()) == 4, "what is told inside is known at once"
+        assert "d" in told.trials("quick")
+    assert looked == [1]
+    told.lines()
+    assert looked == [1, 1]
+    assert Archive(told.root).lines() == told.lines()
+
+
+def test_outlines_are_of_the_files_though_another_process_kept_others(told: Archive):
+    told.lines()
+    path = told.root / "proposals" / told.ids()[0] / "scorecard.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"reason": "another"}))
+    Archive(told.root).lines()
+    assert next(told.outlines()).reason == "another"
+
+
+def test_without_a_kept_file_nothing_is_missing(told: Archive):
+    reader = Reader(told.root)
+    assert reader.lines() == told.lines()
+    assert list(reader.outlines()) == list(told.outlines())
+    assert reader.trials("quick").keys() == told.trials("quick").keys()

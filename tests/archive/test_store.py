@@ -100,3 +100,35 @@ def test_clone_is_a_whole_archive(archive: Archive, tmp_path: Path):
     clone = Archive(tmp_path / "clone")
     assert clone.record(told.id) == told
     assert list(problems(clone)) == []
+
+
+def test_a_record_names_the_commit_that_told_it_or_the_newest_that_has_it(archive: Archive):
+    one, two = archive.tell(make_record(), "r"), archive.tell(make_record(Status.REJECTED, name="other"), "r")
+    told = git(archive.root, "rev-list", "-2", "HEAD").split()
+    assert archive.commits() == {one.id: told[1], two.id: told[0]}
+    git(
+        archive.root,
+        "-c",
+        "user.name=x",
+        "-c",
+        "user.email=x@x",
+        "commit",
+        "-q",
+        "--amend",
+        "-m",
+        f"by hand\n\n{two.id}: x",
+    )
+    (amended,) = git(archive.root, "rev-list", "-1", "HEAD").split()
+    assert archive.commits() == {one.id: told[1], two.id: amended}
+    assert archive.commit_of(two) == amended
+
+
+def test_code_is_read_when_it_is_looked_at(archive: Archive):
+    told = archive.tell(make_record(), "r")
+    (archive.root / "variants" / "bad name.py").write_text("")
+    variants = archive.variants()
+    assert variants[told.proposal.variant.name] == told.proposal.variant
+    assert "bad name" in variants
+    with pytest.raises(ArchiveError, match="rename or remove"):
+        variants["bad name"]
+    assert variants.get("another") is None

@@ -6,9 +6,10 @@ that a variant trains.
 
 from collections.abc import Iterable
 
-from agent.analysis.boards.board import open_board
 from archive.store import Archive
-from evaluator.protocols.built_in import JUDGING, SMOKE
+from archive.tables.leaderboards import scorecards
+from evaluator.protocols.built_in import JUDGING, SMOKE, tasks_of
+from evaluator.statistics.over_tasks import mean_over_tasks
 from evaluator.values import Value
 from variants.contract import VariantName
 
@@ -26,11 +27,12 @@ class Rung(Value):
 def rungs(archive: Archive, name: VariantName, others: Iterable[VariantName]) -> tuple[Rung, ...]:
     """Of a variant, the lowest first; empty where no protocol of the ladder has all its scores."""
     found = []
+    names = dict.fromkeys((name, *others))
     for protocol in LADDER:
-        board = open_board(protocol, archive)
-        mean = board.mean_of_all(name)
-        if mean is not None:
-            means = {other: board.mean_of_all(other) for other in others if other != name}
-            known = {other: value for other, value in means.items() if value is not None}
+        trials = archive.trials(protocol)
+        cards = scorecards(protocol, {each: trials[each] for each in names if each in trials})
+        means = {each: mean_over_tasks(card.scores, tasks_of(protocol)) for each, card in cards.items()}
+        known = {each: mean for each, mean in means.items() if mean is not None}
+        if (mean := known.pop(name, None)) is not None:
             found.append(Rung(protocol=protocol, mean=mean, others=known))
     return tuple(found)

@@ -1,7 +1,7 @@
 """The evolutionary proposer: no language model, no network; the control that a language model has to beat."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -12,7 +12,7 @@ from agent.catalogue import SEED_GENOMES, Genome, known_genome, render_variant
 from agent.proposer import Ask, AskFailed
 from agent.proposers.evolution import wording
 from agent.proposers.evolution.estimate import Estimate, Estimator, estimator_of
-from agent.proposers.evolution.selection import choose_parents
+from agent.proposers.evolution.selection import ParentPool
 from agent.proposers.evolution.variation import offspring
 from agent.proposers.evolution.without_effect import WithoutEffect
 from archive.records.record import Proposal, Provenance
@@ -68,9 +68,10 @@ class EvolveProposer:
         known = {mute.reduced(genome).canonical for genome in known_genomes(snapshot, genomes)}
         names = {*snapshot.variants, *snapshot.under_way}
         possible = [name for name in board.whole if name in genomes and not mute.carried(genomes[name])]
+        pool = ParentPool(board, possible) if possible else None
         found: list[UntriedChild] = []
         for _ in range(ATTEMPTS):
-            parent, other = _parents(snapshot, board, possible, chance)
+            parent, other = _parents(snapshot, pool, chance)
             child = offspring(genomes[parent], genomes[other], chance)
             function = mute.reduced(child).canonical
             if function in known or child.name in names or mute.added(child, genomes[parent]):
@@ -84,10 +85,8 @@ class EvolveProposer:
         return found
 
 
-def _parents(
-    snapshot: ArchiveSnapshot, board: Board, possible: Sequence[str], chance: random.Random
-) -> tuple[str, str]:
-    drawn = choose_parents(board, possible, chance) if possible else (BASELINE, BASELINE)
+def _parents(snapshot: ArchiveSnapshot, pool: ParentPool | None, chance: random.Random) -> tuple[str, str]:
+    drawn = pool.parents(chance) if pool is not None else (BASELINE, BASELINE)
     if snapshot.forced_parent is None:
         return drawn
     if snapshot.forced_parent not in {**SEED_GENOMES, **snapshot.genomes}:

@@ -36,18 +36,25 @@ def crowding(scores: Scores, names: Sequence[str]) -> dict[str, float]:
     return distance
 
 
-def choose_parents(board: Board, possible: Sequence[str], chance: random.Random) -> tuple[str, str]:
-    """Winners of two tournaments of two, by how near they are to the challenge; both may be the same.
+class ParentPool:
+    """The Pareto front of a board, to draw parents from: it is found once, for as many draws as there are."""
 
-    `possible`: names with the scores of all tasks. Among the best-spread of the front, ties in crowding fall at random.
-    """
-    scores = {name: {task: board.scores[name][task].mean for task in board.tasks} for name in possible}
-    front = pareto_front(scores)
-    distance = crowding(scores, front)
-    chance.shuffle(front)
-    pool = sorted(front, key=lambda name: -distance[name])[:FRONT]
+    def __init__(self, board: Board, possible: Sequence[str]) -> None:
+        """`possible`: names with the scores of all tasks; one or more."""
+        scores = {name: {task: board.scores[name][task].mean for task in board.tasks} for name in possible}
+        self._board, self._front = board, pareto_front(scores)
+        self._distance = crowding(scores, self._front)
 
-    def winner() -> str:
-        return nearest_first(board, chance.choices(pool, k=2))[0]
+    def parents(self, chance: random.Random) -> tuple[str, str]:
+        """Winners of two tournaments of two, by how near they are to the challenge; both may be the same.
 
-    return winner(), winner()
+        Among the best-spread of the front, ties in crowding fall at random.
+        """
+        front = list(self._front)
+        chance.shuffle(front)
+        pool = sorted(front, key=lambda name: -self._distance[name])[:FRONT]
+
+        def winner() -> str:
+            return nearest_first(self._board, chance.choices(pool, k=2))[0]
+
+        return winner(), winner()

@@ -5,10 +5,10 @@ prints; whether a difference is more than noise is the verdict's to say.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from agent.analysis.snapshot import ArchiveSnapshot
-from agent.reports.claims.mentions import EXPECTATION, TASK_WORDS, mentions
+from agent.reports.claims.mentions import EXPECTATION, TASK_WORDS, Aliases, mentions
 from agent.words import number
 from evaluator.protocols.built_in import tasks_of
 from evaluator.tasks.names import TaskName
@@ -34,9 +34,9 @@ TIE = 5e-4
 """Half of the last digit that tables are printed with."""
 
 
-def wrong_comparisons(statement: str, aliases: Mapping[str, str], snapshot: ArchiveSnapshot) -> Iterator[str]:
+def wrong_comparisons(statement: str, aliases: Aliases, snapshot: ArchiveSnapshot) -> Iterator[str]:
     """A line for each task on which the leaderboards order the two named variants the other way round."""
-    found, _ = mentions(statement, {**aliases, _GATED: REFERENCE})
+    found, _ = mentions(statement, aliases, {_GATED: REFERENCE})
     if len(found) != 2 or found[0].name == found[1].name:
         return
     first, second = found

@@ -9,13 +9,14 @@ agent/reports/claims/comparisons.py.
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.reports.claims.comparisons import wrong_bests, wrong_comparisons
 from agent.reports.claims.mentions import (
     EXPECTATION,
     TASK_WORDS,
+    Aliases,
     clauses,
     mentions,
     only_variant,
@@ -49,7 +50,7 @@ def contradictions(text: str, snapshot: ArchiveSnapshot) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _in_clause(clause: str, aliases: Mapping[str, str], snapshot: ArchiveSnapshot) -> Iterator[str]:
+def _in_clause(clause: str, aliases: Aliases, snapshot: ArchiveSnapshot) -> Iterator[str]:
     """What one claim contradicts: about one variant, or about several on one task."""
     subject = only_variant(clause, aliases)
     if subject is not None and not _HEDGE.search(clause):
@@ -62,7 +63,7 @@ def _in_clause(clause: str, aliases: Mapping[str, str], snapshot: ArchiveSnapsho
         yield from _wrong_figures([(task, figure)], name, snapshot)
 
 
-def _figures_side_by_side(clause: str, aliases: Mapping[str, str]) -> Iterator[tuple[str, TaskName, str]]:
+def _figures_side_by_side(clause: str, aliases: Aliases) -> Iterator[tuple[str, TaskName, str]]:
     """`On Memorize x has 0.5 and y 0.6`: figures that follow each variant at once, where one task is named."""
     named, rest = mentions(clause, aliases)
     tasks = [task for task, word in TASK_WORDS.items() if re.search(rf"(?i)\b{word}\b", rest)]

@@ -1,8 +1,10 @@
 """Which variants and tasks a sentence of a report names, in whatever way people write them."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 from agent.analysis.snapshot import ArchiveSnapshot
 from evaluator.tasks.names import TaskName
@@ -17,6 +19,7 @@ _STATEMENT = re.compile(r"[\n;•]|(?<=[.!?])\s+(?=[A-Z`*–-])|\s[–—]\s")
 _CONJUNCTION = re.compile(r"(?i);\s*|,?\s+(?:but|while|whereas|although|though|yet)\s+|,\s+(?:and\s+)?")
 _ANOTHER = re.compile(r"(?i)\bvariants\b|\bother\b|\bthan\b|\bversus\b|\bvs\b|\bcompared\b|\bbaseline\b|\bgated\b")
 _DASH = re.compile(r"\s*[–—•*-]\s+")
+_WORD = re.compile(r"[a-z0-9]+")
 MOST_LETTERS_OF_A_HEADING = 14
 
 
@@ -29,7 +32,39 @@ class Mention:
     end: int
 
 
-def statements(text: str, aliases: Mapping[str, str]) -> Iterator[str]:
+class Aliases:
+    """Ways to name a variant, as regular expressions, each with the variant that it names.
+
+    Those that consist of plain words are found by these words, so that a sentence is searched for the few names that it
+    can hold and not for every name of a large archive.
+    """
+
+    def __init__(self, ways: Mapping[str, str], words: Mapping[str, Sequence[str]]) -> None:
+        """words: of the ways that consist of words in lower case, letters and digits alone: these words, in order."""
+        self._ways = ways
+        self._always = {pattern: name for pattern, name in ways.items() if pattern not in words}
+        self._starts: dict[str, Any] = {}
+        """By the first word, then the second, and so on; the patterns that end there are under the empty word."""
+        for pattern, own in words.items():
+            node = self._starts
+            for word in own:
+                node = node.setdefault(word, {})
+            node.setdefault("", []).append(pattern)
+
+    def within(self, statement: str) -> dict[str, str]:
+        """The ways that may occur in a statement."""
+        found, words = dict(self._always), _WORD.findall(statement.lower())
+        for start in range(len(words)):
+            node = self._starts
+            for word in words[start:]:
+                if (following := node.get(word)) is None:
+                    break
+                node = following
+                found |= {pattern: self._ways[pattern] for pattern in node.get("", ())}
+        return found
+
+
+def statements(text: str, aliases: Aliases) -> Iterator[str]:
     """Sentences and list items. Items below a line that is hardly more than a variant's name are about that variant."""
     heading = ""
     for line in text.splitlines():
@@ -43,7 +78,7 @@ def statements(text: str, aliases: Mapping[str, str]) -> Iterator[str]:
             yield about + part
 
 
-def clauses(statement: str, aliases: Mapping[str, str]) -> Iterator[str]:
+def clauses(statement: str, aliases: Aliases) -> Iterator[str]:
     """The claims of a statement: its clauses, where several of them name a variant and a task; else all as one.
 
     A clause that lacks either says something of the one before it, and goes with it.
@@ -59,35 +94,43 @@ def clauses(statement: str, aliases: Mapping[str, str]) -> Iterator[str]:
     yield statement[start:]
 
 
-def _is_claim(clause: str, aliases: Mapping[str, str]) -> bool:
+def _is_claim(clause: str, aliases: Aliases) -> bool:
     named, rest = mentions(clause, aliases)
     return bool(named) and any(re.search(rf"(?i)\b{word}\b", rest) for word in TASK_WORDS.values())
 
 
-def variant_aliases(snapshot: ArchiveSnapshot) -> dict[str, str]:
-    """Ways to name a variant, as regular expressions. One-word ideas, such as decay, mean too much to count."""
+def variant_aliases(snapshot: ArchiveSnapshot) -> Aliases:
+    """Ways to name a variant of a snapshot. One-word ideas, such as decay, mean too much to count."""
     names = {*(str(name) for name in snapshot.published.index), *snapshot.standings}
-    aliases = {re.escape(name): name for name in names}
+    aliases, parts = {re.escape(name): name for name in names}, {re.escape(name): name.split("_") for name in names}
     for name in names - {BASELINE, REFERENCE}:
         words = short_name(name).split("_")
         if len(words) > 1:
-            aliases[r"[\s_-]+".join(map(re.escape, words))] = name
+            pattern = r"[\s_-]+".join(map(re.escape, words))
+            aliases[pattern], parts[pattern] = name, words
     aliases[r"gated[\s_-]*delta[\s_-]*net"] = REFERENCE
     aliases[r"(?:vanilla|plain|baseline)[\s_-]+delta[\s_-]*net|delta[\s_-]*net[\s_-]+baseline|the baseline"] = BASELINE
-    return aliases
+    plain = {pattern: own for pattern, own in parts.items() if all(_WORD.fullmatch(word) for word in own)}
+    return Aliases(aliases, plain)
 
 
-def mentions(statement: str, aliases: Mapping[str, str]) -> tuple[list[Mention], str]:
-    """Every variant named, in order, and the statement with the names blanked out. Longer names hide shorter."""
+def mentions(
+    statement: str, aliases: Aliases, more: Mapping[str, str] = MappingProxyType({})
+) -> tuple[list[Mention], str]:
+    """Every variant named, in order, and the statement with the names blanked out. Longer names hide shorter.
+
+    more: further ways to name one.
+    """
     rest, found = statement, []
-    for pattern in sorted(aliases, key=len, reverse=True):
+    ways = {**aliases.within(statement), **more}
+    for pattern, name in sorted(ways.items(), key=lambda way: len(way[0]), reverse=True):
         for match in re.finditer(rf"(?i)(?<![\w-])(?:{pattern})(?![\w-])", rest):
-            found.append(Mention(aliases[pattern], match.start(), match.end()))
+            found.append(Mention(name, match.start(), match.end()))
             rest = rest[: match.start()] + " " * len(match[0]) + rest[match.end() :]
     return sorted(found, key=lambda mention: mention.start), rest
 
 
-def only_variant(statement: str, aliases: Mapping[str, str]) -> Mention | None:
+def only_variant(statement: str, aliases: Aliases) -> Mention | None:
     """The one variant that the statement names; None for none, for several, or for another in words of its own."""
     found, rest = mentions(statement, aliases)
     return found[0] if len({each.name for each in found}) == 1 and not _ANOTHER.search(rest) else None

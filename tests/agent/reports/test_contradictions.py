@@ -6,6 +6,7 @@ import pytest
 
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.reports.claims.contradictions import contradictions
+from agent.reports.claims.mentions import Aliases, mentions
 from tests.builders import make_score, make_snapshot
 
 
@@ -121,3 +122,11 @@ def test_a_difference_on_one_of_the_leaderboards_is_enough(snapshot: ArchiveSnap
     both = replace(snapshot, standings={**snapshot.standings, "gated_delta_net_4layer": scores})
     assert contradictions("The baseline beats Gated DeltaNet on Fuzzy Recall.", both) == ()
     assert "0.217 against 0.310" in contradictions("The baseline beats Gated DeltaNet on Fuzzy Recall.", snapshot)[0]
+
+
+def test_a_sentence_is_searched_for_the_names_that_it_can_hold():
+    ways = {rf"idea[\s_-]+{place}": f"idea_{place}" for place in range(1_000)} | {"gated": "reference"}
+    aliases = Aliases(ways, {pattern: name.split("_") for pattern, name in ways.items() if name != "reference"})
+    statement = "Idea-7 leads `idea_42`, and idea_423x is none."
+    assert set(aliases.within(statement).values()) == {"idea_7", "idea_42", "reference"}
+    assert [each.name for each in mentions(statement, aliases)[0]] == ["idea_7", "idea_42"]

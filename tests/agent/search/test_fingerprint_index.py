@@ -11,7 +11,7 @@ from agent.search.fingerprint_index import FingerprintIndex, kept_at
 from archive.records.record import Record
 from archive.store import Archive
 from evaluator.checks.fingerprint import PROBES_HASH, WIDTH, Twin
-from evaluator.outcomes import Status
+from evaluator.outcomes import CheckReport, Status
 from tests.builders import make_archive_of, make_check, make_record, make_variant
 from variants.contract import BASELINE
 from variants.seeds import seed_variants
@@ -39,8 +39,8 @@ def archive(tmp_path: Path) -> Archive:
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
-    read: Callable[[Archive, str], Record] = Archive.record
-    monkeypatch.setattr(Archive, "record", lambda self, name: found.append(name) or read(self, name))
+    read: Callable[[Archive, str], CheckReport | None] = Archive.check
+    monkeypatch.setattr(Archive, "check", lambda self, name: found.append(name) or read(self, name))
     return found
 
 

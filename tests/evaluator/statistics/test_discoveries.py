@@ -13,7 +13,7 @@ from scipy import stats
 
 from archive.seeding import shipped_by_variant
 from evaluator.outcomes import Trial
-from evaluator.statistics.false_discovery import TriedProposal, discoveries
+from evaluator.statistics.false_discovery import TriedProposal, benjamini_hochberg, discoveries
 from evaluator.statistics.moderated_t_test import (
     Noise,
     common_noise,
@@ -202,3 +202,10 @@ def test_pairs_are_of_the_same_seed_and_of_all_tasks_that_are_asked_for():
     theirs = make_trials("a", [0.4, 0.1])[:6] + make_trials("a", [0.0, 0.0, 0.5])[12:]
     assert paired(ours, theirs, [task for task in MAD_TASKS if task != "Compress"]) == pytest.approx([0.1, 0.4])
     assert paired(ours, theirs, MAD_TASKS) == [], "what lacks a task has no mean of them all"
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 500])
+def test_adjusted_p_values_are_those_of_scipy(count: int):
+    ps = np.random.default_rng(count).uniform(size=count).round(2)
+    expected = stats.false_discovery_control(ps, method="bh") if count else ps
+    assert benjamini_hochberg(ps.tolist()).tolist() == pytest.approx(expected.tolist(), abs=1e-15)

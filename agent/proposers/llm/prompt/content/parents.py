@@ -12,7 +12,7 @@ from agent.analysis.boards.board import Board, best_board
 from agent.analysis.boards.challenge import distances, nearest_first
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.errors import UserError
-from agent.proposers.evolution.selection import choose_parents
+from agent.proposers.evolution.selection import ParentPool
 from agent.proposers.llm.configuration.settings import Form
 from agent.proposers.llm.prompt.content.focus import ISLAND_SHARES, Focus
 from agent.proposers.llm.prompt.content.weakness import weaknesses
@@ -110,7 +110,7 @@ def _of_mechanisms(snapshot: ArchiveSnapshot, board: Board, possible: Sequence[s
     if parent is not None and parent not in snapshot.genomes:
         raise UserError(f"--parent {parent}: no mechanisms of the catalogue make it; build on it with --form code")
     if parent is None and possible:
-        parent, _ = choose_parents(board, possible, random.Random(snapshot.seed))
+        parent, _ = ParentPool(board, possible).parents(random.Random(snapshot.seed))
     return parent or BASELINE
 
 

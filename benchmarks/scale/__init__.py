@@ -1,0 +1,1 @@
+"""How the commands do on archives of a thousand to a hundred thousand proposals."""
