@@ -102,8 +102,10 @@ def evaluate(
     stop = Event()
     with (
         open_sandbox(minimum, unsandboxed, speech) as sandbox,
-        open_engine(engine, gpu_share, sandbox.grade, speech) as workers,
         Spinner(f"checking {variant.name}", console=speech.progress) as spinner,
+        open_engine(
+            engine, gpu_share, sandbox.grade, lambda line: spinner.console.print(line, markup=False)
+        ) as workers,
         Heartbeat(speech.progress, lambda: [str(spinner.status)]),
         interruptible(stop.set, spinner.update) as interrupted,
     ):

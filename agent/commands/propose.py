@@ -152,8 +152,8 @@ def propose(
         heard_by(Listener(detail=lambda said: speech.progress.print(said, markup=False))),
         open_proposer(choice, archive) as (chosen, who),
         open_sandbox(minimum, unsandboxed, speech) as sandbox,
-        open_engine(engine, gpu_share, sandbox.grade, speech) as workers,
         Progress(speech.progress, n, ends=RACED if race else UNRACED) as progress,
+        open_engine(engine, gpu_share, sandbox.grade, lambda line: progress.announce(escape(line))) as workers,
     ):
         progress.announce(escape(f"proposer: {who}"))
         progress.announce(escape(f"protocol {protocol}, sandbox grade {sandbox.grade}, archive {archive.root}"))

@@ -1,17 +1,25 @@
-"""Trials on a Ray cluster. A group of trials is one Ray task on a node, in a sandbox that the node's worker opens."""
+"""Trials on a Ray cluster. A group of trials is one Ray task on a node, in a sandbox that the node's worker opens.
+
+Ray places the tasks and begins a task again if its node is lost. What a task returns, it returns once.
+"""
 
 import logging
 import os
 import socket
 import threading
+import time
+import traceback
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Self
 from uuid import uuid4
 
 import ray
-from ray.exceptions import RayError, TaskCancelledError
+from ray.exceptions import RayError, RayTaskError, TaskCancelledError
+from ray.util import get_node_ip_address
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from evaluator.device import best_device
 from evaluator.machine import versions
@@ -19,65 +27,124 @@ from evaluator.outcomes import Grade, Trial
 from evaluator.protocols.protocol import TrialSpec
 from evaluator.sandbox import Sandbox
 from evaluator.trials.grouped import Follow, Group, run_group
+from evaluator.trials.ray_nodes import ClusterError, Nodes, last_line
+
+__all__ = ["Cluster", "ClusterError"]
 
 POLL_SECONDS = 0.5
 KNOCK_SECONDS = 10.0
+STOP_SECONDS = 20.0
+"""A node that has not ended its training so long after it was asked to will not: it may be lost."""
+MOST_WAITING = 256
+"""Groups that wait at Ray, beyond twice those that can run: so that a node that joins finds work."""
 
 Told = tuple[TrialSpec, dict[str, Any]]
 
 
-class ClusterError(RuntimeError):
-    """The cluster could not run a trial: a node cannot be reached, lacks archer, or has another version of archer."""
+@dataclass
+class _Heard:
+    """What the board has on a group. places: the addresses of the nodes on which it began."""
+
+    places: list[str] = field(default_factory=list)
+    news: list[Told] = field(default_factory=list)
 
 
 class Cluster:
     """The Ray cluster of RAY_ADDRESS, else one that runs on this machine, else a new one. A context manager.
 
     minimum: the weakest sandbox grade to accept on a node. gpu_share: the share of a GPU that a group of trials takes,
-    if the cluster has GPUs. Raises ClusterError.
+    if the cluster has GPUs. say: called with a line when a node joins, is lost or is left out, and when a group begins
+    again; from several threads. Raises ClusterError.
     """
 
-    def __init__(self, minimum: Grade, gpu_share: float) -> None:
-        self._minimum = minimum
+    def __init__(self, minimum: Grade, gpu_share: float, say: Callable[[str], None] = lambda _: None) -> None:
+        self._minimum, self._say = minimum, say
         try:
             _knock(os.environ.get("RAY_ADDRESS", ""))
             ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
             resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
+            here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         except (RayError, OSError, RuntimeError, ValueError) as error:
-            raise ClusterError(f"no Ray cluster: {error}") from error
+            raise ClusterError(f"no Ray cluster: {error}{_token_hint()}") from error
         gpus = resources.get("GPU", 0.0)
-        self.slots = max(1, int(gpus / gpu_share if gpus else resources.get("CPU", 1.0)))
-        """How many groups of trials the cluster runs at once."""
-        self._task = ray.remote(_run).options(num_cpus=1, num_gpus=gpu_share if gpus else 0)
-        self._board: Any = ray.remote(_Board).options(num_cpus=0).remote()
+        self._task: Any = ray.remote(num_cpus=1, num_gpus=gpu_share if gpus else 0)(_run)
+        self._board: Any = ray.remote(_Board).options(num_cpus=0, scheduling_strategy=here).remote()
+        self._reading, self._read_at = threading.Lock(), 0.0
+        self._heard: defaultdict[str, _Heard] = defaultdict(_Heard)
+        self._nodes = Nodes(gpu_share if gpus else None, say)
+        self.slots = self._nodes.slots
+        """How many groups of trials the cluster runs at once, as it is now."""
+        self.waiting = max(MOST_WAITING, 2 * self.slots)
+        """How many groups may run or wait at Ray."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._nodes.close()
         ray.shutdown()
 
     def run_group(self, group: Group, sandbox: Sandbox, follow: Follow, stop: threading.Event) -> tuple[Trial, ...]:
-        """Run a group in a sandbox on some node. Empty if `stop` is set before the group began. Raises ClusterError."""
+        """Run a group in a sandbox on some node. Empty if `stop` is set before the group began, or its node is lost.
+
+        A node that cannot run it is left out from then on. Raises ClusterError.
+        """
         key = uuid4().hex
         try:
-            task = self._task.remote(group, self._minimum, self._board, key, versions()["archer"])
-            ended = False
-            while not ended:
-                ended = bool(ray.wait([task], timeout=POLL_SECONDS)[0])
-                began, news = ray.get(self._board.read.remote(key))
-                for spec, progress in news:
-                    follow(spec, progress)
-                if stop.is_set() and not ended:
-                    ray.get(self._board.stop.remote(key))
-                    if not began:
-                        ray.cancel(task)
-            trials: tuple[Trial, ...] = ray.get(task)
-        except TaskCancelledError:
-            return ()
+            while True:
+                try:
+                    return self._run_on_a_node(key, group, follow, stop)
+                except TaskCancelledError:
+                    return ()
+                except RayTaskError as error:
+                    self._nodes.leave_out(error)
         except RayError as error:
-            raise ClusterError(f"a trial on the Ray cluster: {_last_line(error)}") from error
+            raise ClusterError(f"a trial on the Ray cluster: {last_line(error)}") from error
+        finally:
+            with self._reading:
+                self._heard.pop(key, None)
+
+    def _run_on_a_node(self, key: str, group: Group, follow: Follow, stop: threading.Event) -> tuple[Trial, ...]:
+        task = self._task.options(label_selector=self._nodes.selector).remote(
+            group, self._minimum, self._board, key, versions()["archer"]
+        )
+        ended, places, give_up = False, 0, float("inf")
+        while not ended:
+            ended = bool(ray.wait([task], timeout=POLL_SECONDS)[0])
+            heard = self._hear(key, at_once=ended)
+            for spec, progress in heard.news:
+                follow(spec, progress)
+            if len(heard.places) > max(places, 1):
+                self._say(_begun_again(group, heard.places))
+            places = len(heard.places)
+            if stop.is_set() and not ended:
+                give_up = min(give_up, time.monotonic() + STOP_SECONDS)
+                if time.monotonic() > give_up:
+                    ray.cancel(task, force=True)
+                    return ()
+                self._board.stop.remote(key)
+                if not places:
+                    ray.cancel(task)
+        trials: tuple[Trial, ...] = ray.get(task)
         return trials
+
+    def _hear(self, key: str, *, at_once: bool) -> _Heard:
+        """What is new of a group. All threads share what one of them reads, twice a second or `at_once`."""
+        with self._reading:
+            if at_once or time.monotonic() > self._read_at + POLL_SECONDS:
+                for other, new in ray.get(self._board.read.remote()).items():
+                    self._heard[other].places += new.places
+                    self._heard[other].news += new.news
+                self._read_at = time.monotonic()
+            heard = self._heard[key]
+            news, heard.news = heard.news, []
+            return _Heard(list(heard.places), news)
+
+
+def _begun_again(group: Group, places: list[str]) -> str:
+    spec = group.specs[0]
+    *before, now = places
+    return f"{group.variant.name}: {spec.task}, seed {spec.seed} begins again on {now}; it was lost on {before[-1]}"
 
 
 def _knock(address: str) -> None:
@@ -90,27 +157,35 @@ def _knock(address: str) -> None:
             raise OSError(f"RAY_ADDRESS={address}: {error.strerror or error}") from error
 
 
-def _last_line(error: RayError) -> str:
-    return next((line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
+def _token_hint() -> str:
+    """What to do if the error being handled comes from a cluster that asks for a token, which Ray itself does not say."""
+    if "AuthenticationError" in traceback.format_exc():
+        return "; it asks for a token: set RAY_AUTH_MODE=token here and on every node, with the token of the head"
+    return ""
 
 
 class _Board:
     """Messages from and to running groups, by their keys. It is a Ray actor, because a task receives no messages."""
 
     def __init__(self) -> None:
-        self._began: set[str] = set()
         self._stopped: set[str] = set()
-        self._news: defaultdict[str, list[Told]] = defaultdict(list)
+        self._heard: defaultdict[str, _Heard] = defaultdict(_Heard)
+
+    def begin(self, key: str, place: str) -> bool:
+        """Called by a node that begins. Returns whether the group must stop."""
+        self._heard[key].places.append(place)
+        return key in self._stopped
 
     def tell(self, key: str, news: list[Told]) -> bool:
         """Called by the node with its news. Returns whether the group must stop."""
-        self._began.add(key)
-        self._news[key] += news
+        self._heard[key].news += news
         return key in self._stopped
 
-    def read(self, key: str) -> tuple[bool, list[Told]]:
-        """Called by archer. Returns whether the group has begun, and the news since the last call."""
-        return key in self._began, self._news.pop(key, [])
+    def read(self) -> dict[str, _Heard]:
+        """Called by archer. Returns what is new since the last call, by key."""
+        new = dict(self._heard)
+        self._heard.clear()
+        return new
 
     def stop(self, key: str) -> None:
         """Called by archer to stop the group."""
@@ -120,18 +195,17 @@ class _Board:
 def _run(group: Group, minimum: Grade, board: Any, key: str, archer: str) -> tuple[Trial, ...]:
     """Run the group on a node and report progress to the board. archer: version and code digest of the caller."""
     if (own := versions()["archer"]) != archer:
-        raise RuntimeError(f"a node has archer {own}, and this machine {archer}: install the same one everywhere")
+        raise RuntimeError(f"it has archer {own}, and this machine {archer}: install the same one everywhere")
+    sandbox = _sandbox(minimum)
     stop = threading.Event()
-
-    def tell(news: list[Told]) -> None:
-        if ray.get(board.tell.remote(key, news)):
-            stop.set()
+    if ray.get(board.begin.remote(key, get_node_ip_address())):
+        stop.set()
 
     def follow(spec: TrialSpec, progress: Mapping[str, Any]) -> None:
-        tell([(spec, dict(progress))])
+        if ray.get(board.tell.remote(key, [(spec, dict(progress))])):
+            stop.set()
 
-    tell([])
-    return run_group(group, _sandbox(minimum), follow, stop)
+    return run_group(group, sandbox, follow, stop)
 
 
 @cache

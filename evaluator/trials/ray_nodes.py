@@ -1,0 +1,109 @@
+"""The nodes of a Ray cluster: which there are, which are left out of the work, and what is said of both."""
+
+import re
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+WATCH_SECONDS = 2.0
+
+
+class ClusterError(RuntimeError):
+    """The cluster could not run a trial: it cannot be reached, or none of its nodes can run trials."""
+
+
+class Nodes:
+    """The nodes of the cluster that this process is connected to, looked at every two seconds until `close`.
+
+    gpu_share: the share of a GPU that a group of trials takes; None if it takes none. say: called with a line, from
+    several threads.
+    """
+
+    def __init__(self, gpu_share: float | None, say: Callable[[str], None]) -> None:
+        self._gpu_share, self._say = gpu_share, say
+        self._lock, self._closed = threading.Lock(), threading.Event()
+        self._left_out: dict[str, str] = {}
+        """Why, by the ids of nodes. A node that is started again has a new id, and with it another chance."""
+        self._known: dict[str, Mapping[str, Any]] = _alive()
+        self._watch = threading.Thread(target=self._look, daemon=True, name="nodes")
+        self._watch.start()
+
+    def close(self) -> None:
+        """Look no longer."""
+        self._closed.set()
+        self._watch.join(WATCH_SECONDS)
+
+    @property
+    def slots(self) -> int:
+        """How many groups of trials the nodes run at once; at least 1, since nodes may join later."""
+        return max(1, self._room())
+
+    @property
+    def selector(self) -> dict[str, str]:
+        """Labels by which Ray keeps tasks from the nodes that are left out."""
+        return {"ray.io/node-id": f"!in({','.join(self._left_out)})"} if self._left_out else {}
+
+    def leave_out(self, error: RayTaskError) -> None:
+        """Leave out the node on which a task failed. Raises ClusterError if none remains, or the node is not named."""
+        address = re.search(r"\bip=([\w.:]+)", str(error))
+        with self._lock:
+            nodes = _alive()
+            failed = [] if address is None else [id_ for id_, node in nodes.items() if _address(node) == address[1]]
+            if not failed and not (address and self._is_out(address[1])):
+                raise ClusterError(f"a trial on the Ray cluster: {last_line(error)}") from error
+            for id_ in failed:
+                if id_ not in self._left_out:
+                    self._left_out[id_] = f"{address[1] if address else ''}: {last_line(error)}"
+                    self._say(f"Ray cluster: no more trials for node {self._left_out[id_]}")
+            self._known = nodes
+            if not self._room():
+                raise ClusterError(f"no node can run trials: {'; '.join(self._left_out.values())}") from error
+
+    def _is_out(self, address: str) -> bool:
+        return any(why.startswith(f"{address}: ") for why in self._left_out.values())
+
+    def _room(self) -> int:
+        free = [node["Resources"] for id_, node in self._known.items() if id_ not in self._left_out]
+        if self._gpu_share is not None:
+            return sum(int(resources.get("GPU", 0.0) / self._gpu_share) for resources in free)
+        return sum(int(resources.get("CPU", 0.0)) for resources in free)
+
+    def _look(self) -> None:
+        while not self._closed.wait(WATCH_SECONDS):
+            try:
+                now = _alive()
+            except (RayError, RuntimeError):  # who waits for a trial hears of it
+                continue
+            with self._lock:
+                before, self._known = self._known, now
+                for id_ in before.keys() - now.keys():
+                    self._tell(before[id_], "is lost")
+                for id_ in now.keys() - before.keys():
+                    self._tell(now[id_], "has joined")
+
+    def _tell(self, node: Mapping[str, Any], what: str) -> None:
+        room = self._room()
+        at_once = at_once_words(room) if room else "none is left, and archer waits for one to join"
+        self._say(f"Ray cluster: node {_address(node)} {what}: {at_once}")
+
+
+def at_once_words(count: int) -> str:
+    """As "2 training runs at once"."""
+    return f"{count} training run{'' if count == 1 else 's'} at once"
+
+
+def last_line(error: RayError) -> str:
+    """The last line of what Ray says of an error, without the name of its type."""
+    text = next((line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
+    return re.sub(r"^(RuntimeError|[\w.]*SandboxUnavailable): ", "", text)
+
+
+def _alive() -> dict[str, Mapping[str, Any]]:
+    return {node["NodeID"]: node for node in ray.nodes() if node["Alive"]}  # type: ignore[no-untyped-call]
+
+
+def _address(node: Mapping[str, Any]) -> str:
+    return str(node["NodeManagerAddress"])
