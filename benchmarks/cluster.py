@@ -9,7 +9,6 @@ is archived is then compared with what the local engine gives.
 """
 
 import argparse
-import json
 import os
 import signal
 import subprocess

@@ -28,7 +28,7 @@ QUICK_TO_NOTICE = {
     "RAY_health_check_period_ms": "1000",
     "RAY_health_check_timeout_ms": "3000",
     "RAY_health_check_failure_threshold": "4",
-    "RAY_gcs_rpc_server_reconnect_timeout_s": "20",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "40",
 }
 TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 """Every process of the cluster needs the same."""
@@ -98,7 +98,7 @@ class Host:
             **(environment or {}),
         }
         return subprocess.Popen(
-            ["ip", "netns", "exec", self._namespace, sys.executable, *command],
+            [shutil.which("ip") or "ip", "netns", "exec", self._namespace, sys.executable, *command],
             env=own,
             cwd=self.folder,  # whose modules Ray would have the nodes import
             stdin=subprocess.DEVNULL,

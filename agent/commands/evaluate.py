@@ -109,7 +109,9 @@ def evaluate(
         Heartbeat(speech.progress, lambda: [str(spinner.status)]),
         interruptible(stop.set, spinner.update) as interrupted,
     ):
-        log = TrialLog(archive.unfinished) if archive is not None and archive.is_writable else None
+        log = None
+        if archive is not None and archive.is_writable:
+            log = TrialLog(archive.unfinished, anywhere=engine is EngineName.RAY)
         isolation: Isolation = "split" if confirm else "sandbox"
         evaluator = Evaluator(settings, sandbox, workers.executor, isolation, members, log, workers.run_group)
         under_way = UnderWay(settings, request.training)

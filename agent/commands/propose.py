@@ -159,7 +159,7 @@ def propose(
         progress.announce(escape(f"protocol {protocol}, sandbox grade {sandbox.grade}, archive {archive.root}"))
         if len(chosen_protocol.seeds) < 2 and (race or confirm):
             progress.announce(f"{protocol} trains one seed: nothing is raced, and nothing is called a new best")
-        log = TrialLog(archive.unfinished)
+        log = TrialLog(archive.unfinished, anywhere=engine is EngineName.RAY)
         resources = SearchResources(chosen, sandbox, chosen_protocol, workers, repairs, race, ensemble, log)
         search = Search(archive, resources, plan, progress)
         with interruptible(search.stop, progress.announce) as interrupted:

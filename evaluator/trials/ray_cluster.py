@@ -5,7 +5,6 @@ Ray places the tasks and begins a task again if its node is lost. What a task re
 
 import logging
 import os
-import socket
 import threading
 import time
 import traceback
@@ -27,12 +26,11 @@ from evaluator.outcomes import Grade, Trial
 from evaluator.protocols.protocol import TrialSpec
 from evaluator.sandbox import Sandbox
 from evaluator.trials.grouped import Follow, Group, run_group
-from evaluator.trials.ray_nodes import ClusterError, Nodes, last_line
+from evaluator.trials.ray_nodes import ClusterError, Head, Nodes, knock, last_line
 
 __all__ = ["Cluster", "ClusterError"]
 
 POLL_SECONDS = 0.5
-KNOCK_SECONDS = 10.0
 STOP_SECONDS = 20.0
 """A node that has not ended its training so long after it was asked to will not: it may be lost."""
 MOST_WAITING = 256
@@ -60,7 +58,7 @@ class Cluster:
     def __init__(self, minimum: Grade, gpu_share: float, say: Callable[[str], None] = lambda _: None) -> None:
         self._minimum, self._say = minimum, say
         try:
-            _knock(os.environ.get("RAY_ADDRESS", ""))
+            _require_listener(os.environ.get("RAY_ADDRESS", ""))
             ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
             resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
             here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
@@ -71,6 +69,7 @@ class Cluster:
         self._board: Any = ray.remote(_Board).options(num_cpus=0, scheduling_strategy=here).remote()
         self._reading, self._read_at = threading.Lock(), 0.0
         self._heard: defaultdict[str, _Heard] = defaultdict(_Heard)
+        self._head = Head(ray.get_runtime_context().gcs_address)
         self._nodes = Nodes(gpu_share if gpus else None, say)
         self.slots = self._nodes.slots
         """How many groups of trials the cluster runs at once, as it is now."""
@@ -82,7 +81,9 @@ class Cluster:
 
     def __exit__(self, *_: object) -> None:
         self._nodes.close()
-        ray.shutdown()
+        self._head.close()
+        if not self._head.lost:  # to whom to say goodbye
+            ray.shutdown()
 
     def run_group(self, group: Group, sandbox: Sandbox, follow: Follow, stop: threading.Event) -> tuple[Trial, ...]:
         """Run a group in a sandbox on some node. Empty if `stop` is set before the group began, or its node is lost.
@@ -111,6 +112,7 @@ class Cluster:
         ended, places, give_up = False, 0, float("inf")
         while not ended:
             ended = bool(ray.wait([task], timeout=POLL_SECONDS)[0])
+            self._head.require()
             heard = self._hear(key, at_once=ended)
             for spec, progress in heard.news:
                 follow(spec, progress)
@@ -132,13 +134,20 @@ class Cluster:
         """What is new of a group. All threads share what one of them reads, twice a second or `at_once`."""
         with self._reading:
             if at_once or time.monotonic() > self._read_at + POLL_SECONDS:
-                for other, new in ray.get(self._board.read.remote()).items():
+                for other, new in self._read().items():
                     self._heard[other].places += new.places
                     self._heard[other].news += new.news
                 self._read_at = time.monotonic()
             heard = self._heard[key]
             news, heard.news = heard.news, []
             return _Heard(list(heard.places), news)
+
+    def _read(self) -> dict[str, _Heard]:
+        answer = self._board.read.remote()
+        while not ray.wait([answer], timeout=POLL_SECONDS)[0]:
+            self._head.require()
+        heard: dict[str, _Heard] = ray.get(answer)
+        return heard
 
 
 def _begun_again(group: Group, places: list[str]) -> str:
@@ -147,18 +156,15 @@ def _begun_again(group: Group, places: list[str]) -> str:
     return f"{group.variant.name}: {spec.task}, seed {spec.seed} begins again on {now}; it was lost on {before[-1]}"
 
 
-def _knock(address: str) -> None:
-    """Raise OSError if nothing listens at `[ray://]host:port`. Ray itself would need minutes to notice."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if host and port.isdecimal():
-        try:
-            socket.create_connection((host, int(port)), timeout=KNOCK_SECONDS).close()
-        except OSError as error:
-            raise OSError(f"RAY_ADDRESS={address}: {error.strerror or error}") from error
+def _require_listener(address: str) -> None:
+    try:
+        knock(address)
+    except OSError as error:
+        raise OSError(f"RAY_ADDRESS={address}: {error.strerror or error}") from error
 
 
 def _token_hint() -> str:
-    """What to do if the error being handled comes from a cluster that asks for a token, which Ray itself does not say."""
+    """What to do if the error being handled is that the cluster asks for a token, which Ray's own words do not say."""
     if "AuthenticationError" in traceback.format_exc():
         return "; it asks for a token: set RAY_AUTH_MODE=token here and on every node, with the token of the head"
     return ""

@@ -1,18 +1,69 @@
 """The nodes of a Ray cluster: which there are, which are left out of the work, and what is said of both."""
 
 import re
+import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import ray
 from ray.exceptions import RayError, RayTaskError
 
+from evaluator.trials.grouped import EngineLostError
+
 WATCH_SECONDS = 2.0
+KNOCK_SECONDS = 10.0
+HEAD_SECONDS = 15.0
+"""A head that nothing listens at for so long is lost. After a minute Ray would end archer's process on the spot."""
 
 
-class ClusterError(RuntimeError):
+class ClusterError(EngineLostError):
     """The cluster could not run a trial: it cannot be reached, or none of its nodes can run trials."""
+
+
+def knock(address: str) -> None:
+    """Raise OSError if nothing listens at `[ray://]host:port`. Ray itself would need minutes to notice."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=KNOCK_SECONDS).close()
+
+
+class Head:
+    """Knocks at the head's port every two seconds until `close`."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._lost, self._closed = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._knock, daemon=True, name="head")
+        self._thread.start()
+
+    def require(self) -> None:
+        """Raise ClusterError if the head is lost."""
+        if self.lost:
+            raise ClusterError(
+                f"its head {self.address} is gone; what has ended is kept: start Ray, then the same command"
+            )
+
+    @property
+    def lost(self) -> bool:
+        """Whether nothing has listened for HEAD_SECONDS."""
+        return self._lost.is_set()
+
+    def close(self) -> None:
+        """Knock no longer."""
+        self._closed.set()
+
+    def _knock(self) -> None:
+        heard = time.monotonic()
+        while not self._closed.wait(WATCH_SECONDS):
+            try:
+                knock(self.address)
+                heard = time.monotonic()
+            except OSError:
+                if time.monotonic() > heard + HEAD_SECONDS:
+                    self._lost.set()
+                    return
 
 
 class Nodes:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from evaluator.machine import versions
 from evaluator.outcomes import Failure, Status
 from evaluator.protocols.built_in import SMOKE
 from evaluator.protocols.protocol import trial_specs
@@ -70,3 +71,14 @@ def test_only_the_same_code_protocol_isolation_and_versions_go_on(evaluator: Eva
     assert not log.ended(VARIANT, SMOKE, specs, "split")
     log.add(trial.model_copy(update={"lr": 2.0, "versions": {"torch": "0"}}))
     assert not log.ended(VARIANT, SMOKE, [specs[0].model_copy(update={"lr": 2.0})], "sandbox")
+
+
+def test_on_a_cluster_what_ended_on_another_machine_with_the_same_archer_goes_on(evaluator: Evaluator, tmp_path: Path):
+    specs = trial_specs(SMOKE, TWO)
+    there = {**versions(), "cpu": "another processor", "torch": "0"}
+    other_archer = {**versions(), "archer": "0+another"}
+    log = TrialLog(tmp_path / "log.jsonl")
+    for trial, changed in zip(evaluator.evaluate(VARIANT, specs).trials, (there, other_archer), strict=True):
+        log.add(trial.model_copy(update={"versions": changed}))
+    assert not log.ended(VARIANT, SMOKE, specs, "sandbox")
+    assert list(TrialLog(tmp_path / "log.jsonl", anywhere=True).ended(VARIANT, SMOKE, specs, "sandbox")) == [specs[0]]
