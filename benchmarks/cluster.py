@@ -215,11 +215,35 @@ def head_killed(play: Play) -> None:
     play.start(play.hosts[1], play.hosts[2])
 
 
+def nodes_come_and_go(play: Play) -> None:
+    """A node has another archer, is started again with the right one, and is killed in the middle."""
+    other = copy_of_archer(play.hosts[1].folder / "another", "not the same")
+    play.hosts[1].start_ray(play.hosts[0], archer=other)
+    play.start(play.hosts[2])
+    play.heard(f"no more trials for node {play.hosts[1].address}: it has archer")
+    play.hosts[1].kill()
+    play.hosts[1].start_ray(play.hosts[0])
+    play.middle(play.hosts[1])
+    play.hosts[1].kill()
+    play.heard(f"it was lost on {play.hosts[1].address}")
+
+
+def archer_and_link_go(play: Play) -> None:
+    """archer is killed in the middle and started again; then a link is cut until the node is given up."""
+    archer_killed(play)
+    play.until(lambda: len(play.hosts[2].sandboxes()) > IDLE, "a node trains again")
+    play.hosts[2].cut()
+    play.heard(f"node {play.hosts[2].address} is lost")
+    play.hosts[2].heal()
+
+
+STORIES = (nodes_come_and_go, archer_and_link_go)
+"""What the tests play: as much as there is time for."""
 SCENARIOS: dict[str, Callable[[Play], None]] = {
     each.__name__: each
     for each in (
         undisturbed, late, killed, short_cut, long_cut, slow, another_archer, lower_grade, archer_killed,
-        archer_stopped, head_killed,
+        archer_stopped, head_killed, *STORIES,
     )
 }  # fmt: skip
 

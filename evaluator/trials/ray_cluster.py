@@ -10,13 +10,14 @@ import time
 import traceback
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Self
 from uuid import uuid4
 
 import ray
-from ray.exceptions import RayError, RayTaskError, TaskCancelledError
+from ray.exceptions import ActorUnavailableError, RayError, RayTaskError, TaskCancelledError
 from ray.util import get_node_ip_address
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -59,18 +60,17 @@ class Cluster:
         self._minimum, self._say = minimum, say
         try:
             _require_listener(os.environ.get("RAY_ADDRESS", ""))
+            os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")  # of trials whose error nobody waits for any more
             ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-            resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
             here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         except (RayError, OSError, RuntimeError, ValueError) as error:
             raise ClusterError(f"no Ray cluster: {error}{_token_hint()}") from error
-        gpus = resources.get("GPU", 0.0)
-        self._task: Any = ray.remote(num_cpus=1, num_gpus=gpu_share if gpus else 0)(_run)
+        self._task: Any = ray.remote(_run)
         self._board: Any = ray.remote(_Board).options(num_cpus=0, scheduling_strategy=here).remote()
         self._reading, self._read_at = threading.Lock(), 0.0
         self._heard: defaultdict[str, _Heard] = defaultdict(_Heard)
         self._head = Head(ray.get_runtime_context().gcs_address)
-        self._nodes = Nodes(gpu_share if gpus else None, say)
+        self._nodes = Nodes(gpu_share, say)
         self.slots = self._nodes.slots
         """How many groups of trials the cluster runs at once, as it is now."""
         self.waiting = max(MOST_WAITING, 2 * self.slots)
@@ -98,6 +98,8 @@ class Cluster:
                 except TaskCancelledError:
                     return ()
                 except RayTaskError as error:
+                    if isinstance(error.cause, RayError):  # not the node's doing
+                        raise
                     self._nodes.leave_out(error)
         except RayError as error:
             raise ClusterError(f"a trial on the Ray cluster: {last_line(error)}") from error
@@ -106,7 +108,8 @@ class Cluster:
                 self._heard.pop(key, None)
 
     def _run_on_a_node(self, key: str, group: Group, follow: Follow, stop: threading.Event) -> tuple[Trial, ...]:
-        task = self._task.options(label_selector=self._nodes.selector).remote(
+        nodes = self._nodes
+        task = self._task.options(num_cpus=1, num_gpus=nodes.gpu_share, label_selector=nodes.selector).remote(
             group, self._minimum, self._board, key, versions()["archer"]
         )
         ended, places, give_up = False, 0, float("inf")
@@ -146,7 +149,10 @@ class Cluster:
         answer = self._board.read.remote()
         while not ray.wait([answer], timeout=POLL_SECONDS)[0]:
             self._head.require()
-        heard: dict[str, _Heard] = ray.get(answer)
+        try:
+            heard: dict[str, _Heard] = ray.get(answer)
+        except ActorUnavailableError:  # for now
+            return {}
         return heard
 
 
@@ -204,13 +210,16 @@ def _run(group: Group, minimum: Grade, board: Any, key: str, archer: str) -> tup
         raise RuntimeError(f"it has archer {own}, and this machine {archer}: install the same one everywhere")
     sandbox = _sandbox(minimum)
     stop = threading.Event()
-    if ray.get(board.begin.remote(key, get_node_ip_address())):
-        stop.set()
+
+    def hear(answer: Any) -> None:
+        with suppress(ActorUnavailableError):  # a link that is cut for a moment stops no training
+            if ray.get(answer):
+                stop.set()
 
     def follow(spec: TrialSpec, progress: Mapping[str, Any]) -> None:
-        if ray.get(board.tell.remote(key, [(spec, dict(progress))])):
-            stop.set()
+        hear(board.tell.remote(key, [(spec, dict(progress))]))
 
+    hear(board.begin.remote(key, get_node_ip_address()))
     return run_group(group, sandbox, follow, stop)
 
 

@@ -69,11 +69,11 @@ class Head:
 class Nodes:
     """The nodes of the cluster that this process is connected to, looked at every two seconds until `close`.
 
-    gpu_share: the share of a GPU that a group of trials takes; None if it takes none. say: called with a line, from
+    gpu_share: the share of a GPU that a group of trials takes where nodes have any. say: called with a line, from
     several threads.
     """
 
-    def __init__(self, gpu_share: float | None, say: Callable[[str], None]) -> None:
+    def __init__(self, gpu_share: float, say: Callable[[str], None]) -> None:
         self._gpu_share, self._say = gpu_share, say
         self._lock, self._closed = threading.Lock(), threading.Event()
         self._left_out: dict[str, str] = {}
@@ -91,6 +91,11 @@ class Nodes:
     def slots(self) -> int:
         """How many groups of trials the nodes run at once; at least 1, since nodes may join later."""
         return max(1, self._room())
+
+    @property
+    def gpu_share(self) -> float:
+        """The share of a GPU that a group takes now: 0 as long as no node has a GPU."""
+        return self._gpu_share if self._has_gpus() else 0.0
 
     @property
     def selector(self) -> dict[str, str]:
@@ -116,9 +121,12 @@ class Nodes:
     def _is_out(self, address: str) -> bool:
         return any(why.startswith(f"{address}: ") for why in self._left_out.values())
 
+    def _has_gpus(self) -> bool:
+        return any(node["Resources"].get("GPU") for node in self._known.values())
+
     def _room(self) -> int:
         free = [node["Resources"] for id_, node in self._known.items() if id_ not in self._left_out]
-        if self._gpu_share is not None:
+        if self._has_gpus():
             return sum(int(resources.get("GPU", 0.0) / self._gpu_share) for resources in free)
         return sum(int(resources.get("CPU", 0.0)) for resources in free)
 
