@@ -3,6 +3,7 @@
 python -m benchmarks.cluster                       # all scenarios under smoke, a table
 python -m benchmarks.cluster late killed           # only these
 python -m benchmarks.cluster --quick               # one proposal under quick, against the local engine
+python -m benchmarks.cluster --search DIR          # a search under smoke, for benchmarks.variants_a_day
 
 In each scenario the first host evaluates a variant on the cluster, and something happens to a host in the middle. What
 is archived is then compared with what the local engine gives.
@@ -320,10 +321,19 @@ def main() -> None:
     """Play the scenarios and print the table, with what archer said of each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help=f"of {', '.join(SCENARIOS)}; else all")
+    parser.add_argument("--quick", action="store_true", help="one proposal under quick")
+    parser.add_argument("--search", type=Path, metavar="DIR", help="a search under smoke, kept in this archive")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the hosts end with this process
     if reason := why_not():
         raise SystemExit(reason)
+    if options.search is not None:
+        print(search(options.search))
+        return
     with tempfile.TemporaryDirectory() as folder:
+        if options.quick:
+            print(quick(Path(folder)))
+            return
         archive, reference = made(Path(folder))
         print(f"local engine: {len(reference)} trials", flush=True)
         bad = 0
@@ -332,6 +342,60 @@ def main() -> None:
             bad += not outcome.good
             print(row(name, outcome), flush=True)
     sys.exit(bool(bad))
+
+
+def quick(folder: Path) -> str:
+    """One proposal under quick: on the cluster, a node of which is killed in the middle, and by the local engine."""
+    words = ("propose", "--n", "1", "--protocol", "quick", "--proposer", "evolve", "--seed", "3", "--no-race",
+             "--no-confirm")  # fmt: skip
+    local, began = folder / "local-quick", time.monotonic()
+    subprocess.run(
+        [sys.executable, "-c", "from agent.cli import main; main()", *words, "--quiet", "--archive", str(local)],
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+    )
+    took, (reference,) = time.monotonic() - began, Archive(local).records()
+    with Hosts() as hosts:
+        play, began = Play(hosts, words), time.monotonic()
+        play.start(hosts[1], hosts[2])
+        play.middle(hosts[1])
+        hosts[1].kill()
+        code, there = play.end(), time.monotonic() - began
+        (record,) = Archive(play.archive).records()
+        left, said = still_running(hosts), play.hosts[0].said
+    found = {spec_of(trial): trial for trial in record.trials}
+    same = {spec: bits(trial) for spec, trial in found.items()} == {spec_of(t): bits(t) for t in reference.trials}
+    lost = sum(found[spec].wall_seconds != seconds for spec, seconds in play.kept.items())
+    outcome = Outcome(
+        code,
+        len(record.trials),
+        same,
+        lost,
+        len(record.trials) - len(found),
+        left,
+        tuple(line for line in said.splitlines() if told_of_the_cluster(line)),
+        there,
+    )
+    return f"{row('quick', outcome)}\nlocal engine: {took:.0f} s; {record.id}"
+
+
+def search(kept: Path) -> str:
+    """A search under smoke on three slots, two proposals at once; its archive is left in `kept`."""
+    words = ("propose", "--n", "6", "--jobs", "2", "--protocol", "smoke", "--proposer", "evolve", "--no-race")
+    with Hosts() as hosts:
+        play = Play(hosts, words)
+        hosts[0].start_ray()
+        for host in hosts[1:]:
+            host.start_ray(hosts[0])
+        time.sleep(20.0)  # so that all nodes are there from the beginning
+        play.begin()
+        play.heard("asking")
+        began = time.monotonic()
+        play.end()
+        took = time.monotonic() - began
+        subprocess.run(["cp", "-r", str(play.archive), str(kept)], check=True)
+    return f"--against {kept} --slots 3 --jobs 2 --took {took:.0f}"
 
 
 def row(name: str, outcome: Outcome) -> str:
