@@ -112,17 +112,11 @@ class Cluster:
         task = self._task.options(num_cpus=1, num_gpus=nodes.gpu_share, label_selector=nodes.selector).remote(
             group, self._minimum, self._board, key, versions()["archer"]
         )
-        ended, places, give_up = False, 0, float("inf")
-        while not ended:
-            ended = bool(ray.wait([task], timeout=POLL_SECONDS)[0])
+        places, give_up = 0, float("inf")
+        while not ray.wait([task], timeout=POLL_SECONDS)[0]:
             self._head.require()
-            heard = self._hear(key, at_once=ended)
-            for spec, progress in heard.news:
-                follow(spec, progress)
-            if len(heard.places) > max(places, 1):
-                self._say(_begun_again(group, heard.places))
-            places = len(heard.places)
-            if stop.is_set() and not ended:
+            places = self._follow(key, group, follow, places)
+            if stop.is_set():
                 give_up = min(give_up, time.monotonic() + STOP_SECONDS)
                 if time.monotonic() > give_up:
                     ray.cancel(task, force=True)
@@ -131,7 +125,18 @@ class Cluster:
                 if not places:
                     ray.cancel(task)
         trials: tuple[Trial, ...] = ray.get(task)
+        with suppress(RayError, ClusterError):  # it has ended, whatever becomes of the board
+            self._follow(key, group, follow, places, at_once=True)
         return trials
+
+    def _follow(self, key: str, group: Group, follow: Follow, places: int, *, at_once: bool = False) -> int:
+        """Pass on what is new of a group that began on so many `places` before; returns on how many it has now."""
+        heard = self._hear(key, at_once=at_once)
+        for spec, progress in heard.news:
+            follow(spec, progress)
+        if len(heard.places) > max(places, 1):
+            self._say(_begun_again(group, heard.places))
+        return len(heard.places)
 
     def _hear(self, key: str, *, at_once: bool) -> _Heard:
         """What is new of a group. All threads share what one of them reads, twice a second or `at_once`."""
@@ -219,7 +224,7 @@ def _run(group: Group, minimum: Grade, board: Any, key: str, archer: str) -> tup
     def follow(spec: TrialSpec, progress: Mapping[str, Any]) -> None:
         hear(board.tell.remote(key, [(spec, dict(progress))]))
 
-    hear(board.begin.remote(key, get_node_ip_address()))
+    hear(board.begin.remote(key, get_node_ip_address()))  # type: ignore[no-untyped-call]
     return run_group(group, sandbox, follow, stop)
 
 
