@@ -102,6 +102,7 @@ class Cluster:
                         raise
                     self._nodes.leave_out(error)
         except RayError as error:
+            self._head.require(now=True)
             raise ClusterError(f"a trial on the Ray cluster: {last_line(error)}") from error
         finally:
             with self._reading:

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import ray
@@ -38,8 +39,13 @@ class Head:
         self._thread = threading.Thread(target=self._knock, daemon=True, name="head")
         self._thread.start()
 
-    def require(self) -> None:
-        """Raise ClusterError if the head is lost."""
+    def require(self, *, now: bool = False) -> None:
+        """Raise ClusterError if the head is lost; with `now`, if nothing listens at this moment."""
+        if now:
+            with suppress(OSError):
+                knock(self.address)
+                return
+            self._lost.set()
         if self.lost:
             raise ClusterError(
                 f"its head {self.address} is gone; what has ended is kept: start Ray, then the same command"
