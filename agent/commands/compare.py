@@ -122,7 +122,7 @@ def compare(
     with (
         ExitStack() as stack,
         open_sandbox(minimum, unsandboxed, speech) as sandbox,
-        open_engine(EngineName.LOCAL, DEFAULT_SHARE, sandbox.grade, speech) as workers,
+        open_engine(EngineName.LOCAL, DEFAULT_SHARE, sandbox.grade, speech.progress.print) as workers,
     ):
         opened: dict[str, Proposer] = {}
         for name in sorted(names, key=lambda name: name != "openai"):  # the first to be opened takes the key

@@ -102,12 +102,16 @@ def evaluate(
     stop = Event()
     with (
         open_sandbox(minimum, unsandboxed, speech) as sandbox,
-        open_engine(engine, gpu_share, sandbox.grade, speech) as workers,
         Spinner(f"checking {variant.name}", console=speech.progress) as spinner,
+        open_engine(
+            engine, gpu_share, sandbox.grade, lambda line: spinner.console.print(line, markup=False)
+        ) as workers,
         Heartbeat(speech.progress, lambda: [str(spinner.status)]),
         interruptible(stop.set, spinner.update) as interrupted,
     ):
-        log = TrialLog(archive.unfinished) if archive is not None and archive.is_writable else None
+        log = None
+        if archive is not None and archive.is_writable:
+            log = TrialLog(archive.unfinished, anywhere=engine is EngineName.RAY)
         isolation: Isolation = "split" if confirm else "sandbox"
         evaluator = Evaluator(settings, sandbox, workers.executor, isolation, members, log, workers.run_group)
         under_way = UnderWay(settings, request.training)

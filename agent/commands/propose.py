@@ -151,14 +151,14 @@ def propose(
         heard_by(Listener(detail=lambda said: speech.progress.print(said, markup=False))),
         open_proposer(choice, archive) as (chosen, who),
         open_sandbox(minimum, unsandboxed, speech) as sandbox,
-        open_engine(engine, gpu_share, sandbox.grade, speech) as workers,
         Progress(speech.progress, n, ends=RACED if race else UNRACED) as progress,
+        open_engine(engine, gpu_share, sandbox.grade, lambda line: progress.announce(escape(line))) as workers,
     ):
         progress.announce(escape(f"proposer: {who}"))
         progress.announce(escape(f"protocol {protocol}, sandbox grade {sandbox.grade}, archive {archive.root}"))
         if len(chosen_protocol.seeds) < 2 and (race or confirm):
             progress.announce(f"{protocol} trains one seed: nothing is raced, and nothing is called a new best")
-        log = TrialLog(archive.unfinished)
+        log = TrialLog(archive.unfinished, anywhere=engine is EngineName.RAY)
         resources = SearchResources(chosen, sandbox, chosen_protocol, workers, repairs, race, ensemble, log)
         search = Search(archive, resources, plan, progress)
         with interruptible(search.stop, progress.announce) as interrupted:

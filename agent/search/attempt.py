@@ -28,6 +28,7 @@ from evaluator.outcomes import Status, Trial
 from evaluator.protocols.protocol import Protocol, TrialSpec, trial_specs
 from evaluator.sandbox import Sandbox
 from evaluator.trials.evaluate import Evaluator, TrialProgress
+from evaluator.trials.grouped import EngineLostError
 from evaluator.trials.trial_log import TrialLog
 
 
@@ -84,6 +85,8 @@ class AttemptInputs:
     """As many as proposals may train at once: others are asked for and checked meanwhile."""
     predict: Callable[[Proposal], str | None]
     """Commits a proposal's predictions; returns the commit, None where there are no predictions."""
+    engine_lost: Callable[[str], None]
+    """Called with the reason where nothing can be trained any more, so that the search ends."""
 
 
 class Attempt:
@@ -146,7 +149,13 @@ class Attempt:
 
             parent = inputs.snapshot.variants.get(proposal.parent)
             report = pipeline.check(variant, parent, inputs.twin, loop_only=True)
-            evaluated = pipeline.evaluate(variant, parent, specs, report, before_training=before_training, race=race)
+            try:
+                evaluated = pipeline.evaluate(
+                    variant, parent, specs, report, before_training=before_training, race=race
+                )
+            except EngineLostError as error:  # what ended is in the log
+                inputs.engine_lost(str(error))
+                evaluated = Evaluated(Status.INTERRUPTED, str(error), report)
         return self._record(ask, began, evaluated, predicted[0] if predicted else None)
 
     def _race(self, parent: str, inputs: AttemptInputs) -> Race | None:

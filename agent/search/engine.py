@@ -1,14 +1,14 @@
 """Where the trials of a search or an evaluation run: on threads of this process, or on a Ray cluster."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
 from agent.errors import UserError
-from agent.terminal.speech import Speech
+from agent.words import counted
 from evaluator.device import best_device
 from evaluator.outcomes import Grade
 from evaluator.trials.grouped import RunGroup, run_group
@@ -39,10 +39,11 @@ def at_once_here(gpu_share: float = DEFAULT_SHARE) -> int:
 
 
 @contextmanager
-def open_engine(name: EngineName, gpu_share: float, minimum: Grade, speech: Speech) -> Iterator[Engine]:
+def open_engine(name: EngineName, gpu_share: float, minimum: Grade, say: Callable[[str], None]) -> Iterator[Engine]:
     """Open the engine. The local engine runs `at_once_here` trials at once, a cluster as many as its nodes can hold.
 
-    minimum: the weakest sandbox grade to accept on a node. Raises UserError.
+    minimum: the weakest sandbox grade to accept on a node. say: called with a line, as plain text, for what becomes of
+    a cluster. Raises UserError.
     """
     if name is EngineName.LOCAL:
         with ThreadPoolExecutor(at_once_here(gpu_share)) as pool:
@@ -53,8 +54,8 @@ def open_engine(name: EngineName, gpu_share: float, minimum: Grade, speech: Spee
     except ImportError:
         raise UserError("--engine ray needs Ray: pip install -e '.[ray]'") from None
     try:
-        with Cluster(minimum, gpu_share) as cluster, ThreadPoolExecutor(cluster.slots) as pool:
-            speech.progress.print(f"Ray cluster: {cluster.slots} training runs at once", markup=False)
+        with Cluster(minimum, gpu_share, say) as cluster, ThreadPoolExecutor(cluster.waiting) as pool:
+            say(f"Ray cluster: {counted(cluster.slots, 'training run')} at once")
             yield Engine(pool, cluster.run_group)
     except ClusterError as error:
         raise UserError(f"--engine ray: {error}") from error

@@ -26,6 +26,7 @@ from archive.records.record import Record
 from archive.store import Archive
 from evaluator.outcomes import Status
 from evaluator.protocols.protocol import Protocol
+from evaluator.trials.grouped import EngineLostError
 
 FAILURES_IN_A_ROW = 3
 """Of a proposer that may answer a later ask; after so many, a search ends."""
@@ -154,7 +155,11 @@ class Search:
             stop=self._stop,
             places=self._places,
             predict=lambda proposal: self._archive.tell_predictions(proposal, protocol.name, protocol.hash),
+            engine_lost=self._engine_lost,
         )
+
+    def _engine_lost(self, reason: str) -> None:
+        self.error = self.error or UserError(f"--engine: {reason}")
 
     def _left(self, index: int) -> Left:
         """What may still be spent when proposal `index` of the plan is asked for."""
@@ -240,8 +245,13 @@ class Search:
 
     def _collect_beside(self) -> None:
         for future in [future for future in self._beside if future.done()]:
-            lines = self._beside.pop(future).finish(future.result())
+            beside = self._beside.pop(future)
             self._progress.aside("")
+            try:
+                lines = beside.finish(future.result())
+            except EngineLostError as error:  # what ended is in the log
+                self._engine_lost(str(error))
+                continue
             for line in lines:
                 self._progress.announce(line)
             self._look = True

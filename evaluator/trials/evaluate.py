@@ -157,7 +157,11 @@ class _Run:
 def _ended(
     running: set[Future[tuple[Trial, ...]]], cancel: threading.Event, stop: threading.Event | None
 ) -> Iterator[tuple[TrialSpec, Trial]]:
-    """Yield trials when they end. After `cancel`, no further trial begins."""
+    """Yield trials when they end. After `cancel`, no further trial begins.
+
+    An error of one cancels the others, and is raised once they have ended: what has ended is never lost by it.
+    """
+    error: BaseException | None = None
     while running:
         done, _ = wait(running, POLL_SECONDS, FIRST_COMPLETED)
         if stop is not None and stop.is_set():
@@ -166,8 +170,14 @@ def _ended(
             running -= {future for future in running if future.cancel()}
         for future in done & running:
             running.remove(future)
+            if (raised := future.exception()) is not None:
+                error = error or raised
+                cancel.set()
+                continue
             for trial in future.result():
                 yield spec_of(trial), trial
+    if error is not None:
+        raise error
 
 
 def _failed(found: Mapping[TrialSpec, Trial], specs: Sequence[TrialSpec]) -> str:

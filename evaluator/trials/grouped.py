@@ -40,8 +40,12 @@ class Group:
     isolation: Isolation = "sandbox"
 
 
+class EngineLostError(RuntimeError):
+    """What runs the trials cannot go on, such as a cluster that is gone. It says nothing about a variant."""
+
+
 RunGroup = Callable[[Group, Sandbox, Follow, threading.Event], tuple[Trial, ...]]
-"""Runs a group, in this process or on a cluster, and returns its trials in the order of its specs."""
+"""Runs a group, here or on a cluster, and returns its trials in the order of its specs. Raises EngineLostError."""
 
 
 def run_group(group: Group, sandbox: Sandbox, follow: Follow, stop: threading.Event) -> tuple[Trial, ...]:

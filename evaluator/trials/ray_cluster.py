@@ -1,17 +1,25 @@
-"""Trials on a Ray cluster. A group of trials is one Ray task on a node, in a sandbox that the node's worker opens."""
+"""Trials on a Ray cluster. A group of trials is one Ray task on a node, in a sandbox that the node's worker opens.
+
+Ray places the tasks and begins a task again if its node is lost. What a task returns, it returns once.
+"""
 
 import logging
 import os
-import socket
 import threading
+import time
+import traceback
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Self
 from uuid import uuid4
 
 import ray
-from ray.exceptions import RayError, TaskCancelledError
+from ray.exceptions import ActorUnavailableError, RayError, RayTaskError, TaskCancelledError
+from ray.util import get_node_ip_address
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from evaluator.device import best_device
 from evaluator.machine import versions
@@ -20,99 +28,184 @@ from evaluator.protocols.protocol import TrialSpec
 from evaluator.sandbox import Sandbox
 from evaluator.sandbox.folders import remove_abandoned
 from evaluator.trials.grouped import Follow, Group, run_group
+from evaluator.trials.ray_nodes import ClusterError, Head, Nodes, knock, last_line
+
+__all__ = ["Cluster", "ClusterError"]
 
 POLL_SECONDS = 0.5
-KNOCK_SECONDS = 10.0
+STOP_SECONDS = 20.0
+"""A node that has not ended its training so long after it was asked to will not: it may be lost."""
+MOST_WAITING = 256
+"""Groups that wait at Ray, beyond twice those that can run: so that a node that joins finds work."""
 
 Told = tuple[TrialSpec, dict[str, Any]]
 
 
-class ClusterError(RuntimeError):
-    """The cluster could not run a trial: a node cannot be reached, lacks archer, or has another version of archer."""
+@dataclass
+class _Heard:
+    """What the board has on a group. places: the addresses of the nodes on which it began."""
+
+    places: list[str] = field(default_factory=list)
+    news: list[Told] = field(default_factory=list)
 
 
 class Cluster:
     """The Ray cluster of RAY_ADDRESS, else one that runs on this machine, else a new one. A context manager.
 
     minimum: the weakest sandbox grade to accept on a node. gpu_share: the share of a GPU that a group of trials takes,
-    if the cluster has GPUs. Raises ClusterError.
+    if the cluster has GPUs. say: called with a line when a node joins, is lost or is left out, and when a group begins
+    again; from several threads. Raises ClusterError.
     """
 
-    def __init__(self, minimum: Grade, gpu_share: float) -> None:
-        self._minimum = minimum
+    def __init__(self, minimum: Grade, gpu_share: float, say: Callable[[str], None] = lambda _: None) -> None:
+        self._minimum, self._say = minimum, say
         try:
-            _knock(os.environ.get("RAY_ADDRESS", ""))
+            _require_listener(os.environ.get("RAY_ADDRESS", ""))
+            os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")  # of trials whose error nobody waits for any more
             ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-            resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
+            here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         except (RayError, OSError, RuntimeError, ValueError) as error:
-            raise ClusterError(f"no Ray cluster: {error}") from error
-        gpus = resources.get("GPU", 0.0)
-        self.slots = max(1, int(gpus / gpu_share if gpus else resources.get("CPU", 1.0)))
-        """How many groups of trials the cluster runs at once."""
-        self._task = ray.remote(_run).options(num_cpus=1, num_gpus=gpu_share if gpus else 0)
-        self._board: Any = ray.remote(_Board).options(num_cpus=0).remote()
+            raise ClusterError(f"no Ray cluster: {error}{_token_hint()}") from error
+        self._task: Any = ray.remote(_run)
+        self._board: Any = ray.remote(_Board).options(num_cpus=0, scheduling_strategy=here).remote()
+        self._reading, self._read_at = threading.Lock(), 0.0
+        self._heard: defaultdict[str, _Heard] = defaultdict(_Heard)
+        self._head = Head(ray.get_runtime_context().gcs_address)
+        self._nodes = Nodes(gpu_share, say)
+        self.slots = self._nodes.slots
+        """How many groups of trials the cluster runs at once, as it is now."""
+        self.waiting = max(MOST_WAITING, 2 * self.slots)
+        """How many groups may run or wait at Ray."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        ray.shutdown()
+        self._nodes.close()
+        self._head.close()
+        if not self._head.lost:  # to whom to say goodbye
+            ray.shutdown()
         remove_abandoned()  # Ray kills the workers that it started here, each with a sandbox
 
     def run_group(self, group: Group, sandbox: Sandbox, follow: Follow, stop: threading.Event) -> tuple[Trial, ...]:
-        """Run a group in a sandbox on some node. Empty if `stop` is set before the group began. Raises ClusterError."""
+        """Run a group in a sandbox on some node. Empty if `stop` is set before the group began, or its node is lost.
+
+        A node that cannot run it is left out from then on. Raises ClusterError.
+        """
         key = uuid4().hex
         try:
-            task = self._task.remote(group, self._minimum, self._board, key, versions()["archer"])
-            ended = False
-            while not ended:
-                ended = bool(ray.wait([task], timeout=POLL_SECONDS)[0])
-                began, news = ray.get(self._board.read.remote(key))
-                for spec, progress in news:
-                    follow(spec, progress)
-                if stop.is_set() and not ended:
-                    ray.get(self._board.stop.remote(key))
-                    if not began:
-                        ray.cancel(task)
-            trials: tuple[Trial, ...] = ray.get(task)
-        except TaskCancelledError:
-            return ()
+            while True:
+                try:
+                    return self._run_on_a_node(key, group, follow, stop)
+                except TaskCancelledError:
+                    return ()
+                except RayTaskError as error:
+                    if isinstance(error.cause, RayError):  # not the node's doing
+                        raise
+                    self._nodes.leave_out(error)
         except RayError as error:
-            raise ClusterError(f"a trial on the Ray cluster: {_last_line(error)}") from error
+            self._head.require(now=True)
+            raise ClusterError(f"a trial on the Ray cluster: {last_line(error)}") from error
+        finally:
+            with self._reading:
+                self._heard.pop(key, None)
+
+    def _run_on_a_node(self, key: str, group: Group, follow: Follow, stop: threading.Event) -> tuple[Trial, ...]:
+        nodes = self._nodes
+        task = self._task.options(num_cpus=1, num_gpus=nodes.gpu_share, label_selector=nodes.selector).remote(
+            group, self._minimum, self._board, key, versions()["archer"]
+        )
+        places, give_up = 0, float("inf")
+        while not ray.wait([task], timeout=POLL_SECONDS)[0]:
+            self._head.require()
+            places = self._follow(key, group, follow, places)
+            if stop.is_set():
+                give_up = min(give_up, time.monotonic() + STOP_SECONDS)
+                if time.monotonic() > give_up:
+                    ray.cancel(task, force=True)
+                    return ()
+                self._board.stop.remote(key)
+                if not places:
+                    ray.cancel(task)
+        trials: tuple[Trial, ...] = ray.get(task)
+        with suppress(RayError, ClusterError):  # it has ended, whatever becomes of the board
+            self._follow(key, group, follow, places, at_once=True)
         return trials
 
+    def _follow(self, key: str, group: Group, follow: Follow, places: int, *, at_once: bool = False) -> int:
+        """Pass on what is new of a group that began on so many `places` before; returns on how many it has now."""
+        heard = self._hear(key, at_once=at_once)
+        for spec, progress in heard.news:
+            follow(spec, progress)
+        if len(heard.places) > max(places, 1):
+            self._say(_begun_again(group, heard.places))
+        return len(heard.places)
 
-def _knock(address: str) -> None:
-    """Raise OSError if nothing listens at `[ray://]host:port`. Ray itself would need minutes to notice."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if host and port.isdecimal():
+    def _hear(self, key: str, *, at_once: bool) -> _Heard:
+        """What is new of a group. All threads share what one of them reads, twice a second or `at_once`."""
+        with self._reading:
+            if at_once or time.monotonic() > self._read_at + POLL_SECONDS:
+                for other, new in self._read().items():
+                    self._heard[other].places += new.places
+                    self._heard[other].news += new.news
+                self._read_at = time.monotonic()
+            heard = self._heard[key]
+            news, heard.news = heard.news, []
+            return _Heard(list(heard.places), news)
+
+    def _read(self) -> dict[str, _Heard]:
+        answer = self._board.read.remote()
+        while not ray.wait([answer], timeout=POLL_SECONDS)[0]:
+            self._head.require()
         try:
-            socket.create_connection((host, int(port)), timeout=KNOCK_SECONDS).close()
-        except OSError as error:
-            raise OSError(f"RAY_ADDRESS={address}: {error.strerror or error}") from error
+            heard: dict[str, _Heard] = ray.get(answer)
+        except ActorUnavailableError:  # for now
+            return {}
+        return heard
 
 
-def _last_line(error: RayError) -> str:
-    return next((line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
+def _begun_again(group: Group, places: list[str]) -> str:
+    spec = group.specs[0]
+    *before, now = places
+    return f"{group.variant.name}: {spec.task}, seed {spec.seed} begins again on {now}; it was lost on {before[-1]}"
+
+
+def _require_listener(address: str) -> None:
+    try:
+        knock(address)
+    except OSError as error:
+        raise OSError(f"RAY_ADDRESS={address}: {error.strerror or error}") from error
+
+
+def _token_hint() -> str:
+    """What to do if the error being handled is that the cluster asks for a token, which Ray's own words do not say."""
+    if "AuthenticationError" in traceback.format_exc():
+        return "; it asks for a token: set RAY_AUTH_MODE=token here and on every node, with the token of the head"
+    return ""
 
 
 class _Board:
     """Messages from and to running groups, by their keys. It is a Ray actor, because a task receives no messages."""
 
     def __init__(self) -> None:
-        self._began: set[str] = set()
         self._stopped: set[str] = set()
-        self._news: defaultdict[str, list[Told]] = defaultdict(list)
+        self._heard: defaultdict[str, _Heard] = defaultdict(_Heard)
+
+    def begin(self, key: str, place: str) -> bool:
+        """Called by a node that begins. Returns whether the group must stop."""
+        self._heard[key].places.append(place)
+        return key in self._stopped
 
     def tell(self, key: str, news: list[Told]) -> bool:
         """Called by the node with its news. Returns whether the group must stop."""
-        self._began.add(key)
-        self._news[key] += news
+        self._heard[key].news += news
         return key in self._stopped
 
-    def read(self, key: str) -> tuple[bool, list[Told]]:
-        """Called by archer. Returns whether the group has begun, and the news since the last call."""
-        return key in self._began, self._news.pop(key, [])
+    def read(self) -> dict[str, _Heard]:
+        """Called by archer. Returns what is new since the last call, by key."""
+        new = dict(self._heard)
+        self._heard.clear()
+        return new
 
     def stop(self, key: str) -> None:
         """Called by archer to stop the group."""
@@ -122,18 +215,20 @@ class _Board:
 def _run(group: Group, minimum: Grade, board: Any, key: str, archer: str) -> tuple[Trial, ...]:
     """Run the group on a node and report progress to the board. archer: version and code digest of the caller."""
     if (own := versions()["archer"]) != archer:
-        raise RuntimeError(f"a node has archer {own}, and this machine {archer}: install the same one everywhere")
+        raise RuntimeError(f"it has archer {own}, and this machine {archer}: install the same one everywhere")
+    sandbox = _sandbox(minimum)
     stop = threading.Event()
 
-    def tell(news: list[Told]) -> None:
-        if ray.get(board.tell.remote(key, news)):
-            stop.set()
+    def hear(answer: Any) -> None:
+        with suppress(ActorUnavailableError):  # a link that is cut for a moment stops no training
+            if ray.get(answer):
+                stop.set()
 
     def follow(spec: TrialSpec, progress: Mapping[str, Any]) -> None:
-        tell([(spec, dict(progress))])
+        hear(board.tell.remote(key, [(spec, dict(progress))]))
 
-    tell([])
-    return run_group(group, _sandbox(minimum), follow, stop)
+    hear(board.begin.remote(key, get_node_ip_address()))  # type: ignore[no-untyped-call]
+    return run_group(group, sandbox, follow, stop)
 
 
 @cache

@@ -22,21 +22,25 @@ class TrialLog:
     Safe in threads, and where several processes have one file.
     """
 
-    def __init__(self, path: Path) -> None:
-        """The file need not exist yet."""
-        self._path = path
+    def __init__(self, path: Path, *, anywhere: bool = False) -> None:
+        """The file need not exist yet. anywhere: the nodes of a cluster ran the trials, whose machines may differ."""
+        self._path, self._anywhere = path, anywhere
         self._lock = threading.Lock()
 
     def ended(
         self, variant: Variant, protocol: Protocol, specs: Sequence[TrialSpec], isolation: Isolation
     ) -> dict[TrialSpec, Trial]:
-        """The finished trials of `specs`, by the same code, on the same machine and with the same versions."""
+        """The finished trials of `specs`, by the same code and on the same machine with the same versions.
+
+        With `anywhere`, on any machine that had the same archer.
+        """
         wanted = set(specs)
         return {
             spec_of(trial): trial.model_copy(update={"variant": variant.name})
             for trial in self._trials()
             if (trial.source_hash, trial.protocol_hash) == (variant.source_hash, protocol.hash)
-            and (trial.isolation, trial.versions) == (isolation, versions())
+            and trial.isolation == isolation
+            and self._goes_on(trial)
             and spec_of(trial) in wanted
         }
 
@@ -70,6 +74,10 @@ class TrialLog:
         with self._lock, self._path.with_suffix(".lock").open("a") as held:
             fcntl.flock(held, fcntl.LOCK_EX)
             yield
+
+    def _goes_on(self, trial: Trial) -> bool:
+        here = versions()
+        return trial.versions.get("archer") == here["archer"] if self._anywhere else trial.versions == here
 
     def _trials(self) -> list[Trial]:
         if not self._path.exists():

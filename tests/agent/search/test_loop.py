@@ -3,7 +3,9 @@
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -19,11 +21,12 @@ from archive.records.record import Exchange, Record
 from archive.seeding import make_archive
 from archive.store import Archive
 from archive.verify import problems
-from evaluator.outcomes import Status
+from evaluator.outcomes import Status, Trial
 from evaluator.protocols.built_in import SMOKE
 from evaluator.protocols.protocol import trial_specs
 from evaluator.sandbox import Sandbox
 from evaluator.trials.evaluate import Evaluator
+from evaluator.trials.grouped import EngineLostError, run_group
 from evaluator.trials.trial_log import TrialLog
 from tests.builders import make_proposal, make_variant
 from tests.git_command import git
@@ -231,6 +234,29 @@ def test_an_interrupted_proposal_is_finished_by_the_next_search(archive: Archive
         f"{finished.id}: INTERRUPTED",
     ]
     assert list(problems(archive)) == []
+
+
+def test_a_search_whose_engine_is_lost_ends_and_keeps_what_had_ended(archive: Archive, sandbox: Sandbox):
+    ended: list[Trial] = []
+
+    def lost_after_one(*arguments: Any) -> tuple[Trial, ...]:
+        if ended:
+            raise EngineLostError("the cluster is gone")
+        ended.extend(run_group(*arguments))
+        return tuple(ended)
+
+    pool, log = ThreadPoolExecutor(1), TrialLog(archive.unfinished)
+    resources = SearchResources(Scripted(HONEST), sandbox, SMOKE, Engine(pool, lost_after_one), log=log)
+    with Progress(Console(quiet=True), 2) as progress:
+        search = Search(archive, resources, SearchPlan(2, 1, 0), progress)
+        (cut_off,) = search.run()
+    assert (cut_off.status, cut_off.reason) == (Status.INTERRUPTED, "the cluster is gone")
+    assert str(search.error) == "--engine: the cluster is gone"
+    with Progress(Console(quiet=True), 0) as progress:
+        again = replace(resources, engine=Engine(pool))
+        (finished,) = Search(archive, again, SearchPlan(0, 1, 0), progress).run()
+    assert (finished.id, finished.status) == (cut_off.id, Status.SCORED)
+    assert ended[0] in finished.trials
 
 
 def stop_when_training(search: Search, progress: Progress) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from evaluator.machine import versions
 from evaluator.outcomes import Failure, Status, Trial
 from evaluator.protocols.built_in import SMOKE
 from evaluator.protocols.protocol import trial_specs
@@ -112,3 +113,14 @@ def test_a_full_disk_loses_no_trial_of_another_variant(tmp_path: Path, monkeypat
         with pytest.raises(OSError, match="No space"):
             log.forget(make_variant("a", f"{SOURCE}# a\n"), SMOKE)
     assert log._trials() == [one, other]
+
+
+def test_on_a_cluster_what_ended_on_another_machine_with_the_same_archer_goes_on(evaluator: Evaluator, tmp_path: Path):
+    specs = trial_specs(SMOKE, TWO)
+    there = {**versions(), "cpu": "another processor", "torch": "0"}
+    other_archer = {**versions(), "archer": "0+another"}
+    log = TrialLog(tmp_path / "log.jsonl")
+    for trial, changed in zip(evaluator.evaluate(VARIANT, specs).trials, (there, other_archer), strict=True):
+        log.add(trial.model_copy(update={"versions": changed}))
+    assert not log.ended(VARIANT, SMOKE, specs, "sandbox")
+    assert list(TrialLog(tmp_path / "log.jsonl", anywhere=True).ended(VARIANT, SMOKE, specs, "sandbox")) == [specs[0]]
