@@ -1,5 +1,6 @@
 """`archer evaluate`: check, train and score one variant."""
 
+from pathlib import Path
 from threading import Event
 from typing import Annotated, Any
 
@@ -37,6 +38,7 @@ from agent.terminal.speech import Speech
 from agent.terminal.trials_under_way import UnderWay
 from agent.terminal.view import check_lines, fresh_json, inherited_text, scores_json, twin_text, verdict_table
 from agent.words import counted
+from archive.store import Archive
 from evaluator.outcomes import Grade, Status
 from evaluator.trials.evaluate import Evaluator
 from evaluator.trials.run_trial import Isolation
@@ -86,16 +88,15 @@ def evaluate(
         raise UserError(
             "--add: scores on the fresh seeds of --confirm are for no leaderboard; leave out one of the two"
         )
-    archive = existing_archive(archive_path) if add else archive_to_compare_with(archive_path, speech.progress.print)
+    archive = _writable(archive_path) if add else archive_to_compare_with(archive_path, speech.progress.print)
     variant = find_variant(subject, archive)
     request = VariantRequest.of(variant, settings, chosen, seeds, parent, archive)
     if confirm:
         request = request.fresh()
     elif add:
         request = request.using_archived()
-    elif archive is not None and (there := len(request.using_archived().known)):
-        whole = counted(len(request.specs), "trial")
-        speech.progress.print(f"the archive has {there} of {whole}: --add takes them, and this trains its own")
+    else:
+        _say_what_is_there(request, archive, speech)
     members = 1 if confirm else members_of(ensemble, settings, variant.layer, request.specs)
     if engine is EngineName.LOCAL:
         require_memory(settings, variant.layer, request.training, members, at_once_here(gpu_share), speech)
@@ -123,6 +124,20 @@ def evaluate(
     if interrupted.is_set():
         return INTERRUPTED
     return DONE if result.evaluated.status is Status.SCORED else NO
+
+
+def _writable(path: Path) -> Archive:
+    archive = existing_archive(path)
+    if not archive.is_writable:
+        raise UserError(f"--add: {archive.root} cannot be written to; leave out --add, or make it writable")
+    return archive
+
+
+def _say_what_is_there(request: VariantRequest, archive: Archive | None, speech: Speech) -> None:
+    there = len(request.using_archived().known) if archive is not None else 0
+    if there:
+        whole = counted(len(request.specs), "trial")
+        speech.progress.print(f"the archive has {there} of {whole}: --add takes them, and this trains its own")
 
 
 def _answer(speech: Speech, result: VariantResult, added: str) -> None:

@@ -49,6 +49,8 @@ def export(
         path = _within_checkout(against) or f"{variant.contract.operator}/naive.py"
         text = replacement_patch(variant, path, old, str(against))
     if out is not None:
+        if out.exists():
+            raise UserError(f"--out {out}: the file is there already; name another, or remove it")
         write_text(out, text)
         speech.progress.print(f"written: {out}", markup=False)
     if as_json:

@@ -16,6 +16,9 @@ from archive.tables.leaderboard_csv import format_leaderboard, read_leaderboard
 from archive.tables.leaderboards import LEADERBOARDS
 from evaluator.protocols.built_in import PROTOCOLS
 
+MANY = 5
+"""Rows that were replaced, and are named."""
+
 
 def import_csv(
     file: Annotated[
@@ -54,4 +57,7 @@ def import_csv(
         for sentence in foreign.understood:
             speech.out.print(f"understood: {sentence}", markup=False)
         speech.out.print(f"{path}: {counted(added, 'row')} added, {counts['replaced']} replaced, {len(kept)} kept")
+        if replaced := [str(row) for row in new.index.intersection(old.index)]:
+            told = f"replaced: {', '.join(replaced[:MANY])}{', ...' if len(replaced) > MANY else ''}"
+            speech.out.print(f"{told}; --name keeps a table apart from {name}", markup=False)
         speech.out.print(f"archer leaderboard --protocol {name} shows them", markup=False)

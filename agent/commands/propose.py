@@ -216,7 +216,8 @@ def _answer(speech: Speech, archive: Archive, records: Sequence[Record], protoco
             speech.out.print(line)
         first = records[0].number
         where = "" if archive.root == DEFAULT_ARCHIVE else f" --archive {archive.root}"
-        speech.out.print(f"read one: archer show {first}{where}; all scores: archer leaderboard{where}", markup=False)
+        board = where if protocol == DEFAULT_PROTOCOL else f" --protocol {protocol}{where}"
+        speech.out.print(f"read one: archer show {first}{where}; all scores: archer leaderboard{board}", markup=False)
     else:
         speech.out.print("nothing was proposed")
         for line in archive_lines(archive, protocol):

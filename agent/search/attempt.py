@@ -182,7 +182,8 @@ class Attempt:
         def follow(step: TrialProgress) -> None:
             detail = f"{step.spec.task}, seed {step.spec.seed}"
             if step.trial is not None:
-                (own.discard if step.trial.inherited_from else ended.add)(step.spec)
+                if step.trial.status is not Status.INTERRUPTED:
+                    (own.discard if step.trial.inherited_from else ended.add)(step.spec)
                 detail = f"{len(ended)} of {len(own)} trials ended"
                 if not done[step.spec]:  # inherited, or ended before: no work of this run
                     work[step.spec] = 0.0

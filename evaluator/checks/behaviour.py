@@ -9,6 +9,7 @@ from evaluator.checks.bench import Bench, Case, beyond
 from evaluator.checks.findings import failed, message_and_evidence, one_line, passed, warned
 from evaluator.checks.inputs import Shape, TaskShape
 from evaluator.checks.precision import Precision
+from evaluator.checks.suspects import OUTGROWN
 from evaluator.outcomes import Finding
 from evaluator.sandbox import VariantFailed
 from variants.contract import CHUNK_SIZE
@@ -121,6 +122,10 @@ def check_lengths(bench: Bench, refused: Mapping[int, str]) -> Finding:
     return passed("lengths", f"works at {len(LENGTHS)} lengths from {LENGTHS[0]} to {LENGTHS[-1]}")
 
 
+LARGE = 1e15
+"""A number on its way to outgrow float32; nothing honest is as large."""
+
+
 def check_finite(bench: Bench) -> Finding:
     """Finite outputs and gradients for everything that a mixer delivers."""
     for index, regime in enumerate(("unit", "training", "loud", "repeats")):
@@ -143,6 +148,7 @@ def _not_finite(x: torch.Tensor, name: str) -> str:
     """How much of `x` is not finite and, of outputs `[B, H, L, Dv]`, from where on."""
     bad = ~x.isfinite()
     told = f"has {int(bad.sum())} of {x.numel()} entries that are not finite"
+    told += f" ({OUTGROWN})" if x.isinf().any() or bool((x.nan_to_num().abs() > LARGE).any()) else " (NaN)"
     return told + (f", the first at position {int(bad.any(0).any(0).any(-1).nonzero()[0])}" if name == "o" else "")
 
 

@@ -18,7 +18,7 @@ from evaluator.checks.inputs import TaskShape
 from evaluator.checks.precision import Precision, precision
 from evaluator.checks.scope import check_scope
 from evaluator.checks.state import check_state
-from evaluator.checks.suspects import is_overflow, pointed
+from evaluator.checks.suspects import is_of_outputs, pointed
 from evaluator.outcomes import CheckName, CheckReport, Finding
 from evaluator.sandbox import Limits, Sandbox, VariantFailed
 from evaluator.tasks.names import TaskName
@@ -131,11 +131,11 @@ class _Running:
                 measured = precision(bench)
                 bench.finest = measured.dtype
                 self.refused = behaviour.refused_sizes(bench, self._sizes())
-                broken = overflows = False
+                broken = no_numbers = False
                 for run in self._checks(stack, bench, measured):
-                    finding = pointed(run(), self.tree, overflows)
+                    finding = pointed(run(), self.tree, no_numbers)
                     broken |= finding.status == "fail"
-                    overflows |= is_overflow(finding)
+                    no_numbers |= is_of_outputs(finding)
                     yield finding
                     if broken and finding.check in ENDS:
                         return

@@ -36,25 +36,34 @@ OVERFLOW = (
     "The numbers outgrow float32 on the way there. What is carried from chunk to chunk must not grow without bound: a "
     "factor on it of 1 at most, nothing unbounded in an exponential"
 )
-"""Why an output is no number."""
+"""Why an output is infinite, or on its way there."""
+OUTGROWN = "they outgrow float32"
+"""In the message of such a finding."""
 
 
-def is_overflow(finding: Finding) -> bool:
+NO_NUMBER = (
+    "NaN comes of a root or a logarithm of what is negative, of 0/0, or of a row of a softmax that is masked as a "
+    "whole: bound what goes in"
+)
+
+
+def is_of_outputs(finding: Finding) -> bool:
     """Whether it is of an output, or of the final state, that is no finite number."""
     return finding.check == "finite" and finding.status == "fail" and "gradient" not in finding.message
 
 
-def pointed(finding: Finding, tree: ast.Module, overflows: bool = False) -> Finding:
+def pointed(finding: Finding, tree: ast.Module, no_numbers: bool = False) -> Finding:
     """The finding, with the lines that may be its cause, in words and as evidence, and with a cure where one is known.
 
     A gradient that is no finite number reaches everything, so that it shows as a leak, too: it is named as what it is.
-    overflows: whether outputs were found not to be finite, which is then the cause.
+    no_numbers: whether outputs were found not to be finite, which is then the cause.
     """
-    if is_overflow(finding):
-        return finding.model_copy(update={"message": f"{finding.message}. {OVERFLOW}"})
+    if is_of_outputs(finding):
+        why = OVERFLOW if OUTGROWN in finding.message else NO_NUMBER
+        return finding.model_copy(update={"message": f"{finding.message}. {why}"})
     undefined = _is_undefined(finding)
-    if undefined and overflows:
-        return finding.model_copy(update={"message": f"{finding.message}: the overflow that `finite` found"})
+    if undefined and no_numbers:
+        return finding.model_copy(update={"message": f"{finding.message}: what `finite` found in the outputs"})
     if finding.status == "pass" or not (undefined or (finding.check == "causality" and finding.status == "fail")):
         return finding
     found = list(dict(_roots(tree) if undefined else _leaks(tree)).items())[:MANY]

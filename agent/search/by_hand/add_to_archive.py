@@ -46,15 +46,17 @@ def add_by_hand(archive: Archive, result: VariantResult) -> str:
 
 
 def _grown(archive: Archive, result: VariantResult) -> str | None:
-    """Tell a proposal by hand anew under a larger protocol, if it has all trials there; None if this is none such."""
+    """Tell a proposal by hand anew, if it now has all trials of its protocol or of a larger one; None if it has not."""
     protocol, trials = result.request.protocol, result.evaluated.trials
     identity = archive.identity(result.request.variant.name)
     before = archive.record(identity) if identity is not None else None
     if before is None or before.proposal.provenance.proposer != BY_HAND or protocol not in JUDGING:
         return None
     smaller = [each.name for each in JUDGING[: JUDGING.index(protocol)]]
-    whole = {spec_of(trial) for trial in trials} >= set(trial_specs(protocol))
-    if before.protocol not in smaller or result.evaluated.status is not Status.SCORED or not whole:
+    every = set(trial_specs(protocol))
+    was_part = before.protocol_hash == protocol.hash and not {spec_of(trial) for trial in before.trials} >= every
+    whole = {spec_of(trial) for trial in trials} >= every and result.evaluated.status is Status.SCORED
+    if not whole or not (was_part or before.protocol in smaller):
         return None
     variant = result.request.variant
     record = _record(result, variant).model_copy(update={"number": before.number, "created": before.created})

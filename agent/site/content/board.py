@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from agent.analysis.boards.floors import ceiling, control_scores
+from agent.analysis.boards.leaderboard import WORTHLESS
 from agent.analysis.boards.sizes import Size, Sizes, open_sizes
 from agent.analysis.notebook import Notebook, notebook
 from agent.site.content.row import Role, Row, Span, seed_row, verdicts_of
@@ -60,6 +61,11 @@ class SiteBoard:
     def tasks(self) -> tuple[TaskName, ...]:
         """In the order of its rows' lists."""
         return tasks_of(self.protocol)
+
+    @property
+    def worthless(self) -> str:
+        """A warning, for a protocol whose scores say nothing; else empty."""
+        return WORTHLESS.get(self.protocol, "")
 
     @property
     def slug(self) -> str:

@@ -20,7 +20,8 @@ def test_a_foreign_table_is_imported_and_what_was_understood_is_printed(archer: 
     (tmp_path / "board.csv").write_text(FOREIGN, encoding="utf-8")
     code, out, err = archer("import-csv", "board.csv")
     assert (code, err) == (DONE, "")
-    *understood, last, hint = out.splitlines()
+    *understood, last, replaced, hint = out.splitlines()
+    assert replaced == f"replaced: {BASELINE}; --name keeps a table apart from published"
     assert hint == "archer leaderboard --protocol published shows them"
     assert all(line.startswith("understood: ") for line in understood)
     assert "understood: 'fuzzy-in-context-recall' is Fuzzy Recall" in understood

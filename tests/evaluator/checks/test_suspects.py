@@ -91,8 +91,17 @@ def test_numbers_that_outgrow_float32_are_no_quotient_at_zero(sandbox: Sandbox) 
     failed = {finding.check: finding.message for finding in report.findings if finding.status == "fail"}
     assert "the first at position" in failed["finite"]
     assert "must not grow without bound" in failed["finite"]
-    assert "the overflow that `finite` found" in failed["causality"]
+    assert "what `finite` found" in failed["causality"]
     assert not any("0/0" in message for message in failed.values())
+
+
+@pytest.mark.slow
+def test_a_root_of_what_is_negative_is_no_growth(sandbox: Sandbox) -> None:
+    root = SOURCE.replace("u_i = u_n[i] - w_n[i] @ S", "u_i = (u_n[i] - w_n[i] @ S).sqrt()")
+    report = check(Variant(name="delta_net_4layer_root_in_for_loop", source=root), sandbox)
+    failed = {finding.check: finding.message for finding in report.findings if finding.status == "fail"}
+    assert "a root or a logarithm of what is negative" in failed["finite"]
+    assert "outgrow" not in failed["finite"]
 
 
 @pytest.mark.slow
