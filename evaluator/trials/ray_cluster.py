@@ -178,7 +178,7 @@ def _require_listener(address: str) -> None:
 def _token_hint() -> str:
     """What to do if the error being handled is that the cluster asks for a token, which Ray's own words do not say."""
     if "AuthenticationError" in traceback.format_exc():
-        return "; it asks for a token: set RAY_AUTH_MODE=token here and on every node, with the token of the head"
+        return "; it asks for a token: set RAY_AUTH_MODE=token here and on every node, with the head's token"
     return ""
 
 
