@@ -392,10 +392,14 @@ def search(kept: Path) -> str:
         play.begin()
         play.heard("asking")
         began = time.monotonic()
+        play.heard("training: ")
+        trains = time.monotonic()
+        play.until(play.ended, "a trial has ended")
+        start = time.monotonic() - trains - play.ended()[0].wall_seconds
         play.end()
         took = time.monotonic() - began
         subprocess.run(["cp", "-r", str(play.archive), str(kept)], check=True)
-    return f"--against {kept} --slots 3 --jobs 2 --took {took:.0f}"
+    return f"--against {kept} --slots 3 --jobs 2 --start {start:.0f} --took {took:.0f}"
 
 
 def row(name: str, outcome: Outcome) -> str:

@@ -71,6 +71,7 @@ class Host:
         self.folder = folder
         self.address = f"{NETWORK}.{number + 1}"
         self._namespace, self._link = f"{network}h{number}", f"{network}v{number}"
+        self._started: list[subprocess.Popen[bytes]] = []
         folder.mkdir()
         _must("netns", "add", self._namespace)
         _must("link", "add", self._link, "type", "veth", "peer", "name", "eth0", "netns", self._namespace)
@@ -97,7 +98,7 @@ class Host:
             "PYTHONUNBUFFERED": "1",
             **(environment or {}),
         }
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [shutil.which("ip") or "ip", "netns", "exec", self._namespace, sys.executable, *command],
             env=own,
             cwd=self.folder,  # whose modules Ray would have the nodes import
@@ -106,6 +107,8 @@ class Host:
             stderr=output,
             start_new_session=True,
         )
+        self._started.append(process)
+        return process
 
     def start_ray(
         self,
@@ -191,6 +194,8 @@ class Host:
     def close(self) -> None:
         """End it."""
         self.kill()
+        for process in self._started:
+            process.wait()
         _ip("netns", "del", self._namespace)
 
 

@@ -1,7 +1,7 @@
 """How many variants a day a cluster gives: a simulation of archer's queue, and a real search held against it.
 
 python -m benchmarks.variants_a_day --hours 3                          # GPUs on which one variant takes 3 hours
-python -m benchmarks.variants_a_day --against ARCHIVE --slots 3 --jobs 2 --took 95
+python -m benchmarks.variants_a_day --against ARCHIVE --slots 3 --jobs 2 --start 20 --took 95
 
 A proposal is prepared (asked for and checked) outside of the nodes. Then its groups of trials wait in one queue: first
 come, first served, a free slot takes the next. `jobs` proposals are in work at once. The simulation leaves out racing,
@@ -39,9 +39,12 @@ class Work:
 class Queue:
     """One search, simulated."""
 
-    def __init__(self, works: Sequence[Work], slots: int, jobs: int) -> None:
-        """`slots` groups run at once, and `jobs` proposals are in work at once."""
-        self._works, self._free = works, slots
+    def __init__(self, works: Sequence[Work], slots: int, jobs: int, start: float = 0.0) -> None:
+        """`slots` groups run at once, and `jobs` proposals are in work at once.
+
+        start: seconds until a slot's first group begins, in which its worker and its sandbox start.
+        """
+        self._works, self._free, self._cold, self._start = works, slots, slots, start
         self._phase, self._left = [0] * len(works), [0] * len(works)
         self._waiting: deque[tuple[float, int]] = deque()
         self._events: list[tuple[float, int, int, bool]] = []
@@ -64,6 +67,9 @@ class Queue:
             while self._free and self._waiting:
                 seconds, whose = self._waiting.popleft()
                 self._free -= 1
+                if self._cold:
+                    self._cold -= 1
+                    seconds += self._start
                 heapq.heappush(self._events, (now + seconds, next(self._order), whose, True))
         return self.ends
 
@@ -115,18 +121,18 @@ def table(work: Work) -> str:
     return "\n".join(lines)
 
 
-def compared(works: Sequence[Work], slots: int, jobs: int, took: float) -> str:
+def compared(works: Sequence[Work], slots: int, jobs: int, start: float, took: float) -> str:
     """A line on a real search and its simulation."""
-    simulated = max(Queue(works, slots, jobs).run())
+    simulated = max(Queue(works, slots, jobs, start).run())
     groups = sum(len(phase) for work in works for phase in work.phases)
     return (
-        f"{len(works)} proposals, {groups} trials, {slots} slots, {jobs} jobs: {took:.0f} s measured, "
-        f"{simulated:.0f} s simulated ({simulated / took - 1:+.0%})"
+        f"{len(works)} proposals, {groups} trials, {slots} slots, {jobs} jobs, start {start:.0f} s: {took:.0f} s "
+        f"measured, {simulated:.0f} s simulated ({simulated / took - 1:+.0%})"
     )
 
 
 def works_of(archive: Path) -> list[Work]:
-    """What the proposals of an archive took: the checks, and its trials, of which the first went before the others."""
+    """What the proposals of an archive took: the checks, and the trials, two of which went before the others."""
     found = []
     for record in Archive(archive).records():
         seconds = [trial.wall_seconds for trial in record.trials if trial.inherited_from is None]
@@ -143,10 +149,11 @@ def main() -> None:
     parser.add_argument("--against", type=Path, help="the archive of a real search")
     parser.add_argument("--slots", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--start", type=float, default=0.0, help="seconds until a slot's first trial begins")
     parser.add_argument("--took", type=float, help="seconds that the real search took")
     options = parser.parse_args()
     if options.against is not None:
-        print(compared(works_of(options.against), options.slots, options.jobs, options.took))
+        print(compared(works_of(options.against), options.slots, options.jobs, options.start, options.took))
         return
     print(table(mad_on_a_gpu(options.hours, options.prepared)))
 

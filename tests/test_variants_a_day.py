@@ -11,6 +11,10 @@ def test_phases_follow_one_another_and_a_free_slot_takes_the_next():
     assert Queue([work, work], slots=2, jobs=1).run() == [9, 18]
 
 
+def test_each_slot_starts_once():
+    assert Queue([Work(0.0, ((10.0, 10.0, 10.0),))], slots=2, jobs=1, start=5.0).run() == [25]
+
+
 @pytest.mark.parametrize(("slots", "jobs", "last"), [(1, 2, 41), (4, 1, 44), (4, 4, 11), (4, 8, 11)])
 def test_slots_are_idle_where_too_few_proposals_are_in_work(slots: int, jobs: int, last: float):
     assert Queue([Work(1.0, ((10.0,),))] * 4, slots, jobs).run()[-1] == last

@@ -92,9 +92,9 @@ class Cluster:
 
         A node that cannot run it is left out from then on. Raises ClusterError.
         """
-        key = uuid4().hex
         try:
             while True:
+                key = uuid4().hex
                 try:
                     return self._run_on_a_node(key, group, follow, stop)
                 except TaskCancelledError:
@@ -103,12 +103,12 @@ class Cluster:
                     if isinstance(error.cause, RayError):  # not the node's doing
                         raise
                     self._nodes.leave_out(error)
+                finally:
+                    with self._reading:
+                        self._heard.pop(key, None)
         except RayError as error:
             self._head.require(now=True)
             raise ClusterError(f"a trial on the Ray cluster: {last_line(error)}") from error
-        finally:
-            with self._reading:
-                self._heard.pop(key, None)
 
     def _run_on_a_node(self, key: str, group: Group, follow: Follow, stop: threading.Event) -> tuple[Trial, ...]:
         nodes = self._nodes
@@ -180,7 +180,7 @@ def _require_listener(address: str) -> None:
 def _token_hint() -> str:
     """What to do if the error being handled is that the cluster asks for a token, which Ray's own words do not say."""
     if "AuthenticationError" in traceback.format_exc():
-        return "; it asks for a token: set RAY_AUTH_MODE=token here and on every node, with the token of the head"
+        return "; it asks for a token: set RAY_AUTH_MODE=token here and on every node, with the head's token"
     return ""
 
 
@@ -216,7 +216,6 @@ def _run(group: Group, minimum: Grade, board: Any, key: str, archer: str) -> tup
     """Run the group on a node and report progress to the board. archer: version and code digest of the caller."""
     if (own := versions()["archer"]) != archer:
         raise RuntimeError(f"it has archer {own}, and this machine {archer}: install the same one everywhere")
-    sandbox = _sandbox(minimum)
     stop = threading.Event()
 
     def hear(answer: Any) -> None:
@@ -228,7 +227,7 @@ def _run(group: Group, minimum: Grade, board: Any, key: str, archer: str) -> tup
         hear(board.tell.remote(key, [(spec, dict(progress))]))
 
     hear(board.begin.remote(key, get_node_ip_address()))  # type: ignore[no-untyped-call]
-    return run_group(group, sandbox, follow, stop)
+    return run_group(group, _sandbox(minimum), follow, stop)
 
 
 @cache
