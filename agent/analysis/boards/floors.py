@@ -12,6 +12,7 @@ from archive.tables.leaderboards import scorecards
 from evaluator.outcomes import Score, Trial
 from evaluator.protocols.built_in import PROTOCOLS, tasks_of
 from evaluator.statistics.lazy_trials import comparable
+from evaluator.statistics.scorecards import lazy_trials
 from evaluator.statistics.verdicts import TaskNoise, verdict
 from evaluator.tasks.names import TaskName
 
@@ -55,8 +56,9 @@ def at_floor(trials: Mapping[str, Sequence[Trial]], protocol: str, noise: TaskNo
     A task on which the two share no two seeds is left out: nothing tells. trials: of all variants under the protocol;
     those of its version of today are compared. noise: of these.
     """
-    trials = comparable(trials, PROTOCOLS[protocol].hash if protocol in PROTOCOLS else None)
-    against = {name: own for name, own in shipped_controls(protocol).items() if name in control_scores(protocol)}
+    today = PROTOCOLS[protocol].hash if protocol in PROTOCOLS else None
+    trials, controls = comparable(trials, today), comparable(shipped_controls(protocol), today)
+    against = {name: lazy_trials(own) for name, own in controls.items()}
     best = _better_control(protocol)
     found = {}
     for name, own in trials.items():

@@ -202,14 +202,14 @@ def _p_dominated(lead: Lead, own: int) -> tuple[float, int]:
     """p-value of being dominated by some row, and the row that most likely dominates.
 
     A tie to the last digit does not prevent domination: paired seeds tie if a result was inherited, or if a change
-    never took effect.
+    never took effect. The p of a rival that is behind on a task is one half or more, never sure, and not worked out.
     """
     tie = lead.same | (lead.difference == 0)
-    p = np.where(tie, 0.0, lead.p_below()).max(axis=1)
-    p[tie.all(axis=1)] = 1.0
-    p[own] = 1.0
-    row = int(p.argmin())
-    return min(1.0, float(p[row]) * (len(p) - 1)), row
+    rows = np.flatnonzero((tie | (lead.difference < 0)).all(axis=1) & ~tie.all(axis=1))
+    if not rows.size:
+        return 1.0, own
+    p = np.where(tie[rows], 0.0, lead.p_below(rows)).max(axis=1)
+    return min(1.0, float(p.min()) * (len(tie) - 1)), int(rows[p.argmin()])
 
 
 def _p_front(lead: Lead, own: int) -> float:

@@ -74,9 +74,9 @@ class Lead:
         none = self.same | (self.difference == 0)
         return np.where(none, 1.0, 2 * stats.t.sf(np.abs(self._ratio), self.freedom))
 
-    def p_below(self) -> Array:
-        """One-sided p-values of being below each row; 1 where the two rows cannot differ."""
-        return np.where(self.same, 1.0, stats.t.sf(-self._ratio, self.freedom))
+    def p_below(self, rows: NDArray[np.intp] | slice = slice(None)) -> Array:
+        """One-sided p-values of being below each row, or some of the rows; 1 where the two rows cannot differ."""
+        return np.where(self.same[rows], 1.0, stats.t.sf(-self._ratio[rows], self.freedom[rows]))
 
     @property
     def _ratio(self) -> Array:
