@@ -25,5 +25,7 @@ def readable(path: Path, what: str) -> Iterator[None]:
         raise UserError(f"{what} {path} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
     except OSError as error:
         raise UserError(f"{what} {path} cannot be read: {error.strerror}; check its path and permissions") from error
-    except ValueError as error:  # a NUL in its name
+    except ValueError as error:
+        if "\0" not in str(path):  # what it holds is wrong, and says so itself
+            raise UserError(str(error)) from error
         raise UserError(f"{what} {str(path)!r} cannot be read: {error}; check its path") from error

@@ -164,11 +164,16 @@ def _answer(speech: Speech, result: VariantResult, added: str) -> None:
             speech.out.print(told, style="cyan", markup=False)
         for line in fresh_lines(result.fresh) if result.fresh else ():
             speech.out.print(line)
-        kept = added or ("on fresh seeds: for no leaderboard" if result.fresh else "--add archives this as it is")
+        kept = added or ("on fresh seeds: for no leaderboard" if result.fresh else _what_add_would_do(request))
         speech.out.print(f"{result.cpu_seconds:.0f} CPU s, {result.wall_seconds:.0f} s; {kept}", markup=False)
         return
     if added:
         speech.out.print(added, markup=False)
+
+
+def _what_add_would_do(request: VariantRequest) -> str:
+    there = request.using_archived().known
+    return "--add archives this as it is" if len(there) < len(request.specs) else "the archive has these trials already"
 
 
 def _document(result: VariantResult, added: str) -> dict[str, Any]:

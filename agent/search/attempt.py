@@ -258,6 +258,7 @@ class Resumption(Attempt):
     def run(self) -> tuple[Record | FailedAsk, ...]:
         """The record, with what became of it."""
         before, inputs = self._interrupted, self._prepare()
+        self._progress.announce(f"going on with proposal {before.number}, which was interrupted")
         if before.predicted is not None:
             inputs = replace(inputs, predict=lambda _: before.predicted)
         record = self._evaluate(Ask(before.proposal, before.exchanges, before.cost.usd), inputs)

@@ -172,6 +172,21 @@ def test_what_was_evaluated_and_not_added_is_trained_once(root: Path, archer: Ru
     assert not Archive(root).unfinished.exists()
 
 
+def test_a_proposal_that_gets_its_missing_tasks_is_one_record_with_all_of_them(
+    root: Path, archer: Run, tmp_path: Path
+) -> None:
+    other = written(tmp_path, FORGETFUL.replace("0.97", "0.8"))
+    assert evaluate(archer, root, other, "--tasks", "Compress")[0] == DONE
+    code, out, _ = evaluate(archer, root, other)
+    assert (code, "proposal 2, " in out, "is now told under smoke" in " ".join(out.split())) == (DONE, True, True)
+    record = Archive(root).record("2")
+    assert run_of(record.trials) == {(task, 0) for task in MAD_TASKS}
+    assert record.scorecard is not None
+    assert row(root, record.proposal.variant.name) is not None
+    assert all(len(verdict.tasks) == len(MAD_TASKS) for verdict in record.verdicts)
+    assert sound(root)
+
+
 def test_other_code_of_that_name_is_another_proposal(root: Path, archer: Run, tmp_path: Path) -> None:
     other = written(tmp_path, FORGETFUL.replace("0.97", "0.9"))
     assert evaluate(archer, root, other, "--tasks", "Compress")[0] == DONE

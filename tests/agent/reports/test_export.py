@@ -12,7 +12,7 @@ import torch
 
 from agent.analysis.boards.leaderboard import BoardRow, Leaderboard, measured_leaderboard
 from agent.cli import run
-from agent.errors import UserError
+from agent.errors import USAGE, UserError
 from agent.reports.board_export import BoardFormat, write_board
 from agent.reports.patch import replacement_patch
 from archive.tables.leaderboard_csv import parse_leaderboard
@@ -93,6 +93,16 @@ def test_file_that_cannot_take_the_kernel_is_refused(target: str, says: str):
     source = seed_variants()[BASELINE].source + "\n\ndef _helper(x):\n    return x\n"
     with pytest.raises(UserError, match=says):
         replacement_patch(Variant(name="x", source=source), "naive.py", target)
+
+
+def test_a_file_that_is_there_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    mine = tmp_path / "mine.py"
+    mine.write_text("# mine\n")
+    assert run(["export", MOMENTUM, "--out", str(mine)]) == USAGE
+    assert (mine.read_text(), "is there already" in capsys.readouterr().err) == ("# mine\n", True)
 
 
 ROWS = [
