@@ -89,10 +89,10 @@ class Play:
         """Wait until archer has said this."""
         self.until(lambda: words in self.hosts[0].said, words)
 
-    def end(self) -> int:
+    def end(self, patience: float = PATIENCE) -> int:
         """Wait for archer's end; its exit code."""
         assert self.archer is not None
-        return self.archer.wait(PATIENCE)
+        return self.archer.wait(patience)
 
 
 @dataclass(frozen=True)
@@ -359,7 +359,7 @@ def quick(folder: Path) -> str:
         play.start(hosts[1], hosts[2])
         play.middle(hosts[1])
         hosts[1].kill()
-        code, there = play.end(), time.monotonic() - began
+        code, there = play.end(3600.0), time.monotonic() - began
         (record,) = Archive(play.archive).records()
         left, said = still_running(hosts), play.hosts[0].said
     assert here.wait() == 0
