@@ -178,7 +178,7 @@ def test_a_proposal_that_gets_its_missing_tasks_is_one_record_with_all_of_them(
     other = written(tmp_path, FORGETFUL.replace("0.97", "0.8"))
     assert evaluate(archer, root, other, "--tasks", "Compress")[0] == DONE
     code, out, _ = evaluate(archer, root, other)
-    assert (code, "proposal 2, " in out, "is now told under smoke" in " ".join(out.split())) == (DONE, True, True)
+    assert (code, "is now told under smoke" in " ".join(out.split())) == (DONE, True)
     record = Archive(root).record("2")
     assert run_of(record.trials) == {(task, 0) for task in MAD_TASKS}
     assert record.scorecard is not None
