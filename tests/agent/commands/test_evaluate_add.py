@@ -175,7 +175,8 @@ def test_what_was_evaluated_and_not_added_is_trained_once(root: Path, archer: Ru
 def test_a_proposal_that_gets_its_missing_tasks_is_one_record_with_all_of_them(
     root: Path, archer: Run, tmp_path: Path
 ) -> None:
-    other = written(tmp_path, FORGETFUL.replace("0.97", "0.8"))
+    other = tmp_path / f"{NAME.replace('mine', 'fading')}.py"
+    other.write_text(FORGETFUL.replace("0.97", "0.8"), encoding="utf-8")
     assert evaluate(archer, root, other, "--tasks", "Compress")[0] == DONE
     code, out, _ = evaluate(archer, root, other)
     assert (code, "is now told under smoke" in " ".join(out.split())) == (DONE, True)
