@@ -83,11 +83,18 @@ VERDICTS = {
 """What people read for each outcome that JSON and files name."""
 ONE_SEED = "one seed each"
 """In place of a verdict where a single seed was compared, so that nothing tells of noise."""
+TOLD = VERDICTS | {"single": ONE_SEED}
+"""The words of each `told_outcome`."""
+
+
+def told_outcome(outcome: str, n: int) -> str:
+    """The outcome over `n` seeds as it is told: `single` where one seed each was compared, which tells of no noise."""
+    return "single" if n < 2 and outcome != "inert" else outcome
 
 
 def verdict_words(outcome: str, n: int) -> str:
     """The verdict on a difference over `n` seeds."""
-    return ONE_SEED if n < 2 and outcome != "inert" else VERDICTS[outcome]
+    return TOLD[told_outcome(outcome, n)]
 
 
 def accuracy(value: float) -> str:

@@ -20,7 +20,7 @@ from agent.reports.tables import (
     verdict_rows,
 )
 from agent.templates import templates
-from agent.words import NO_EFFECT, ONE_SEED, VERDICTS, counted, number, verdict_words
+from agent.words import NO_EFFECT, TOLD, counted, number, verdict_words
 from archive.records.record import Record
 from evaluator.outcomes import Finding, Status, Verdict
 from evaluator.protocols.built_in import tasks_of
@@ -106,7 +106,7 @@ def headline(verdict: Verdict, every: Sequence[TaskName]) -> str:
         return f"Against {code(verdict.against)}: one seed each, so nothing can be called better or worse."
     told = {task: verdict_words(found.outcome, found.n) for task, found in verdict.tasks.items()}
     parts = []
-    for words in (*VERDICTS.values(), ONE_SEED):
+    for words in TOLD.values():
         if tasks := [task for task in every if told.get(task) == words]:
             parts.append(f"{words} on {', '.join(tasks)}")
     sentence = f"Against {code(verdict.against)}: {'; '.join(parts)}."

@@ -6,12 +6,10 @@ from typing import Any
 
 from agent.site.content.board import SiteBoard
 from agent.site.content.row import UNIT, Against, Row
-from agent.words import ONE_SEED, VERDICTS
+from agent.words import TOLD, told_outcome
 from variants.contract import BASELINE, REFERENCE
 
-_OUTCOMES = {"worse": -1, "indistinguishable": 0, "better": 1, "inert": 2}
-_SINGLE = 3
-"""In place of an outcome where one seed each was compared."""
+_OUTCOMES = {"worse": -1, "indistinguishable": 0, "better": 1, "inert": 2, "single": 3}
 
 
 def board_script(board: SiteBoard, front: Iterable[Row] = ()) -> str:
@@ -26,7 +24,7 @@ def board_script(board: SiteBoard, front: Iterable[Row] = ()) -> str:
         "tasks": board.tasks,
         "baseline": BASELINE,
         "reference": REFERENCE,
-        "words": VERDICTS | {"single": ONE_SEED},
+        "words": TOLD,
         "controls": [_row(row) for row in board.controls],
         "rows": [_row(row) | ({"front": 1} if id(row) in undominated else {}) for row in board.rows],
     }
@@ -73,5 +71,4 @@ def _row(row: Row) -> dict[str, Any]:
 def _against(found: Against | None) -> tuple[int, int, int, int] | None:
     if found is None:
         return None
-    single = found[4] < 2 and found[0] != "inert"
-    return (_SINGLE if single else _OUTCOMES[found[0]], *found[1:4])
+    return (_OUTCOMES[told_outcome(found[0], found[4])], *found[1:4])

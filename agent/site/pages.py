@@ -20,7 +20,7 @@ from agent.site.content.predicted import calibration, ledger
 from agent.site.content.row import DAMAGED, UNIT, Row
 from agent.site.content.text import prose, visible
 from agent.site.data import board_script, script_json
-from agent.words import ONE_SEED, VERDICTS, accuracy, counted, number, signed, verdict_words
+from agent.words import TOLD, accuracy, counted, number, signed, told_outcome, verdict_words
 from variants.contract import BASELINE, REFERENCE, short_name
 
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'"
@@ -109,7 +109,8 @@ def _environment() -> Environment:
         "counted": counted,
         "RATE": RATE,
         "GAP_STYLES": {"▲": "better", "▼": "worse", "=": "inert", "": "indistinguishable"},
-        "WORDS": VERDICTS | {"single": ONE_SEED},
+        "WORDS": TOLD,
+        "told_outcome": told_outcome,
         "verdict_words": verdict_words,
         "script_json": lambda value: Markup(script_json(value)),
     }

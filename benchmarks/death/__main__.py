@@ -70,13 +70,18 @@ def _meant(word: str, name: str) -> bool:
     return word in name if word not in {each.name for each in scenarios()} else word == name
 
 
+def _prepared(folder: Path, scenario: Scenario) -> tuple[Place, Path, list[str]]:
+    """The place of the tries, the folder of archives to begin from, and the words of the command."""
+    place, bases = Place(folder / "try"), folder / "bases"
+    place.prepare(scenario, bases)
+    return place, bases, [str(bases / "other") if word == "OTHER" else word for word in scenario.words]
+
+
 def tries(
     folder: Path, scenario: Scenario, blow: str, count: int, seed: int, done: set[tuple[str, ...]], deadline: float
 ) -> Iterator[dict[str, Any]]:
     """Try moments of one scenario that are not done yet; each with what was found wrong."""
-    place, bases = Place(folder / "try"), folder / "bases"
-    words = [str(bases / "other") if word == "OTHER" else word for word in scenario.words]
-    place.prepare(scenario, bases)
+    place, bases, words = _prepared(folder, scenario)
     began = time.monotonic()
     if code := run(place, words):
         raise SystemExit(f"{scenario.name}: ended with {code}: {place.said()}")
@@ -106,9 +111,7 @@ def tries_under(
     folder: Path, scenario: Scenario, blow: str, count: int, seed: int, done: set[tuple[str, ...]], deadline: float
 ) -> Iterator[dict[str, Any]]:
     """The same for a condition that holds for the whole life of the command."""
-    place, bases = Place(folder / "try"), folder / "bases"
-    words = [str(bases / "other") if word == "OTHER" else word for word in scenario.words]
-    place.prepare(scenario, bases)
+    place, bases, words = _prepared(folder, scenario)
     run(place, words, count=False)
     wanted, drawn = outcome(place, scenario), random.Random(f"{scenario.name} {blow} {seed}")
     for where in _cases(drawn, blow, count, bool(scenario.base)):

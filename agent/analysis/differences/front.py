@@ -84,9 +84,8 @@ def places(contrasts: PairedDifferences, reference: str = REFERENCE) -> tuple[Pl
     """The place of every row that has all tasks, nearest to the challenge first."""
     names = contrasts.names
     looked = [look(contrasts, own, reference) for own in range(len(names))]
-    surely_below, front = adjusted([each.p_dominated for each in looked]) <= RATE, surely_front(contrasts)
-    if contrasts.board.noise_is_assumed:
-        surely_below, front = np.zeros(len(names), dtype=np.bool_), frozenset()
+    surely_below = (adjusted([each.p_dominated for each in looked]) <= RATE) & (not contrasts.board.noise_is_assumed)
+    front = surely_front(contrasts)
     gaps = {name: each.gaps for name, each in zip(names, looked, strict=True) if each.gaps}
     sure = sure_cells(contrasts, reference)
     beats = dict(zip(gaps, adjusted([p_beats(row) for row in gaps.values()]).tolist(), strict=True))
@@ -168,6 +167,8 @@ def surely_front(contrasts: PairedDifferences) -> frozenset[str]:
 
     Only what no other row dominates on the means can be one, so that this is fast for ten thousand rows.
     """
+    if contrasts.board.noise_is_assumed:
+        return frozenset()
     names, tasks = contrasts.names, contrasts.board.tasks
     means = np.array([[contrasts.board.scores[name][task].mean for task in tasks] for name in names], dtype=np.float64)
     ps = np.ones(len(names))

@@ -6,7 +6,7 @@ from statistics import median
 
 from agent.site.content.board import SiteBoard
 from agent.site.content.row import DAMAGED, Against, Role, Row, Span
-from agent.words import NO_EFFECT
+from agent.words import NO_EFFECT, told_outcome
 from evaluator.outcomes import Status
 from evaluator.statistics.false_discovery import LEVELS
 from evaluator.tasks.names import TaskName
@@ -95,13 +95,8 @@ def outcome_tasks(board: SiteBoard, row: Row, role: Role, outcome: str) -> list[
     return [
         task
         for task, found in zip(board.tasks, row.versus.get(role, ()), strict=False)
-        if found and told_outcome(found) == outcome
+        if found and told_outcome(found[0], found[4]) == outcome
     ]
-
-
-def told_outcome(against: Against) -> str:
-    """The outcome as it is told: `single` where one seed each was compared, which tells nothing of noise."""
-    return "single" if against[4] < 2 and against[0] != "inert" else against[0]
 
 
 def wins(board: SiteBoard, row: Row, role: Role) -> int:
@@ -127,7 +122,7 @@ def _task(board: SiteBoard, scored: list[Row], index: int, task: TaskName) -> Ta
         best=best,
         score=best.scores[index] if best else None,
         against=against[index] if against else None,
-        tally=Counter(told_outcome(found) for found in outcomes if found),
+        tally=Counter(told_outcome(found[0], found[4]) for found in outcomes if found),
     )
 
 

@@ -84,11 +84,16 @@ def test_an_infinite_gradient_that_shows_as_a_leak_is_named_as_what_it_is() -> N
         assert "goes over all positions" not in found.message
 
 
+def failures(word: str, source: str, sandbox: Sandbox) -> dict[str, str]:
+    """Message of each check that failed."""
+    report = check(Variant(name=f"delta_net_4layer_{word}_in_for_loop", source=source), sandbox)
+    return {finding.check: finding.message for finding in report.findings if finding.status == "fail"}
+
+
 @pytest.mark.slow
 def test_numbers_that_outgrow_float32_are_no_quotient_at_zero(sandbox: Sandbox) -> None:
     grown = SOURCE.replace("S = S + k_i.mT", "S = 3 * S + 0.1 * torch.exp(S) * S + k_i.mT")
-    report = check(Variant(name="delta_net_4layer_grown_in_for_loop", source=grown), sandbox)
-    failed = {finding.check: finding.message for finding in report.findings if finding.status == "fail"}
+    failed = failures("grown", grown, sandbox)
     assert "the first at position" in failed["finite"]
     assert "must not grow without bound" in failed["finite"]
     assert "what `finite` found" in failed["causality"]
@@ -98,8 +103,7 @@ def test_numbers_that_outgrow_float32_are_no_quotient_at_zero(sandbox: Sandbox) 
 @pytest.mark.slow
 def test_a_root_of_what_is_negative_is_no_growth(sandbox: Sandbox) -> None:
     root = SOURCE.replace("u_i = u_n[i] - w_n[i] @ S", "u_i = (u_n[i] - w_n[i] @ S).sqrt()")
-    report = check(Variant(name="delta_net_4layer_root_in_for_loop", source=root), sandbox)
-    failed = {finding.check: finding.message for finding in report.findings if finding.status == "fail"}
+    failed = failures("root", root, sandbox)
     assert "a root or a logarithm of what is negative" in failed["finite"]
     assert "outgrow" not in failed["finite"]
 
