@@ -11,7 +11,7 @@ from typing import Any, Self
 from pydantic import ValidationError
 
 from archive.errors import ArchiveError
-from archive.files import first_problem, read_bytes, read_json, read_lines, read_text
+from archive.files import M, first_problem, read_bytes, read_json, read_lines, read_text
 from archive.names import find_name
 from archive.records.folders import ORIGIN, PROPOSALS, VARIANTS, read_record
 from archive.records.index import ArchiveIndex, ProposalLine
@@ -153,13 +153,7 @@ class Reader:
 
     def origin(self, identity: str) -> Origin | None:
         """Where a merged proposal comes from; None for a proposal that was made here."""
-        path = self.root / PROPOSALS / identity / ORIGIN
-        if not path.exists():
-            return None
-        try:
-            return Origin.model_validate_json(read_bytes(path))
-        except ValidationError as error:
-            raise ArchiveError(f"{path}: {first_problem(error)}; restore it with `git checkout`") from error
+        return self._if_there(identity, ORIGIN, Origin)
 
     def report(self, record: Record) -> str:
         """The record's report, as Markdown."""
@@ -167,11 +161,15 @@ class Reader:
 
     def check(self, identity: str) -> CheckReport | None:
         """What the checks found of a proposal, read alone; None for a proposal that was not checked."""
-        path = self.root / PROPOSALS / identity / "check.json"
+        return self._if_there(identity, "check.json", CheckReport)
+
+    def _if_there(self, identity: str, name: str, model: type[M]) -> M | None:
+        """One file of a proposal, read alone; None where the proposal has none of that name."""
+        path = self.root / PROPOSALS / identity / name
         if not path.exists():
             return None
         try:
-            return CheckReport.model_validate_json(read_bytes(path))
+            return model.model_validate_json(read_bytes(path))
         except ValidationError as error:
             raise ArchiveError(f"{path}: {first_problem(error)}; restore it with `git checkout`") from error
 

@@ -173,7 +173,7 @@ def _answer(speech: Speech, result: VariantResult, added: str) -> None:
 
 def _what_add_would_do(request: VariantRequest) -> str:
     there = request.using_archived().known
-    return "--add archives this as it is" if len(there) < len(request.specs) else "the archive has these trials already"
+    return "--add archives this as it is" if len(there) < len(request.specs) else "known already: --add adds nothing"
 
 
 def _document(result: VariantResult, added: str) -> dict[str, Any]:
