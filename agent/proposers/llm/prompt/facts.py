@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from agent.proposers.llm.configuration.settings import Form
+from agent.proposers.llm.reply.naming import LONGEST_IDEA
 from evaluator.tasks.names import TaskName
 from evaluator.tasks.registry import MAD_TASKS
 from variants.contract import BASELINE, CONTRACTS, REFERENCE, Layer
@@ -135,6 +136,11 @@ class PromptFacts(Fact):
     inputs: tuple[str, ...] = CONTRACTS[Layer.DELTA_NET].inputs
     baseline: str = BASELINE
     reference: str = REFERENCE
+
+    @property
+    def longest_idea(self) -> int:
+        """Characters of a name that are kept."""
+        return LONGEST_IDEA
 
     @property
     def parents(self) -> tuple[str, ...]:

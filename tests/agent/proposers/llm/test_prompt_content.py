@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agent.analysis.boards.board import best_board, measured_board
-from agent.analysis.boards.challenge import nearest_first
+from agent.analysis.boards.challenge import Challenge, nearest_first
 from agent.analysis.snapshot import ArchiveSnapshot, Left, take_snapshot
 from agent.errors import UserError
 from agent.proposers.llm.deduplication import Claims
@@ -170,6 +170,35 @@ def test_the_focus_follows_what_is_lacking(found: ArchiveSnapshot) -> None:
     assert lines[1] == "What lowered Compress most: `skip` -0.011 against `decay_state_update` (within noise)."
 
 
+def test_a_goal_that_is_reached_but_for_noise_is_no_weakness(found: ArchiveSnapshot) -> None:
+    board = best_board(found)
+    challenge = Challenge.of(board)
+    assert challenge is not None
+    means = {task: challenge.goals[task] - 0.1 * challenge.noise[task] for task in MAD_TASKS}
+    near = snapshot_of({**found.trials, SKIP: trials_of(SKIP, means, SKIP_SOURCE)}, found.history)  # type: ignore[arg-type]
+    weak = weaknesses(best_board(near))
+    assert {task: pytest.approx(1 - means[task], abs=1e-3) for task in MAD_TASKS if means[task] < 0.9} == {
+        task: weak[task] for task in MAD_TASKS if means[task] < 0.9
+    }
+    assert "is reached but for noise" in moved_lines(near, "Compress")[0]
+
+
+def test_gains_of_stopped_proposals_are_told_where_they_moved_a_task(found: ArchiveSnapshot) -> None:
+    name = "delta_net_4layer_stopped_in_for_loop"
+    (parent,) = [t.accuracy or 0 for t in found.trials[DECAY] if (t.task, t.seed) == ("Compress", 0)]
+    stopped = make_record(
+        Status.PRUNED,
+        name,
+        number=2,
+        source=SKIP_SOURCE + "# stopped\n",
+        parent=DECAY,
+        reason="PRUNED: stopped after 1 of 18 trials: no chance",
+        trials=(make_trial(name, "Compress", 0, parent + 0.02),),
+    )
+    lines = moved_lines(replace(found, history=(*found.history, stopped)), "Compress")
+    assert "What raised Compress most: `stopped` +0.020 against `decay_state_update` (within noise)." in lines
+
+
 def test_shares_are_given_out_by_what_each_deserves() -> None:
     claims = Claims()
     given = [claims.share("x", {"much": 3.0, "little": 1.0}) for _ in range(8)]
@@ -323,7 +352,8 @@ def test_the_notebook_of_the_newest_proposal_is_shown_with_its_evidence(found: A
     new = make_record(name="delta_net_4layer_b_in_for_loop", number=3, provenance=asked, notebook=notes)
     without = make_record(name="delta_net_4layer_c_in_for_loop", number=4, provenance=asked)
     lines = notebook_lines(replace(found, history=(*found.history, old, new, without)))
-    assert len(lines) == 2
+    assert len(lines) == 3
+    assert lines[2] == "Not in it yet: `b`, `c`"
     assert lines[0].startswith(f"The baseline has 0.9 on Memorize. (`{BASELINE}`) CONTRADICTED: it says 0.9 for")
     assert lines[1] == "A skip is heard. (`skip`)"
     assert notebook_lines(found) == ()

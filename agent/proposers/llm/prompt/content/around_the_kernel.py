@@ -29,8 +29,15 @@ def _sizes(plan: TaskPlan) -> str:
     steps = [plan.steps_of(setting) for setting in plan.settings]
     chunk = f"chunk{'s' if max(chunks) > 1 else ''} of {plan.chunk_size}"
     vocabularies = _range(setting.vocabulary for setting in plan.settings)
+    copies = [setting.copies for setting in plan.settings if setting.copies]
+    layout = (
+        f"{_range(copies)} tokens among blanks, the last of them right before a copy token, then as many blanks, at "
+        "which they are to be named. "
+        if copies
+        else ""
+    )
     return (
-        f"Vocabulary {vocabularies}, length {_range(lengths)}{longer}: {_range(chunks)} {chunk}; "
+        f"{layout}Vocabulary {vocabularies}, length {_range(lengths)}{longer}: {_range(chunks)} {chunk}; "
         f"{_range(steps)} steps of batch {plan.batch}."
     )
 
@@ -92,6 +99,8 @@ def judgement_lines(name: str) -> tuple[str, ...]:
         "that never takes effect at the sizes above (a cap that nothing reaches, a gate that stays open) measures as "
         "its parent: choose constants that bite.",
         "On a task that the change cannot reach, the parent's score is inherited: predict it exactly.",
+        "A proposal is stopped (PRUNED) once it is unlikely to end ahead of its parent by more than noise. That "
+        "refutes no idea: near the goals hardly anything can be ahead by so much, and small gains may add up.",
     )
 
 

@@ -1,7 +1,6 @@
 """The best and the most telling of the earlier attempts: change, mathematics, and predicted against measured."""
 
 from collections.abc import Collection
-from statistics import fmean
 
 from agent.analysis.boards.board import Board, best_board
 from agent.analysis.boards.challenge import Challenge, nearest_first
@@ -9,20 +8,18 @@ from agent.analysis.boards.sizes import Sizes, sizes_of, state_words
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.proposers.llm.prompt.content.history import NEVER_ACTED, outcome
 from agent.proposers.llm.prompt.content.loops import loop_diff
+from agent.proposers.llm.prompt.content.stopped import stopped_early
 from agent.proposers.llm.prompt.facts import ShownAttempt
 from agent.words import accuracy, signed, signed_interval
 from archive.confirmations import Confirmation
 from archive.records.outline import Outline
 from archive.records.record import Prediction, Record
 from evaluator.outcomes import Status
-from evaluator.statistics.scorecards import seed_accuracies
 from evaluator.tasks.registry import TASKS
 from variants.contract import short_name
 
-BEST, SURPRISING, HARMFUL, NEWEST, DECIDED, STOPPED = 3, 2, 1, 1, 2, 2
+BEST, SURPRISING, HARMFUL, NEWEST, DECIDED, STOPPED = 3, 2, 1, 1, 2, 3
 """How many of each kind are told of in full."""
-LOOKED_AT = 20
-"""Of the proposals that were stopped early, the newest are looked at for a gain."""
 CLEAR = 0.005
 """How far outside of its interval a score lies that refutes a reason; less is a near miss."""
 WORTH_A_LOOK = 0.25
@@ -58,25 +55,12 @@ def _stopped_with_a_gain(snapshot: ArchiveSnapshot, board: Board) -> list[Record
     challenge = Challenge.of(board)
     if challenge is None:
         return []
-    stopped = [each for each in snapshot.history if each.status is Status.PRUNED and each.protocol == snapshot.protocol]
-    newest = sorted(stopped, key=lambda record: -record.number)[:LOOKED_AT]
-    records = [record for record in map(snapshot.whole, newest) if record is not None]
-    gains = {record.id: _largest_gain(snapshot, challenge, record) for record in records}
-    worth = [record for record in records if gains[record.id] >= WORTH_A_LOOK]
-    return sorted(worth, key=lambda record: -gains[record.id])[:STOPPED]
-
-
-def _largest_gain(snapshot: ArchiveSnapshot, challenge: Challenge, record: Record) -> float:
-    """Over its parent, on the seeds that both have; 0 for none."""
-    own, parent = (
-        seed_accuracies(trials) for trials in (record.trials, snapshot.trials.get(record.proposal.parent, ()))
-    )
-    gains = [0.0]
-    for task, by_seed in own.items():
-        both = [found - parent[task][seed] for seed, found in by_seed.items() if seed in parent.get(task, {})]
-        if both:
-            gains.append(fmean(both) / challenge.noise[task])
-    return max(gains)
+    gains = {
+        record.id: (record, max((gain / challenge.noise[task] for task, gain in gained.items()), default=0.0))
+        for record, gained in stopped_early(snapshot)
+    }
+    worth = [each for each in gains.values() if each[1] >= WORTH_A_LOOK]
+    return [record for record, _ in sorted(worth, key=lambda each: -each[1])[:STOPPED]]
 
 
 def _is_scored(record: Record | Outline, protocol: str) -> bool:

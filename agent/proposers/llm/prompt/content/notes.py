@@ -1,13 +1,13 @@
 """The notebook as a prompt shows it: each claim with its evidence, and with what the leaderboard has against it."""
 
-from agent.analysis.notebook import notebook
+from agent.analysis.notebook import Notebook, notebook
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.reports.claims.contradictions import contradictions
 from variants.contract import short_name
 
 
 def notebook_lines(snapshot: ArchiveSnapshot) -> tuple[str, ...]:
-    """A line a claim; none where there is no notebook yet."""
+    """A line a claim, then what ended since they were written; none where there is no notebook yet."""
     known = {*snapshot.variants, *(record.proposal.variant.name for record in snapshot.history)}
     found = notebook(snapshot.history, snapshot.whole, known)
     if found is None:
@@ -17,4 +17,11 @@ def notebook_lines(snapshot: ArchiveSnapshot) -> tuple[str, ...]:
         links = ", ".join(f"`{short_name(name)}`" for name in claim.links)
         wrong = "; ".join(contradictions(claim.text, snapshot))
         lines.append(f"{claim.text} ({links})" + (f" CONTRADICTED: it {wrong}" if wrong else ""))
-    return tuple(lines)
+    return (*lines, *_not_in_it_yet(snapshot, found))
+
+
+def _not_in_it_yet(snapshot: ArchiveSnapshot, found: Notebook) -> tuple[str, ...]:
+    """The proposals whose results the writer could not know, at least its own among them."""
+    (written,) = [each.number for each in snapshot.history if each.proposal.variant.name == found.name][:1]
+    later = [short_name(each.proposal.variant.name) for each in snapshot.history if each.number >= written]
+    return (f"Not in it yet: {', '.join(f'`{name}`' for name in later)}",)

@@ -5,6 +5,7 @@ import math
 from agent.analysis.boards.board import Board, best_board
 from agent.analysis.boards.challenge import Challenge, means_of, nearest_first
 from agent.analysis.snapshot import ArchiveSnapshot
+from agent.proposers.llm.prompt.content.stopped import stopped_early
 from agent.words import signed
 from evaluator.tasks.names import TaskName
 from variants.contract import BASELINE, REFERENCE, short_name
@@ -12,6 +13,8 @@ from variants.contract import BASELINE, REFERENCE, short_name
 CEILED = 0.05
 """What a task at its ceiling counts as, where nothing is lacking anywhere."""
 MOST_MOVED = 3
+AS_GOOD = 0.25
+"""Units of noise that may be lacking at a goal that is as good as reached: to gain so little cannot be shown."""
 SHOWN = 0.0005
 """The least difference that three digits show; less is no rise."""
 
@@ -22,9 +25,9 @@ def nearest(board: Board) -> str | None:
 
 
 def weaknesses(board: Board) -> dict[TaskName, float]:
-    """What the variant nearest to the challenge lacks, in units of noise, on the tasks where it lacks something.
+    """What the variant nearest to the challenge lacks, in units of noise, on the tasks whose goal it has not reached.
 
-    Where it lacks nothing: what it is below 1, on every task.
+    Where it has as good as reached them all: what it is below 1, on every task.
     """
     best = nearest(board)
     if best is None:
@@ -32,7 +35,7 @@ def weaknesses(board: Board) -> dict[TaskName, float]:
     means = means_of(board.scores[best])
     challenge = Challenge.of(board)
     lacking = challenge.lacking(means) if challenge else {}
-    found = {task: lack for task, lack in lacking.items() if lack > 0}
+    found = {task: lack for task, lack in lacking.items() if lack >= AS_GOOD}
     return found or {task: max(CEILED, 1 - mean) for task, mean in means.items()}
 
 
@@ -44,10 +47,12 @@ def weakness_sentence(snapshot: ArchiveSnapshot, task: TaskName | None) -> str:
         return ""
     mean, goal = board.scores[best][task].mean, challenge.goals[task]
     lack = challenge.lacking({task: mean})[task]
-    short = f"{lack:.1f} units of noise short of" if lack else "not short of"
-    return (
-        f"`{short_name(best)}`, the nearest to the challenge, has {mean:.3f} on {task}, {short} the goal, {goal:.3f}."
-    )
+    if lack >= AS_GOOD:
+        far = f"{lack:.1f} units of noise short of the goal, {goal:.3f}"
+    else:
+        reached = "is reached" if not lack else "is reached but for noise"
+        far = f"where the goal, {goal:.3f}, {reached}: a gain there counts little, and is room for other tasks"
+    return f"`{short_name(best)}`, the nearest to the challenge, has {mean:.3f} on {task}, {far}."
 
 
 def moved_lines(snapshot: ArchiveSnapshot, task: TaskName | None) -> tuple[str, ...]:
@@ -68,8 +73,15 @@ def _told(name: str, parent: str, difference: float, beyond: bool) -> str:
 
 
 def _moves(snapshot: ArchiveSnapshot, task: TaskName) -> dict[str, tuple[str, float, bool]]:
-    """By variant: its parent, the difference on the task, and whether that is more than noise."""
-    found: dict[str, tuple[str, float, bool]] = {}
+    """By variant: its parent, the difference on the task, and whether that is more than noise.
+
+    The seeds that one was stopped after count as noise.
+    """
+    found = {
+        record.proposal.variant.name: (record.proposal.parent, differences[task], False)
+        for record, differences in stopped_early(snapshot)
+        if task in differences
+    }
     for change in snapshot.changes:
         if (known := change.differences.get(task)) is not None:
             found[change.name] = (change.parent, known.mean, abs(known.mean) > 2 * math.sqrt(known.variance))
