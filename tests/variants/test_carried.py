@@ -63,5 +63,8 @@ def test_of_the_seeds() -> None:
         "momentum_state_update": ("M", "S"),
         "rmsprop_state_update": ("V", "S"),
         "phase_echo_decay_state_update": ("z", "S"),
+        "channel_product_keys_phase_echo_decay": ("z", "S", "P"),
+        "own_error_all_channels_product_keys_added_phase_echo_decay": ("z", "S", "P"),
+        "written_echo_and_successor_halves_own_error": ("N", "k_last", "z", "S", "P"),
     }
     assert names[BASELINE] == names[REFERENCE] == ("S",)

@@ -21,10 +21,13 @@ def test_published_rows_are_seeds():
 def test_what_was_found_has_the_very_source_of_its_trials():
     found = {name: seed for name, seed in seeds().items() if seed.origin == "found"}
     assert {short_name(name) for name in found} == {
+        "channel_product_keys_phase_echo_decay",
+        "own_error_all_channels_product_keys_added_phase_echo_decay",
         "own_error_skip_decay_state_update",
         "own_value_skip",
         "own_written_value_skip",
         "phase_echo_decay_state_update",
+        "written_echo_and_successor_halves_own_error",
     }
     shipped = shipped_by_variant("quick")
     for name, seed in found.items():

@@ -15,6 +15,7 @@ from evaluator.statistics.lazy_trials import comparable
 from evaluator.statistics.scorecards import lazy_trials
 from evaluator.statistics.verdicts import TaskNoise, verdict
 from evaluator.tasks.names import TaskName
+from evaluator.tasks.registry import TASKS
 
 REACHED = 0.9995
 """A mean over seeds from here on is 1.000 in every table."""
@@ -47,7 +48,8 @@ def ceiling(protocol: str) -> Mapping[TaskName, float]:
     Raises ArchiveError for a damaged file.
     """
     cards = scorecards(protocol, shipped_by_variant(protocol)).values()
-    return {task: 1.0 for card in cards for task, score in card.scores.items() if score.mean >= REACHED}
+    reached = {task for card in cards for task, score in card.scores.items() if score.mean >= REACHED}
+    return {task: 1.0 for task in TASKS if task in reached}
 
 
 def at_floor(trials: Mapping[str, Sequence[Trial]], protocol: str, noise: TaskNoise) -> dict[str, frozenset[TaskName]]:

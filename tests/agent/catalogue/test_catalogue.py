@@ -16,6 +16,7 @@ from agent.catalogue.decay import BetaDecay, ConstantDecay
 from agent.catalogue.features import NormalizeKeys
 from agent.catalogue.scores import Hybrid, Softmax
 from agent.catalogue.write import ErrorGate
+from variants.carried import carried
 from variants.contract import BASELINE
 from variants.seeds import seed_variants
 
@@ -74,8 +75,10 @@ def test_a_seed_genome_renders_to_the_seeds_function(name, shape):
         torch.testing.assert_close(ours, seed, **TOLERANCE)
 
 
-def test_all_seeds_but_the_gated_reference_are_genomes():
-    assert set(SEED_GENOMES) == {n for n, v in seed_variants().items() if v.layer == "delta_net"}
+def test_all_seeds_but_the_gated_reference_and_the_kernels_of_two_memories_are_genomes():
+    memories = {n for n, v in seed_variants().items() if (own := carried(v.source)) is not None and "P" in own.names}
+    assert len(memories) == 3
+    assert set(SEED_GENOMES) == {n for n, v in seed_variants().items() if v.layer == "delta_net"} - memories
 
 
 @pytest.mark.parametrize("genome", GENOMES, ids=lambda g: g.name[17:-12])
