@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 import random
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -49,7 +50,7 @@ def main() -> None:
     folder = options.folder.resolve()
     results = folder / "results.jsonl"
     if not options.table:
-        deadline = time.monotonic() + 60 * options.minutes
+        deadline, commit = time.monotonic() + 60 * options.minutes, _commit()
         import_all()
         make_bases(folder / "bases")
         wanted = [s for s in scenarios() if not options.words or any(_meant(word, s.name) for word in options.words)]
@@ -61,9 +62,17 @@ def main() -> None:
                     folder, scenario, blow, count, options.seed, _done(results, options.mark), deadline
                 ):
                     with results.open("a") as stream:
-                        stream.write(json.dumps({"mark": options.mark, **found}) + "\n")
+                        stream.write(json.dumps({"mark": options.mark, "commit": commit, **found}) + "\n")
                     print(json.dumps(found), flush=True)
     print_table(results, options.mark)
+
+
+def _commit() -> str:
+    """The commit that is tried; `+` where files differ from it."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    short = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+    changed = subprocess.run([*git, "diff", "--quiet", "HEAD"], check=False).returncode
+    return short.stdout.strip() + "+" * bool(changed)
 
 
 def _meant(word: str, name: str) -> bool:
