@@ -7,7 +7,8 @@ python -m benchmarks.death --folder work --table
 The blows (`--blow`): kill, and group (git and all children too), before and after chosen acts (writes, renames, git
 calls); random, a group killed at a random time; full and short, a full disk from a chosen write on; back and forth, a
 clock that jumps by a day. As root: disk, a small file system on which so much is left; readonly, an archive that
-cannot be written. two: the command twice at once. locks: one of git's files locked by a git that was killed.
+cannot be written. two: the command twice at once; pair: the same, and one of them is killed at a random time. locks:
+one of git's files locked by a git that was killed.
 
 WORD: the scenario of that name, else those whose name holds it; without one, all. Each try is a line of
 work/results.jsonl; what is there already is not tried again.
@@ -26,13 +27,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.death.conditions import LOCKS, leave_lock, own_disk, read_only, space_left
-from benchmarks.death.examine import Before, examine, outcome
+from benchmarks.death.examine import Before, examine, outcome, proposals
 from benchmarks.death.injector import Moment, drawn_moments
 from benchmarks.death.nursery import Place, ended, import_all, run, start
 from benchmarks.death.scenarios import Scenario, make_bases, scenarios
 
 BLOWS = ("kill", "group", "random", "full", "short", "back", "forth")
-CONDITIONS = ("disk", "readonly", "two", "locks")
+CONDITIONS = ("disk", "readonly", "two", "pair", "locks")
 
 
 def main() -> None:
@@ -121,9 +122,11 @@ def tries_under(
 ) -> Iterator[dict[str, Any]]:
     """The same for a condition that holds for the whole life of the command."""
     place, bases, words = _prepared(folder, scenario)
+    began = time.monotonic()
     run(place, words, count=False)
-    wanted, drawn = outcome(place, scenario), random.Random(f"{scenario.name} {blow} {seed}")
-    for where in _cases(drawn, blow, count, bool(scenario.base)):
+    life, wanted = time.monotonic() - began, outcome(place, scenario)
+    drawn = random.Random(f"{scenario.name} {blow} {seed}")
+    for where in _cases(drawn, blow, count, bool(scenario.base), life):
         if (scenario.name, blow, where) in done or time.monotonic() > deadline:
             continue
         place.prepare(scenario, bases)
@@ -140,23 +143,29 @@ def tries_under(
                 with read_only(place):
                     code = run(place, words, count=False)
             else:
-                first, second = start(place, words, count=False), start(place, words, count=False)
-                code = max(ended(first), ended(second))
+                dies = (float(where.split()[0]), True) if blow == "pair" else None
+                first, second = start(place, words, count=False, dies=dies), start(place, words, count=False)
+                codes = ended(first), ended(second)
+                code = codes[0] if dies and codes[0] < 0 and codes[1] == 0 else max(codes)
                 wanted = {} if "proposals" in scenario.same else wanted
-            said = place.said()[:200] if code else ""
-            crash = [f"a bug: {said}"] if code not in (0, 1, 2) else []
+            said = place.said()[:200] if code > 0 else ""
+            crash = [f"a bug: {said}"] if code not in (0, 1, 2) and (blow != "pair" or code != -9) else []
+            if blow in ("two", "pair") and scenario.repeats and (lacking := 1 + (code == 0) - proposals(place)) > 0:
+                crash.append(f"proposals that ended and are not there: {lacking}")
             wrong = crash + examine(place, scenario, words, before, wanted)
         yield {"scenario": scenario.name, "blow": blow, "moment": where, "act": "", "code": code, "said": said,
                "wrong": wrong}  # fmt: skip
 
 
-def _cases(drawn: random.Random, blow: str, count: int, base: bool) -> list[str]:
+def _cases(drawn: random.Random, blow: str, count: int, base: bool, life: float) -> list[str]:
     if blow == "locks":
-        return list(LOCKS[:count]) if base else []
+        return list(LOCKS) if base else []
     if blow == "readonly":
         return ["all the time"] if base else []
     if blow == "two":
-        return [f"together, {number}" for number in range(min(count, 3))]
+        return [f"together, {number}" for number in range(count)]
+    if blow == "pair":
+        return [f"{(part + drawn.random()) * life / count:.2f} s, of one" for part in range(count)]
     sizes = [0, *(int(2 ** (12 * (part + drawn.random()) / count)) for part in range(count - 1))]
     return [f"{kibibytes // 4 * 4} KiB left" for kibibytes in sizes]
 

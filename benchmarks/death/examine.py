@@ -72,6 +72,11 @@ def outcome(place: Place, scenario: Scenario) -> dict[str, str]:
     return found
 
 
+def proposals(place: Place) -> int:
+    """How many the archive has."""
+    return len(list((place.archive / "proposals").glob("*/scorecard.json")))
+
+
 def _unsound(place: Place) -> Iterator[str]:
     if run(place, ["verify", "--archive", "archive", "--json"], count=False):
         text = (place.folder / "out").read_text()
