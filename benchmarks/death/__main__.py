@@ -3,6 +3,7 @@
 python -m benchmarks.death --folder work --moments 40
 python -m benchmarks.death --folder work --moments 40 --blow full short
 python -m benchmarks.death --folder work --table
+python -m benchmarks.death --folder docs/results --results kills.jsonl --mark after,now --table
 
 The blows (`--blow`): kill, and group (git and all children too), before and after chosen acts (writes, renames, git
 calls); random, a group killed at a random time; full and short, a full disk from a chosen write on; back and forth, a
@@ -21,7 +22,7 @@ import random
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -45,11 +46,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--mark", default="", help="of these results, as before or after a change")
     parser.add_argument("--minutes", type=float, default=600, help="start no try after so many")
-    parser.add_argument("--table", action="store_true", help="only print the results that are there")
+    parser.add_argument("--results", default="results.jsonl", help="file in the folder")
+    parser.add_argument(
+        "--table", action="store_true", help="only print the results that are there; several marks may be named"
+    )
     parser.add_argument("words", nargs="*", metavar="WORD")
     options = parser.parse_args()
     folder = options.folder.resolve()
-    results = folder / "results.jsonl"
+    results = folder / options.results
     if not options.table:
         deadline, commit = time.monotonic() + 60 * options.minutes, _commit()
         import_all()
@@ -65,7 +69,7 @@ def main() -> None:
                     with results.open("a") as stream:
                         stream.write(json.dumps({"mark": options.mark, "commit": commit, **found}) + "\n")
                     print(json.dumps(found), flush=True)
-    print_table(results, options.mark)
+    print_table(results, options.mark.split(","))
 
 
 def _commit() -> str:
@@ -189,28 +193,35 @@ def moments(
 
 
 def _done(results: Path, mark: str) -> set[tuple[str, ...]]:
-    return {(r["scenario"], r["blow"], r["moment"]) for r in _read(results, mark)}
+    return {(r["scenario"], r["blow"], r["moment"]) for r in _read(results, [mark])}
 
 
-def _read(results: Path, mark: str) -> list[dict[str, Any]]:
+def _read(results: Path, marks: Sequence[str]) -> list[dict[str, Any]]:
     lines = results.read_text().splitlines() if results.exists() else []
-    return [found for found in map(json.loads, lines) if found["mark"] == mark]
+    return [found for found in map(json.loads, lines) if found["mark"] in marks]
 
 
-def print_table(results: Path, mark: str) -> None:
-    """Tries and defects by scenario and blow."""
-    found = _read(results, mark)
-    print("\n| scenario | blow | moments | struck | something wrong |\n|---|---|---:|---:|---:|")
-    for scenario in dict.fromkeys(result["scenario"] for result in found):
-        for blow in BLOWS + CONDITIONS:
-            own = [r for r in found if (r["scenario"], r["blow"]) == (scenario, blow)]
-            if own:
-                struck = sum(bool(r["act"]) or r["code"] < 0 for r in own)
-                print(f"| {scenario} | {blow} | {len(own)} | {struck} | {sum(bool(r['wrong']) for r in own)} |")
-    kinds = Counter(wrong.split(":")[0] for result in found for wrong in result["wrong"])
-    print(f"\n{len(found)} in all; {sum(bool(r['wrong']) for r in found)} with something wrong")
-    for kind, count in kinds.most_common():
-        print(f"* {count}: {kind}")
+def print_table(results: Path, marks: Sequence[str]) -> None:
+    """Tries by scenario and blow, a number for each mark; then those in which something was wrong, and SIGKILLs."""
+    found = _read(results, marks)
+    blows = [blow for blow in BLOWS + CONDITIONS if any(result["blow"] == blow for result in found)]
+    rows = [*dict.fromkeys(result["scenario"] for result in found), "all"]
+    print(f"\n| scenario | {' | '.join(blows)} | wrong |\n|---|{'---:|' * (len(blows) + 1)}")
+    for row in rows:
+        own = [result for result in found if row in (result["scenario"], "all")]
+        cells = [_by_mark([result for result in own if result["blow"] == blow], marks) for blow in blows]
+        print(f"| {row} | {' | '.join(cells)} | {_by_mark([result for result in own if result['wrong']], marks)} |")
+    print(f"\nkilled with SIGKILL: {_by_mark([result for result in found if result['code'] == -9], marks)}")
+    for commit, count in Counter(result.get("commit", "not kept") for result in found).items():
+        print(f"* {count} on {commit}")
+    for kind, count in Counter(wrong.split(":")[0] for result in found for wrong in result["wrong"]).most_common():
+        print(f"* {count} wrong: {kind}")
+
+
+def _by_mark(found: Sequence[dict[str, Any]], marks: Sequence[str]) -> str:
+    """How many there are of each mark, as `24 + 3`; a dash for none."""
+    counts = [sum(result["mark"] == mark for result in found) for mark in marks]
+    return " + ".join(str(count) for count in counts) if any(counts) else "–"
 
 
 if __name__ == "__main__":

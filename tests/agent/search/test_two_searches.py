@@ -21,11 +21,12 @@ def test_what_another_search_ends_is_left_to_it(tmp_path: Path, monkeypatch: Any
     archive = make_archive_of(tmp_path / "search", [make_variant(BASELINE)])
     interrupted = archive.tell(make_record(Status.INTERRUPTED, protocol=SMOKE), "r")
     ended = interrupted.model_copy(update={"status": Status.REJECTED, "reason": "ended"})
-    inner = []
+    begun, of_the_other = [], []
 
     def run(_: Resumption) -> Any:
-        if not inner:
-            inner.append(search(Archive(archive.root)))
+        if not begun:
+            begun.append(True)
+            of_the_other.extend(search(Archive(archive.root)))
         return (ended,)
 
     def search(own: Archive) -> list[str]:
@@ -37,7 +38,7 @@ def test_what_another_search_ends_is_left_to_it(tmp_path: Path, monkeypatch: Any
     monkeypatch.setattr(Resumption, "run", run)
     monkeypatch.setattr(SearchResources, "evaluator", lambda *_: Archived())
     assert search(archive) == ["ended"]
-    assert inner == [[]]
+    assert of_the_other == []
 
 
 class Archived:
