@@ -61,4 +61,7 @@ def read_only(place: Place) -> Iterator[None]:
 
 
 def _mount(*words: str | Path) -> None:
-    subprocess.run(["mount", *words], check=True)
+    """Mount. A list of mounts that was read while others changed it may lack one: so a second attempt."""
+    for last in (False, True):
+        if not subprocess.run(["mount", *words], check=last).returncode:
+            return
