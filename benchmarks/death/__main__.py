@@ -134,7 +134,7 @@ def tries_under(
         if (scenario.name, blow, where) in done or time.monotonic() > deadline:
             continue
         place.prepare(scenario, bases)
-        before = Before.of(place)
+        before, well = Before.of(place), 0
         with ExitStack() as stack:
             if blow == "locks":
                 leave_lock(place, where, time.time())
@@ -151,10 +151,11 @@ def tries_under(
                 first, second = start(place, words, count=False, dies=dies), start(place, words, count=False)
                 codes = ended(first), ended(second)
                 code = codes[0] if dies and codes[0] < 0 and codes[1] == 0 else max(codes)
+                well = codes.count(0)
                 wanted = {} if "proposals" in scenario.same else wanted
             said = place.said()[:200] if code > 0 else ""
             crash = [f"a bug: {said}"] if code not in (0, 1, 2) and (blow != "pair" or code != -9) else []
-            if blow in ("two", "pair") and scenario.repeats and (lacking := 1 + (code == 0) - proposals(place)) > 0:
+            if scenario.repeats and (lacking := well - proposals(place)) > 0:
                 crash.append(f"proposals that ended and are not there: {lacking}")
             wrong = crash + examine(place, scenario, words, before, wanted)
         yield {"scenario": scenario.name, "blow": blow, "moment": where, "act": "", "code": code, "said": said,
