@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError
 
 from archive.errors import ArchiveError
 from archive.files import first_problem, read_json, read_lines, write_json, write_lines
+from archive.records.runs import once
 from evaluator.outcomes import Trial
 from evaluator.statistics.moderated_t_test import Effect
 from evaluator.tasks.names import TaskName
@@ -50,6 +51,10 @@ class Confirmation(Value):
     fresh: Difference | None = None
     created: str
 
+    def decides(self, protocol_hash: str) -> bool:
+        """Whether it came to its end under this version of its protocol."""
+        return self.protocol_hash == protocol_hash and self.outcome != "unfinished"
+
 
 def confirmation_paths(confirmation: Confirmation, trials: Sequence[Trial]) -> list[str]:
     """What `write_confirmation` writes, relative to the archive: the confirmation, then the trials of each variant."""
@@ -58,12 +63,12 @@ def confirmation_paths(confirmation: Confirmation, trials: Sequence[Trial]) -> l
 
 
 def write_confirmation(root: Path, confirmation: Confirmation, trials: Sequence[Trial]) -> None:
-    """Write the confirmation and append its trials. Raises OSError."""
+    """Write the confirmation and append those of its trials that are not there. Raises OSError."""
     decision, *of_trials = confirmation_paths(confirmation, trials)
     write_json(root / decision, confirmation.model_dump(mode="json"))
     for path in of_trials:
         new = (trial for trial in trials if trial.variant == Path(path).stem)
-        write_lines(root / path, (*read_lines(root / path, Trial), *new))
+        write_lines(root / path, once((*read_lines(root / path, Trial), *new)))
 
 
 def read_confirmations(root: Path, protocol: str) -> dict[str, Confirmation]:

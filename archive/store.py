@@ -28,6 +28,7 @@ from archive.records.folders import PROPOSALS, VARIANTS, read_record, rewrite_re
 from archive.records.index import ArchiveIndex
 from archive.records.message import message
 from archive.records.record import Exchange, Origin, Proposal, Record
+from archive.records.runs import once, run_of
 from archive.tables.leaderboards import LEADERBOARDS, write_leaderboard
 from archive.unfinished import WritingNote
 from evaluator.outcomes import Status, Trial
@@ -128,6 +129,17 @@ class Archive(Reader):
             self._claims.claim(free)
             return free
 
+    def take_up(self, identity: str) -> bool:
+        """Claim an interrupted proposal for ending it, until `release_name`; False where another archer has it.
+
+        identity: its folder name, which no variant has.
+        """
+        with self.writing():
+            if self._claims.is_claimed(identity):
+                return False
+            self._claims.claim(identity)
+            return True
+
     def release_name(self, name: str) -> None:
         """End a claim. A variant that was archived keeps its name without one."""
         self._claims.release(name)
@@ -186,14 +198,22 @@ class Archive(Reader):
         return prediction_problems(self._git, record, times, self.origin(record.id))
 
     def tell_trials(self, trials: Sequence[Trial]) -> None:
-        """Archive further trials of one variant. The archive must already have the code of the variant."""
+        """Archive further trials of one variant. The archive must already have the code of the variant.
+
+        A trial that another archer archived meanwhile is left as it is.
+        """
         protocol, name = trials[0].protocol, trials[0].variant
         path = self.root / TRIALS / protocol / f"{name}.jsonl"
         paths = [str(path.relative_to(self.root)), f"{LEADERBOARDS}/{protocol}.csv"]
-        with self.writing(), self._change(paths):
-            write_lines(path, (*read_lines(path, Trial), *trials))
-            self._derive(protocol)
-            self._git.commit(f"Measure {name} under {protocol}", paths)
+        with self.writing():
+            before = read_lines(path, Trial)
+            there = {run_of(trial) for trial in before}
+            if not (new := once(trial for trial in trials if run_of(trial) not in there)):
+                return
+            with self._change(paths):
+                write_lines(path, (*before, *new))
+                self._derive(protocol)
+                self._git.commit(f"Measure {name} under {protocol}", paths)
 
     def confirmations(self, protocol: str) -> dict[str, Confirmation]:
         """The confirmations under a protocol, by variant."""
@@ -204,13 +224,16 @@ class Archive(Reader):
         return read_fresh_trials(self.root, protocol)
 
     def tell_confirmation(self, confirmation: Confirmation, trials: Sequence[Trial]) -> None:
-        """Archive a confirmation with its new trials, in one commit."""
-        paths = confirmation_paths(confirmation, trials)
-        with self.writing(), self._change(paths):
-            write_confirmation(self.root, confirmation, trials)
-            name, outcome = confirmation.variant, confirmation.outcome
-            words = f"Confirm {name} against {confirmation.against} under {confirmation.protocol}: {outcome}"
-            self._git.commit(words, paths)
+        """Archive a confirmation with its new trials, in one commit. What another archer decided meanwhile stays."""
+        paths, name = confirmation_paths(confirmation, trials), confirmation.variant
+        with self.writing():
+            before = self.confirmations(confirmation.protocol).get(name)
+            if before is not None and before.decides(confirmation.protocol_hash):
+                return
+            with self._change(paths):
+                write_confirmation(self.root, confirmation, trials)
+                against, protocol, outcome = confirmation.against, confirmation.protocol, confirmation.outcome
+                self._git.commit(f"Confirm {name} against {against} under {protocol}: {outcome}", paths)
 
     def tell_leaderboard(self, name: str, csv: str) -> None:
         """Archive a leaderboard that was published elsewhere."""

@@ -69,6 +69,8 @@ class Search:
         """Proposals under way: one more than train where a model is asked, since its answer takes minutes."""
         self._reserved: dict[int, list[str]] = {}
         """Names that each attempt has claimed, the newest last: its repairs have further ones."""
+        self._taken_up: dict[int, str] = {}
+        """Folder name of the interrupted proposal that each resumption ends."""
         self._look = True
         self._spent = 0.0
         self._beside: dict[Future[Any], Beside] = {}
@@ -104,7 +106,7 @@ class Search:
                 self.stop()  # else the pool would wait for trainings that nobody can archive
                 raise
             finally:
-                for index in list(self._reserved):
+                for index in (*self._reserved, *self._taken_up):
                     self._release(index)
         if not self.made:
             self.error = self.error or self._passing
@@ -127,14 +129,16 @@ class Search:
         return [Attempt(self._resources, partial(self._inputs, index), self._progress, index) for index in indices]
 
     def _resumptions(self) -> list[Attempt]:
-        """What was interrupted under this very protocol, oldest first."""
+        """What was interrupted under this very protocol, oldest first; without what another search ends now."""
         if not self._plan.resume:
             return []
-        names = interrupted_proposals(self._archive, self._resources.protocol)
-        first_index = self._progress.extend(len(names))
+        with self._archive.writing():  # until they are taken up, nobody else ends them
+            waiting = interrupted_proposals(self._archive, self._resources.protocol)
+            names = [name for name in waiting if self._archive.take_up(name)]
+        self._taken_up = dict(enumerate(names, self._progress.extend(len(names))))
         return [
             Resumption(self._resources, partial(self._inputs, index), self._progress, index, self._archive.record(name))
-            for index, name in enumerate(names, first_index)
+            for index, name in self._taken_up.items()
         ]
 
     def _inputs(self, index: int) -> AttemptInputs:
@@ -178,7 +182,7 @@ class Search:
         return claimed
 
     def _release(self, index: int) -> None:
-        for name in self._reserved.pop(index, ()):
+        for name in (*self._reserved.pop(index, ()), self._taken_up.pop(index, "")):
             self._archive.release_name(name)
 
     def _collect(self, running: dict[Future[Outcome], int]) -> Iterator[Record]:

@@ -3,11 +3,13 @@
 python -m benchmarks.death --folder work --moments 40
 python -m benchmarks.death --folder work --moments 40 --blow full short
 python -m benchmarks.death --folder work --table
+python -m benchmarks.death --folder docs/results --results kills.jsonl --mark after,now --table
 
 The blows (`--blow`): kill, and group (git and all children too), before and after chosen acts (writes, renames, git
 calls); random, a group killed at a random time; full and short, a full disk from a chosen write on; back and forth, a
 clock that jumps by a day. As root: disk, a small file system on which so much is left; readonly, an archive that
-cannot be written. two: the command twice at once. locks: one of git's files locked by a git that was killed.
+cannot be written. two: the command twice at once; pair: the same, and one of them is killed at a random time. locks:
+one of git's files locked by a git that was killed.
 
 WORD: the scenario of that name, else those whose name holds it; without one, all. Each try is a line of
 work/results.jsonl; what is there already is not tried again.
@@ -17,21 +19,22 @@ import argparse
 import json
 import os
 import random
+import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from benchmarks.death.conditions import LOCKS, leave_lock, own_disk, read_only, space_left
-from benchmarks.death.examine import Before, examine, outcome
+from benchmarks.death.examine import Before, examine, outcome, proposals
 from benchmarks.death.injector import Moment, drawn_moments
 from benchmarks.death.nursery import Place, ended, import_all, run, start
 from benchmarks.death.scenarios import Scenario, make_bases, scenarios
 
 BLOWS = ("kill", "group", "random", "full", "short", "back", "forth")
-CONDITIONS = ("disk", "readonly", "two", "locks")
+CONDITIONS = ("disk", "readonly", "two", "pair", "locks")
 
 
 def main() -> None:
@@ -43,13 +46,16 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--mark", default="", help="of these results, as before or after a change")
     parser.add_argument("--minutes", type=float, default=600, help="start no try after so many")
-    parser.add_argument("--table", action="store_true", help="only print the results that are there")
+    parser.add_argument("--results", default="results.jsonl", help="file in the folder")
+    parser.add_argument(
+        "--table", action="store_true", help="only print the results that are there; several marks may be named"
+    )
     parser.add_argument("words", nargs="*", metavar="WORD")
     options = parser.parse_args()
     folder = options.folder.resolve()
-    results = folder / "results.jsonl"
+    results = folder / options.results
     if not options.table:
-        deadline = time.monotonic() + 60 * options.minutes
+        deadline, commit = time.monotonic() + 60 * options.minutes, _commit()
         import_all()
         make_bases(folder / "bases")
         wanted = [s for s in scenarios() if not options.words or any(_meant(word, s.name) for word in options.words)]
@@ -61,9 +67,17 @@ def main() -> None:
                     folder, scenario, blow, count, options.seed, _done(results, options.mark), deadline
                 ):
                     with results.open("a") as stream:
-                        stream.write(json.dumps({"mark": options.mark, **found}) + "\n")
+                        stream.write(json.dumps({"mark": options.mark, "commit": commit, **found}) + "\n")
                     print(json.dumps(found), flush=True)
-    print_table(results, options.mark)
+    print_table(results, options.mark.split(","))
+
+
+def _commit() -> str:
+    """The commit that is tried; `+` where files differ from it."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    short = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+    changed = subprocess.run([*git, "diff", "--quiet", "HEAD"], check=False).returncode
+    return short.stdout.strip() + "+" * bool(changed)
 
 
 def _meant(word: str, name: str) -> bool:
@@ -112,13 +126,15 @@ def tries_under(
 ) -> Iterator[dict[str, Any]]:
     """The same for a condition that holds for the whole life of the command."""
     place, bases, words = _prepared(folder, scenario)
+    began = time.monotonic()
     run(place, words, count=False)
-    wanted, drawn = outcome(place, scenario), random.Random(f"{scenario.name} {blow} {seed}")
-    for where in _cases(drawn, blow, count, bool(scenario.base)):
+    life, wanted = time.monotonic() - began, outcome(place, scenario)
+    drawn = random.Random(f"{scenario.name} {blow} {seed}")
+    for where in _cases(drawn, blow, count, bool(scenario.base), life):
         if (scenario.name, blow, where) in done or time.monotonic() > deadline:
             continue
         place.prepare(scenario, bases)
-        before = Before.of(place)
+        before, well = Before.of(place), 0
         with ExitStack() as stack:
             if blow == "locks":
                 leave_lock(place, where, time.time())
@@ -131,23 +147,30 @@ def tries_under(
                 with read_only(place):
                     code = run(place, words, count=False)
             else:
-                first, second = start(place, words, count=False), start(place, words, count=False)
-                code = max(ended(first), ended(second))
+                dies = (float(where.split()[0]), True) if blow == "pair" else None
+                first, second = start(place, words, count=False, dies=dies), start(place, words, count=False)
+                codes = ended(first), ended(second)
+                code = codes[0] if dies and codes[0] < 0 and codes[1] == 0 else max(codes)
+                well = codes.count(0)
                 wanted = {} if "proposals" in scenario.same else wanted
-            said = place.said()[:200] if code else ""
-            crash = [f"a bug: {said}"] if code not in (0, 1, 2) else []
+            said = place.said()[:200] if code > 0 else ""
+            crash = [f"a bug: {said}"] if code not in (0, 1, 2) and (blow != "pair" or code != -9) else []
+            if scenario.repeats and (lacking := well - proposals(place)) > 0:
+                crash.append(f"proposals that ended and are not there: {lacking}")
             wrong = crash + examine(place, scenario, words, before, wanted)
         yield {"scenario": scenario.name, "blow": blow, "moment": where, "act": "", "code": code, "said": said,
                "wrong": wrong}  # fmt: skip
 
 
-def _cases(drawn: random.Random, blow: str, count: int, base: bool) -> list[str]:
+def _cases(drawn: random.Random, blow: str, count: int, base: bool, life: float) -> list[str]:
     if blow == "locks":
-        return list(LOCKS[:count]) if base else []
+        return list(LOCKS) if base else []
     if blow == "readonly":
         return ["all the time"] if base else []
     if blow == "two":
-        return [f"together, {number}" for number in range(min(count, 3))]
+        return [f"together, {number}" for number in range(count)]
+    if blow == "pair":
+        return [f"{(part + drawn.random()) * life / count:.2f} s, of one" for part in range(count)]
     sizes = [0, *(int(2 ** (12 * (part + drawn.random()) / count)) for part in range(count - 1))]
     return [f"{kibibytes // 4 * 4} KiB left" for kibibytes in sizes]
 
@@ -171,28 +194,35 @@ def moments(
 
 
 def _done(results: Path, mark: str) -> set[tuple[str, ...]]:
-    return {(r["scenario"], r["blow"], r["moment"]) for r in _read(results, mark)}
+    return {(r["scenario"], r["blow"], r["moment"]) for r in _read(results, [mark])}
 
 
-def _read(results: Path, mark: str) -> list[dict[str, Any]]:
+def _read(results: Path, marks: Sequence[str]) -> list[dict[str, Any]]:
     lines = results.read_text().splitlines() if results.exists() else []
-    return [found for found in map(json.loads, lines) if found["mark"] == mark]
+    return [found for found in map(json.loads, lines) if found["mark"] in marks]
 
 
-def print_table(results: Path, mark: str) -> None:
-    """Tries and defects by scenario and blow."""
-    found = _read(results, mark)
-    print("\n| scenario | blow | moments | struck | something wrong |\n|---|---|---:|---:|---:|")
-    for scenario in dict.fromkeys(result["scenario"] for result in found):
-        for blow in BLOWS + CONDITIONS:
-            own = [r for r in found if (r["scenario"], r["blow"]) == (scenario, blow)]
-            if own:
-                struck = sum(bool(r["act"]) or r["code"] < 0 for r in own)
-                print(f"| {scenario} | {blow} | {len(own)} | {struck} | {sum(bool(r['wrong']) for r in own)} |")
-    kinds = Counter(wrong.split(":")[0] for result in found for wrong in result["wrong"])
-    print(f"\n{len(found)} in all; {sum(bool(r['wrong']) for r in found)} with something wrong")
-    for kind, count in kinds.most_common():
-        print(f"* {count}: {kind}")
+def print_table(results: Path, marks: Sequence[str]) -> None:
+    """Tries by scenario and blow, a number for each mark; then those in which something was wrong, and SIGKILLs."""
+    found = _read(results, marks)
+    blows = [blow for blow in BLOWS + CONDITIONS if any(result["blow"] == blow for result in found)]
+    rows = [*dict.fromkeys(result["scenario"] for result in found), "all"]
+    print(f"\n| scenario | {' | '.join(blows)} | wrong |\n|---|{'---:|' * (len(blows) + 1)}")
+    for row in rows:
+        own = [result for result in found if row in (result["scenario"], "all")]
+        cells = [_by_mark([result for result in own if result["blow"] == blow], marks) for blow in blows]
+        print(f"| {row} | {' | '.join(cells)} | {_by_mark([result for result in own if result['wrong']], marks)} |")
+    print(f"\nkilled with SIGKILL: {_by_mark([result for result in found if result['code'] == -9], marks)}")
+    for commit, count in Counter(result.get("commit", "not kept") for result in found).items():
+        print(f"* {count} on {commit}")
+    for kind, count in Counter(wrong.split(":")[0] for result in found for wrong in result["wrong"]).most_common():
+        print(f"* {count} wrong: {kind}")
+
+
+def _by_mark(found: Sequence[dict[str, Any]], marks: Sequence[str]) -> str:
+    """How many there are of each mark, as `24 + 3`; a dash for none."""
+    counts = [sum(result["mark"] == mark for result in found) for mark in marks]
+    return " + ".join(str(count) for count in counts) if any(counts) else "–"
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ LOCKS = ("index", "HEAD", "config", "packed-refs", "refs/heads/main", "refs/head
 """Files of git's that a killed git may leave locked."""
 ROOMY = "512m"
 MINUTE = 60.0
+PAGE = 4
+"""KiB."""
 
 
 def leave_lock(place: Place, name: str, now: float) -> None:
@@ -42,7 +44,7 @@ def space_left(place: Place, kibibytes: int) -> Iterator[None]:
     """So much space on the place's own disk, then plenty again."""
     found = os.statvfs(place.files)
     used = (found.f_blocks - found.f_bfree) * found.f_frsize // 1024
-    _mount("-o", f"remount,size={used + kibibytes}k", place.files)
+    _mount("-o", f"remount,size={max(used + kibibytes, PAGE)}k", place.files)  # 0 would be no limit
     try:
         yield
     finally:

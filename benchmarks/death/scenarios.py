@@ -148,21 +148,23 @@ def _search(root: Path) -> int:
     """
     archive = Archive(root)
     archive.recover()
-    names = {line.name: line for line in archive.lines()}
     created = "2026-01-02T00:00:00Z"
-    if not archive.failed_asks():
-        archive.tell_failed_ask(created, "no JSON", [Exchange(attempt=1, prompt="p" * 9000, reply="r")])
+    with archive.writing():  # here and below: nobody else tells it meanwhile, as a claimed name or a lock sees to
+        if not archive.failed_asks():
+            archive.tell_failed_ask(created, "no JSON", [Exchange(attempt=1, prompt="p" * 9000, reply="r")])
     first = make_record(name="first", protocol=SMOKE, created=created)
-    if "first" not in names:
-        archive.tell(first, "# first\n")
-    second = make_record(Status.INTERRUPTED, name="second", protocol=SMOKE, created=created)
-    if "second" not in names:
-        told = archive.tell(second, "# second\n")
-        names = {line.name: line for line in archive.lines()}
-    if names.get("second") is None or names["second"].status is Status.INTERRUPTED:
-        told = archive.record("second")
-        ended = make_record(name="second", protocol=SMOKE, created=created, number=told.number)
-        archive.retell(ended, "# second, to its end\n")
+    with archive.writing():
+        if archive.identity("first") is None:
+            archive.tell(first, "# first\n")
+    with archive.writing():
+        if archive.identity("second") is None:
+            archive.tell(make_record(Status.INTERRUPTED, name="second", protocol=SMOKE, created=created), "# second\n")
+    with archive.writing():
+        line = next(line for line in archive.lines() if line.name == "second")
+        if line.status is Status.INTERRUPTED:
+            number = archive.record("second").number
+            ended = make_record(name="second", protocol=SMOKE, created=created, number=number)
+            archive.retell(ended, "# second, to its end\n")
     trials = tuple(
         trial.model_copy(update={"seed": trial.seed + 10})
         for trial in make_trials(first.proposal.variant, 0.6, protocol=SMOKE)
@@ -178,6 +180,5 @@ def _search(root: Path) -> int:
     )
     if "first" not in archive.confirmations(SMOKE.name):
         archive.tell_confirmation(confirmation, trials)
-    if "first" not in archive.further_trials(SMOKE.name):
-        archive.tell_trials(trials)
+    archive.tell_trials(trials)
     return 0

@@ -64,7 +64,7 @@ class Cluster:
             os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")  # of trials whose error nobody waits for any more
             ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
             here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        except (RayError, OSError, RuntimeError, ValueError) as error:
+        except Exception as error:  # Ray says by an Exception of no kind that its processes did not start in time
             raise ClusterError(f"no Ray cluster: {error}{_token_hint()}") from error
         self._task: Any = ray.remote(_run)
         self._board: Any = ray.remote(_Board).options(num_cpus=0, scheduling_strategy=here).remote()

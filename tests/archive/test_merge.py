@@ -403,6 +403,8 @@ def test_a_decision_here_stays_and_an_unfinished_one_gives_way(pair: tuple[Archi
     done = bring(ours, theirs.root)
     assert (done.confirmations, done.trials, done.conflicts) == (1, 0, 0), "the same trials are there once"
     assert Archive(ours.root).confirmations("quick")["both_had_this"].outcome == "confirmed"
+    for path in (theirs.root / "confirmations" / "quick").glob("both_had_this.*"):
+        path.unlink()
     confirm(theirs, "both_had_this", "refuted", accuracy=0.1)
     done = bring(Archive(ours.root), theirs.root)
     assert done.confirmations == 0

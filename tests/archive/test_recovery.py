@@ -34,7 +34,7 @@ CONFIRMATION = Confirmation(
     first=Difference(mean=0.1, low=0.0, high=0.2, n=3),
     created="2026-01-01T00:00:00Z",
 )
-FRESH = make_trials(make_variant(BASELINE), [0.1])
+FRESH = tuple(trial.model_copy(update={"seed": 7}) for trial in make_trials(make_variant(BASELINE), [0.1]))
 EXCHANGE = Exchange(attempt=1, prompt="p", reply="r")
 TOLD: dict[str, Callable[[Archive], object]] = {
     "trials": lambda archive: archive.tell_trials(FRESH),
@@ -217,6 +217,32 @@ def test_two_searches_give_no_name_twice(archive: Archive):
     assert other.claim_name("new") == "new"
     for name in ("new", "new_2"):
         other.release_name(name)
+
+
+def test_what_two_archers_trained_at_once_is_there_once(archive: Archive):
+    there = archive.further_trials(QUICK.name)[BASELINE]
+    for each in (archive, Archive(archive.root)):
+        each.tell_trials(FRESH)
+    assert archive.further_trials(QUICK.name)[BASELINE] == (*there, *FRESH)
+    assert git(archive.root, "rev-list", "--count", "HEAD") == "2\n"
+
+
+def test_what_another_archer_decided_stays(archive: Archive):
+    unfinished = CONFIRMATION.model_copy(update={"outcome": "unfinished"})
+    archive.tell_confirmation(unfinished, FRESH[:2])
+    archive.tell_confirmation(CONFIRMATION, FRESH)
+    assert archive.fresh_trials(QUICK.name) == {BASELINE: FRESH}
+    Archive(archive.root).tell_confirmation(unfinished, FRESH)
+    assert archive.confirmations(QUICK.name) == {BASELINE: CONFIRMATION}
+
+
+def test_an_interrupted_proposal_is_taken_up_by_one_archer(archive: Archive):
+    other = Archive(archive.root)
+    assert archive.take_up(f"0001-{NAME}")
+    assert not other.take_up(f"0001-{NAME}")
+    archive.release_name(f"0001-{NAME}")
+    assert other.take_up(f"0001-{NAME}")
+    other.release_name(f"0001-{NAME}")
 
 
 def test_a_claim_of_a_killed_search_does_not_count(archive: Archive):

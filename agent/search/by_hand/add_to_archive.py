@@ -1,5 +1,6 @@
 """Archives the result of `archer evaluate --add`: further trials of an archived variant, or a proposal made by hand."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from agent.analysis.snapshot import take_snapshot
@@ -22,12 +23,18 @@ def add_by_hand(archive: Archive, result: VariantResult) -> str:
     A proposal by hand that now has all trials of a larger protocol is told anew under that one: it is listed, shown and
     tested there. Returns one line that says what was done. Raises ArchiveError.
     """
+    with archive.writing():  # what is there is looked up here, since another archer may have added it meanwhile
+        return _add(archive, result)
+
+
+def _add(archive: Archive, result: VariantResult) -> str:
     request, evaluated = result.request, result.evaluated
     known = archive.variants().get(request.variant.name)
     if known is not None and known.source == request.variant.source:
         if (grown := _grown(archive, result)) is not None:
             return grown
-        new = [t for t in evaluated.trials if t.status is Status.SCORED and spec_of(t) not in request.known]
+        there = replace(request, trials=archive.trials(request.protocol.name)).using_archived().known
+        new = [t for t in evaluated.trials if t.status is Status.SCORED and spec_of(t) not in there]
         if not new and evaluated.status is Status.INTERRUPTED:
             return "nothing is added yet: what has ended is kept, and the same command goes on from there"
         if not new and evaluated.status is not Status.SCORED:
@@ -38,10 +45,9 @@ def add_by_hand(archive: Archive, result: VariantResult) -> str:
         return f"added {counted(len(new), 'trial')} of {request.variant.name} to {archive.root}"
     if evaluated.status is Status.REJECTED and (before := _rejected_before(archive, request)) is not None:
         return f"nothing to add: {archive.root} has it as proposal {before.number}, {before.status}"
-    with archive.writing():  # so that nobody else is given the name meanwhile
-        name = archive.free_name(request.variant.name)
-        record = _record(result, request.variant.model_copy(update={"name": name}))
-        told = archive.tell(record, render_report(record, take_snapshot(archive, request.protocol.name, seed=0)))
+    name = archive.free_name(request.variant.name)
+    record = _record(result, request.variant.model_copy(update={"name": name}))
+    told = archive.tell(record, render_report(record, take_snapshot(archive, request.protocol.name, seed=0)))
     return f"archived as proposal {told.number}, {name}, {told.status}, in {archive.root}"
 
 
@@ -60,10 +66,9 @@ def _grown(archive: Archive, result: VariantResult) -> str | None:
         return None
     variant = result.request.variant
     record = _record(result, variant).model_copy(update={"number": before.number, "created": before.created})
-    with archive.writing():
-        if scored := [trial for trial in before.trials if trial.status is Status.SCORED]:
-            archive.tell_trials(scored)
-        archive.retell(record, render_report(record, take_snapshot(archive, protocol.name, seed=0)))
+    if scored := [trial for trial in before.trials if trial.status is Status.SCORED]:
+        archive.tell_trials(scored)
+    archive.retell(record, render_report(record, take_snapshot(archive, protocol.name, seed=0)))
     return f"proposal {before.number}, {variant.name}, is now told under {protocol.name}, in {archive.root}"
 
 

@@ -135,6 +135,7 @@ def test_only_the_confirmed_climb_the_nearest_first(archive: Archive):
         (OTHER, NAME),
         (NAME, BASELINE),
     ]
+    (archive.root / "confirmations" / QUICK.name / f"{OTHER}.json").unlink()
     decide(archive, OTHER, NAME, "refuted")
     assert [each.variant.name for each in Climb.all_of(archive, LADDER)] == [NAME]
     assert Climb.all_of(archive, LADDER[:1]) == [], "a ladder of one rung leads nowhere"

@@ -108,3 +108,12 @@ def test_a_cluster_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     with pytest.raises(ClusterError, match=r"RAY_ADDRESS=127\.0\.0\.1:1: Connection refused"):
         Cluster(Grade.A, gpu_share=1.0)
+
+
+def test_a_ray_that_does_not_start_in_time_is_one_line(monkeypatch: pytest.MonkeyPatch):
+    def init(**_: object) -> None:
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr("ray.init", init)
+    with pytest.raises(ClusterError, match="no Ray cluster: The current node timed out"):
+        Cluster(Grade.A, gpu_share=1.0)

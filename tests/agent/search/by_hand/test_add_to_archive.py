@@ -21,14 +21,20 @@ from variants.seeds import seed_variants
 IDEA = Variant(name="my_idea", source=seed_variants()[BASELINE].source + "# mine\n")
 
 
-def add(archive: Archive, protocol: Protocol, accuracy: float, tasks: Sequence[TaskName] | None = None) -> str:
-    request = VariantRequest.of(IDEA, protocol, tasks or tuple(protocol.tasks), None, None, archive)
+def result(
+    archive: Archive, protocol: Protocol, accuracy: float, tasks: Sequence[TaskName] | None = None, idea: Variant = IDEA
+) -> VariantResult:
+    request = VariantRequest.of(idea, protocol, tasks or tuple(protocol.tasks), None, None, archive)
     trials = tuple(
-        make_trial(IDEA, protocol=protocol, accuracy=accuracy, **spec.model_dump())
+        make_trial(idea, protocol=protocol, accuracy=accuracy, **spec.model_dump())
         for spec in trial_specs(protocol, tasks)
     )
-    evaluated = Evaluated(Status.SCORED, "", make_check(name=IDEA.name), trials, scorecard(trials))
-    return add_by_hand(archive, VariantResult(request, evaluated, 1.0))
+    evaluated = Evaluated(Status.SCORED, "", make_check(name=idea.name), trials, scorecard(trials))
+    return VariantResult(request, evaluated, 1.0)
+
+
+def add(archive: Archive, protocol: Protocol, accuracy: float, tasks: Sequence[TaskName] | None = None) -> str:
+    return add_by_hand(archive, result(archive, protocol, accuracy, tasks))
 
 
 def test_it_is_told_under_the_larger_protocol(tmp_path: Path) -> None:
@@ -52,3 +58,13 @@ def test_not_for_some_of_its_tasks_and_never_downwards(tmp_path: Path) -> None:
     add(other, SMOKE, 0.2)
     assert "added 3 trials" in add(other, QUICK, 0.9, ("Memorize",))
     assert other.record("1").protocol == "smoke"
+
+
+def test_what_another_archer_added_meanwhile_is_not_added_again(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path / "archive")
+    both = [result(archive, SMOKE, 0.2) for _ in range(2)]
+    said = [add_by_hand(Archive(archive.root), each) for each in both]
+    assert "archived as proposal 1" in said[0]
+    assert "has all of these trials" in said[1]
+    assert [line.name for line in archive.lines()] == ["my_idea"]
+    assert archive.further_trials("smoke").get("my_idea", ()) == ()

@@ -1,0 +1,48 @@
+"""Two searches on one archive: an interrupted proposal is ended by one of them."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, cast
+
+from rich.console import Console
+
+from agent.search.attempt import Resumption, SearchResources
+from agent.search.engine import Engine
+from agent.search.loop import Search, SearchPlan
+from agent.terminal.progress import Progress
+from archive.store import Archive
+from evaluator.outcomes import Status
+from evaluator.protocols.built_in import SMOKE
+from tests.builders import make_archive_of, make_record, make_variant
+from variants.contract import BASELINE
+
+
+def test_what_another_search_ends_is_left_to_it(tmp_path: Path, monkeypatch: Any) -> None:
+    archive = make_archive_of(tmp_path / "search", [make_variant(BASELINE)])
+    interrupted = archive.tell(make_record(Status.INTERRUPTED, protocol=SMOKE), "r")
+    ended = interrupted.model_copy(update={"status": Status.REJECTED, "reason": "ended"})
+    begun, of_the_other = [], []
+
+    def run(_: Resumption) -> Any:
+        if not begun:
+            begun.append(True)
+            of_the_other.extend(search(Archive(archive.root)))
+        return (ended,)
+
+    def search(own: Archive) -> list[str]:
+        with ThreadPoolExecutor(1) as trials, Progress(Console(quiet=True), 0) as progress:
+            resources = SearchResources(cast(Any, None), cast(Any, None), SMOKE, Engine(trials))
+            plan = SearchPlan(0, 1, 0, confirm=False)
+            return [record.reason for record in Search(own, resources, plan, progress).run()]
+
+    monkeypatch.setattr(Resumption, "run", run)
+    monkeypatch.setattr(SearchResources, "evaluator", lambda *_: Archived())
+    assert search(archive) == ["ended"]
+    assert of_the_other == []
+
+
+class Archived:
+    """An evaluator that has no log."""
+
+    def archived(self, variant: object) -> None:
+        """Nothing to forget."""
