@@ -12,7 +12,7 @@ from archive.errors import ArchiveError
 from archive.files import read_json, read_lines, write_json, write_lines, write_text
 from archive.git import GitFolder
 from archive.reader import FORMAT, MAKING, MARKER, TRIALS, is_unfinished
-from archive.records.folders import VARIANTS
+from archive.records.places import VARIANTS
 from archive.store import Archive
 from archive.tables.leaderboard_csv import PUBLISHED
 from archive.tables.leaderboards import LEADERBOARDS, write_leaderboard
