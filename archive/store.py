@@ -34,6 +34,7 @@ from archive.records.places import (
     proposal_of,
     proposal_place,
     proposal_places,
+    regrouped,
     variant_place,
 )
 from archive.records.record import Exchange, Origin, Proposal, Record
@@ -252,6 +253,24 @@ class Archive(Reader):
             paths = [self._derive(protocol) for protocol in self.protocols()]
             if changed := self._git.dirty_paths(paths) if paths else []:
                 self._git.commit("Rebuild the leaderboards", changed)
+
+    def regroup(self) -> int:
+        """Move what lies flat and would lie in folders of some today, in one commit that `git revert` takes back.
+
+        Returns how many proposals and variants were moved. Raises ArchiveError where any of them is not committed.
+        """
+        self.recover()
+        with self.writing():
+            if dirty := self._git.dirty_paths([PROPOSALS, VARIANTS]):
+                raise ArchiveError(f"{dirty[0]} differs from the last commit; commit it or `git checkout` it first")
+            with self._change([PROPOSALS, VARIANTS]):
+                moves = regrouped(self.root)
+                for old, new in moves.items():
+                    (self.root / new).parent.mkdir(exist_ok=True)
+                    (self.root / old).rename(self.root / new)
+                if moves:
+                    self._git.commit(f"Move {len(moves)} proposals and variants into folders", [PROPOSALS, VARIANTS])
+        return len(moves)
 
     def tell_failed_ask(self, created: str, reason: str, exchanges: Sequence[Exchange]) -> None:
         """Archive the exchange of an ask that gave no proposal."""

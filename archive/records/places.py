@@ -34,6 +34,20 @@ def variant_place(root: Path, name: str, number: int = 0) -> str:
     return _there_or(root, f"{VARIANTS}/{name}.py", f"{VARIANTS}/{shard_of(name)}/{name}.py", number)
 
 
+def regrouped(root: Path) -> dict[str, str]:
+    """Old and new place of what lies side by side with others and would be written into a folder in between today.
+
+    These are the proposals from BORDER on, and their variants.
+    """
+    found = {}
+    for identity, place in proposal_places(root).items():
+        number, _, name = identity.partition("-")
+        if int(number) >= BORDER:
+            found[place] = f"{PROPOSALS}/{group_of(int(number))}/{identity}"
+            found[variant_place(root, name)] = f"{VARIANTS}/{shard_of(name)}/{name}.py"
+    return {old: new for old, new in found.items() if old != new and (root / old).exists()}
+
+
 def prediction_places(name: str) -> tuple[str, str]:
     """The two paths that a variant's predictions can have on their branch: side by side with others, and further in."""
     return f"{name}.json", f"{shard_of(name)}/{name}.json"
