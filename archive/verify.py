@@ -1,6 +1,7 @@
 """Checks the integrity of an archive: one line per problem. It changes nothing."""
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from archive.confirmations import CONFIRMATIONS, read_confirmations
@@ -24,9 +25,11 @@ def problems(archive: Archive, since: Verified | None = None) -> Iterator[str]:
     then of the proposals, the kernels and git's objects only those are read that came or changed after it.
     """
     late: list[str] = []
-    found = list(_content_problems(archive, since, late))
-    yield from found or (*late, *_leaderboard_problems(archive))
-    yield from archive.git_problems() if since is None else since.git_problems()
+    with ThreadPoolExecutor(1) as beside:  # git checks its objects in a process of its own, while the records are read
+        of_git = beside.submit(list, archive.git_problems() if since is None else since.git_problems())
+        found = list(_content_problems(archive, since, late))
+        yield from found or (*late, *_leaderboard_problems(archive))
+        yield from of_git.result()
     yield from (
         f"{path} differs from the last commit; commit it or `git checkout` it" for path in archive.dirty_paths()
     )

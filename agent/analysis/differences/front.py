@@ -115,8 +115,10 @@ def nearest(found: tuple[Place, ...]) -> Place | None:
     return next((place for place in found if place.gaps), None)
 
 
-def front_json(contrasts: PairedDifferences, found: tuple[Place, ...], sizes: Sizes) -> dict[str, Any]:
-    """The document of `archer leaderboard --front --json`."""
+def front_json(
+    contrasts: PairedDifferences, found: tuple[Place, ...], sizes: Sizes, limit: int | None = None
+) -> dict[str, Any]:
+    """The document of `archer leaderboard --front --json`. limit: how many rows it has at most."""
     best = nearest(found)
     return {
         "board": contrasts.board.title,
@@ -125,7 +127,7 @@ def front_json(contrasts: PairedDifferences, found: tuple[Place, ...], sizes: Si
         "false_discovery_rate": RATE,
         "front": sorted(place.name for place in found if place.standing.endswith("front")),
         "nearest": best.name if best else None,
-        "rows": [_row_json(place) | {"size": sizes.of(place.name).json()} for place in found],
+        "rows": [_row_json(place) | {"size": sizes.of(place.name).json()} for place in found[:limit]],
     }
 
 

@@ -128,9 +128,10 @@ class PairedDifferences:
         """
         rows = np.arange(len(self.names))
         for column in range(len(self.board.tasks)):
-            levels, functions = self._levels[rows, column], self._functions[rows, column]
-            behind = levels < self._levels[own, column] - CLOSE
-            rows = rows[~behind | (functions == self._functions[own, column])]
+            level, function = self._levels[own, column], self._functions[own, column]
+            if np.isfinite(level):
+                behind = self._levels[rows, column] < level - CLOSE
+                rows = rows[~behind | (self._functions[rows, column] == function)]
         return rows
 
     def gap(self, name: str, other: str, task: TaskName) -> Gap:
