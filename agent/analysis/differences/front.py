@@ -12,7 +12,7 @@ Benjamini and Hochberg's procedure adjusts each of the three p-values over the r
 p-values of single cells over the cells of the table. Where no row shows any noise, nothing is sure.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -89,7 +89,7 @@ def places(contrasts: PairedDifferences, reference: str = REFERENCE) -> tuple[Pl
     front = surely_front(contrasts)
     gaps = {name: each.gaps for name, each in zip(names, looked, strict=True) if each.gaps}
     sure = sure_cells(contrasts, reference)
-    beats = dict(zip(gaps, adjusted([p_beats(row) for row in gaps.values()]).tolist(), strict=True))
+    beats = dict(zip(gaps, adjusted(_p_beats(versus, names, gaps)).tolist(), strict=True))
     challenge, far = Challenge.of(contrasts.board), distances(contrasts.board, names)
     found = {}
     for own, (name, each) in enumerate(zip(names, looked, strict=True)):
@@ -233,9 +233,14 @@ def _p_front(lead: Lead, own: int) -> float:
     return float(np.delete(p, own).max()) if len(p) > 1 else 1.0
 
 
-def p_beats(gaps: Mapping[TaskName, Gap]) -> float:
-    """p-value of being above on all tasks: the largest of the one-sided p-values of the tasks."""
-    return max(gap.p / 2 if gap.difference > 0 else 1 - gap.p / 2 for gap in gaps.values())
+def _p_beats(versus: Lead | None, names: Sequence[str], rows: Container[str]) -> Array:
+    """p-values of some rows being above the reference on all tasks: the largest of the one-sided ones of the tasks."""
+    if versus is None:
+        return np.ones(0)
+    above = [place for place, name in enumerate(names) if name in rows]
+    half = versus.p_either()[above] / 2
+    found: Array = np.where(versus.difference[above] < 0, half, 1 - half).max(axis=1)
+    return found
 
 
 def adjusted(ps: Sequence[float] | Array) -> Array:

@@ -82,7 +82,7 @@ class ChangedParts:
         return cls(
             settings,
             parts,
-            np.repeat(np.arange(len(rows)), [len(row) for row in rows]),
+            np.repeat(np.arange(len(rows)), np.array([len(row) for row in rows], dtype=np.intp)),
             np.array([columns[part] for row in rows for part in row], dtype=np.intp),
             np.array([entry for row in rows for entry in row.values()], dtype=np.float64),
             np.array([_is_additive(genome, origin) for genome, origin in changes], dtype=np.bool_),
@@ -141,7 +141,7 @@ class Effects:
         seen = np.unique(changes.columns[used])
         parts = [changes.parts[column] for column in seen]
         precision, pull = _normal_equations(changes, seen, weights, np.where(measured.quiet, 0.0, measured.differences))
-        precision += np.diag([1 / (_share(part) * typical**2) for part in parts])
+        precision = precision + np.diag([1 / (_share(part) * typical**2) for part in parts])
         covariance: NDArray[np.float64] = np.asarray(np.linalg.inv(precision), dtype=np.float64)
         mean: Vector = covariance @ pull
         settings = tuple(changes.settings[part] for part in parts if part in changes.settings)
