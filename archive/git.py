@@ -19,7 +19,10 @@ from archive.errors import ArchiveError, GitMissingError
 _REDIRECTING = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_NAMESPACE")
 _LINKS = ("120000", "160000")
 """Modes of links and of other repositories."""
-_SETTINGS = ("-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null", "-c", "core.autocrlf=false")
+_SETTINGS = (
+    *("-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null", "-c", "core.autocrlf=false"),
+    *("-c", "index.version=4"),  # of a new archive: half as large, and every commit reads and writes it a few times
+)
 
 PATIENCE = 10.0
 """Seconds to wait for a git that works in the archive, as one does whose archer was killed."""
