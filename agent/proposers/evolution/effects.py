@@ -141,7 +141,7 @@ class Effects:
         seen = np.unique(changes.columns[used])
         parts = [changes.parts[column] for column in seen]
         precision, pull = _normal_equations(changes, seen, weights, np.where(measured.quiet, 0.0, measured.differences))
-        precision = precision + np.diag([1 / (_share(part) * typical**2) for part in parts])
+        precision += np.diag([1 / (_share(part) * typical**2) for part in parts])
         covariance: NDArray[np.float64] = np.asarray(np.linalg.inv(precision), dtype=np.float64)
         mean: Vector = covariance @ pull
         settings = tuple(changes.settings[part] for part in parts if part in changes.settings)
@@ -244,5 +244,10 @@ def _normal_equations(
     cells = place[changes.columns[left]] * size + place[changes.columns[right]]
     products = weights[changes.rows[left]] * changes.entries[left] * changes.entries[right]
     rows, columns, entries = changes.rows[used], place[changes.columns[used]], changes.entries[used]
-    pull = np.bincount(columns, weights=entries * (values[rows] * weights[rows]), minlength=size)
-    return np.bincount(cells, weights=products, minlength=size * size).reshape(size, size), pull
+    pull = _sums(columns, entries * (values[rows] * weights[rows]), size)
+    return _sums(cells, products, size * size).reshape(size, size), pull
+
+
+def _sums(places: Indices, values: Vector, size: int) -> Vector:
+    """Sum of the values of each place from 0 to `size`; one after the other, so that every machine has the same bits."""
+    return np.bincount(places, weights=values, minlength=size).astype(np.float64)
