@@ -249,5 +249,5 @@ def _normal_equations(
 
 
 def _sums(places: Indices, values: Vector, size: int) -> Vector:
-    """Sum of the values of each place up to `size`, added one after the other, so that every machine has the same bits."""
+    """Sum of the values of each place below `size`, added in their order: every machine has the same bits."""
     return np.bincount(places, weights=values, minlength=size).astype(np.float64)
