@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -101,9 +101,12 @@ class Reader:
         """Lines of all readable proposals, oldest first."""
         return self._refreshed().lines()
 
-    def outlines(self) -> Iterator[Outline]:
-        """Outlines of all readable proposals, oldest first. Much faster than `records`."""
-        return self._refreshed().outlines()
+    def outlines(self, wanted: Callable[[ProposalLine], bool] | None = None) -> Iterator[Outline]:
+        """Outlines of all readable proposals, or of those whose line is wanted, oldest first.
+
+        Much faster than `records`.
+        """
+        return self._refreshed().outlines(wanted)
 
     def raw_outline(self, identity: str) -> dict[str, Any]:
         """The outline of a readable proposal as plain JSON. identity: its folder name."""

@@ -98,9 +98,12 @@ class ArchiveIndex:
         found: dict[str, Any] = json.loads(self._column("outline", [entry])[identity])
         return found
 
-    def outlines(self) -> Iterator[Outline]:
-        """Outlines of all readable proposals, oldest first."""
+    def outlines(self, wanted: Callable[[ProposalLine], bool] | None = None) -> Iterator[Outline]:
+        """Outlines of the readable proposals whose line is wanted, or of all, oldest first."""
         entries = self._all()
+        if wanted is not None:
+            names = {line.id for line in self.lines() if wanted(line)}
+            entries = [entry for entry in entries if entry.id in names]
         texts = self._column("outline", [entry for entry in entries if entry.id not in self._outlines])
         for entry in entries:
             if entry.id not in self._outlines:
@@ -144,7 +147,7 @@ class ArchiveIndex:
         """One text of each of the proposals, by folder name: as kept, if that is of the same files, else read again."""
         here = {entry.id: self._texts[entry.id] for entry in entries if entry.id in self._texts}
         asked = [entry for entry in entries if entry.id not in here]
-        kept = self._kept.column(name, asked[0].id if len(asked) == 1 else None) if asked else {}
+        kept = self._kept.column(name, {entry.id for entry in asked}) if asked else {}
         found = {identity: getattr(texts, name) for identity, texts in here.items()}
         for identity, stamp, _ in asked:
             if identity in kept and kept[identity][0] == stamp:
