@@ -124,6 +124,8 @@ def test_init_list_leaderboard_verify(archer: Run):
     assert all(set(row["scores"]) == set(MAD_TASKS) for row in rows)
     code, out, err = archer("verify", "--json")
     assert (code, json.loads(out)["problems"], err) == (DONE, [], "")
+    code, out, err = archer("verify", "--regroup")
+    assert (code, err.strip()) == (DONE, "moved 0 proposals and variants")
 
 
 def test_only_the_first_rows_of_a_leaderboard_are_shown(archer: Run):
