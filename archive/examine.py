@@ -10,7 +10,8 @@ from pathlib import Path
 
 from archive.errors import ArchiveError
 from archive.reader import PROTOCOL_NAME, Reader
-from archive.records.folders import PROPOSALS, VARIANTS, read_record
+from archive.records.folders import read_record
+from archive.records.places import VARIANTS, proposal_place
 from archive.records.record import Record
 from archive.store import Archive
 from evaluator.outcomes import Score, Scorecard, Status, Trial
@@ -37,7 +38,7 @@ class Examiner:
 
     def examine(self, identity: str) -> Examined:
         """Read a proposal's folder, and say what is wrong with it."""
-        where, reader = f"{PROPOSALS}/{identity}", self._reader
+        where, reader = proposal_place(self._reader.root, identity), self._reader
         try:
             record = read_record(reader.root, identity)
             found = tuple(f"{where}{problem}" for problem in self._contradictions(record))

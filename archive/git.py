@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from git import Repo
@@ -19,7 +19,10 @@ from archive.errors import ArchiveError, GitMissingError
 _REDIRECTING = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_NAMESPACE")
 _LINKS = ("120000", "160000")
 """Modes of links and of other repositories."""
-_SETTINGS = ("-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null", "-c", "core.autocrlf=false")
+_SETTINGS = (
+    *("-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null", "-c", "core.autocrlf=false"),
+    *("-c", "index.version=4"),  # of a new archive: half as large, and every commit reads and writes it a few times
+)
 
 PATIENCE = 10.0
 """Seconds to wait for a git that works in the archive, as one does whose archer was killed."""
@@ -71,17 +74,46 @@ class GitFolder:
         return self._git("rev-parse", "HEAD")
 
     def commit_aside(self, branch: str, path: str, text: str, message: str) -> str:
-        """Commit one file to another branch and keep its other files. Work tree and index stay unchanged."""
+        """Commit one file to another branch and keep its other files. Work tree and index stay unchanged.
+
+        path: a name, or `FOLDER/NAME`.
+        """
         parent = next(iter(self.tips(branch)), "")
         blob = self._git("hash-object", "-w", "--stdin", text=text)
-        listed = self._git("ls-tree", parent).splitlines() if parent else []
-        kept = [entry for entry in listed if entry.split("\t", 1)[1] != path]
-        tree = self._git("mktree", text="\n".join([*kept, f"100644 blob {blob}\t{path}"]) + "\n")
+        tree = self._tree_with(parent, path, f"100644 blob {blob}")
         parents = ("-p", parent) if parent else ()
         commit = self._git(*self._identity(), "commit-tree", tree, *parents, "-m", message)
         local = self._git("for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}")
         self._git("update-ref", f"refs/heads/{branch}", commit, local or "0" * 40)
         return commit
+
+    def _tree_with(self, tree: str, path: str, about: str) -> str:
+        """A tree like `tree` (of no entries if empty) in which `path` is what `about` says: mode, kind and hash."""
+        entries, (name, _, inner) = self._entries(tree), path.partition("/")
+        if inner:
+            below = entries.get(name, "")
+            about = f"040000 tree {self._tree_with(below.split()[2] if below else '', inner, about)}"
+        return self._make_tree(entries | {name: f"{about}\t{name}"})
+
+    def _make_tree(self, entries: Mapping[str, str]) -> str:
+        return self._git("mktree", text="\n".join(entries.values()) + "\n")
+
+    def _entries(self, tree: str) -> dict[str, str]:
+        """Lines of `git ls-tree`, by name; none of an empty hash."""
+        lines = self._git("ls-tree", tree).splitlines() if tree else []
+        return {line.split("\t", 1)[1]: line for line in lines}
+
+    def _union(self, ours: str, theirs: str) -> str:
+        """The tree of the entries of two trees; of two files of one name, ours."""
+        here, there = self._entries(ours), self._entries(theirs)
+        both = {name: here[name].split() for name in here.keys() & there.keys() if here[name] != there[name]}
+        folders = {name: about[2] for name, about in both.items() if about[1] == there[name].split()[1] == "tree"}
+        merged = {name: self._union(tree, there[name].split()[2]) for name, tree in folders.items()}
+        return self._make_tree(there | here | {name: f"040000 tree {tree}\t{name}" for name, tree in merged.items()})
+
+    def entries_aside(self, branch: str) -> int:
+        """How many files and folders the top folder of a branch has."""
+        return len(self._entries(next(iter(self.tips(branch)), "")))
 
     def last_commit_aside(self, branch: str, path: str, text: str) -> str | None:
         """The commit that gave the file `path` of a branch just this text; None where it has another text, or none."""
@@ -110,10 +142,7 @@ class GitFolder:
         theirs, ours = self._git("rev-parse", coming), next(iter(self.tips(branch)), "")
         self._git("update-ref", "-d", coming)
         if ours and theirs not in self._git("rev-list", ours).split():
-            here, there = (
-                {e.split("\t", 1)[1]: e for e in self._git("ls-tree", tip).splitlines()} for tip in (ours, theirs)
-            )
-            tree = self._git("mktree", text="\n".join((there | here).values()) + "\n")
+            tree = self._union(ours, theirs)
             parents = ("-p", ours, "-p", theirs)
             theirs = self._git(*self._identity(), "commit-tree", tree, *parents, "-m", f"Merge {branch}")
         elif ours:
@@ -249,10 +278,13 @@ class GitFolder:
         """Hash of the newest commit that touched `path`; None if there is none."""
         return self._git("log", "-1", "--format=%H", "--", path) or None
 
-    def last_commits_in(self, folder: str) -> dict[str, str]:
-        """Hash of the newest commit that touched each entry of `folder`, by the entry's name. Runs git once."""
+    def last_commits_in(self, folder: str, entry_of: Callable[[str], str | None]) -> dict[str, str]:
+        """Hash of the newest commit that touched each entry of `folder`. Runs git once.
+
+        entry_of: as in `newest_commits`.
+        """
         log = self._git("log", "--format=%x00%H", "--name-only", "--no-renames", "--", folder) if self._born() else ""
-        return newest_commits(log, folder)
+        return newest_commits(log, entry_of)
 
     def _born(self) -> bool:
         try:
@@ -260,13 +292,13 @@ class GitFolder:
         except ArchiveError:
             return False
 
-    def contents_of(self, folder: str) -> dict[str, str]:
-        """Hash of the content of each entry of `folder` at the last commit, by the entry's name."""
+    def contents_of(self, folders: Sequence[str]) -> dict[str, str]:
+        """Hash of the content of each entry of the folders at the last commit, by the entry's path."""
         if not self._born():
             return {}
-        lines = self._git("ls-tree", "-z", "HEAD", f"{folder}/").split("\0")
+        lines = self._git("ls-tree", "-z", "HEAD", "--", *(f"{folder}/" for folder in folders)).split("\0")
         found = (line.partition("\t") for line in lines if line)
-        return {path.rpartition("/")[2]: about.split()[2] for about, _, path in found}
+        return {path: about.split()[2] for about, _, path in found}
 
     def _identity(self) -> tuple[str, ...]:
         if self._git("config", "--default", "", "--get", "user.email") or "GIT_COMMITTER_EMAIL" in os.environ:
@@ -285,14 +317,17 @@ class GitFolder:
             raise ArchiveError(f"git {arguments[0]} failed in {self._repo.working_dir}: {_words(error)}") from error
 
 
-def newest_commits(log: str, folder: str) -> dict[str, str]:
-    """Newest commit of each entry of `folder`, from the output of `git log --format=%x00%H --name-only`."""
+def newest_commits(log: str, entry_of: Callable[[str], str | None]) -> dict[str, str]:
+    """Newest commit of each entry, from the output of `git log --format=%x00%H --name-only`.
+
+    entry_of: the entry that a path belongs to; None where it belongs to none.
+    """
     found: dict[str, str] = {}
     for commit in log.split("\0")[1:]:
         digest, *paths = commit.split("\n")
         for path in paths:
-            if path.startswith(f"{folder}/"):
-                found.setdefault(path.split("/")[1], digest)
+            if (entry := entry_of(path)) is not None:
+                found.setdefault(entry, digest)
     return found
 
 

@@ -1,11 +1,14 @@
 """Predictions, committed to a separate branch before the first trial, so that nobody can change them afterwards."""
 
+import contextlib
 from collections.abc import Iterator, Mapping
 
 from pydantic import ValidationError
 
 from archive.errors import ArchiveError
 from archive.git import GitFolder
+from archive.records import places
+from archive.records.places import prediction_places
 from archive.records.record import Origin, Prediction, Proposal, Record, moment
 from evaluator.tasks.names import TaskName
 from evaluator.values import Value
@@ -49,10 +52,13 @@ def commit_predictions(git: GitFolder, committed: Committed) -> str:
     The very same ones, committed before by a search that was killed, keep their older commit: their trials go on.
     """
     text = committed.model_dump_json(indent=2) + "\n"
-    if (before := git.last_commit_aside(BRANCH, f"{committed.variant}.json", text)) is not None:
-        return before
+    flat, inside = prediction_places(committed.variant)
+    for place in (flat, inside):
+        if (before := git.last_commit_aside(BRANCH, place, text)) is not None:
+            return before
     message = f"Predict {committed.variant}\n\nSource: {committed.source_hash}\nProtocol: {committed.protocol}"
-    return git.commit_aside(BRANCH, f"{committed.variant}.json", text, message)
+    place = flat if git.entries_aside(BRANCH) < places.BORDER else inside
+    return git.commit_aside(BRANCH, place, text, message)
 
 
 def prediction_problems(
@@ -70,9 +76,7 @@ def prediction_problems(
     if record.predicted not in history:
         yield f"its predictions' commit {record.predicted[:12]} is not on the branch {BRANCH}; fetch that branch"
         return
-    try:
-        text = git.content(record.predicted, f"{name}.json")
-    except ArchiveError:
+    if (text := _committed(git, record.predicted, name)) is None:
         yield f"its predictions' commit {record.predicted[:12]} holds no {name}.json"
         return
     if not _same(text, Committed.of(record.proposal, record.protocol, record.protocol_hash), before):
@@ -81,6 +85,14 @@ def prediction_problems(
     began = moment(record.created).timestamp() - max(own, default=0.0)
     if history[record.predicted] > began + CLOCK_SECONDS:
         yield f"its predictions' commit {record.predicted[:12]} is later than its first trial"
+
+
+def _committed(git: GitFolder, commit: str, name: str) -> str | None:
+    """What a commit of the branch says of a variant; None for nothing."""
+    for place in prediction_places(name):
+        with contextlib.suppress(ArchiveError):
+            return git.content(commit, place)
+    return None
 
 
 def _same(text: str, expected: Committed, before: Mapping[str, str]) -> bool:

@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -13,9 +13,10 @@ from pydantic import ValidationError
 from archive.errors import ArchiveError
 from archive.files import M, first_problem, read_bytes, read_json, read_lines, read_text
 from archive.names import find_name
-from archive.records.folders import ORIGIN, PROPOSALS, VARIANTS, read_record
+from archive.records.folders import ORIGIN, read_record
 from archive.records.index import ArchiveIndex, ProposalLine
 from archive.records.outline import Outline
+from archive.records.places import PROPOSALS, VARIANTS, proposal_place, proposal_places, variant_place, variant_places
 from archive.records.record import Exchange, Origin, Record, moment
 from archive.records.runs import once
 from archive.tables.leaderboards import LEADERBOARDS
@@ -35,7 +36,6 @@ MAX_NAME = 120
 PROTOCOL_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 """A protocol's name is part of a path."""
 _NUMBERED = re.compile(r"(?:(?<=Z)|(?<=[+-][0-9]{4}))-[0-9]+\Z")
-_ID = re.compile(r"[0-9]{4,9}-[a-z][a-z0-9_]{0,119}")
 
 
 def is_unfinished(root: Path) -> bool:
@@ -86,9 +86,7 @@ class Reader:
 
     def ids(self) -> list[str]:
         """Folder names of all proposals, oldest first."""
-        folder = self.root / PROPOSALS
-        found = [path.name for path in folder.iterdir() if _ID.fullmatch(path.name)] if folder.exists() else []
-        return sorted(found, key=lambda name: int(name.split("-")[0]))
+        return list(proposal_places(self.root))
 
     def failed_asks(self) -> list[datetime]:
         """When each failed ask was archived, oldest first. Raises ArchiveError where a file's name does not say it."""
@@ -103,9 +101,12 @@ class Reader:
         """Lines of all readable proposals, oldest first."""
         return self._refreshed().lines()
 
-    def outlines(self) -> Iterator[Outline]:
-        """Outlines of all readable proposals, oldest first. Much faster than `records`."""
-        return self._refreshed().outlines()
+    def outlines(self, wanted: Callable[[ProposalLine], bool] | None = None) -> Iterator[Outline]:
+        """Outlines of all readable proposals, or of those whose line is wanted, oldest first.
+
+        Much faster than `records`.
+        """
+        return self._refreshed().outlines(wanted)
 
     def raw_outline(self, identity: str) -> dict[str, Any]:
         """The outline of a readable proposal as plain JSON. identity: its folder name."""
@@ -157,7 +158,7 @@ class Reader:
 
     def report(self, record: Record) -> str:
         """The record's report, as Markdown."""
-        return read_text(self.root / PROPOSALS / record.id / "report.md")
+        return read_text(self.root / proposal_place(self.root, record.id) / "report.md")
 
     def check(self, identity: str) -> CheckReport | None:
         """What the checks found of a proposal, read alone; None for a proposal that was not checked."""
@@ -165,7 +166,7 @@ class Reader:
 
     def _if_there(self, identity: str, name: str, model: type[M]) -> M | None:
         """One file of a proposal, read alone; None where the proposal has none of that name."""
-        path = self.root / PROPOSALS / identity / name
+        path = self.root / proposal_place(self.root, identity) / name
         if not path.exists():
             return None
         try:
@@ -175,16 +176,16 @@ class Reader:
 
     def variant_names(self) -> list[str]:
         """Names of all variants that the archive has the code of, in alphabetical order."""
-        return sorted(path.stem for path in (self.root / VARIANTS).glob("*.py"))
+        return list(variant_places(self.root))
 
     def variant(self, name: str) -> Variant | None:
         """The variant of this name; None if the archive has no code of it."""
-        path = self.root / VARIANTS / f"{name}.py"
+        path = self.root / variant_place(self.root, name)
         return Variant(name=name, source=read_text(path)) if path.exists() else None
 
     def variants(self) -> Mapping[str, Variant]:
         """All variants by name. The code of each is read when it is looked at, which raises ArchiveError."""
-        return _Variants(self.root / VARIANTS, self.variant_names())
+        return _Variants(self.root, variant_places(self.root))
 
     def trials(self, protocol: str) -> dict[str, Sequence[Trial]]:
         """Trials under one protocol, by variant: of seed variants, of `evaluate --add` and of scored proposals.
@@ -236,11 +237,11 @@ class Reader:
         return candidate
 
     def _is_taken(self, name: str) -> bool:
-        return (self.root / VARIANTS / f"{name}.py").exists()
+        return (self.root / variant_place(self.root, name)).exists()
 
     def _refreshed(self) -> ArchiveIndex:
         if not self._moment.looked:
-            self._index.refresh(self.ids())
+            self._index.refresh(proposal_places(self.root))
             self._moment.looked = self._moment.depth > 0
         return self._index
 
@@ -257,31 +258,30 @@ class _Moment(threading.local):
 
 
 class _Variants(Mapping[str, Variant]):
-    """Variants of a folder: what is there by its name, and the code by reading it."""
+    """Variants of an archive: what is there by its name, and the code by reading it."""
 
-    def __init__(self, folder: Path, names: Sequence[str]) -> None:
-        self._folder, self._names = folder, dict.fromkeys(names)
+    def __init__(self, root: Path, places: Mapping[str, str]) -> None:
+        self._root, self._places = root, places
 
     def __getitem__(self, name: str) -> Variant:
         """The variant. Raises KeyError for an unknown one."""
-        if name not in self._names:
-            raise KeyError(name)
+        path = self._root / self._places[name]
         try:
-            return Variant(name=name, source=read_text(self._folder / f"{name}.py"))
+            return Variant(name=name, source=read_text(path))
         except ValidationError as error:
-            raise ArchiveError(f"{self._folder}: {first_problem(error)}; rename or remove the file") from error
+            raise ArchiveError(f"{path.parent}: {first_problem(error)}; rename or remove the file") from error
 
     def __contains__(self, name: object) -> bool:
         """Whether there is a file of it, without reading."""
-        return name in self._names
+        return name in self._places
 
     def __iter__(self) -> Iterator[str]:
         """Names, in alphabetical order."""
-        return iter(self._names)
+        return iter(self._places)
 
     def __len__(self) -> int:
         """Their number."""
-        return len(self._names)
+        return len(self._places)
 
 
 def _moment(path: Path) -> datetime:

@@ -12,7 +12,7 @@ from archive.errors import ArchiveError
 from archive.files import read_json, read_lines, write_json, write_lines, write_text
 from archive.git import GitFolder
 from archive.reader import FORMAT, MAKING, MARKER, TRIALS, is_unfinished
-from archive.records.folders import VARIANTS
+from archive.records.places import VARIANTS
 from archive.store import Archive
 from archive.tables.leaderboard_csv import PUBLISHED
 from archive.tables.leaderboards import LEADERBOARDS, write_leaderboard
@@ -24,10 +24,12 @@ SHIPPED = ("smoke", "quick", "extra")
 ATTRIBUTES = ".gitattributes"
 _README = """# An archer archive
 
-One architecture search. `proposals/` holds a folder for each proposal, with its report, checks, trials and scores;
-`variants/` the kernels; `trials/` the runs of variants that no proposal of this archive made (the seeds among them);
-`leaderboards/` is derived from these, one table per protocol; `confirmations/` holds what fresh seeds said of a
-would-be new best; the branch `predictions` dates what was predicted. `git log` tells the story, `archer show 1` a part.
+One architecture search. `proposals/` holds a folder for each proposal, with its report, checks, trials and scores
+(from the thousandth on in folders of a hundred, `proposals/1200-1299/1234-NAME`); `variants/` the kernels (those of
+later proposals in folders by a hash of the name); `trials/` the runs of variants that no proposal of this archive made
+(the seeds among them); `leaderboards/` is derived from these, one table per protocol; `confirmations/` holds what fresh
+seeds said of a would-be new best; the branch `predictions` dates what was predicted. `git log` tells the story,
+`archer show 1` a part.
 """
 
 

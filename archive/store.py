@@ -24,9 +24,19 @@ from archive.files import read_lines, write_lines, write_text
 from archive.git import GitFolder
 from archive.predictions import BRANCH, Committed, commit_predictions, prediction_problems
 from archive.reader import ASKS, TRIALS, Reader
-from archive.records.folders import PROPOSALS, VARIANTS, read_record, rewrite_record, write_record
+from archive.records.folders import read_record, rewrite_record, write_record
 from archive.records.index import ArchiveIndex
 from archive.records.message import message
+from archive.records.places import (
+    PROPOSALS,
+    VARIANTS,
+    draft_folders,
+    proposal_of,
+    proposal_place,
+    proposal_places,
+    regrouped,
+    variant_place,
+)
 from archive.records.record import Exchange, Origin, Proposal, Record
 from archive.records.runs import once, run_of
 from archive.tables.leaderboards import LEADERBOARDS, write_leaderboard
@@ -54,12 +64,12 @@ class Archive(Reader):
         """Clean up after a killed archer: drop half-written folders, commit complete ones. Returns the latter."""
         with self.writing():
             self._claims.forget_killed()
-            for draft in (self.root / PROPOSALS).glob(".tmp-*"):
+            for draft in chain.from_iterable(folder.glob(".tmp-*") for folder in draft_folders(self.root)):
                 shutil.rmtree(draft)
-            dirty = {path.split("/")[1] for path in self._git.dirty_paths([PROPOSALS])}
+            dirty = self._dirty_proposals()
             for identity in sorted(dirty):
                 record = read_record(self.root, identity)
-                paths = [f"{PROPOSALS}/{identity}", f"{VARIANTS}/{record.proposal.variant.name}.py"]
+                paths = list(self._places(record))
                 paths += [self._derive(record.protocol)] if record.status is Status.SCORED else []
                 self._git.commit(message(record, self.origin(identity)), paths)
         return sorted(dirty)
@@ -108,19 +118,36 @@ class Archive(Reader):
 
     def commit_of(self, record: Record) -> str | None:
         """Hash of the commit that told the record; else of the newest one that touched it."""
-        return self._git.newest_by_subject().get(record.id) or self._git.last_commit_of(f"{PROPOSALS}/{record.id}")
+        told = self._git.newest_by_subject().get(record.id)
+        return told or self._git.last_commit_of(proposal_place(self.root, record.id))
 
     def commits(self) -> dict[str, str]:
         """As `commit_of`, of each committed record, by folder name. Slow where others committed some of them."""
-        told, committed = self._git.newest_by_subject(), self._git.contents_of(PROPOSALS)
+        told, committed = self._git.newest_by_subject(), self._contents()
         known = {identity: told[identity] for identity in committed if identity in told}
-        return known if len(known) == len(committed) else self._git.last_commits_in(PROPOSALS) | known
+        return known if len(known) == len(committed) else self._git.last_commits_in(PROPOSALS, proposal_of) | known
 
     def contents(self) -> dict[str, str]:
         """Hash of each proposal's folder, by folder name. Folders that differ from their commit are left out."""
-        dirty = {path.split("/")[1] for path in self._git.dirty_paths([PROPOSALS])}
-        known = self._git.contents_of(PROPOSALS)
-        return {identity: content for identity, content in known.items() if identity not in dirty}
+        dirty = self._dirty_proposals()
+        return {identity: content for identity, content in self._contents().items() if identity not in dirty}
+
+    def _contents(self) -> dict[str, str]:
+        """Hash of each proposal's folder at the last commit, by folder name."""
+        top = self._git.contents_of([PROPOSALS])
+        inner = [path for path in top if proposal_of(path) is None]
+        known = top | (self._git.contents_of(inner) if inner else {})
+        found = ((proposal_of(path), content) for path, content in known.items())
+        return {identity: content for identity, content in found if identity is not None}
+
+    def _dirty_proposals(self) -> set[str]:
+        """Folder names of the proposals of which something differs from the last commit."""
+        return set(filter(None, map(proposal_of, self._git.dirty_paths([PROPOSALS]))))
+
+    def _places(self, record: Record) -> tuple[str, str]:
+        """Where a record's folder and its variant's file lie, or go."""
+        name = record.proposal.variant.name
+        return proposal_place(self.root, record.id), variant_place(self.root, name, record.number)
 
     def claim_name(self, name: str) -> str:
         """A free name like `name`, that nobody else is given until `release_name`. Safe in any thread."""
@@ -154,7 +181,7 @@ class Archive(Reader):
 
     def retell(self, record: Record, report: str) -> Record:
         """Archive how a proposal that was interrupted has ended, under its number, in a further commit."""
-        paths = [f"{PROPOSALS}/{record.id}", *self._derived(record)]
+        paths = [proposal_place(self.root, record.id), *self._derived(record)]
         with self.writing(), self._change(paths):
             rewrite_record(self.root, record, report)
             self._commit_record(record, paths)
@@ -250,6 +277,24 @@ class Archive(Reader):
             if changed := self._git.dirty_paths(paths) if paths else []:
                 self._git.commit("Rebuild the leaderboards", changed)
 
+    def regroup(self) -> int:
+        """Move what lies flat and would lie in folders of some today, in one commit that `git revert` takes back.
+
+        Returns how many proposals and variants were moved. Raises ArchiveError where any of them is not committed.
+        """
+        self.recover()
+        with self.writing():
+            if dirty := self._git.dirty_paths([PROPOSALS, VARIANTS]):
+                raise ArchiveError(f"{dirty[0]} differs from the last commit; commit it or `git checkout` it first")
+            with self._change([PROPOSALS, VARIANTS]):
+                moves = regrouped(self.root)
+                for old, new in moves.items():
+                    (self.root / new).parent.mkdir(exist_ok=True)
+                    (self.root / old).rename(self.root / new)
+                if moves:
+                    self._git.commit(f"Move {len(moves)} proposals and variants into folders", [PROPOSALS, VARIANTS])
+        return len(moves)
+
     def tell_failed_ask(self, created: str, reason: str, exchanges: Sequence[Exchange]) -> None:
         """Archive the exchange of an ask that gave no proposal."""
         path = f"{ASKS}/{created.replace(':', '')}.jsonl"
@@ -268,7 +313,7 @@ class Archive(Reader):
     def _tell(self, record: Record, report: str, origin: Origin | None) -> Record:
         record = record.model_copy(update={"number": self._next_number()})
         derived = self._derived(record) if origin is None else []
-        folder, source = f"{PROPOSALS}/{record.id}", f"{VARIANTS}/{record.proposal.variant.name}.py"
+        folder, source = self._places(record)
         with self._change([source, *derived], whole=folder):
             write_record(self.root, record, report, origin)
             self._commit_record(record, [folder, source, *derived], origin)
@@ -301,7 +346,7 @@ class Archive(Reader):
         except BaseException:
             if self._discard([*paths, *filter(None, [whole])]):
                 self._note.written()
-            self._index.refresh(self.ids())
+            self._index.refresh(proposal_places(self.root))
             raise
         self._note.written()
 

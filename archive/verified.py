@@ -11,7 +11,7 @@ from archive.errors import ArchiveError
 from archive.files import read_bytes, write_text
 from archive.git import GitFolder
 from archive.predictions import BRANCH
-from archive.records.folders import PROPOSALS, VARIANTS
+from archive.records.places import proposal_of, variant_of
 from archive.store import Archive
 from evaluator.values import Value
 
@@ -47,9 +47,7 @@ class Verified:
     def changed_proposals(self) -> list[str]:
         """Folder names of the proposals whose files or code changed, or are not committed; oldest first."""
         paths = {*self.git.changed_since(self.note.head), *self.archive.dirty_paths()}
-        parts = [path.split("/") for path in paths]
-        folders = {part[1] for part in parts if part[0] == PROPOSALS}
-        names = {part[1].removesuffix(".py") for part in parts if part[0] == VARIANTS}
+        folders, names = set(map(proposal_of, paths)), set(map(variant_of, paths))
         return [each for each in self.archive.ids() if each in folders or each.split("-", 1)[1] in names]
 
     def git_problems(self) -> Iterator[str]:

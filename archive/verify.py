@@ -1,13 +1,15 @@
 """Checks the integrity of an archive: one line per problem. It changes nothing."""
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from archive.confirmations import CONFIRMATIONS, read_confirmations
 from archive.errors import ArchiveError
 from archive.examine import examine_all
 from archive.files import read_lines, read_text
 from archive.reader import TRIALS, Reader
-from archive.records.folders import PROPOSALS, VARIANTS
+from archive.records.places import PROPOSALS, VARIANTS, doubled, variant_place
 from archive.store import Archive
 from archive.tables.leaderboards import LEADERBOARDS, leaderboard_csv, scorecards
 from archive.verified import Verified
@@ -23,9 +25,11 @@ def problems(archive: Archive, since: Verified | None = None) -> Iterator[str]:
     then of the proposals, the kernels and git's objects only those are read that came or changed after it.
     """
     late: list[str] = []
-    found = list(_content_problems(archive, since, late))
-    yield from found or (*late, *_leaderboard_problems(archive))
-    yield from archive.git_problems() if since is None else since.git_problems()
+    with ThreadPoolExecutor(1) as beside:  # git checks its objects in a process of its own, while the records are read
+        of_git = beside.submit(list, archive.git_problems() if since is None else since.git_problems())
+        found = list(_content_problems(archive, since, late))
+        yield from found or (*late, *_leaderboard_problems(archive))
+        yield from of_git.result()
     yield from (
         f"{path} differs from the last commit; commit it or `git checkout` it" for path in archive.dirty_paths()
     )
@@ -53,11 +57,12 @@ def _content_problems(reader: Reader, since: Verified | None, late: list[str]) -
     for identity in identities:
         if (other := numbers.setdefault(int(identity.split("-")[0]), identity)) != identity:
             yield f"{PROPOSALS}/: {other} and {identity} have the same number"
+    yield from (f"{place} lies in another place too; remove one of them" for place in doubled(reader.root))
     yield from _ask_problems(reader)
     for path in sorted(found for name in (TRIALS, CONFIRMATIONS) for found in (reader.root / name).glob("*/*.jsonl")):
         try:
             where = str(path.relative_to(reader.root))
-            yield from _trial_problems(where, path.parent.name, path.stem, read_lines(path, Trial), variants)
+            yield from _trial_problems(reader, where, path, variants)
         except ArchiveError as error:
             yield str(error)
 
@@ -87,9 +92,9 @@ def _confirmation_problems(reader: Reader, variants: Mapping[str, Variant]) -> I
             yield from (f"{where}: no code of {who} in {VARIANTS}/" for who in {name, each.against} - variants.keys())
 
 
-def _trial_problems(
-    where: str, protocol: str, name: str, trials: tuple[Trial, ...], variants: Mapping[str, Variant]
-) -> Iterator[str]:
+def _trial_problems(reader: Reader, where: str, path: Path, variants: Mapping[str, Variant]) -> Iterator[str]:
+    """Trials of a file that are not of the variant and the protocol that its path names. Raises ArchiveError."""
+    protocol, name, trials = path.parent.name, path.stem, read_lines(path, Trial)
     known = variants[name].source_hash if name in variants else None
     for trial in trials:
         if (trial.variant, trial.protocol) != (name, protocol):
@@ -97,7 +102,7 @@ def _trial_problems(
         elif known is None:
             yield f"{where}: no code of {name} in {VARIANTS}/"
         elif known != trial.source_hash:
-            yield f"{where}: {trial.task}, seed {trial.seed} ran other code than {VARIANTS}/{name}.py"
+            yield f"{where}: {trial.task}, seed {trial.seed} ran other code than {variant_place(reader.root, name)}"
 
 
 def _leaderboard_problems(archive: Archive) -> Iterator[str]:

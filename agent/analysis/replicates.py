@@ -78,8 +78,9 @@ def function_groups(
 ) -> dict[TaskName, tuple[tuple[str, ...], ...]]:
     """Per task of a protocol, groups of rows that compute the same function. On one-chunk tasks: on the first chunk."""
     one_chunk = single_chunk_tasks(protocol)
-    known = tuple(names)
-    return {task: replicates(known, genomes, task in one_chunk) for task in tasks_of(protocol)}
+    known, tasks = tuple(names), tasks_of(protocol)
+    found = {kind: replicates(known, genomes, kind) for kind in {task in one_chunk for task in tasks}}
+    return {task: found[task in one_chunk] for task in tasks}
 
 
 def deviations_of_replicates(

@@ -19,16 +19,19 @@ from variants.contract import REFERENCE
 _STYLE = {"surely front": "bold", "front": "default", "dominated": "default", "surely dominated": "dim"}
 
 
-def print_front(speech: Speech, protocol: str, archive: Archive | None) -> None:
-    """Print the front of a protocol's leaderboard, or of the published one. Raises UserError for one without rows."""
+def print_front(speech: Speech, protocol: str, archive: Archive | None, limit: int | None = None) -> None:
+    """Print the front of a protocol's leaderboard, or of the published one. Raises UserError for one without rows.
+
+    limit: how many rows to print at most; what is said below them is of all.
+    """
     contrasts = open_paired_differences(protocol, archive)
     found, sizes = places(contrasts), open_sizes(protocol, archive)
     if not found:
         raise UserError(f"no variant has every task under {protocol}: score some with `archer propose`")
     if speech.as_json:
-        speech.answer(front_json(contrasts, found, sizes))
+        speech.answer(front_json(contrasts, found, sizes, limit))
         return
-    speech.out.print(_table(contrasts, found, sizes))
+    speech.out.print(_table(contrasts, found[:limit], sizes))
     for line in (*_sentences(contrasts, found), sizes.legend, *filter(None, [WORTHLESS.get(protocol)])):
         speech.out.print(line)
 

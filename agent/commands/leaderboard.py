@@ -1,6 +1,6 @@
 """`archer leaderboard`: the table of a protocol."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,6 +60,9 @@ def leaderboard(
         bool,
         typer.Option("--front", help="Show who is on the Pareto front, and what is missing to beat the reference."),
     ] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Show only the first so many rows of a protocol or of its front.")
+    ] = None,
     archive_path: ArchiveOption = DEFAULT_ARCHIVE,
     no_pager: NoPagerOption = False,
     as_json: JsonOption = False,
@@ -79,6 +82,8 @@ def leaderboard(
         raise UserError("--out takes a table: add --format csv, markdown or latex, or --csv")
     if front and (csv or form is not None):
         raise UserError("--front is no table of scores: leave out --csv and --format, or take --json")
+    if limit is not None and (csv or form is not None):
+        raise UserError("--limit is for what is shown: a table of scores is written whole, leave out --limit")
     archive = archive_or_shipped(archive_path, speech)
     imported = imported_leaderboards(archive) if archive else []
     if protocol not in (known := (*PROTOCOLS, PUBLISHED_NAME, *imported)):
@@ -86,9 +91,9 @@ def leaderboard(
     if front:
         if protocol in imported:
             raise UserError(f"--front: {protocol} was imported, and nothing tells of its noise; leave out --front")
-        print_front(speech, protocol, archive)
+        print_front(speech, protocol, archive, limit)
         return
-    board = _board(protocol, archive)
+    board = _board(protocol, archive, limit)
     if csv or form:
         _write(speech, write_board(form, board) if form else board.csv, out)
         name_damage(archive.damage() if archive else {})
@@ -121,12 +126,12 @@ def leaderboard(
     name_damage(archive.damage() if archive else {})
 
 
-def _board(protocol: str, archive: Archive | None) -> Leaderboard:
-    if protocol == PUBLISHED_NAME:
-        return published_leaderboard(archive)
-    if protocol in PROTOCOLS or archive is None:
-        return measured_leaderboard(protocol, archive)
-    return imported_leaderboard(archive, protocol)
+def _board(protocol: str, archive: Archive | None, limit: int | None) -> Leaderboard:
+    if protocol in PROTOCOLS or (archive is None and protocol != PUBLISHED_NAME):
+        return measured_leaderboard(protocol, archive, limit)
+    whole = imported_leaderboard(archive, protocol) if archive and protocol != PUBLISHED_NAME else None
+    found = whole or published_leaderboard(archive)
+    return replace(found, rows=found.rows[:limit])
 
 
 def _protocol_json(protocol: str) -> dict[str, str | None]:

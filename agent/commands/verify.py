@@ -16,6 +16,14 @@ def verify(
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="First compute the leaderboards again and commit them.")
     ] = False,
+    regroup: Annotated[
+        bool,
+        typer.Option(
+            "--regroup",
+            help="First move what an older archer wrote side by side into folders of a hundred, from proposal 1000 "
+            "on: git is slow with large flat folders. One commit, which git revert takes back.",
+        ),
+    ] = False,
     new: Annotated[
         bool,
         typer.Option("--new", help="Check only what came or changed since the archive was last verified whole."),
@@ -36,6 +44,8 @@ def verify(
     if rebuild:
         archive.recover()
         archive.rebuild_leaderboards()
+    if regroup:
+        speech.progress.print(f"moved {archive.regroup()} proposals and variants")
     since = Verified.of(archive) if new else None
     if new and since is None:
         speech.progress.print("not verified before, or the history was rewritten: everything is checked")

@@ -76,13 +76,13 @@ class WouldBeBest:
         decided = {n: c for n, c in archive.confirmations(protocol.name).items() if c.protocol_hash == protocol.hash}
         proposed = {line.name for line in archive.lines()}
         confirmed = {name for name, confirmation in decided.items() if confirmation.outcome == "confirmed"}
-        ranked = nearest_first(board, board.whole)
+        ranked = {name: place for place, name in enumerate(nearest_first(board, board.whole))}
         settled = [name for name in ranked if name not in proposed or name in confirmed]
         waiting = [name for name in ranked if name in proposed and _undecided(decided.get(name))]
         candidates = []
         for name in waiting:
             rival = decided[name].against if name in decided else next(iter(settled), None)
-            if rival is not None and rival in ranked and ranked.index(name) < ranked.index(rival):
+            if rival is not None and rival in ranked and ranked[name] < ranked[rival]:
                 weights = decided[name].weights if name in decided else _weights(board, name, rival)
                 candidates.append(cls._of(archive, protocol, weights or _all_alike(protocol), name, rival))
         return [candidate for candidate in candidates if candidate is not None and candidate.first.mean > 0]

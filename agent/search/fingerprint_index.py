@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from archive.records.folders import PROPOSALS
+from archive.records.places import proposal_places
 from archive.tables.leaderboard_csv import PUBLISHED
 from evaluator.checks.fingerprint import (
     PROBES_HASH,
@@ -89,7 +89,7 @@ def _seeds() -> tuple[list[str], Prints]:
 
 def _proposals(archive: "Archive") -> tuple[list[str], Prints]:
     """Names and fingerprints of all proposals, oldest first. A row of NaN, which matches nothing, means: none."""
-    stamps = _stamps(archive.root / PROPOSALS)
+    stamps = _stamps(archive.root)
     kept, rows = _load(kept_at(archive))
     places = {identity: row for row, (identity, stamp) in enumerate(kept.items()) if stamps.get(identity) == stamp}
     prints = np.full((len(stamps), WIDTH), np.nan)
@@ -113,13 +113,10 @@ def _print_of(archive: "Archive", identity: str) -> Prints:
     return np.array(check.fingerprint) if check is not None and usable else np.full(WIDTH, np.nan)
 
 
-def _stamps(folder: Path) -> dict[str, int]:
+def _stamps(root: Path) -> dict[str, int]:
     """Modification time (ns) of each proposal's folder, by folder name, oldest proposal first."""
-    if not folder.is_dir():
-        return {}
-    with os.scandir(folder) as entries:
-        found = [(entry.name, entry.stat().st_mtime_ns) for entry in entries if entry.name[0].isdigit()]
-    return dict(sorted(found, key=lambda item: int(item[0].split("-")[0])))
+    places = proposal_places(root).items()
+    return {identity: os.stat(f"{root}/{place}").st_mtime_ns for identity, place in places}  # noqa: PTH116
 
 
 def _load(path: Path) -> tuple[dict[str, int], Prints]:

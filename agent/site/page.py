@@ -19,7 +19,8 @@ from archive.confirmations import CONFIRMATIONS, Confirmation, read_confirmation
 from archive.errors import ArchiveError
 from archive.files import read_bytes, read_lines
 from archive.reader import Reader
-from archive.records.folders import PROPOSALS, VARIANTS, read_record
+from archive.records.folders import read_record
+from archive.records.places import proposal_place, variant_place
 from evaluator.outcomes import Trial
 
 MANY, BATCH = 200, 25
@@ -76,7 +77,7 @@ class PageMaker:
 
     def _page(self, sketch: Sketch, commit: str | None) -> tuple[Row, str]:
         record = read_record(self.root, sketch.id)
-        report = read_bytes(self.root / PROPOSALS / sketch.id / "report.md").decode("utf-8", "replace")
+        report = read_bytes(self.root / proposal_place(self.root, sketch.id) / "report.md").decode("utf-8", "replace")
         row = proposal_row(record, self.further_trials(sketch, sketch.name), self.confirmation(sketch))
         fresh = self._fresh(sketch) if row.fresh else ()
         page = proposal_page(record, row, report, self._parent(sketch), commit, fresh)
@@ -88,9 +89,10 @@ class PageMaker:
 
     def _parent(self, sketch: Sketch) -> Parent | None:
         try:
-            source = (self.root / VARIANTS / f"{sketch.parent}.py").read_text(encoding="utf-8")
+            source = (self.root / variant_place(self.root, sketch.parent)).read_text(encoding="utf-8")
             known = self.family.by_name.get(sketch.parent)
-            own = read_lines(self.root / PROPOSALS / known.id / "trials.jsonl", Trial) if known else ()
+            place = proposal_place(self.root, known.id) if known else ""
+            own = read_lines(self.root / place / "trials.jsonl", Trial) if known else ()
         except (OSError, UnicodeDecodeError, ArchiveError):
             return None
         same = [trial for trial in own if trial.protocol_hash == sketch.protocol_hash]

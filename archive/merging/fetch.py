@@ -13,14 +13,15 @@ from archive.errors import ArchiveError
 from archive.git import newest_commits
 from archive.predictions import BRANCH
 from archive.reader import Reader
+from archive.records.places import PROPOSALS, proposal_of
 from evaluator.sandbox.folders import PrivateFolder
 
 MAX_FILE, MAX_TOTAL, MAX_FILES = 64 << 20, 8 << 30, 2_000_000
 """Bytes of one file, bytes of all files, number of files. 10,000 honest proposals have 0.7 GiB in 70,000 files."""
 _NAME, _STEM = "[a-z][a-z0-9_]{0,119}", "[a-z][a-z0-9_-]{0,39}"
 _WANTED = re.compile(
-    rf"archive\.json|variants/{_NAME}\.py|trials/{_STEM}/{_NAME}\.jsonl|confirmations/{_STEM}/{_NAME}\.jsonl?|leaderboards/{_STEM}\.csv|asks/[0-9TZ.+-]+\.jsonl"
-    rf"|proposals/[0-9]{{4,9}}-{_NAME}/(report\.md|(proposal|scorecard|check|merged)\.json|(trials|exchange)\.jsonl)"
+    rf"archive\.json|variants/([0-9a-f]{{2}}/)?{_NAME}\.py|trials/{_STEM}/{_NAME}\.jsonl|confirmations/{_STEM}/{_NAME}\.jsonl?|leaderboards/{_STEM}\.csv|asks/[0-9TZ.+-]+\.jsonl"
+    rf"|proposals/([0-9]{{4,9}}-[0-9]{{4,9}}/)?[0-9]{{4,9}}-{_NAME}/(report\.md|(proposal|scorecard|check|merged)\.json|(trials|exchange)\.jsonl)"
 )
 _LINKS = ("120000", "160000")
 _SAFE = (
@@ -63,8 +64,8 @@ def fetched(other: str) -> Iterator[Fetched]:
         _copy(repository, wanted, files)
         if "archive.json" not in wanted:
             raise ArchiveError(f"{other} is a git repository, but no archive: it has no archive.json")
-        log = _git(repository, "log", "--format=%x00%H", "--name-only", "--no-renames", "HEAD", "--", "proposals")
-        commits = newest_commits(log.decode(errors="replace"), "proposals")
+        log = _git(repository, "log", "--format=%x00%H", "--name-only", "--no-renames", "HEAD", "--", PROPOSALS)
+        commits = newest_commits(log.decode(errors="replace"), proposal_of)
         yield Fetched(Reader(files), commits, repository, head, ignored)
 
 

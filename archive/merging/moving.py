@@ -9,7 +9,7 @@ from archive.files import as_json, read_json, read_lines, read_text
 from archive.merging.fetch import Fetched
 from archive.merging.result import Merged
 from archive.reader import ASKS, TRIALS, Reader
-from archive.records.folders import VARIANTS
+from archive.records.places import variant_place
 from archive.records.runs import run_of
 from archive.store import Archive
 from archive.tables.leaderboard_csv import format_leaderboard, parse_leaderboard
@@ -23,7 +23,7 @@ def bring_variants(
 ) -> None:
     """Merge code and trials of variants without a proposal, imported leaderboards and failed asks, in one commit."""
     files = {
-        f"{VARIANTS}/{names[name]}.py": variant.source
+        variant_place(archive.root, names[name]): variant.source
         for name, variant in found.content.variants().items()
         if name not in proposed and archive.variant(names[name]) is None
     }

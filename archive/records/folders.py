@@ -7,11 +7,10 @@ from pydantic import ValidationError
 
 from archive.errors import ArchiveError
 from archive.files import as_json, as_lines, first_problem, read_json, read_lines, read_text, write_text
+from archive.records.places import proposal_place, variant_place
 from archive.records.record import Exchange, Origin, Record
 from evaluator.outcomes import Trial
 
-PROPOSALS = "proposals"
-VARIANTS = "variants"
 ORIGIN = "merged.json"
 _RESULT = ("status", "reason", "no_effect", "scorecard", "verdicts", "cost")
 
@@ -21,9 +20,12 @@ def write_record(root: Path, record: Record, report: str, origin: Origin | None 
 
     The folder appears whole, by a rename, or not at all.
     """
-    folder = root / PROPOSALS / record.id
+    folder = root / proposal_place(root, record.id)
     draft = folder.with_name(f".tmp-{record.id}")
-    source = root / VARIANTS / f"{record.proposal.variant.name}.py"
+    source = root / variant_place(root, record.proposal.variant.name, record.number)
+    for inside in (folder.parent, source.parent):
+        if inside.is_symlink():
+            raise ArchiveError(f"{inside} is a link, and archer writes only inside of an archive; replace it")
     try:
         draft.mkdir(parents=True)
         for name, text in record_files(record, report, origin).items():
@@ -41,7 +43,7 @@ def rewrite_record(root: Path, record: Record, report: str) -> list[str]:
 
     Its status is written last: a kill in between leaves a record that has not ended.
     """
-    folder = root / PROPOSALS / record.id
+    folder = root / proposal_place(root, record.id)
     for name, text in record_files(record, report).items():
         write_text(folder / name, text)
     return [str(folder.relative_to(root))]
@@ -68,7 +70,7 @@ def record_files(record: Record, report: str, origin: Origin | None = None) -> d
 
 def read_record(root: Path, identity: str) -> Record:
     """Read a proposal's folder. Raises ArchiveError that names the file at fault."""
-    folder = root / PROPOSALS / identity
+    folder = root / proposal_place(root, identity)
     content = read_json(folder / "proposal.json")
     content |= read_json(folder / "scorecard.json")
     if (folder / "check.json").exists():
@@ -76,7 +78,7 @@ def read_record(root: Path, identity: str) -> Record:
     try:
         variant = content["proposal"]["variant"]
         source_hash = variant.pop("source_hash")
-        source = root / VARIANTS / f"{variant['name']}.py"
+        source = root / variant_place(root, variant["name"])
         variant["source"] = read_text(source)
         record = Record.model_validate(content)
     except ValidationError as error:

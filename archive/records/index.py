@@ -3,7 +3,7 @@
 import json
 import os
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -11,9 +11,9 @@ from pydantic import BeforeValidator
 
 from archive.errors import ArchiveError
 from archive.files import read_lines
-from archive.records.folders import PROPOSALS
 from archive.records.kept import Kept, Known, Texts
 from archive.records.outline import Outline, read_outline
+from archive.records.places import proposal_place
 from evaluator.outcomes import CurvePoint, Score, Status, Trial
 from evaluator.statistics.lazy_trials import Digest, LazyTrials
 from evaluator.statistics.scorecards import lazy_trials
@@ -63,11 +63,11 @@ class ArchiveIndex:
         self.damage: dict[str, str] = {}
         """What is wrong with each proposal that cannot be read, by folder name."""
 
-    def refresh(self, identities: Iterable[str]) -> None:
-        """Read new and changed proposals, and drop removed proposals. identities: folder names of all proposals."""
+    def refresh(self, places: Mapping[str, str]) -> None:
+        """Read new and changed proposals, and drop removed proposals. places: of all proposals, by folder name."""
         with self._lock:
             known = self._kept.load() if self._known is None else self._known
-            stamps = {identity: self._stamp(identity) for identity in identities}
+            stamps = {identity: self._stamp(place) for identity, place in places.items()}
             fresh = {i: old for i, stamp in stamps.items() if (old := known.get(i)) is not None and old.stamp == stamp}
             self.damage = {}
             changed = self._take({i: stamp for i, stamp in stamps.items() if i not in fresh})
@@ -81,7 +81,7 @@ class ArchiveIndex:
         """Read one proposal that was just written, as `refresh` would. Nothing is read before the first `refresh`."""
         with self._lock:
             if self._known is not None:
-                changed = self._take({identity: self._stamp(identity)})
+                changed = self._take({identity: self._stamp(proposal_place(self._root, identity))})
                 self._keep(changed, ())
                 self._known, self._lines = self._known | changed, None
 
@@ -98,9 +98,12 @@ class ArchiveIndex:
         found: dict[str, Any] = json.loads(self._column("outline", [entry])[identity])
         return found
 
-    def outlines(self) -> Iterator[Outline]:
-        """Outlines of all readable proposals, oldest first."""
+    def outlines(self, wanted: Callable[[ProposalLine], bool] | None = None) -> Iterator[Outline]:
+        """Outlines of the readable proposals whose line is wanted, or of all, oldest first."""
         entries = self._all()
+        if wanted is not None:
+            names = {line.id for line in self.lines() if wanted(line)}
+            entries = [entry for entry in entries if entry.id in names]
         texts = self._column("outline", [entry for entry in entries if entry.id not in self._outlines])
         for entry in entries:
             if entry.id not in self._outlines:
@@ -115,7 +118,7 @@ class ArchiveIndex:
         return {identity: runs for identity in identities if (runs := self._runs[identity]) is not None}
 
     def _reader(self, identity: str) -> Callable[[], Sequence[Trial]]:
-        return lambda: read_lines(self._root / PROPOSALS / identity / "trials.jsonl", Trial)
+        return lambda: read_lines(self._root / proposal_place(self._root, identity) / "trials.jsonl", Trial)
 
     def _take(self, stamps: Mapping[str, str]) -> dict[str, Known]:
         """Read proposals whose files have these stamps; what cannot be read is damage."""
@@ -144,7 +147,7 @@ class ArchiveIndex:
         """One text of each of the proposals, by folder name: as kept, if that is of the same files, else read again."""
         here = {entry.id: self._texts[entry.id] for entry in entries if entry.id in self._texts}
         asked = [entry for entry in entries if entry.id not in here]
-        kept = self._kept.column(name, asked[0].id if len(asked) == 1 else None) if asked else {}
+        kept = self._kept.column(name, {entry.id for entry in asked}) if asked else {}
         found = {identity: getattr(texts, name) for identity, texts in here.items()}
         for identity, stamp, _ in asked:
             if identity in kept and kept[identity][0] == stamp:
@@ -153,8 +156,8 @@ class ArchiveIndex:
                 found[identity] = getattr(self._read(identity, stamp)[1], name)
         return found
 
-    def _stamp(self, identity: str) -> str:
-        folder, parts = f"{self._root}/{PROPOSALS}/{identity}/", []
+    def _stamp(self, place: str) -> str:
+        folder, parts = f"{self._root}/{place}/", []
         for name in _FILES:
             try:
                 found = os.stat(folder + name)  # noqa: PTH116, a Path takes ten times as long
@@ -170,18 +173,19 @@ class ArchiveIndex:
         asked = (proposal.provenance.proposer, proposal.provenance.model, outline.protocol, outline.protocol_hash)
         named = (identity, outline.number, proposal.variant.name, proposal.parent, outline.status, outline.mean)
         line = ProposalLine._make((*named, *asked, outline.created, outline.cost.cpu_seconds, outline.no_effect))
-        trials = read_lines(self._root / PROPOSALS / identity / "trials.jsonl", _Curveless)
+        place = proposal_place(self._root, identity)
+        trials = read_lines(self._root / place / "trials.jsonl", _Curveless)
         if outline.status in (Status.SCORED, Status.PRUNED) and trials:
-            digest = _digest_of(identity, trials)
+            digest = _digest_of(place, trials)
         return Known(identity, stamp, json.dumps(line)), Texts(outline.model_dump_json(), digest)
 
 
-def _digest_of(identity: str, trials: Sequence[Trial]) -> str:
+def _digest_of(place: str, trials: Sequence[Trial]) -> str:
     """The digest of trials as JSON. Raises ArchiveError for trials of several variants or protocols."""
     try:
         return lazy_trials(trials).digest.model_dump_json()
     except ValueError as error:
-        raise ArchiveError(f"{PROPOSALS}/{identity}/trials.jsonl: {error}; restore it with `git checkout`") from error
+        raise ArchiveError(f"{place}/trials.jsonl: {error}; restore it with `git checkout`") from error
 
 
 def _digest(text: str) -> Digest:

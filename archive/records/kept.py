@@ -2,7 +2,7 @@
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -38,11 +38,12 @@ class Kept:
             return {row[0]: Known(*row) for row in kept.execute("SELECT id, stamp, line FROM known")}
         return {}
 
-    def column(self, name: Literal["outline", "digest"], identity: str | None = None) -> dict[str, tuple[str, Any]]:
-        """Stamp and text of all proposals or of one, by proposal; empty if the file cannot be read."""
-        chosen, values = ("WHERE id = ?", (identity,)) if identity is not None else ("", ())
+    def column(self, name: Literal["outline", "digest"], identities: Collection[str]) -> dict[str, tuple[str, Any]]:
+        """Stamp and text of some proposals, by proposal; empty if the file cannot be read."""
+        chosen, values = ("WHERE id = ?", tuple(identities)) if len(identities) == 1 else ("", ())
         with contextlib.suppress(sqlite3.Error, OSError), self._opened() as kept:
-            return {row[0]: row[1:] for row in kept.execute(f"SELECT id, stamp, {name} FROM known {chosen}", values)}
+            rows = kept.execute(f"SELECT id, stamp, {name} FROM known {chosen}", values)
+            return {row[0]: row[1:] for row in rows if row[0] in identities}
         return {}
 
     def keep(self, changed: Iterable[tuple[Known, Texts]], gone: Iterable[str]) -> bool:

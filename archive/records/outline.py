@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from archive.errors import ArchiveError
 from archive.files import first_problem, read_bytes
-from archive.records.folders import PROPOSALS
+from archive.records.places import proposal_place
 from archive.records.record import Cost, Moment, Prediction, Provenance
 from evaluator.outcomes import Scorecard, StateSize, Status, Verdict, state_of
 from evaluator.protocols.built_in import tasks_of
@@ -98,7 +98,7 @@ class _ResultFile(_Part):
 
 def read_outline(root: Path, identity: str) -> Outline:
     """Read the outline from the files of a proposal's folder. Raises ArchiveError that names the wrong file."""
-    folder = root / PROPOSALS / identity
+    folder = root / proposal_place(root, identity)
     fields: dict[str, Any] = {}
     parts: tuple[tuple[str, type[_Part]], ...] = (("proposal.json", _ProposalFile), ("scorecard.json", _ResultFile))
     for name, model in parts:

@@ -14,6 +14,7 @@ import os
 import random
 import subprocess
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -28,8 +29,9 @@ from agent.proposers.evolution.evolve import EvolveProposer
 from agent.proposers.evolution.variation import offspring
 from agent.reports.report import render_report
 from archive.predictions import BRANCH, Committed
-from archive.records.folders import PROPOSALS, VARIANTS, record_files
+from archive.records.folders import record_files
 from archive.records.message import message
+from archive.records.places import BORDER, prediction_places, proposal_place, variant_place
 from archive.records.record import Cost, Proposal, Record
 from archive.seeding import make_archive, shipped_by_variant
 from archive.store import Archive
@@ -103,16 +105,19 @@ def generate(folder: Path, count: int, seed: int = 0) -> None:
 class Stream:
     """Commits, in the language of `git fast-import`."""
 
-    def __init__(self, out: IO[bytes], answers: IO[bytes], tip: str) -> None:
+    def __init__(self, root: Path, out: IO[bytes], answers: IO[bytes], tip: str) -> None:
         """out: the importer's standard input. answers: what it says of marks. tip: the main branch's newest commit."""
-        self._out, self._answers, self._tip = out, answers, tip
+        self._root, self._out, self._answers, self._tip = root, out, answers, tip
+        self._predictions = 0
 
     def predict(self, proposal: Proposal, moment: int) -> str:
         """Commit predictions as `archive.predictions` does; returns the commit's hash."""
         committed = Committed.of(proposal, QUICK.name, QUICK.hash)
         words = f"Predict {committed.variant}\n\nSource: {committed.source_hash}\nProtocol: {committed.protocol}"
         self._commit(BRANCH, words, moment)
-        self.file(f"{committed.variant}.json", committed.model_dump_json(indent=2) + "\n")
+        place = prediction_places(committed.variant)[self._predictions >= BORDER]
+        self.file(place, committed.model_dump_json(indent=2) + "\n")
+        self._predictions += 1
         self._out.write(b"get-mark :1\n")
         self._out.flush()
         return self._answers.readline().decode().strip()
@@ -122,8 +127,9 @@ class Stream:
         self._commit("main", message(record), int(datetime.fromisoformat(record.created).timestamp()), self._tip)
         self._tip = ""
         for name, text in record_files(record, report).items():
-            self.file(f"{PROPOSALS}/{record.id}/{name}", text)
-        self.file(f"{VARIANTS}/{record.proposal.variant.name}.py", record.proposal.variant.source)
+            self.file(f"{proposal_place(self._root, record.id)}/{name}", text)
+        variant = record.proposal.variant
+        self.file(variant_place(self._root, variant.name, record.number), variant.source)
 
     def file(self, path: str, text: str) -> None:
         """A file of the newest commit."""
@@ -146,7 +152,7 @@ def importing(folder: Path) -> Iterator[Stream]:
     with subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[theirs]) as importer, os.fdopen(ours, "rb") as said:
         os.close(theirs)
         assert importer.stdin is not None
-        yield Stream(importer.stdin, said, tip)
+        yield Stream(folder, importer.stdin, said, tip)
         importer.stdin.close()
         if importer.wait():
             raise SystemExit("git fast-import failed")
@@ -161,7 +167,7 @@ class MadeUpSearch:
         self._models = tuple(models(archive, seed))
         self._trials: dict[str, Sequence[Trial]] = dict(shipped_by_variant(QUICK.name))
         self._noise = noise_by_task(self._trials, tuple(QUICK.tasks))
-        self._names = set(archive.variant_names())
+        self._names, self._alike = set(archive.variant_names()), defaultdict[str, int](lambda: 1)
         self._genomes = {name: genome for name, genome in SEED_GENOMES.items() if name in self._trials}
         self._parents = list(self._genomes)
         self._prints: list[tuple[float, ...]] = []
@@ -201,11 +207,11 @@ class MadeUpSearch:
 
     def _variant(self, genome: Genome) -> Variant:
         """The kernel under a free name."""
-        kernel, place = render_variant(genome), 1
+        kernel = render_variant(genome)
         name = kernel.name
         while name in self._names:
-            place += 1
-            end = f"_{place}_in_for_loop"
+            self._alike[kernel.name] += 1
+            end = f"_{self._alike[kernel.name]}_in_for_loop"
             name = f"{kernel.name.removesuffix('_in_for_loop')[: 120 - len(end)]}{end}"
         self._names.add(name)
         return Variant(name=name, source=kernel.source)

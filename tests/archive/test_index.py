@@ -138,3 +138,12 @@ def test_without_a_kept_file_nothing_is_missing(told: Archive):
     assert reader.lines() == told.lines()
     assert list(reader.outlines()) == list(told.outlines())
     assert reader.trials("quick").keys() == told.trials("quick").keys()
+
+
+def test_outlines_of_some_are_those_of_all_that_are_wanted(told: Archive):
+    every = list(told.outlines())
+    for archive in (told, Archive(told.root)):
+        some = archive.outlines(lambda line: line.number % 2 == 0)
+        assert list(some) == [outline for outline in every if outline.number % 2 == 0]
+    assert list(Archive(told.root).outlines(lambda line: line.number == 3)) == every[2:3]
+    assert list(Archive(told.root).outlines(lambda _: False)) == []

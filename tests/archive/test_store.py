@@ -32,6 +32,10 @@ def test_one_commit_a_proposal_with_trailers_and_nothing_left_over(archive: Arch
     assert git(archive.root, "status", "--porcelain") == ""
 
 
+def test_gits_index_of_a_new_archive_is_of_the_small_kind(archive: Archive):
+    assert (archive.root / ".git" / "index").read_bytes()[:8] == b"DIRC\0\0\0\4"
+
+
 def test_scored_proposal_enters_the_leaderboard_and_rejected_does_not(archive: Archive):
     archive.tell(make_record(), "r")
     archive.tell(make_record(Status.REJECTED, name="other"), "r")

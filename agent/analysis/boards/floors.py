@@ -55,8 +55,8 @@ def ceiling(protocol: str) -> Mapping[TaskName, float]:
 def at_floor(trials: Mapping[str, Sequence[Trial]], protocol: str, noise: TaskNoise) -> dict[str, frozenset[TaskName]]:
     """Per variant, the tasks on which it is not better than the better control, by a verdict on that task.
 
-    A task on which the two share no two seeds is left out: nothing tells. trials: of all variants under the protocol;
-    those of its version of today are compared. noise: of these.
+    A task on which the two share no two seeds is left out: nothing tells. trials: by variant, under the protocol;
+    those of its version of today are compared. noise: of all variants.
     """
     today = PROTOCOLS[protocol].hash if protocol in PROTOCOLS else None
     trials, controls = comparable(trials, today), comparable(shipped_controls(protocol), today)

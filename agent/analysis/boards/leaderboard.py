@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +12,7 @@ from agent.analysis.boards.challenge import distances
 from agent.analysis.boards.floors import at_floor, ceiling, control_scores
 from agent.analysis.boards.inert import Inert, measured_inert, published_annotations, published_inert
 from agent.analysis.boards.sizes import NO_SIZE, Size, open_sizes
-from agent.words import accuracy, listed
+from agent.words import accuracy, counted, listed
 from archive.seeding import shipped_by_variant
 from archive.store import Archive
 from archive.tables.leaderboard_csv import PUBLISHED, format_leaderboard, read_leaderboard
@@ -83,14 +84,18 @@ class Leaderboard:
     sizes: str = ""
 
 
-def measured_leaderboard(protocol: str, archive: Archive | None) -> Leaderboard:
-    """The leaderboard of a protocol, from an archive or, without an archive, from the files of archer."""
+def measured_leaderboard(protocol: str, archive: Archive | None, limit: int | None = None) -> Leaderboard:
+    """The leaderboard of a protocol, from an archive or, without an archive, from the files of archer.
+
+    limit: how many rows it has at most; its `csv` has all.
+    """
     trials = archive.trials(protocol) if archive else shipped_by_variant(protocol)
     cards, tasks = scorecards(protocol, trials), tasks_of(protocol)
     board = open_board(protocol, archive)
     noise = noise_by_task({name: trials[name] for name in cards}, tasks)
     sizes = open_sizes(protocol, archive)
-    low = at_floor(trials, protocol, noise)
+    shown = dict(islice(distances(board, board.scores).items(), limit))
+    low = at_floor({name: trials[name] for name in shown}, protocol, noise)
     rows = [
         BoardRow(
             name,
@@ -102,10 +107,11 @@ def measured_leaderboard(protocol: str, archive: Archive | None) -> Leaderboard:
             low[name],
             sizes.of(name),
         )
-        for name, distance in distances(board, board.scores).items()
+        for name, distance in shown.items()
     ]
     title = f"{protocol}: accuracy with 95 % interval; against {REFERENCE}: ▲ better, ▼ worse, each for itself"
     title += "; to goal: what is lacking to beat it on every task, in units of noise"
+    title += f"; the first {len(rows)} of {counted(len(board.scores), 'variant')}" if len(rows) < len(cards) else ""
     title += f"; {WORTHLESS[protocol]}" if protocol in WORTHLESS else ""
     controls = tuple(
         BoardRow(name, tasks, dict(scores), size=sizes.of(name)) for name, scores in control_scores(protocol).items()

@@ -123,7 +123,8 @@ def open_sizes(protocol: str, archive: Archive | None) -> Sizes:
     """The sizes of the rows of a board, from an archive or, without an archive, from the files of archer."""
     if archive is None:
         return Sizes(protocol, (), lambda _: None)
-    return Sizes(protocol, archive.outlines(), archive.variant)
+    rows = archive.trials(protocol) if protocol in PROTOCOLS else None
+    return Sizes(protocol, archive.outlines(lambda line: rows is None or line.name in rows), archive.variant)
 
 
 def sizes_of(snapshot: ArchiveSnapshot) -> Sizes:

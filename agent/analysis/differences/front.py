@@ -12,8 +12,8 @@ Benjamini and Hochberg's procedure adjusts each of the three p-values over the r
 p-values of single cells over the cells of the table. Where no row shows any noise, nothing is sure.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -83,12 +83,13 @@ class Place:
 def places(contrasts: PairedDifferences, reference: str = REFERENCE) -> tuple[Place, ...]:
     """The place of every row that has all tasks, nearest to the challenge first."""
     names = contrasts.names
-    looked = [look(contrasts, own, reference) for own in range(len(names))]
+    versus = contrasts.lead(reference) if reference in names else None
+    looked = [look(contrasts, own, reference, versus) for own in range(len(names))]
     surely_below = (adjusted([each.p_dominated for each in looked]) <= RATE) & (not contrasts.board.noise_is_assumed)
     front = surely_front(contrasts)
     gaps = {name: each.gaps for name, each in zip(names, looked, strict=True) if each.gaps}
     sure = sure_cells(contrasts, reference)
-    beats = dict(zip(gaps, adjusted([p_beats(row) for row in gaps.values()]).tolist(), strict=True))
+    beats = dict(zip(gaps, adjusted(_p_beats(versus, names, gaps)).tolist(), strict=True))
     challenge, far = Challenge.of(contrasts.board), distances(contrasts.board, names)
     found = {}
     for own, (name, each) in enumerate(zip(names, looked, strict=True)):
@@ -114,8 +115,10 @@ def nearest(found: tuple[Place, ...]) -> Place | None:
     return next((place for place in found if place.gaps), None)
 
 
-def front_json(contrasts: PairedDifferences, found: tuple[Place, ...], sizes: Sizes) -> dict[str, Any]:
-    """The document of `archer leaderboard --front --json`."""
+def front_json(
+    contrasts: PairedDifferences, found: tuple[Place, ...], sizes: Sizes, limit: int | None = None
+) -> dict[str, Any]:
+    """The document of `archer leaderboard --front --json`. limit: how many rows it has at most."""
     best = nearest(found)
     return {
         "board": contrasts.board.title,
@@ -124,7 +127,7 @@ def front_json(contrasts: PairedDifferences, found: tuple[Place, ...], sizes: Si
         "false_discovery_rate": RATE,
         "front": sorted(place.name for place in found if place.standing.endswith("front")),
         "nearest": best.name if best else None,
-        "rows": [_row_json(place) | {"size": sizes.of(place.name).json()} for place in found],
+        "rows": [_row_json(place) | {"size": sizes.of(place.name).json()} for place in found[:limit]],
     }
 
 
@@ -172,8 +175,10 @@ def surely_front(contrasts: PairedDifferences) -> frozenset[str]:
     names, tasks = contrasts.names, contrasts.board.tasks
     means = np.array([[contrasts.board.scores[name][task].mean for task in tasks] for name in names], dtype=np.float64)
     ps = np.ones(len(names))
-    for row in undominated(means.reshape(len(names), len(tasks))):
-        ps[row] = _p_front(contrasts.lead(names[row]), row)
+    front = np.array(sorted(undominated(means.reshape(len(names), len(tasks)))), dtype=np.intp)
+    for place, row in enumerate(front):
+        among = _p_front(contrasts.lead(names[row], front), place)
+        ps[row] = _p_front(contrasts.lead(names[row]), row) if among <= RATE else 1.0  # more rivals only make it larger
     return frozenset(names[row] for row in np.flatnonzero(adjusted(ps) <= RATE))
 
 
@@ -188,19 +193,28 @@ class Look:
     gaps: Mapping[TaskName, Gap]
 
 
-def look(contrasts: PairedDifferences, own: int, reference: str) -> Look:
-    """Compare one row of a board with all other rows and with the reference. own: the number of the row."""
-    name, names = contrasts.names[own], contrasts.names
-    lead = contrasts.lead(name)
-    p_dominated, above = _p_dominated(lead, own)
+def look(contrasts: PairedDifferences, own: int, reference: str, versus: Lead | None) -> Look:
+    """Compare one row of a board with all other rows and with the reference.
+
+    own: the number of the row. versus: the lead of the reference, where the board has it.
+    """
+    name, rivals = contrasts.names[own], contrasts.not_behind(own)
+    lead = contrasts.lead(name, rivals)
+    p_dominated, above = _p_dominated(lead, int(np.searchsorted(rivals, own)), len(contrasts.names))
     gaps = {}
-    if reference in names and name != reference:
-        gaps = {task: lead.gap(names.index(reference), task) for task in contrasts.board.tasks}
-    return Look(dominating(-lead.difference, own), p_dominated, above, gaps)
+    if versus is not None and name != reference:
+        gaps = {task: _turned(versus.gap(own, task)) for task in contrasts.board.tasks}
+    above_all = dominating(-lead.difference, int(np.searchsorted(rivals, own)))
+    return Look(rivals[above_all].tolist(), p_dominated, int(rivals[above]), gaps)
 
 
-def _p_dominated(lead: Lead, own: int) -> tuple[float, int]:
-    """p-value of being dominated by some row, and the row that most likely dominates.
+def _turned(gap: Gap) -> Gap:
+    """The gap as the other row sees it."""
+    return replace(gap, difference=0.0 - gap.difference)
+
+
+def _p_dominated(lead: Lead, own: int, every: int) -> tuple[float, int]:
+    """p-value of being dominated by some row, and the row that most likely dominates. every: number of all rows.
 
     A tie to the last digit does not prevent domination: paired seeds tie if a result was inherited, or if a change
     never took effect. The p of a rival that is behind on a task is one half or more, never sure, and not worked out.
@@ -210,7 +224,7 @@ def _p_dominated(lead: Lead, own: int) -> tuple[float, int]:
     if not rows.size:
         return 1.0, own
     p = np.where(tie[rows], 0.0, lead.p_below(rows)).max(axis=1)
-    return min(1.0, float(p.min()) * (len(tie) - 1)), int(rows[p.argmin()])
+    return min(1.0, float(p.min()) * (every - 1)), int(rows[p.argmin()])
 
 
 def _p_front(lead: Lead, own: int) -> float:
@@ -219,9 +233,14 @@ def _p_front(lead: Lead, own: int) -> float:
     return float(np.delete(p, own).max()) if len(p) > 1 else 1.0
 
 
-def p_beats(gaps: Mapping[TaskName, Gap]) -> float:
-    """p-value of being above on all tasks: the largest of the one-sided p-values of the tasks."""
-    return max(gap.p / 2 if gap.difference > 0 else 1 - gap.p / 2 for gap in gaps.values())
+def _p_beats(versus: Lead | None, names: Sequence[str], rows: Container[str]) -> Array:
+    """p-values of some rows being above the reference on all tasks: the largest of the one-sided ones of the tasks."""
+    if versus is None:
+        return np.ones(0)
+    above = [place for place, name in enumerate(names) if name in rows]
+    half = versus.p_either()[above] / 2
+    found: Array = np.where(versus.difference[above] < 0, half, 1 - half).max(axis=1)
+    return found
 
 
 def adjusted(ps: Sequence[float] | Array) -> Array:

@@ -22,6 +22,10 @@ from evaluator.tasks.names import TaskName
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+Rows = NDArray[np.intp] | slice
+EVERY = slice(None)
+CLOSE = 1e-9
+"""Accuracies that are nearer than this may be equal, but for rounding."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,10 @@ class Gap:
 
 @dataclass(frozen=True)
 class Lead:
-    """One row less every row of `PairedDifferences.names`. Arrays are rows × tasks. same: the rows cannot differ."""
+    """One row less every row of `PairedDifferences.names`, or less some. Arrays are rows × tasks.
+
+    same: the rows cannot differ.
+    """
 
     difference: Array
     error: Array
@@ -61,7 +68,7 @@ class Lead:
     tasks: tuple[TaskName, ...]
 
     def gap(self, row: int, task: TaskName) -> Gap:
-        """The gap to one of the rows on one task. row: its index in `PairedDifferences.names`."""
+        """The gap to one of the rows on one task. row: its place among those of the lead."""
         at = (row, self.tasks.index(task))
         return Gap(float(self.difference[at]), float(self.error[at]), float(self.freedom[at]), bool(self.same[at]))
 
@@ -103,24 +110,39 @@ class PairedDifferences:
         """Whether the rows are paired by seed and have enough seeds to estimate the noise."""
         return bool(np.isfinite(self._noise).any())
 
-    def lead(self, name: str) -> Lead:
-        """The lead of one row over every row."""
+    def lead(self, name: str, rows: Rows = EVERY) -> Lead:
+        """The lead of one row over every row, or over some. rows: their places in `names`."""
         own = self._index[name]
         means, counts = self._means, self._counts
-        difference = means[own] - means
-        error = self._deviation * np.sqrt(1 / counts[own] + 1 / counts)
+        difference = means[own] - means[rows]
+        error = self._deviation * np.sqrt(1 / counts[own] + 1 / counts[rows])
         freedom = np.broadcast_to(self._freedom, difference.shape)
         if self.paired:
-            difference, error, freedom = self._paired(own, difference, error, freedom)
-        return Lead(difference, error, freedom, self._same(name), self.board.tasks)
+            difference, error, freedom = self._paired(own, rows, difference, error, freedom)
+        return Lead(difference, error, freedom, self._functions[rows] == self._functions[own], self.board.tasks)
+
+    def not_behind(self, own: int) -> NDArray[np.intp]:
+        """Places of all rows that may be ahead of a row, equal to it, or the same function, on every task; and of more.
+
+        It tells in a glance at the means which rows `lead` need not be asked about.
+        """
+        rows = np.arange(len(self.names))
+        for column in range(len(self.board.tasks)):
+            level, function = self._levels[own, column], self._functions[own, column]
+            if np.isfinite(level):
+                behind = self._levels[rows, column] < level - CLOSE
+                rows = rows[~behind | (self._functions[rows, column] == function)]
+        return rows
 
     def gap(self, name: str, other: str, task: TaskName) -> Gap:
         """The gap between row `name` and row `other` on one task."""
         return self.lead(name).gap(self._index[other], task)
 
-    def _paired(self, own: int, difference: Array, error: Array, freedom: Array) -> tuple[Array, Array, Array]:
-        """The arguments, replaced by paired values where two rows share seeds and the noise of the task is known."""
-        pairs = self._table[own] - self._table
+    def _paired(
+        self, own: int, rows: Rows, difference: Array, error: Array, freedom: Array
+    ) -> tuple[Array, Array, Array]:
+        """The last three, replaced by paired values where two rows share seeds and the noise of the task is known."""
+        pairs = self._table[own] - self._table[rows]
         n = np.isfinite(pairs).sum(axis=2)
         mean = np.nansum(pairs, axis=2) / np.maximum(n, 1)
         squares = np.nansum((pairs - mean[..., None]) ** 2, axis=2)
@@ -133,15 +155,27 @@ class PairedDifferences:
             np.where(usable, total, freedom).astype(np.float64),
         )
 
-    def _same(self, name: str) -> Flags:
-        """Rows × tasks: whether the row computes the same function as `name` on the task."""
-        same: Flags = np.zeros((len(self.names), len(self.board.tasks)), dtype=np.bool_)
+    @cached_property
+    def _functions(self) -> NDArray[np.intp]:
+        """Rows × tasks: a number of the function that the row computes on the task; equal ones are known to be one."""
+        numbers = np.repeat(np.arange(len(self.names))[:, None], len(self.board.tasks), axis=1)
         for column, task in enumerate(self.board.tasks):
             for group in self.board.one.get(task, ()):
-                if name in group:
-                    same[[self._index[other] for other in group if other in self._index], column] = True
-        same[self._index[name]] = True
-        return same
+                places = [self._index[name] for name in group if name in self._index]
+                numbers[places, column] = min(places, default=0)
+        return numbers
+
+    @cached_property
+    def _levels(self) -> Array:
+        """Rows × tasks: what two rows' difference is the difference of, but for rounding; infinite where it may not be.
+
+        That is so for rows that lack a seed, whose difference is that of the seeds which both have.
+        """
+        if not self.paired:
+            return self._means
+        lacks = ~np.isfinite(self._table).all(axis=2) & np.isfinite(self._noise)
+        levels = np.where(np.isfinite(self._noise), np.nansum(self._table, axis=2) / self._table.shape[2], self._means)
+        return np.where(lacks, np.inf, levels)
 
     @cached_property
     def _index(self) -> dict[str, int]:

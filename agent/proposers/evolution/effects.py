@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from agent.catalogue import CATALOGUE, Genome, Mechanism
 
 Vector = NDArray[np.float64]
+Indices = NDArray[np.intp]
+Flags = NDArray[np.bool_]
 Signed = tuple[int, Mechanism]
 """A mechanism that a change adds (1) or drops (-1)."""
 
@@ -37,13 +39,75 @@ SLOT = {kind: slot for slot, kinds in CATALOGUE.items() for kind in kinds}
 
 @dataclass(frozen=True)
 class Observation:
-    """A change from one genome to another: what it did to a score, with its variance; `quiet`: nothing at all."""
+    """A change from one genome to another: what it did to a score, with its variance."""
 
     genome: Genome
     origin: Genome
     difference: float
     variance: float
-    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class ChangedParts:
+    """What measured changes add (1) and drop (-1): a sparse matrix, changes × parts of effects, by its entries.
+
+    A part that a change both adds and drops is an entry of 0.
+    """
+
+    settings: Mapping[str, Mechanism]
+    """The mechanisms, with their parameters, by the part of their own."""
+    parts: tuple[str, ...]
+    rows: Indices
+    """Of each entry, the change; ascending."""
+    columns: Indices
+    entries: Vector
+    additive: Flags
+    """Of each change, whether it is one mechanism beside the baseline."""
+
+    @classmethod
+    def of(cls, changes: Sequence[tuple[Genome, Genome]]) -> "ChangedParts":
+        """Of changes from one genome to another, each given as the new and the old one."""
+        settings: dict[str, Mechanism] = {}
+        rows: list[dict[str, int]] = []
+        for genome, origin in changes:
+            row: dict[str, int] = defaultdict(int)
+            for sign, found in signed_changes(genome, origin):
+                shared, own = _parts(found)
+                settings[own] = found
+                row[shared] += sign
+                row[own] += sign
+            rows.append(row)
+        parts = tuple(sorted({part for row in rows for part in row}))
+        columns = {part: index for index, part in enumerate(parts)}
+        return cls(
+            settings,
+            parts,
+            np.repeat(np.arange(len(rows)), np.array([len(row) for row in rows], dtype=np.intp)),
+            np.array([columns[part] for row in rows for part in row], dtype=np.intp),
+            np.array([entry for row in rows for entry in row.values()], dtype=np.float64),
+            np.array([_is_additive(genome, origin) for genome, origin in changes], dtype=np.bool_),
+        )
+
+    @cached_property
+    def pairs(self) -> tuple[Indices, Indices]:
+        """Every two entries of one change, in either order, and each with itself."""
+        counts = np.bincount(self.rows, minlength=len(self.additive))[self.rows]
+        firsts = np.searchsorted(self.rows, self.rows)
+        left = np.repeat(np.arange(len(self.rows)), counts)
+        within = np.arange(len(left)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return left, np.repeat(firsts, counts) + within
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What each of some changes did to the score of one task; NaN where it was not measured there.
+
+    quiet: it did nothing at all.
+    """
+
+    differences: Vector
+    variances: Vector
+    quiet: Flags
 
 
 @dataclass(frozen=True)
@@ -69,22 +133,21 @@ class Effects:
 
     @classmethod
     def learn(
-        cls, observations: Sequence[Observation], typical: float, elsewhere: Sequence[Observation] = ()
+        cls, changes: ChangedParts, measured: Measured, typical: float, elsewhere: Sequence[Observation] = ()
     ) -> "Effects":
         """From measured changes; `typical`: size of a usual change, τ. `elsewhere`: measured under another protocol."""
-        signed = [_change(each) for each in observations]
-        settings = {_parts(found)[1]: found for change in signed for _, found in change}
-        parts = sorted({part for found in settings.values() for part in _parts(found)})
-        columns = {part: index for index, part in enumerate(parts)}
-        rows = np.array([_row(columns, change) for change in signed]).reshape(len(signed), len(columns))
-        weights = np.array([1 / _variance(each, typical) for each in observations])
-        values = np.array([0.0 if each.quiet else each.difference for each in observations])
-        prior = np.diag([1 / (_share(part) * typical**2) for part in columns])
-        precision = prior + rows.T @ (rows * weights[:, None])
+        weights = measured_weights(changes, measured, typical)
+        used = weights[changes.rows] > 0
+        seen = np.unique(changes.columns[used])
+        parts = [changes.parts[column] for column in seen]
+        precision, pull = _normal_equations(changes, seen, weights, np.where(measured.quiet, 0.0, measured.differences))
+        precision += np.diag([1 / (_share(part) * typical**2) for part in parts])
         covariance: NDArray[np.float64] = np.asarray(np.linalg.inv(precision), dtype=np.float64)
-        mean: Vector = covariance @ (rows.T @ (values * weights))
+        mean: Vector = covariance @ pull
+        settings = tuple(changes.settings[part] for part in parts if part in changes.settings)
         alone = {found[0][1].mechanism: each for each in elsewhere if len(found := _change(each)) == 1}
-        return cls(columns, tuple(settings[key] for key in sorted(settings)), mean, covariance, typical, alone)
+        columns = {part: index for index, part in enumerate(parts)}
+        return cls(columns, settings, mean, covariance, typical, alone)
 
     def scored(self, mechanism: Mechanism) -> bool:
         """Whether a mechanism was ever scored, with whatever parameters."""
@@ -125,7 +188,15 @@ class Effects:
 
 def misfit(genome: Genome, origin: Genome, typical: float) -> float:
     """Variance of what is not additive: none for one mechanism beside the baseline, whose effect is defined so."""
-    return 0.0 if sum(len(each.mechanisms) for each in (genome, origin)) == 1 else (typical / 2) ** 2
+    return 0.0 if _is_additive(genome, origin) else (typical / 2) ** 2
+
+
+def measured_weights(changes: ChangedParts, measured: Measured, typical: float) -> Vector:
+    """What each change counts: one over its variance; 0 where the task was not measured."""
+    variances = measured.variances + np.where(changes.additive, 0.0, (typical / 2) ** 2)
+    variances = np.where(measured.quiet, (QUIET * typical) ** 2, variances)
+    weights: Vector = np.where(np.isnan(measured.differences), 0.0, 1 / variances)
+    return weights
 
 
 def signed_changes(genome: Genome, origin: Genome) -> Iterator[Signed]:
@@ -158,15 +229,25 @@ def _share(part: str) -> float:
     return 1 - SHARED if part.startswith("{") else SHARED
 
 
-def _row(columns: Mapping[str, int], signed: Iterable[Signed]) -> Vector:
-    row = np.zeros(len(columns))
-    for sign, found in signed:
-        for part in _parts(found):
-            row[columns[part]] += sign
-    return row
+def _is_additive(genome: Genome, origin: Genome) -> bool:
+    return sum(len(each.mechanisms) for each in (genome, origin)) == 1
 
 
-def _variance(observation: Observation, typical: float) -> float:
-    if observation.quiet:
-        return (QUIET * typical) ** 2
-    return observation.variance + misfit(observation.genome, observation.origin, typical)
+def _normal_equations(
+    changes: ChangedParts, seen: Indices, weights: Vector, values: Vector
+) -> tuple[NDArray[np.float64], Vector]:
+    """Xᵀ W X and Xᵀ W y for the columns `seen` of the sparse matrix X; changes of weight 0 count for nothing."""
+    place, size = np.zeros(len(changes.parts), dtype=np.intp), len(seen)
+    place[seen] = np.arange(size)
+    used = weights[changes.rows] > 0
+    left, right = (side[used[changes.pairs[0]]] for side in changes.pairs)
+    cells = place[changes.columns[left]] * size + place[changes.columns[right]]
+    products = weights[changes.rows[left]] * changes.entries[left] * changes.entries[right]
+    rows, columns, entries = changes.rows[used], place[changes.columns[used]], changes.entries[used]
+    pull = _sums(columns, entries * (values[rows] * weights[rows]), size)
+    return _sums(cells, products, size * size).reshape(size, size), pull
+
+
+def _sums(places: Indices, values: Vector, size: int) -> Vector:
+    """Sum of the values of each place below `size`, added in their order: every machine has the same bits."""
+    return np.bincount(places, weights=values, minlength=size).astype(np.float64)

@@ -12,12 +12,23 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
+import numpy as np
+
 from agent.analysis.boards.board import Board, measured_board, published_board
 from agent.analysis.boards.leaderboard_facts import gaps
 from agent.analysis.measured_changes import Difference, MeasuredChange, PairNoise
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import SEED_GENOMES, Genome, Mechanism
-from agent.proposers.evolution.effects import QUIET, Effects, Observation, Signed, misfit, signed_changes
+from agent.proposers.evolution.effects import (
+    QUIET,
+    ChangedParts,
+    Effects,
+    Measured,
+    Observation,
+    Signed,
+    misfit,
+    signed_changes,
+)
 from agent.proposers.evolution.without_effect import WithoutEffect
 from agent.words import signed
 from archive.records.record import Prediction
@@ -25,6 +36,7 @@ from evaluator.protocols.built_in import single_chunk_tasks
 from evaluator.tasks.names import TaskName
 from variants.contract import BASELINE
 
+_UNMEASURED = Difference(float("nan"), float("nan"))
 LEAST_EFFECT = 0.01
 UNKNOWN_EFFECT = 0.1
 """A typical effect where nothing was measured."""
@@ -71,11 +83,12 @@ class Estimator:
         self._genomes = genomes
         self._noise = noise or {}
         self._one_chunk = single_chunk_tasks(board.protocol)
-        self._without_effect = WithoutEffect(changes)
+        self.without_effect = WithoutEffect(changes)
         named = {change.name for change in changes}
         self._changes = (*changes, *(change for change in unpaired_changes(board, genomes) if change.name not in named))
         self._alone = _by_mechanism(self._changes)
         self._elsewhere = unpaired_changes(published, genomes) if board != published else ()
+        self._parts: dict[bool, ChangedParts] = {}
         self._effects = {task: self._learn(task) for task in board.tasks}
 
     def predict(self, genome: Genome, parent: str) -> dict[TaskName, Estimate]:
@@ -93,7 +106,7 @@ class Estimator:
             )
         effects, changes = self._effects[task], tuple(signed_changes(ours, theirs))
         why = f"parent {anchor.mean:.3f}; {self._why(task, changes)}"
-        reduced = [self._without_effect.reduced(found).canonical for found in (genome, origin)]
+        reduced = [self.without_effect.reduced(found).canonical for found in (genome, origin)]
         if reduced[0] == reduced[1]:
             return Estimate(anchor.mean, QUIET * effects.typical, why)
         known = effects.of(changes)
@@ -118,15 +131,27 @@ class Estimator:
         return "; ".join(told)
 
     def _learn(self, task: TaskName) -> Effects:
-        typical = self._typical(task)
-        measured, elsewhere = (tuple(self._observed(each, task)) for each in (self._changes, self._elsewhere))
-        return Effects.learn(measured, typical, elsewhere)
+        known = [change.differences.get(task, _UNMEASURED) for change in self._changes]
+        measured = Measured(
+            np.array([each.mean for each in known], dtype=np.float64),
+            np.array([each.variance for each in known], dtype=np.float64),
+            np.array([change.without_effect for change in self._changes], dtype=np.bool_),
+        )
+        return Effects.learn(self._parts_for(task), measured, self._typical(task), tuple(self._observed(task)))
 
-    def _observed(self, changes: Iterable[MeasuredChange], task: TaskName) -> Iterator[Observation]:
-        for change in changes:
+    def _parts_for(self, task: TaskName) -> ChangedParts:
+        """What the measured changes add and drop, of the part of a genome that can matter to a task."""
+        if (first_chunk := task in self._one_chunk) not in self._parts:
+            seen = [(self._seen(task, change.genome), self._seen(task, change.origin)) for change in self._changes]
+            self._parts[first_chunk] = ChangedParts.of(seen)
+        return self._parts[first_chunk]
+
+    def _observed(self, task: TaskName) -> Iterator[Observation]:
+        """What changes did under another protocol."""
+        for change in self._elsewhere:
             if (known := change.differences.get(task)) is not None:
                 genome, origin = self._seen(task, change.genome), self._seen(task, change.origin)
-                yield Observation(genome, origin, known.mean, known.variance, change.without_effect)
+                yield Observation(genome, origin, known.mean, known.variance)
 
     def _typical(self, task: TaskName) -> float:
         """Size of a usual effect: the larger of what the published board shows and what this one does."""

@@ -50,11 +50,12 @@ class EvolveProposer:
         genomes = {**SEED_GENOMES, **snapshot.genomes}
         expected = estimator_of(snapshot)
         choosing = expected if board.protocol == snapshot.protocol else Estimator(published, published, genomes)
-        candidates = self._candidates(snapshot, board, genomes, choosing, chance)
+        mute = expected.without_effect
+        candidates = self._candidates(snapshot, board, genomes, choosing, mute, chance)
         challenge = Challenge.of(board)
         best = max(candidates, key=lambda candidate: _promise(candidate, challenge, chance))
         predicted = expected.predict(best.genome, best.parent)
-        return Ask(_proposal(best, len(candidates), predicted, snapshot, board, genomes))
+        return Ask(_proposal(best, len(candidates), predicted, snapshot, board, genomes, mute))
 
     def _candidates(
         self,
@@ -62,9 +63,9 @@ class EvolveProposer:
         board: Board,
         genomes: dict[str, Genome],
         estimator: Estimator,
+        mute: WithoutEffect,
         chance: random.Random,
     ) -> list[UntriedChild]:
-        mute = WithoutEffect(snapshot.changes)
         known = {mute.reduced(genome).canonical for genome in known_genomes(snapshot, genomes)}
         names = {*snapshot.variants, *snapshot.under_way}
         possible = [name for name in board.whole if name in genomes and not mute.carried(genomes[name])]
@@ -117,6 +118,7 @@ def _proposal(
     snapshot: ArchiveSnapshot,
     board: Board,
     genomes: Mapping[str, Genome],
+    mute: WithoutEffect,
 ) -> Proposal:
     child, parent = chosen.genome, chosen.parent
     made = wording.changes(genomes[parent], child)
@@ -128,7 +130,7 @@ def _proposal(
         title=wording.heading(child),
         insights=(
             *wording.why_this_parent(board, parent, on_front=parent != snapshot.forced_parent, candidates=candidates),
-            *WithoutEffect(snapshot.changes).sentences(),
+            *mute.sentences(),
         ),
         motivation=wording.full_motivation(parent, made, child),
         mathematics=wording.mathematics(child),

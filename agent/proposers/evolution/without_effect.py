@@ -20,13 +20,16 @@ class WithoutEffect:
 
     def __init__(self, changes: Iterable[MeasuredChange]) -> None:
         """`changes`: measured under one protocol."""
-        seen = [(setting, change) for change in changes if (setting := _only_change(change)) is not None]
+        changes = tuple(changes)
+        found = changes if any(change.without_effect for change in changes) else ()
+        seen = [(setting, change) for change in found if (setting := _only_change(change)) is not None]
         acted = {setting for setting, change in seen if not change.without_effect}
         self._evidence = {setting: change for setting, change in seen if change.without_effect and setting not in acted}
 
     def reduced(self, genome: Genome) -> Genome:
         """The genome without them: what it is believed to compute."""
-        return genome.replace(**{SLOT[type(found)]: None for found in self._of(genome)})
+        found = {SLOT[type(each)]: None for each in self._of(genome)}
+        return genome.replace(**found) if found else genome
 
     def carried(self, genome: Genome) -> bool:
         """Whether a genome has any, or a mechanism that does nothing by its definition: another computes the same."""
@@ -45,7 +48,8 @@ class WithoutEffect:
         )
 
     def _of(self, genome: Genome) -> Iterator[Mechanism]:
-        return (found for found in genome.mechanisms.values() if _setting(found, genome) in self._evidence)
+        known = genome.mechanisms.values() if self._evidence else ()
+        return (found for found in known if _setting(found, genome) in self._evidence)
 
 
 def _only_change(change: MeasuredChange) -> Setting | None:

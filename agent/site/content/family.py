@@ -8,7 +8,7 @@ from pathlib import Path
 from agent.site.content.row import page_of
 from archive.errors import ArchiveError
 from archive.files import read_json
-from archive.records.folders import PROPOSALS
+from archive.records.places import proposal_place
 from variants.contract import short_name
 
 
@@ -79,7 +79,7 @@ class Family:
 
 def read_sketch(root: Path, identity: str) -> Sketch:
     """Read it from the proposal's first file."""
-    path = root / PROPOSALS / identity / "proposal.json"
+    path = root / proposal_place(root, identity) / "proposal.json"
     number, name = identity.split("-", 1)
     try:
         content = read_json(path)

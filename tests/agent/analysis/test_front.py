@@ -251,3 +251,20 @@ def test_of_one_seed_each_nothing_is_sure(tmp_path: Path, capsys: pytest.Capture
     assert (told["Compress low"], told["Compress high"], told["Compress n"]) == ("", "", "1"), (
         "one seed has no interval"
     )
+
+
+@pytest.mark.parametrize("chance", range(6))
+def test_rows_that_are_not_asked_about_would_change_nothing(chance: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    dice = np.random.default_rng(chance)
+    rows = {f"row_{n}": dice.integers(0, 4, (6, 3)) / 10 + dice.integers(0, 2, (6, 3)) * 1e-12 for n in range(30)}
+    made = measured({name: table.tolist() for name, table in rows.items()})
+    if chance % 2:  # some rows lack a seed
+        few = {name: [t for t in own if (int(name[4:]) + t.seed) % 5] for name, own in made.trials.items()}
+        made = replace(made, trials=few)
+    if chance % 3:  # some compute the same on a task
+        made = replace(made, board=replace(made.board, one={MAD_TASKS[0]: (("row_3", "row_4", "row_9"),)}))
+    asked = [len(made.not_behind(own)) for own in range(len(made.names))]
+    assert max(asked) < len(made.names) or chance % 2
+    found = places(made)
+    monkeypatch.setattr(PairedDifferences, "not_behind", lambda self, own: np.arange(len(self.names)))
+    assert places(replace(made)) == found

@@ -124,6 +124,16 @@ def test_init_list_leaderboard_verify(archer: Run):
     assert all(set(row["scores"]) == set(MAD_TASKS) for row in rows)
     code, out, err = archer("verify", "--json")
     assert (code, json.loads(out)["problems"], err) == (DONE, [], "")
+    code, out, err = archer("verify", "--regroup")
+    assert (code, err.strip()) == (DONE, "moved 0 proposals and variants")
+
+
+def test_only_the_first_rows_of_a_leaderboard_are_shown(archer: Run):
+    for form in ([], ["--front"], ["--protocol", "published"]):
+        every, few = (json.loads(archer("leaderboard", *form, *more, "--json")[1]) for more in ([], ["--limit", 3]))
+        assert few == every | {"rows": every["rows"][:3]}
+    assert "the first 3 of 28 variants" in archer("leaderboard", "--limit", 3)[1].splitlines()[0]
+    assert archer("leaderboard", "--csv", "--limit", 3)[0] == USAGE
 
 
 def test_published_leaderboard_is_written_back_as_it_was_read(archer: Run):

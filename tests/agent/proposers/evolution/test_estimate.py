@@ -1,16 +1,25 @@
 """What evolve believes of mechanisms: as they were measured, and nothing of those that did nothing."""
 
+import numpy as np
 import pytest
 
 from agent.analysis.measured_changes import Difference, MeasuredChange, measured_changes
 from agent.analysis.snapshot import take_snapshot
-from agent.catalogue import SEED_GENOMES, Genome, render_variant
+from agent.catalogue import SEED_GENOMES, Genome, Mechanism, render_variant
 from agent.catalogue.decay import BetaDecay, ConstantDecay, ErrorForget
 from agent.catalogue.scores import CosineSoftmax
 from agent.catalogue.state import CappedRead, FrobeniusBall
 from agent.catalogue.update import Momentum
 from agent.catalogue.write import ErrorGate
-from agent.proposers.evolution.effects import signed_changes
+from agent.proposers.evolution.effects import (
+    QUIET,
+    SHARED,
+    ChangedParts,
+    Effects,
+    Measured,
+    misfit,
+    signed_changes,
+)
 from agent.proposers.evolution.estimate import EIGHTY, estimator_of
 from agent.proposers.evolution.evolve import EvolveProposer
 from agent.proposers.evolution.without_effect import WithoutEffect
@@ -165,3 +174,38 @@ def test_left_out_rows_are_predicted_with_intervals_that_hold(left_out, limit):
     rows = left_out()
     assert 0.72 <= sum(row.inside(EIGHTY) for row in rows) / len(rows) <= 0.88
     assert sum(abs(row.measured - row.expected) for row in rows) / len(rows) < limit
+
+
+def test_effects_are_those_of_the_matrix_written_out():
+    write, beta, constant = ErrorGate(), BetaDecay(), ConstantDecay()
+    pairs = [
+        (Genome(write=write), Genome()),
+        (Genome(write=write, decay=beta), Genome(write=write)),
+        (Genome(decay=ConstantDecay(rate=0.9)), Genome(decay=constant)),
+        (Genome(decay=beta), Genome()),
+        (Genome(write=write), Genome(decay=constant)),
+    ]
+    differences, variances = np.array([0.1, -0.2, 0.05, np.nan, 0.3]), np.array([0.01, 0.02, 0.01, np.nan, 0.04])
+    measured = Measured(differences, variances, np.array([False, True, False, False, False]))
+    learnt = Effects.learn(ChangedParts.of(pairs), measured, 0.1)
+    seen = [(pair, measured.quiet[row], row) for row, pair in enumerate(pairs) if not np.isnan(differences[row])]
+    columns = sorted(
+        {part for (new, old), _, _ in seen for _, each in signed_changes(new, old) for part in parts(each)}
+    )
+    matrix = np.zeros((len(seen), len(columns)))
+    for place, ((new, old), _, _) in enumerate(seen):
+        for sign, each in signed_changes(new, old):
+            for part in parts(each):
+                matrix[place, columns.index(part)] += sign
+    noise = [(QUIET * 0.1) ** 2 if quiet else variances[row] + misfit(*pair, 0.1) for pair, quiet, row in seen]
+    values = [0.0 if quiet else differences[row] for _, quiet, row in seen]
+    prior = np.diag([1 / ((1 - SHARED if part.startswith("{") else SHARED) * 0.1**2) for part in columns])
+    covariance = np.linalg.inv(prior + matrix.T @ np.diag(1 / np.array(noise)) @ matrix)
+    assert list(learnt.columns) == columns
+    np.testing.assert_allclose(learnt.covariance, covariance, rtol=1e-12)
+    np.testing.assert_allclose(learnt.mean, covariance @ matrix.T @ (np.array(values) / noise), rtol=1e-12)
+
+
+def parts(mechanism: Mechanism) -> tuple[str, str]:
+    """The part that all parameters of a mechanism share, and the one of its own."""
+    return mechanism.mechanism, mechanism.model_dump_json()
