@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any, Self
 
@@ -229,12 +230,13 @@ class Reader:
 
     def free_name(self, name: str, taken: Sequence[str] = ()) -> str:
         """`name`, or the next of its numbered forms that is neither in the archive nor in `taken`."""
-        stem, suffix = name.removesuffix("_in_for_loop"), "_in_for_loop" if name.endswith("_in_for_loop") else ""
-        candidate, number = name, 2
-        while candidate in taken or self._is_taken(candidate):
-            end = f"_{number}{suffix}"
-            candidate, number = f"{stem[: MAX_NAME - len(end)]}{end}", number + 1
-        return candidate
+        return next(form for form in _forms(name) if form not in taken and not self._is_taken(form))
+
+    def name_of(self, variant: Variant) -> str:
+        """The name that the archive has this very code under: its own or a numbered form of it; else its own."""
+        there = ((form, self.variant(form)) for form in _forms(variant.name))
+        known = takewhile(lambda each: each[1] is not None, there)
+        return next((form for form, found in known if found and found.source == variant.source), variant.name)
 
     def _is_taken(self, name: str) -> bool:
         return (self.root / variant_place(self.root, name)).exists()
@@ -255,6 +257,15 @@ class _Moment(threading.local):
     """Whether a thread reads the archive at one moment, and has looked for changes in it."""
 
     depth, looked = 0, False
+
+
+def _forms(name: str) -> Iterator[str]:
+    """`name`, then `name_2`, `name_3` and so on, with the number before the end that names of variants have."""
+    stem, suffix = name.removesuffix("_in_for_loop"), "_in_for_loop" if name.endswith("_in_for_loop") else ""
+    yield name
+    for number in count(2):
+        end = f"_{number}{suffix}"
+        yield f"{stem[: MAX_NAME - len(end)]}{end}"
 
 
 class _Variants(Mapping[str, Variant]):

@@ -90,6 +90,8 @@ def evaluate(
         )
     archive = _writable(archive_path) if add else archive_to_compare_with(archive_path, speech.progress.print)
     variant = find_variant(subject, archive)
+    if archive is not None:
+        variant = variant.model_copy(update={"name": archive.name_of(variant)})
     request = VariantRequest.of(variant, settings, chosen, seeds, parent, archive)
     if confirm:
         request = request.fresh()

@@ -195,6 +195,8 @@ def test_other_code_of_that_name_is_another_proposal(root: Path, archer: Run, tm
     assert second.proposal.variant.name == NAME.replace("mine", "mine_2")
     assert {trial.variant for trial in second.trials} == {second.proposal.variant.name}
     assert row(root, second.proposal.variant.name) is None, "one task is no row"
+    assert "nothing to add" in evaluate(archer, root, other, "--tasks", "Compress")[1], "it is there, as mine_2"
+    assert len(Archive(root).ids()) == 2
     assert sound(root)
 
 
