@@ -107,7 +107,7 @@ def _differences(
     ours: Accuracies, theirs: Accuracies, noise: Mapping[TaskName, PairNoise]
 ) -> dict[TaskName, Difference]:
     found = {}
-    for task in ours.keys() & theirs.keys():
+    for task in sorted(ours.keys() & theirs.keys()):
         seeds = sorted(ours[task].keys() & theirs[task].keys())
         levels = [fmean(row[task][seed] for seed in seeds) for row in (ours, theirs)] if seeds else []
         common = noise.get(task)
@@ -123,7 +123,7 @@ def _identical_trials(ours: Sequence[Trial], theirs: Sequence[Trial]) -> int:
     Accuracies first: they are known without reading the trials, and nearly always differ.
     """
     left, right = seed_accuracies(ours), seed_accuracies(theirs)
-    pairs = {task: left[task].keys() & right[task].keys() for task in left.keys() & right.keys()}
+    pairs = {task: left[task].keys() & right[task].keys() for task in sorted(left.keys() & right.keys())}
     if left.keys() != right.keys() or not all(pairs.values()):
         return 0
     alike = all(left[task][seed] == right[task][seed] for task, seeds in pairs.items() for seed in seeds)

@@ -41,7 +41,7 @@ def verdict(
     ours, theirs = seed_accuracies(trials_a), seed_accuracies(trials_b)
     runs_a, runs_b = sources(trials_a), sources(trials_b)
     tasks = {}
-    for task in ours.keys() & theirs.keys():
+    for task in sorted(ours.keys() & theirs.keys()):
         shared = sorted(ours[task].keys() & theirs[task].keys())
         if shared:
             inert = _inherited(trials_a, runs_a[task], trials_b, runs_b[task])

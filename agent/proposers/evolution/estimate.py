@@ -211,7 +211,7 @@ def unpaired_changes(board: Board, genomes: Mapping[str, Genome]) -> tuple[Measu
     origin, changes = board.scores.get(BASELINE, {}), []
     for name, row in board.scores.items():
         if name in genomes and name != BASELINE:
-            variances = {task: board.spreads[task].deviation ** 2 for task in row.keys() & origin.keys()}
+            variances = {task: board.spreads[task].deviation ** 2 for task in sorted(row.keys() & origin.keys())}
             found = {
                 task: Difference(row[task].mean - origin[task].mean, variance * (1 / row[task].n + 1 / origin[task].n))
                 for task, variance in sorted(variances.items())

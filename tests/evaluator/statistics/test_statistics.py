@@ -12,6 +12,7 @@ from evaluator.outcomes import Trial
 from evaluator.protocols.built_in import SMOKE, STANDARD
 from evaluator.statistics.scorecards import scorecard, seed_accuracies
 from evaluator.statistics.verdicts import verdict
+from evaluator.tasks.registry import MAD_TASKS
 from tests.builders import make_trial
 
 
@@ -146,3 +147,9 @@ def test_a_seed_that_lacks_a_setting_of_its_protocol_is_not_complete():
 def test_an_older_protocol_of_the_name_may_have_other_settings():
     trials = [make_trial(protocol=STANDARD, task="Memorize", setting="v64-l32-n256", accuracy=0.5)]
     assert seed_accuracies(trials) == {"Memorize": {0: 0.5}}
+
+
+def test_a_verdict_names_its_tasks_in_one_order_whatever_the_order_of_the_trials() -> None:
+    ours = [make_trial("ours", task, 0, 0.5) for task in reversed(MAD_TASKS)]
+    theirs = [make_trial("theirs", task, 0, 0.5) for task in MAD_TASKS]
+    assert tuple(verdict(ours, theirs, "theirs", {}).tasks) == MAD_TASKS
