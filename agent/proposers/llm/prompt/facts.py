@@ -90,6 +90,8 @@ class PromptFacts(Fact):
     """All tasks of the protocol: what is predicted, and the columns of `measured`."""
     parent: ShownKernel
     others: tuple[ShownKernel, ...]
+    nearest_first: tuple[str, ...] = ()
+    """Names of parents, the nearest to the challenge first: of two, a variant is compared with the nearer."""
     base: ShownKernel | None
     """The baseline's whole file, where the form is code: loops of others are shown without what is around them."""
     measured: tuple[LeaderboardRow, ...]

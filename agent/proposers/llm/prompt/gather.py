@@ -4,6 +4,7 @@ import random
 from collections.abc import Mapping
 
 from agent.analysis.boards.board import Board, best_board, measured_board, published_board
+from agent.analysis.boards.challenge import nearest_first
 from agent.analysis.boards.leaderboard_facts import leaderboard_facts, noise
 from agent.analysis.boards.sizes import sizes_of, unequal
 from agent.analysis.snapshot import ArchiveSnapshot
@@ -54,6 +55,7 @@ def gather(
         tasks=measured.tasks,
         parent=parent,
         others=tuple(others),
+        nearest_first=tuple(nearest_first(best_board(snapshot), names)),
         base=base,
         measured=rows,
         measured_rest=rest,

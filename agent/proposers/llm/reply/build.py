@@ -27,10 +27,11 @@ def _code(reply: CodeReply, conversation: Conversation, provenance: Provenance) 
     second = None if reply.second_parent in (None, "", NO_PARENT, reply.parent) else reply.second_parent
     if second is not None and second not in parents:
         raise BadReply(f"second_parent: {second[:80]!r} is none of {', '.join(parents)}, {NO_PARENT}")
+    parent, second = _nearer_first(reply.parent, second, conversation.facts.nearest_first)
     layer = Variant(name="unnamed", source=reply.code).layer
     return Proposal(
         variant=Variant(name=variant_name(reply.name, layer), source=reply.code),
-        parent=reply.parent,
+        parent=parent,
         title=reply.title,
         insights=reply.insights,
         motivation=reply.motivation,
@@ -42,6 +43,14 @@ def _code(reply: CodeReply, conversation: Conversation, provenance: Provenance) 
         second_parent=second,
         notebook=tuple(Note(claim=note.claim, links=note.links) for note in reply.notebook),
     )
+
+
+def _nearer_first(parent: str, second: str | None, nearest_first: tuple[str, ...]) -> tuple[str, str | None]:
+    """The two, the nearer to the challenge as the parent: else a weak one that is named first would spare the race."""
+    if second is None or not {parent, second} <= {*nearest_first}:
+        return parent, second
+    nearer = min(parent, second, key=nearest_first.index)
+    return nearer, parent if nearer == second else second
 
 
 def _structured(reply: StructuredReply, conversation: Conversation, provenance: Provenance) -> Proposal:

@@ -163,6 +163,24 @@ def test_a_reply_may_combine_two_parents(faults: Any, settings: Settings, snapsh
         built(second_parent="another")
 
 
+def test_of_two_parents_the_nearer_to_the_challenge_is_compared_with(
+    faults: Any, settings: Settings, snapshot: Contexts, reply: Reply
+) -> None:
+    weak, strong = BASELINE, "delta_net_4layer_softmax_attention_in_for_loop"
+    facts = gather(snapshot(), "code", "m", (OfferedParent(weak), OfferedParent(strong)), Focus(), {})
+    told = json.dumps(json.loads(reply("correct")) | {"parent": weak, "second_parent": strong})
+
+    def parents(nearest_first: tuple[str, ...]) -> tuple[str, str | None]:
+        asked = Conversation(facts=facts.model_copy(update={"nearest_first": nearest_first}), turns=())
+        found = build_proposal(told, "stop", asked, Provenance(proposer="openai", seed=0))
+        return found.parent, found.second_parent
+
+    assert set(facts.nearest_first) == {weak, strong}
+    assert parents((strong, weak)) == (strong, weak)
+    assert parents((weak, strong)) == (weak, strong)
+    assert parents(()) == (weak, strong), "a prompt that was recorded before"
+
+
 def test_a_notebook_that_cannot_be_read_loses_no_proposal(
     faults: Any, settings: Settings, snapshot: Contexts, reply: Reply
 ) -> None:
