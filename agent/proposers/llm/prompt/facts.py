@@ -8,10 +8,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from agent.proposers.llm.configuration.settings import Form
-from agent.proposers.llm.reply.naming import LONGEST_IDEA
 from evaluator.tasks.names import TaskName
 from evaluator.tasks.registry import MAD_TASKS
 from variants.contract import BASELINE, CONTRACTS, REFERENCE, Layer
+
+LONGEST_IDEA = 60
+"""Characters of what a model calls its idea that the name of its variant keeps."""
 
 
 class Fact(BaseModel):

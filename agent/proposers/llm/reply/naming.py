@@ -3,10 +3,10 @@
 import re
 from collections.abc import Container
 
+from agent.proposers.llm.prompt.facts import LONGEST_IDEA
 from variants.contract import CONTRACTS, Layer
 
 SUFFIX = "_in_for_loop"
-LONGEST_IDEA = 60
 
 
 def variant_name(idea: str, layer: Layer) -> str:
