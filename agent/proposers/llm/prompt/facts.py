@@ -14,6 +14,8 @@ from variants.contract import BASELINE, CONTRACTS, REFERENCE, Layer
 
 LONGEST_IDEA = 60
 """Characters of what a model calls its idea that the name of its variant keeps."""
+LONGEST_CLAIM = 400
+"""Characters of a claim of the notebook that are kept."""
 
 
 class Fact(BaseModel):
@@ -145,6 +147,11 @@ class PromptFacts(Fact):
     def longest_idea(self) -> int:
         """Characters of a name that are kept."""
         return LONGEST_IDEA
+
+    @property
+    def longest_claim(self) -> int:
+        """Characters of a claim of the notebook that are kept."""
+        return LONGEST_CLAIM
 
     @property
     def parents(self) -> tuple[str, ...]:

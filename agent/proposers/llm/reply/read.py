@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from agent.proposers.llm.prompt.facts import LONGEST_CLAIM
 from agent.proposers.llm.reply.kernel_source import fence_in, source_in, tidied
 from agent.proposers.llm.reply.latex import with_mathematics
 from agent.proposers.llm.reply.objects import Answer
@@ -24,7 +25,7 @@ from evaluator.tasks.names import TaskName
 
 NO_PARENT = "none"
 """What a reply says for its second parent where it has one parent only."""
-MOST_NOTES, LONGEST_NOTE = 12, 400
+MOST_NOTES = 12
 """A notebook is at most a page."""
 MAX_CODE = 40_000
 LONGEST_COMPLAINT = 2000
@@ -99,12 +100,16 @@ class PredictionReply(BaseModel):
         return Prediction(mean=self.mean, low=self.low, high=self.high, why=self.why)
 
 
+def _cut(claim: str) -> str:
+    return claim if len(claim) <= LONGEST_CLAIM else f"{claim[: LONGEST_CLAIM - 4].rstrip()} ..."
+
+
 class NoteReply(BaseModel):
     """A claim of the notebook, with the variants that it rests on."""
 
     model_config = ConfigDict(extra="ignore")
 
-    claim: Annotated[str, Field(min_length=1, max_length=LONGEST_NOTE), AfterValidator(plain)]
+    claim: Annotated[str, Field(min_length=1), AfterValidator(plain), AfterValidator(_cut)]
     links: Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1, max_length=12)]
 
 
