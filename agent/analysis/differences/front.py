@@ -177,7 +177,7 @@ def surely_front(contrasts: PairedDifferences) -> frozenset[str]:
     ps = np.ones(len(names))
     front = np.array(sorted(undominated(means.reshape(len(names), len(tasks)))), dtype=np.intp)
     for place, row in enumerate(front):
-        among = _p_front(contrasts.lead(names[row], front), place)
+        among = _p_front(contrasts.lead(names[row], front), place) if len(front) > 1 else 0.0
         ps[row] = _p_front(contrasts.lead(names[row]), row) if among <= RATE else 1.0  # more rivals only make it larger
     return frozenset(names[row] for row in np.flatnonzero(adjusted(ps) <= RATE))
 

@@ -29,6 +29,8 @@ def add_by_hand(archive: Archive, result: VariantResult) -> str:
 
 def _add(archive: Archive, result: VariantResult) -> str:
     request, evaluated = result.request, result.evaluated
+    if evaluated.status is Status.REJECTED and (before := _rejected_before(archive, request)) is not None:
+        return f"nothing to add: {archive.root} has it as proposal {before.number}, {before.status}"
     known = archive.variants().get(request.variant.name)
     if known is not None and known.source == request.variant.source:
         if (grown := _grown(archive, result)) is not None:
@@ -43,8 +45,6 @@ def _add(archive: Archive, result: VariantResult) -> str:
             return f"nothing to add: {archive.root} has all of these trials of {request.variant.name}"
         archive.tell_trials(new)
         return f"added {counted(len(new), 'trial')} of {request.variant.name} to {archive.root}"
-    if evaluated.status is Status.REJECTED and (before := _rejected_before(archive, request)) is not None:
-        return f"nothing to add: {archive.root} has it as proposal {before.number}, {before.status}"
     name = archive.free_name(request.variant.name)
     record = _record(result, request.variant.model_copy(update={"name": name}))
     told = archive.tell(record, render_report(record, take_snapshot(archive, request.protocol.name, seed=0)))

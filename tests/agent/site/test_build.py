@@ -275,7 +275,7 @@ def test_the_controls_are_on_the_board_and_the_floor_on_every_page(archive, make
     assert not {row["name"] for row in board["controls"]} & {row["name"] for row in board["rows"]}
     overview = (site / "index.html").read_text()
     assert "0.971 <small>[0.947, 0.996]</small>" in overview
-    assert "The ceiling, 1.000, was reached on Context Recall and Noisy Recall" in overview
+    assert "The ceiling, 1.000, was reached on Context Recall, Fuzzy Recall and Noisy Recall" in overview
     page = (site / "proposals/0001.html").read_text()
     assert '<th scope="col">Floor</th>' in page
     assert "<td>0.971</td>" in page
