@@ -46,7 +46,7 @@ def gather(
     )
     contract = snapshot.variants[parent.name].contract
     names, measured, published = [each.name for each in parents], measured_board(snapshot), published_board(snapshot)
-    shown = (*names, BASELINE, REFERENCE)
+    best, shown = best_board(snapshot), (*names, BASELINE, REFERENCE)
     attempts = shown_attempts(snapshot, names, sizes) if by_code else ()
     rows, rest = nearest_rows(measured, names)
     return PromptFacts(
@@ -55,7 +55,7 @@ def gather(
         tasks=measured.tasks,
         parent=parent,
         others=tuple(others),
-        nearest_first=tuple(nearest_first(best_board(snapshot), names)),
+        nearest_first=tuple(nearest_first(best, names)),
         base=base,
         measured=rows,
         measured_rest=rest,
@@ -63,7 +63,7 @@ def gather(
         published_tasks=published.tasks,
         above=rows_above(snapshot),
         insights=(
-            *_insights(best_board(snapshot), scaled=by_code and bool(measured.scores)),
+            *_insights(best, scaled=by_code and bool(measured.scores)),
             *unequal(measured, sizes),
         ),
         structure=structure_lines(snapshot.protocol),

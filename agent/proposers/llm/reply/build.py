@@ -49,8 +49,8 @@ def _nearer_first(parent: str, second: str | None, nearest_first: tuple[str, ...
     """The two, the nearer to the challenge as the parent: else a weak one that is named first would spare the race."""
     if second is None or not {parent, second} <= {*nearest_first}:
         return parent, second
-    nearer = min(parent, second, key=nearest_first.index)
-    return nearer, parent if nearer == second else second
+    nearer, farther = sorted((parent, second), key=nearest_first.index)
+    return nearer, farther
 
 
 def _structured(reply: StructuredReply, conversation: Conversation, provenance: Provenance) -> Proposal:
