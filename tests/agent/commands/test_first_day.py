@@ -289,7 +289,7 @@ def test_a_failed_check_ends_in_a_sentence_and_is_archived_with_add(archer: Run,
     assert told.endswith("failed, so nothing was trained.")
     assert added == "archived as proposal 3, leaky, REJECTED, in archer-archive"
     again = archer("evaluate", "leaky", "--add", "--protocol", "smoke")[1].strip().splitlines()[-1]
-    assert again == "nothing to add: leaky is in archer-archive already"
+    assert again == "nothing to add: archer-archive has it as proposal 3, REJECTED"
 
 
 @pytest.mark.slow
