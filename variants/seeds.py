@@ -32,6 +32,9 @@ PARENTS: dict[VariantName, VariantName] = {
     "delta_net_4layer_written_echo_and_successor_halves_own_error_in_for_loop": (
         "delta_net_4layer_own_error_all_channels_product_keys_added_phase_echo_decay_in_for_loop"
     ),
+    "delta_net_4layer_products_only_state_written_echo_successor_own_error_in_for_loop": (
+        "delta_net_4layer_own_value_skip_in_for_loop"
+    ),
 }
 """Seeds that refine another seed: the published ones read off their names, the found ones as their records say.
 
@@ -62,7 +65,7 @@ class Seed:
 
 @cache
 def seeds() -> dict[str, Seed]:
-    """All seeds by name: the baseline, the gated reference, 20 published and 2 proposed, then the 7 found."""
+    """All seeds by name: the baseline, the gated reference, 20 published and 2 proposed, then the 8 found."""
     known: list[tuple[Variant, Origin]] = [
         (variant, "proposed" if variant.name in PROPOSED else "published") for variant in _read(HERE)
     ]

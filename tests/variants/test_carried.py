@@ -65,6 +65,7 @@ def test_of_the_seeds() -> None:
         "phase_echo_decay_state_update": ("z", "S"),
         "channel_product_keys_phase_echo_decay": ("z", "S", "P"),
         "own_error_all_channels_product_keys_added_phase_echo_decay": ("z", "S", "P"),
+        "products_only_state_written_echo_successor_own_error": ("N", "k_last", "z", "S"),
         "written_echo_and_successor_halves_own_error": ("N", "k_last", "z", "S", "P"),
     }
     assert names[BASELINE] == names[REFERENCE] == ("S",)

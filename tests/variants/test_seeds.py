@@ -27,6 +27,7 @@ def test_what_was_found_has_the_very_source_of_its_trials():
         "own_value_skip",
         "own_written_value_skip",
         "phase_echo_decay_state_update",
+        "products_only_state_written_echo_successor_own_error",
         "written_echo_and_successor_halves_own_error",
     }
     shipped = shipped_by_variant("quick")

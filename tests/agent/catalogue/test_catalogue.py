@@ -76,8 +76,8 @@ def test_a_seed_genome_renders_to_the_seeds_function(name, shape):
 
 
 def test_all_seeds_but_the_gated_reference_and_the_kernels_of_two_memories_are_genomes():
-    memories = {n for n, v in seed_variants().items() if (own := carried(v.source)) is not None and "P" in own.names}
-    assert len(memories) == 3
+    memories = {n for n, v in seed_variants().items() if (own := carried(v.source)) and {"N", "P"} & {*own.names}}
+    assert len(memories) == 4
     assert set(SEED_GENOMES) == {n for n, v in seed_variants().items() if v.layer == "delta_net"} - memories
 
 

@@ -132,7 +132,7 @@ def test_only_the_first_rows_of_a_leaderboard_are_shown(archer: Run):
     for form in ([], ["--front"], ["--protocol", "published"]):
         every, few = (json.loads(archer("leaderboard", *form, *more, "--json")[1]) for more in ([], ["--limit", 3]))
         assert few == every | {"rows": every["rows"][:3]}
-    assert "the first 3 of 31 variants" in archer("leaderboard", "--limit", 3)[1].splitlines()[0]
+    assert "the first 3 of 32 variants" in archer("leaderboard", "--limit", 3)[1].splitlines()[0]
     assert archer("leaderboard", "--csv", "--limit", 3)[0] == USAGE
 
 

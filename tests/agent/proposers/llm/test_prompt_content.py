@@ -55,6 +55,7 @@ DECAY = "delta_net_4layer_decay_state_update_in_for_loop"
 BEST_FINDS = (
     "channel_product_keys_phase_echo_decay",
     "own_error_all_channels_product_keys_added_phase_echo_decay",
+    "products_only_state_written_echo_successor_own_error",
     "written_echo_and_successor_halves_own_error",
 )
 SKIP_SOURCE = seed_variants()[BASELINE].source.replace(
