@@ -23,8 +23,10 @@ from evaluator.sandbox import prestart as early
 
 COMPLETION = "_ARCHER_COMPLETE"
 """The variable by which a shell asks for completions."""
-SANDBOXED = (["check"], ["evaluate"], ["propose"])
+SANDBOXED = ("check", "evaluate", "propose")
 """Commands that start by opening a sandbox."""
+WITH_TORCH = (*SANDBOXED, "compare", "doctor", "new", "protocol", "replay")
+"""Commands that compute; all others read and write files, and do not wait for torch, which takes a second or two."""
 
 
 def application(names: Iterable[str] = COMMANDS) -> typer.Typer:
@@ -71,9 +73,10 @@ def _options(
 def main() -> None:
     """Run the command line and exit with the code that `run` gives."""
     speak_ascii(sys.stdout, sys.stderr)
-    if _is_work(sys.argv[1:]):
-        if sys.argv[1:2] in SANDBOXED:
-            early.begin()
+    name = _at_work(sys.argv[1:])
+    if name in SANDBOXED:
+        early.begin()
+    if name in WITH_TORCH:
         _import_torch()
     code = run(sys.argv[1:])
     early.drop()
@@ -84,9 +87,10 @@ def main() -> None:
     sys.exit(code)
 
 
-def _is_work(arguments: Sequence[str]) -> bool:
-    """Whether a command runs; else help, the version or a completion is wanted, which nobody likes to wait for."""
-    return arguments[:1] != [] and arguments[0] in COMMANDS and not {"-h", "--help"} & set(arguments)
+def _at_work(arguments: Sequence[str]) -> str | None:
+    """The command that runs; None where help, the version or a completion is wanted, which nobody likes to wait for."""
+    helped = {"-h", "--help"} & set(arguments)
+    return next((word for word in arguments[:1] if word in COMMANDS and not helped), None)
 
 
 def _import_torch() -> None:

@@ -2,14 +2,14 @@
 
 from typing import Literal
 
-import torch
-
 DeviceName = Literal["cuda", "cpu"]
 Precision = Literal["float32", "bfloat16"]
 
 
 def best_device() -> DeviceName:
     """CUDA if there is one, else the CPU. Not Apple's MPS: it has no float64, in which some of the checks run."""
+    import torch
+
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 

@@ -12,11 +12,9 @@ from agent.commands.options import (
     JsonOption,
     ProtocolOption,
     QuietOption,
-    SandboxOption,
-    UnsandboxedOption,
     find_protocol,
-    open_sandbox,
 )
+from agent.commands.running_options import SandboxOption, UnsandboxedOption, open_sandbox
 from agent.errors import DONE, UserError
 from agent.search.find_variant import archive_to_compare_with, find_variant, recorded_parent, variant_from_file
 from agent.search.fingerprint_index import FingerprintIndex

@@ -25,11 +25,9 @@ from agent.commands.options import (
     JsonOption,
     JudgingProtocolOption,
     QuietOption,
-    SandboxOption,
-    UnsandboxedOption,
     find_judging_protocol,
-    open_sandbox,
 )
+from agent.commands.running_options import SandboxOption, UnsandboxedOption, open_sandbox
 from agent.comparing.arms import Arm, ProposerBudget
 from agent.comparing.best_so_far import curve, differences
 from agent.comparing.plot import plot_curves

@@ -12,16 +12,18 @@ from agent.commands.options import (
     DEFAULT_ARCHIVE,
     DEFAULT_PROTOCOL,
     ArchiveOption,
-    EngineOption,
-    EnsembleOption,
-    GpuShareOption,
     JsonOption,
     ProtocolOption,
     QuietOption,
-    SandboxOption,
-    UnsandboxedOption,
     chosen_tasks,
     find_protocol,
+)
+from agent.commands.running_options import (
+    EngineOption,
+    EnsembleOption,
+    GpuShareOption,
+    SandboxOption,
+    UnsandboxedOption,
     open_sandbox,
 )
 from agent.errors import DONE, INTERRUPTED, NO, UserError

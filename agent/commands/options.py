@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they name: protocol, tasks, sandbox."""
+"""Options that several commands share, and what they name: archive, protocol, tasks."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -7,14 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agent.errors import UserError
-from agent.search.engine import EngineName
 from agent.search.find_variant import archive_if_any
 from agent.terminal.speech import Speech
-from evaluator.device import best_device
-from evaluator.outcomes import Grade
 from evaluator.protocols.built_in import JUDGING, PROTOCOLS
 from evaluator.protocols.protocol import Protocol
-from evaluator.sandbox import Sandbox
 from evaluator.tasks.names import TaskName
 
 if TYPE_CHECKING:
@@ -32,20 +28,6 @@ ProtocolOption = Annotated[str, typer.Option("--protocol", help=f"Train under th
 JudgingProtocolOption = Annotated[
     str,
     typer.Option("--protocol", help=f"Judge the search by this protocol: {', '.join(each.name for each in JUDGING)}."),
-]
-SandboxOption = Annotated[Grade, typer.Option("--sandbox", help="Accept no weaker sandbox than this grade: A, B or C.")]
-UnsandboxedOption = Annotated[
-    bool, typer.Option("--i-accept-unsandboxed", help="Accept grade D: only limits, no isolation.")
-]
-EngineOption = Annotated[EngineName, typer.Option("--engine", help="Train here, or on the Ray cluster of RAY_ADDRESS.")]
-
-
-GpuShareOption = Annotated[float, typer.Option(min=0.01, max=1.0, help="Give each training run this part of a GPU.")]
-EnsembleOption = Annotated[
-    bool | None,
-    typer.Option(
-        "--ensemble/--no-ensemble", help="Train the runs of a setting as one model; by default only on a GPU."
-    ),
 ]
 DEFAULT_ARCHIVE = Path("archer-archive")
 DEFAULT_PROTOCOL = "quick"
@@ -94,13 +76,3 @@ def chosen_tasks(text: str | None, protocol: Protocol) -> tuple[TaskName, ...]:
             )
         chosen.append(task)
     return tuple(dict.fromkeys(chosen))
-
-
-def open_sandbox(minimum: Grade, unsandboxed: bool, speech: Speech) -> Sandbox:
-    """The best sandbox there is, with a warning if it is weak. Raises SandboxUnavailable, UserError."""
-    if minimum is Grade.D and not unsandboxed:
-        raise UserError("--sandbox D runs unknown code without a fence; add --i-accept-unsandboxed if you mean it")
-    sandbox = Sandbox(minimum=Grade.D if unsandboxed else minimum, device=best_device())
-    if sandbox.grade > Grade.B:
-        speech.progress.print(f"warning: sandbox of grade {sandbox.grade} only; `archer doctor` says what is missing")
-    return sandbox

@@ -24,15 +24,17 @@ from agent.commands.options import (
     DEFAULT_ARCHIVE,
     DEFAULT_PROTOCOL,
     ArchiveOption,
-    EngineOption,
-    EnsembleOption,
-    GpuShareOption,
     JsonOption,
     JudgingProtocolOption,
     QuietOption,
+    find_judging_protocol,
+)
+from agent.commands.running_options import (
+    EngineOption,
+    EnsembleOption,
+    GpuShareOption,
     SandboxOption,
     UnsandboxedOption,
-    find_judging_protocol,
     open_sandbox,
 )
 from agent.errors import DONE, INTERRUPTED, NO, UserError

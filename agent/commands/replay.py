@@ -17,12 +17,10 @@ from agent.commands.options import (
     ArchiveOption,
     JsonOption,
     QuietOption,
-    SandboxOption,
-    UnsandboxedOption,
     chosen_tasks,
     find_protocol,
-    open_sandbox,
 )
+from agent.commands.running_options import SandboxOption, UnsandboxedOption, open_sandbox
 from agent.errors import DONE, INTERRUPTED, NO
 from agent.replaying.machine import environment, environment_lines
 from agent.replaying.measured import Training, check_steps, protocol_step

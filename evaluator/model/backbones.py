@@ -1,48 +1,18 @@
 """The two models of MAD: a language model, and for Compress an autoencoder."""
 
 from collections.abc import Callable
-from typing import Literal, Self
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from evaluator.kernel import Kernel
+from evaluator.model.config import ModelConfig
 from evaluator.model.functional import along
 from evaluator.model.layers import Initialised, Linear, RMSNorm, SwiGLU
-from evaluator.model.mixers import MIXERS, MixerShape, square
-from evaluator.values import Value
-from variants.contract import CHUNK_SIZE, Layer
+from evaluator.model.mixers import MIXERS
 
 EMBEDDING_STD = 0.02
-
-
-class ModelConfig(Value):
-    """Shape of a model. `blocks`: pairs of a mixer and a SwiGLU; `length`: tokens fed."""
-
-    backbone: Literal["language_model", "autoencoder"]
-    layer: Layer
-    vocabulary: int = Field(ge=2)
-    length: int = Field(ge=1)
-    width: int = Field(default=128, ge=2, multiple_of=2)
-    heads: int = Field(default=1, ge=1)
-    inner: int = Field(default=352, ge=1)
-    blocks: int = Field(default=2, ge=1)
-    chunk_size: int = Field(default=CHUNK_SIZE, ge=1)
-    shape: MixerShape | None = None
-    """Of the mixer, where it is not `heads` of width / heads each."""
-
-    @model_validator(mode="after")
-    def _heads_divide_width(self) -> Self:
-        if self.width % self.heads:
-            raise ValueError(f"heads must divide width {self.width}, and {self.heads} does not")
-        return self
-
-    @property
-    def mixer(self) -> MixerShape:
-        """Sizes of the mixer."""
-        return self.shape or square(self.width, self.heads)
 
 
 class Embedding(Initialised):

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from evaluator.model.config import CONVOLUTION
 from evaluator.model.functional import causal_convolution, rms_norm, swiglu
 from evaluator.model.linear import linear
 
@@ -75,7 +76,7 @@ class RMSNorm(Initialised):
 class ShortConvolution(Initialised):
     """Depthwise causal convolution over L of `[..., L, C]`, then SiLU. weight: `[size, C]`, the last for the token."""
 
-    def __init__(self, channels: int, size: int = 4):
+    def __init__(self, channels: int, size: int = CONVOLUTION):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(size, channels))
 

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from evaluator.kernel import Kernel
-from evaluator.model.backbones import LanguageModel, ModelConfig, build
+from evaluator.model.backbones import LanguageModel, build
+from evaluator.model.config import ModelConfig
 from evaluator.model.layers import initialise
 
 

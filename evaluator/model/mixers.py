@@ -4,48 +4,13 @@ import math
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
 from evaluator.kernel import Kernel
+from evaluator.model.config import MixerShape
 from evaluator.model.functional import along, unit, unit_heads
 from evaluator.model.layers import Initialised, Linear, RMSNorm, ShortConvolution
-from evaluator.values import Value
 from variants.contract import CHUNK_SIZE, Layer
-
-
-class MixerShape(Value):
-    """Sizes of a mixer: heads H, each with keys of Dk and values of Dv numbers; and how a gated one starts.
-
-    decay_up_to: A of each head is drawn between 0 and this; 0 starts all of them at 1. open_gate: whether the output
-    gate has a bias that starts it open.
-    """
-
-    heads: int = Field(ge=1)
-    key_dim: int = Field(ge=1)
-    value_dim: int = Field(ge=1)
-    decay_up_to: float = Field(default=0.0, ge=0)
-    open_gate: bool = True
-
-    @property
-    def keys(self) -> int:
-        """Numbers in the keys of all heads."""
-        return self.heads * self.key_dim
-
-    @property
-    def values(self) -> int:
-        """Numbers in the values of all heads."""
-        return self.heads * self.value_dim
-
-    @property
-    def state(self) -> int:
-        """Numbers in the states of all heads, where each keeps one Dk x Dv matrix."""
-        return self.keys * self.value_dim
-
-
-def square(width: int, heads: int) -> MixerShape:
-    """The shape that a model's width gives: keys and values of width / heads each."""
-    return MixerShape(heads=heads, key_dim=width // heads, value_dim=width // heads)
 
 
 class DeltaNet(nn.Module):

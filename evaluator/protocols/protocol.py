@@ -2,20 +2,21 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
-from torch import Tensor
 
 from evaluator.device import DeviceName, Precision, precision_on
-from evaluator.model.backbones import ModelConfig
-from evaluator.model.mixers import MixerShape, square
+from evaluator.model.config import MixerShape, ModelConfig, mixer_parameters, square
 from evaluator.tasks.names import TaskName
 from evaluator.tasks.registry import TASKS, examples, fed_length
 from evaluator.tasks.task import Setting, TaskPlan
 from evaluator.training.jobs import EpochSelection, TrainingJob
 from evaluator.values import Value
 from variants.contract import Layer
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class TrialSpec(Value):
@@ -70,6 +71,10 @@ class Protocol(Value):
         own = self.reference_shape if layer is Layer.GATED_DELTA_NET else None
         return own or square(self.width, self.heads)
 
+    def mixer_parameters(self, layer: Layer) -> int:
+        """Trained numbers of one of a layer's mixers."""
+        return mixer_parameters(layer, self.width, self.mixer(layer))
+
     def setting(self, spec: TrialSpec) -> Setting:
         """The setting that a spec names. Raises KeyError if the protocol has none of that name."""
         return {setting.id: setting for setting in self.tasks[spec.task].settings}[spec.setting]
@@ -110,7 +115,7 @@ class Protocol(Value):
             precision=precision_on(device, self.precision),
         )
 
-    def training_data(self, spec: TrialSpec) -> dict[str, Tensor]:
+    def training_data(self, spec: TrialSpec) -> dict[str, "Tensor"]:
         """What the training process gets: `inputs`, `targets`, and `held_*` where the protocol chooses an epoch."""
         setting = self.setting(spec)
         train = examples(setting, "train", setting.train_examples, spec.seed)

@@ -2,15 +2,16 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
 from pydantic import Field, model_validator
-from torch import Tensor
 
 from evaluator.device import DeviceName, Precision
-from evaluator.model.backbones import ModelConfig
+from evaluator.model.config import ModelConfig
 from evaluator.values import Value
+
+if TYPE_CHECKING:  # what a protocol trains is wanted before anything needs torch
+    from torch import Tensor
 
 Report = Callable[[Mapping[str, Any]], None]
 """Hears of progress."""
@@ -63,7 +64,7 @@ class EnsembleJob(Value):
         return self
 
 
-def own_part(named: Mapping[str, Tensor], number: int) -> dict[str, Tensor]:
+def own_part(named: Mapping[str, "Tensor"], number: int) -> dict[str, "Tensor"]:
     """The tensors whose names are led by a number, as in `0/inputs`, without it."""
     return {name.partition("/")[2]: tensor for name, tensor in named.items() if name.startswith(f"{number}/")}
 
@@ -90,8 +91,10 @@ def schedule(run: TrainingJob, step: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def batches(count: int, run: TrainingJob) -> Iterator[Tensor]:
+def batches(count: int, run: TrainingJob) -> Iterator["Tensor"]:
     """Indices of batches, epoch after epoch, each in a new order; the last of an epoch may be smaller."""
+    import torch
+
     generator = torch.Generator().manual_seed(run.seed)
     while True:
         yield from torch.split(torch.randperm(count, generator=generator), run.batch)

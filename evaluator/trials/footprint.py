@@ -7,7 +7,7 @@ import torch
 
 from evaluator.device import DeviceName
 from evaluator.model.backbones import build
-from evaluator.model.mixers import MixerShape
+from evaluator.model.config import MixerShape
 from evaluator.protocols.protocol import Protocol, TrialSpec
 from evaluator.tasks.names import TaskName
 from evaluator.training.jobs import TrainingJob, sequences_at_once

@@ -6,11 +6,7 @@ multiples of what the baseline's mixers carry under the same protocol, whose hea
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
-
-import torch
-from torch import Tensor
 
 from agent.analysis.boards.board import Board
 from agent.analysis.snapshot import ArchiveSnapshot
@@ -19,11 +15,10 @@ from archive.records.outline import Outline
 from archive.records.record import Record
 from archive.seeding import shipped_sizes
 from archive.store import Archive
-from evaluator.model.mixers import MIXERS, MixerShape
 from evaluator.outcomes import BASELINE_STATE, StateSize
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.protocols.protocol import Protocol
-from variants.contract import CHUNK_SIZE, CONTRACTS, Layer, Variant, short_name
+from variants.contract import CONTRACTS, Layer, Variant, short_name
 from variants.controls import controls
 from variants.seeds import seed_variants
 
@@ -158,20 +153,8 @@ def unequal(board: Board, sizes: Sizes) -> tuple[str, ...]:
     return (f"Rows that carry more state from chunk to chunk than the baseline, in multiples of its: {told}.",)
 
 
-def mixer_parameters(protocol: Protocol, layer: Layer) -> int:
-    """Trained numbers of one of the protocol's mixers."""
-    return _parameters(layer, protocol.width, protocol.mixer(layer))
-
-
-@cache
-def _parameters(layer: Layer, width: int, shape: MixerShape) -> int:
-    with torch.device("meta"):
-        mixer = MIXERS[layer](width, shape, kernel=_unused)
-    return sum(parameter.numel() for parameter in mixer.parameters())
-
-
 def _size(protocol: Protocol | None, layer: Layer, state: StateSize | None) -> Size:
-    parameters = None if protocol is None else mixer_parameters(protocol, layer)
+    parameters = None if protocol is None else protocol.mixer_parameters(layer)
     if state is None:
         return Size(parameters)
     if state.numbers is None:
@@ -186,8 +169,3 @@ def _size(protocol: Protocol | None, layer: Layer, state: StateSize | None) -> S
 
 def _state(source_hash: str, measured: StateSize | None) -> StateSize | None:
     return measured if measured is not None else shipped_sizes().get(source_hash)
-
-
-def _unused(*_: Tensor, chunk_size: int = CHUNK_SIZE) -> tuple[Tensor, Tensor]:
-    """Stands where a kernel would: parameters are counted, nothing is computed."""
-    raise NotImplementedError

@@ -8,7 +8,6 @@ from agent.analysis.boards.board import PUBLISHED_NAME, measured_board
 from agent.analysis.boards.sizes import (
     NO_SIZE,
     Size,
-    mixer_parameters,
     open_sizes,
     record_size,
     sizes_of,
@@ -19,7 +18,8 @@ from agent.words import rounded, times
 from archive.records.record import Record
 from archive.store import Archive
 from evaluator.model.backbones import build
-from evaluator.model.mixers import DeltaNet, MixerShape
+from evaluator.model.config import MixerShape
+from evaluator.model.mixers import DeltaNet
 from evaluator.outcomes import Finding, Score, StateSize, Status
 from evaluator.protocols.built_in import PROTOCOLS, QUICK
 from evaluator.tasks.registry import MAD_TASKS
@@ -50,8 +50,8 @@ def test_parameters_are_those_of_each_mixer_of_the_models_that_are_trained(proto
     model = build(protocol.model(plan.settings[0], layer), lambda *_, chunk_size=32: None)
     mixers = [module for module in model.modules() if isinstance(module, DeltaNet)]
     assert len(mixers) == protocol.blocks
-    assert {sum(p.numel() for p in mixer.parameters()) for mixer in mixers} == {mixer_parameters(protocol, layer)}
-    assert open_sizes(protocol.name, None).of(LAYERS[layer]).parameters == mixer_parameters(protocol, layer)
+    assert {sum(p.numel() for p in mixer.parameters()) for mixer in mixers} == {protocol.mixer_parameters(layer)}
+    assert open_sizes(protocol.name, None).of(LAYERS[layer]).parameters == protocol.mixer_parameters(layer)
 
 
 def test_what_ships() -> None:
@@ -92,7 +92,7 @@ def test_a_proposal_has_what_its_check_measured(archive: Archive) -> None:
     names = ("twice", "older", "hidden", "growing", "unchecked", BASELINE)
     assert archive.variant(BASELINE) != seed_variants()[BASELINE], "of other code nothing ships"
     assert [sizes.of(name).state_text for name in names] == ["2×", "", "?", "grows", "", ""]
-    assert {sizes.of(name).parameters for name in names} == {mixer_parameters(QUICK, Layer.DELTA_NET)}
+    assert {sizes.of(name).parameters for name in names} == {QUICK.mixer_parameters(Layer.DELTA_NET)}
     assert [sizes.of(name).is_larger for name in names] == [True, False, True, True, False, False]
     assert [record_size(record) for record in archive.records()] == [sizes.of(name) for name in names[:-1]]
     (check,) = archive.root.glob("proposals/0001-*/check.json")
@@ -119,7 +119,7 @@ def test_a_gated_proposal_has_the_gated_mixer() -> None:
     history = [make_record(name=f"{REFERENCE}_x"), make_record(name="mine", source=gated.source)]
     sizes = sizes_of(make_snapshot(history=history, variants={"mine": gated}))
     assert {sizes.of(name).parameters for name in (f"{REFERENCE}_x", "mine")} == {
-        mixer_parameters(QUICK, Layer.GATED_DELTA_NET)
+        QUICK.mixer_parameters(Layer.GATED_DELTA_NET)
     }
 
 

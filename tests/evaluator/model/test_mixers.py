@@ -7,11 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from evaluator.model.backbones import AutoEncoder, LanguageModel, ModelConfig, build, sinusoids
+from evaluator.model.backbones import AutoEncoder, LanguageModel, build, sinusoids
+from evaluator.model.config import MixerShape, ModelConfig, mixer_parameters, square
 from evaluator.model.functional import causal_convolution
 from evaluator.model.layers import Linear, RMSNorm, ShortConvolution, SwiGLU, initialise
 from evaluator.model.linear import linear
-from evaluator.model.mixers import Decay, DeltaNet, GatedDeltaNet, MixerShape, square
+from evaluator.model.mixers import MIXERS, Decay, DeltaNet, GatedDeltaNet
 from tests.evaluator.delta_rule import chunkwise, recurrent
 from variants.contract import Layer
 
@@ -86,6 +87,14 @@ def literal_mixer(mixer: DeltaNet, x: Tensor) -> Tensor:
         bias = 0 if mixer.gate.bias is None else mixer.gate.bias
         read = read * F.silu(x @ mixer.gate.projection.weight.t() + bias)
     return read @ mixer.out.weight.t()
+
+
+@pytest.mark.parametrize("layer", Layer)
+@pytest.mark.parametrize(("keys", "values", "open_gate"), [(4, 6, True), (5, 3, False)])
+def test_parameters_are_counted_without_building(layer: Layer, keys: int, values: int, open_gate: bool) -> None:
+    shape = MixerShape(heads=3, key_dim=keys, value_dim=values, open_gate=open_gate)
+    mixer = MIXERS[layer](14, shape, kernel=chunkwise)
+    assert mixer_parameters(layer, 14, shape) == sum(parameter.numel() for parameter in mixer.parameters())
 
 
 @pytest.mark.parametrize("mixer_type", [DeltaNet, GatedDeltaNet])

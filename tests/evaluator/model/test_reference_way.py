@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks import reference_way
-from evaluator.model.backbones import ModelConfig, build
+from evaluator.model.backbones import build
+from evaluator.model.config import ModelConfig
 from evaluator.model.layers import initialise
 from variants.contract import Layer
 from variants.delta_net_4layer import delta_rule_chunkwise

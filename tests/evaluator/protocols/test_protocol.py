@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from evaluator.model.backbones import build
-from evaluator.model.mixers import MixerShape, square
+from evaluator.model.config import MixerShape, square
 from evaluator.protocols.built_in import EXTRA, JUDGING, MAD, PROTOCOLS, QUICK, SMOKE, STANDARD
 from evaluator.protocols.protocol import Protocol, TrialSpec, trial_specs
 from evaluator.scoring.score import ScoredTrial, score

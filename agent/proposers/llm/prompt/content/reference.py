@@ -1,6 +1,5 @@
 """What the reference computes that a variant cannot: its kernel in a formula, and what its layer learns beside it."""
 
-from agent.analysis.boards.sizes import mixer_parameters
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.protocols.protocol import Protocol
 from variants.contract import BASELINE, REFERENCE, Layer
@@ -26,5 +25,5 @@ def reference_lines(name: str) -> tuple[str, ...]:
 
 def further_parameters(protocol: Protocol) -> int:
     """How many trained parameters the reference's mixers have beyond the baseline's, over all blocks."""
-    more = mixer_parameters(protocol, Layer.GATED_DELTA_NET) - mixer_parameters(protocol, Layer.DELTA_NET)
+    more = protocol.mixer_parameters(Layer.GATED_DELTA_NET) - protocol.mixer_parameters(Layer.DELTA_NET)
     return protocol.blocks * more

@@ -1,0 +1,82 @@
+"""Sizes of a model and of its mixers: what a protocol fixes and a training builds."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from evaluator.values import Value
+from variants.contract import CHUNK_SIZE, Layer
+
+CONVOLUTION = 4
+"""Tokens that a short convolution sees."""
+
+
+class MixerShape(Value):
+    """Sizes of a mixer: heads H, each with keys of Dk and values of Dv numbers; and how a gated one starts.
+
+    decay_up_to: A of each head is drawn between 0 and this; 0 starts all of them at 1. open_gate: whether the output
+    gate has a bias that starts it open.
+    """
+
+    heads: int = Field(ge=1)
+    key_dim: int = Field(ge=1)
+    value_dim: int = Field(ge=1)
+    decay_up_to: float = Field(default=0.0, ge=0)
+    open_gate: bool = True
+
+    @property
+    def keys(self) -> int:
+        """Numbers in the keys of all heads."""
+        return self.heads * self.key_dim
+
+    @property
+    def values(self) -> int:
+        """Numbers in the values of all heads."""
+        return self.heads * self.value_dim
+
+    @property
+    def state(self) -> int:
+        """Numbers in the states of all heads, where each keeps one Dk x Dv matrix."""
+        return self.keys * self.value_dim
+
+
+def mixer_parameters(layer: Layer, width: int, shape: MixerShape) -> int:
+    """Trained numbers of a mixer of `evaluator/model/mixers.py`, counted without building it."""
+    mixed = 2 * shape.keys + shape.values
+    projections = width * (mixed + shape.heads + shape.values)
+    count = projections + CONVOLUTION * mixed + shape.value_dim
+    if layer is Layer.GATED_DELTA_NET:
+        count += width * (shape.heads + shape.values) + 2 * shape.heads + shape.open_gate * shape.values
+    return count
+
+
+def square(width: int, heads: int) -> MixerShape:
+    """The shape that a model's width gives: keys and values of width / heads each."""
+    return MixerShape(heads=heads, key_dim=width // heads, value_dim=width // heads)
+
+
+class ModelConfig(Value):
+    """Shape of a model. `blocks`: pairs of a mixer and a SwiGLU; `length`: tokens fed."""
+
+    backbone: Literal["language_model", "autoencoder"]
+    layer: Layer
+    vocabulary: int = Field(ge=2)
+    length: int = Field(ge=1)
+    width: int = Field(default=128, ge=2, multiple_of=2)
+    heads: int = Field(default=1, ge=1)
+    inner: int = Field(default=352, ge=1)
+    blocks: int = Field(default=2, ge=1)
+    chunk_size: int = Field(default=CHUNK_SIZE, ge=1)
+    shape: MixerShape | None = None
+    """Of the mixer, where it is not `heads` of width / heads each."""
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"heads must divide width {self.width}, and {self.heads} does not")
+        return self
+
+    @property
+    def mixer(self) -> MixerShape:
+        """Sizes of the mixer."""
+        return self.shape or square(self.width, self.heads)

@@ -1,0 +1,51 @@
+"""Commands that only read and write files do not wait for torch."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent.cli import WITH_TORCH
+from agent.commands.registry import COMMANDS
+from archive.store import Archive
+from archive.tables.leaderboard_csv import PUBLISHED
+from tests.builders import make_archive_of, make_record, make_variant
+from variants.contract import BASELINE
+
+RUN = """
+import sys
+from agent.cli import run
+code = run(sys.argv[1:])
+assert code == 0, code
+assert "torch" not in sys.modules
+"""
+ARGUMENTS = {
+    "calibration": [],
+    "diff": ["1"],
+    "export": ["1", "--out", "mine.py"],
+    "import-csv": [str(PUBLISHED)],
+    "init": ["fresh"],
+    "leaderboard": [],
+    "list": [],
+    "merge": ["other"],
+    "report": [],
+    "show": ["1"],
+    "verify": [],
+    "versus": ["1", BASELINE],
+}
+
+
+def test_each_command_is_of_one_kind() -> None:
+    assert {*ARGUMENTS} | {*WITH_TORCH} == set(COMMANDS)
+    assert not {*ARGUMENTS} & {*WITH_TORCH}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ARGUMENTS)
+def test_no_torch(archive: Archive, tmp_path: Path, command: str) -> None:
+    archive.tell(make_record(), "# one\n")
+    make_archive_of(tmp_path / "other", [make_variant(BASELINE)])
+    arguments = [command, *ARGUMENTS[command], "--archive", str(archive.root)]
+    done = subprocess.run([sys.executable, "-c", RUN, *arguments], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
