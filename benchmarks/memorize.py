@@ -36,6 +36,7 @@ from evaluator.tasks.registry import TASKS, examples, stream
 from evaluator.tasks.task import Setting
 from evaluator.values import Value
 from variants.contract import BASELINE, CHUNK_SIZE
+from variants.controls import controls
 from variants.seeds import seed_variants
 
 RUNS = Path(__file__).parent.parent / "docs/results/memorize.jsonl"
@@ -73,7 +74,10 @@ class Run(Value):
 
 @app.command()
 def run(
-    name: Annotated[list[str] | None, typer.Option(help="Seed variants; all that differ on Memorize if none")] = None,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(help="Seed variants or controls; all seed variants that differ on Memorize if none"),
+    ] = None,
     heads: int = 1,
     seed: int = 0,
     vocabulary: Annotated[list[int] | None, typer.Option()] = None,
@@ -82,11 +86,12 @@ def run(
     """Train what is missing."""
     torch.set_num_threads(1)
     settings = [s for s in TASKS["Memorize"].published if vocabulary is None or s.vocabulary in vocabulary]
+    variants = {**seed_variants(), **controls()}
     for setting in settings:
         for each in name or list(dict.fromkeys(same_kernel().values())):
             wanted: dict[str, Any] = {
                 "name": each,
-                "source_hash": seed_variants()[each].source_hash,
+                "source_hash": variants[each].source_hash,
                 "vocabulary": setting.vocabulary,
                 "heads": heads,
                 "seed": seed,
