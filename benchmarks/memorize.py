@@ -3,6 +3,7 @@
     python -m benchmarks.memorize run                      # every kernel that differs there, six vocabularies, one head
     python -m benchmarks.memorize run --heads 8 --name delta_net_4layer
     python -m benchmarks.memorize table
+    python -m benchmarks.memorize seeds --name delta_net_4layer --plot docs/results/memorize.svg   # over seeds
     python -m benchmarks.memorize maps                     # the map drawn with replacement against a one-to-one one
 
 As run by mad-lab at 0f49a45: 256 training examples in batches of 128, 200 epochs of AdamW at a constant rate, the
@@ -14,6 +15,8 @@ Runs are written to `docs/results/memorize.jsonl` as they end, and not run again
 
 import math
 import time
+from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +27,7 @@ import typer
 from scipy.stats import spearmanr
 from torch import Tensor
 
+from agent.reports.figures import require_drawable
 from archive.files import read_lines, write_lines
 from archive.tables.leaderboard_csv import PUBLISHED as PUBLISHED_CSV
 from archive.tables.leaderboard_csv import read_leaderboard
@@ -35,7 +39,7 @@ from evaluator.tasks.examples import IGNORED, Examples
 from evaluator.tasks.registry import TASKS, examples, stream
 from evaluator.tasks.task import Setting
 from evaluator.values import Value
-from variants.contract import BASELINE, CHUNK_SIZE
+from variants.contract import BASELINE, CHUNK_SIZE, short_name
 from variants.controls import controls
 from variants.seeds import seed_variants
 
@@ -242,6 +246,57 @@ def table(
     if len(both) > 2:
         one, other = [means[n] for n in both], [float(published[n]) for n in both]
         typer.echo(f"\nSpearman over {len(both)} rows: {spearmanr(one, other).statistic:.2f}")
+
+
+@app.command()
+def seeds(
+    name: Annotated[list[str], typer.Option(help="Seed variants or controls, in the order of the rows")],
+    plot: Annotated[Path | None, typer.Option(help="Also draw accuracy over V to this file")] = None,
+) -> None:
+    """Markdown: each vocabulary's mean over seeds, and each seed's mean over vocabularies; one head, bfloat16."""
+    vocabularies = [setting.vocabulary for setting in TASKS["Memorize"].published]
+    typer.echo("| variant | mean | by seed | " + " | ".join(f"V {v}" for v in vocabularies) + " |")
+    typer.echo("|---|---:|---|" + "---:|" * len(vocabularies))
+    lines: dict[str, list[list[float]]] = {}
+    for each in name:
+        found = {
+            (run.seed, run.vocabulary): run.published_accuracy
+            for run in read_lines(RUNS, Run)
+            if (run.name, run.heads, run.precision) == (each, 1, "bfloat16")
+        }
+        every = sorted({seed for seed, _ in found})
+        whole = [seed for seed in every if all((seed, v) in found for v in vocabularies)]
+        means = [sum(found[seed, v] for v in vocabularies) / len(vocabularies) for seed in whole]
+        lines[each] = [[found[seed, v] for seed in every if (seed, v) in found] for v in vocabularies]
+        cells = [f"{sum(line) / len(line):.3f}" if line else "" for line in lines[each]]
+        mean = f"{sum(means) / len(means):.3f}" if means else ""
+        typer.echo(f"| `{each}` | {mean} | {', '.join(f'{m:.3f}' for m in means)} | {' | '.join(cells)} |")
+    if plot is not None:
+        draw(vocabularies, lines, plot)
+
+
+def draw(vocabularies: Sequence[int], lines: Mapping[str, Sequence[Sequence[float]]], path: Path) -> None:
+    """Accuracy over the vocabulary: a line through the means of the seeds, and a band from the least to the best."""
+    require_drawable(path)
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    for style, (name, seeds) in zip(cycle(["-", "--", ":", "-."]), lines.items(), strict=False):
+        at = [vocabulary for vocabulary, found in zip(vocabularies, seeds, strict=True) if found]
+        scored = [found for found in seeds if found]
+        means = [sum(found) / len(found) for found in scored]
+        (line,) = axes.plot(at, means, style, marker="o", label=short_name(name))
+        axes.fill_between(at, [min(found) for found in scored], [max(found) for found in scored],
+                          color=line.get_color(), alpha=0.15)  # fmt: skip
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(vocabularies, [str(vocabulary) for vocabulary in vocabularies])
+    axes.set_xlabel("vocabulary")
+    axes.set_ylabel("accuracy on Memorize, as published")
+    axes.legend(fontsize=8)
+    with rc_context({"svg.hashsalt": "archer"}):
+        figure.savefig(path, dpi=150, metadata={"Date": None})
 
 
 if __name__ == "__main__":
