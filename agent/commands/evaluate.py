@@ -42,6 +42,7 @@ from agent.terminal.view import check_lines, fresh_json, inherited_text, scores_
 from agent.words import counted
 from archive.store import Archive
 from evaluator.outcomes import Grade, Status
+from evaluator.statistics.scorecards import losses_by_task
 from evaluator.trials.evaluate import Evaluator
 from evaluator.trials.run_trial import Isolation
 from evaluator.trials.trial_log import TrialLog
@@ -159,7 +160,7 @@ def _answer(speech: Speech, result: VariantResult, added: str) -> None:
     else:
         title = f"{request.variant.name}, {request.protocol.name}"
         tasks, low = tuple(request.protocol.tasks), floor(request.protocol.name, request.protocol.hash)
-        speech.out.print(verdict_table(title, scores, evaluated.verdicts, tasks, low))
+        speech.out.print(verdict_table(title, scores, evaluated.verdicts, tasks, low, losses_by_task(evaluated.trials)))
         if evaluated.report.duplicate_of:
             speech.out.print(twin_text(evaluated.report), style="yellow", markup=False)
         if evaluated.no_effect:
@@ -189,6 +190,7 @@ def _document(result: VariantResult, added: str) -> dict[str, Any]:
         "reason": evaluated.reason,
         "no_effect": evaluated.no_effect,
         "scores": scores_json(scores),
+        "test_losses": losses_by_task(evaluated.trials),
         "versus_parent": against[0].model_dump(mode="json") if against else None,
         "cpu_seconds": result.cpu_seconds,
         "protocol": {"name": request.protocol.name, "hash": request.protocol.hash},

@@ -19,7 +19,7 @@ from agent.terminal.measurements import measurements
 from agent.terminal.speech import Speech
 from agent.terminal.view import check_lines, protocol_text, record_summary, status_cell
 from archive.records.record import Proposal, Record
-from evaluator.statistics.scorecards import scorecard
+from evaluator.statistics.scorecards import losses_by_task, scorecard
 from variants.contract import BASELINE, REFERENCE, short_name
 
 
@@ -51,6 +51,7 @@ def show(
         more: dict[str, object] = {"report": report, "check": check, "provenance": provenance}
         more |= {"tests": tests_json(name, test_families), "size": record_size(record).json()}
         more |= {"confirmation": confirmation.model_dump(mode="json") if confirmation else None}
+        more |= {"test_losses": losses_by_task(record.trials)}
         more |= {"rungs": [rung.model_dump(mode="json") for rung in climbed]}
         speech.answer(record_summary(record, commit) | more)
         return

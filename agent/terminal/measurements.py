@@ -8,11 +8,12 @@ from rich.text import Text
 
 from agent.analysis.boards.floors import floor
 from agent.terminal.console import Cell, Fitting, Grid, sparkline, strip
-from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, difference_text, stacked
+from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, difference_text, loss_text, stacked
 from agent.words import accuracy, interval
 from archive.records.record import Prediction, Record
 from evaluator.outcomes import Score, Trial, Verdict
 from evaluator.protocols.built_in import tasks_of
+from evaluator.statistics.scorecards import losses_by_task
 from evaluator.tasks.names import TaskName
 from variants.contract import short_name
 
@@ -27,8 +28,13 @@ def measurements(record: Record) -> Iterator[RenderableType]:
     if tasks := [task for task in every if task in scores or task in predictions]:
         yield from _section("Predicted [80 %] and measured [95 %], drawn from 0 to 1: ╌○╌ predicted, ━●━ measured")
         low = floor(record.protocol, record.protocol_hash)
-        rows: Rows = [_expectation(task, predictions.get(task), scores.get(task), low.get(task)) for task in tasks]
-        yield _fitted(("task", "floor", "predicted", "measured", "n", "inside", "0" + " " * 23 + "1"), rows)
+        losses = losses_by_task(record.trials)
+        rows: Rows = [
+            _expectation(task, predictions.get(task), scores.get(task), low.get(task), losses.get(task))
+            for task in tasks
+        ]
+        header = ("task", "floor", "predicted", "measured", "test loss", "n", "inside", "0" + " " * 23 + "1")
+        yield _fitted(header, rows)
     if curves := [row for task in every if (row := _curve(task, record.trials))]:
         yield from _section("Learning curves: training loss, mean over the runs")
         yield _fitted(("task", "steps", "from", "to", "loss"), curves)
@@ -59,7 +65,7 @@ def _named(name: str, cell: Cell, width: int) -> Cell:
 
 
 def _expectation(
-    task: TaskName, predicted: Prediction | None, score: Score | None, low: float | None
+    task: TaskName, predicted: Prediction | None, score: Score | None, low: float | None, loss: float | None
 ) -> tuple[Cell, ...]:
     drawn = []
     if predicted:
@@ -74,6 +80,7 @@ def _expectation(
         "–" if low is None else accuracy(low),
         _with_interval(predicted),
         _with_interval(score),
+        loss_text(loss),
         str(score.n) if score else "–",
         inside,
         strip(drawn),

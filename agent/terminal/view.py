@@ -136,6 +136,11 @@ def score_text(score: Score | None) -> str:
     return accuracy(score.mean) + (f" ±{accuracy(score.half_width)}" if score.n > 1 else "")
 
 
+def loss_text(loss: float | None) -> str:
+    """`1.303`, in nats, or a dash where there is none."""
+    return "–" if loss is None else f"{loss:.3f}"
+
+
 def difference_text(found: Comparison) -> str:
     """`+0.012 [-0.004, +0.028] within noise`: a difference, its interval and the verdict."""
     interval = f" {signed_interval(found.low, found.high)}" if found.n > 1 and found.outcome != "inert" else ""
@@ -148,11 +153,13 @@ def verdict_table(
     verdicts: Sequence[Verdict],
     tasks: Sequence[TaskName],
     floor: Mapping[TaskName, float],
+    losses: Mapping[TaskName, float],
 ) -> Table:
-    """Scores per task beside the floor and the paired differences to each reference."""
+    """Scores per task beside the test loss, the floor and the paired differences to each reference."""
     table = Table(
         "task",
         "score",
+        "test loss",
         "n",
         "floor",
         *(f"vs {name_markup(v.against)}" for v in verdicts),
@@ -168,7 +175,8 @@ def verdict_table(
             cells.append(Text(difference_text(found), OUTCOME_STYLE[found.outcome]))
         score = scores.get(task)
         low = accuracy(floor[task]) if task in floor else "–"
-        table.add_row(task, score_text(score), str(score.n) if score else "–", low, *cells)
+        seeds = str(score.n) if score else "–"
+        table.add_row(task, score_text(score), loss_text(losses.get(task)), seeds, low, *cells)
     return table
 
 

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
+from operator import itemgetter
 from statistics import fmean
 
 from evaluator.outcomes import Score, Scorecard, Status, Trial
@@ -45,6 +46,22 @@ def seed_accuracies(trials: Iterable[Trial]) -> Mapping[TaskName, Mapping[int, f
         for task, seeds in best.items()
     }
     return {task: seeds for task, seeds in complete.items() if seeds}
+
+
+def losses_by_task(trials: Iterable[Trial]) -> Mapping[TaskName, float]:
+    """Mean cross-entropy on the test set, in nats: of the trials whose accuracy is a task's score, over its seeds."""
+    trials = list(trials)
+    complete = seed_accuracies(trials)
+    best: dict[tuple[TaskName, int, str], tuple[float, float]] = {}
+    for trial in trials:
+        if trial.accuracy is None or trial.test_loss is None or trial.seed not in complete.get(trial.task, {}):
+            continue
+        key, found = (trial.task, trial.seed, trial.setting), (trial.accuracy, trial.test_loss)
+        best[key] = max(best.get(key, found), found, key=itemgetter(0))
+    losses: dict[TaskName, list[float]] = defaultdict(list)
+    for (task, _, _), (_, loss) in best.items():
+        losses[task].append(loss)
+    return {task: fmean(found) for task, found in losses.items()}
 
 
 def _settings(task: TaskName, protocol: str, named: Set[str]) -> Set[str]:

@@ -223,7 +223,7 @@ def test_a_difference_of_one_seed_is_shown_without_an_interval():
     one, three = (make_comparison("indistinguishable", n=n) for n in (1, 3))
     verdict = make_verdict({"Memorize": one, "Compress": three})
     where = console(width=120)
-    where.print(verdict_table("a", {}, [verdict], MAD_TASKS, {}))
+    where.print(verdict_table("a", {}, [verdict], MAD_TASKS, {}, {}))
     lines = printed(where).splitlines()
     assert all(("[" in line) == ("Compress" in line) for line in lines if "+0.100" in line)
     assert sum("+0.100" in line for line in lines) == 2

@@ -10,7 +10,7 @@ from scipy import stats
 
 from evaluator.outcomes import Trial
 from evaluator.protocols.built_in import SMOKE, STANDARD
-from evaluator.statistics.scorecards import scorecard, seed_accuracies
+from evaluator.statistics.scorecards import losses_by_task, scorecard, seed_accuracies
 from evaluator.statistics.verdicts import verdict
 from evaluator.tasks.registry import MAD_TASKS
 from tests.builders import make_trial
@@ -36,6 +36,17 @@ def test_the_best_of_the_grid_then_settings_then_seeds() -> None:
     assert seed_accuracies(trials) == {"Memorize": {0: pytest.approx(0.6), 1: pytest.approx(0.2)}}
     score = scorecard(trials).scores["Memorize"]
     assert (score.mean, score.n) == (pytest.approx(0.4), 2)
+
+
+def test_the_loss_is_that_of_the_trials_that_are_the_score() -> None:
+    trials = [
+        trial(0.2, 0, lr=1e-3, test_loss=9.0),
+        trial(0.4, 0, lr=1e-2, test_loss=1.0),
+        trial(0.8, 0, setting="hard", test_loss=3.0),
+        trial(0.3, 1, setting="hard", test_loss=7.0),
+        trial(0.5, 0, task="Compress", test_loss=0.25),
+    ]
+    assert losses_by_task(trials) == {"Memorize": 2.0, "Compress": 0.25}
 
 
 def test_interval_is_students_t() -> None:
