@@ -251,9 +251,10 @@ def table(
 @app.command()
 def seeds(
     name: Annotated[list[str], typer.Option(help="Seed variants or controls, in the order of the rows")],
+    precision: str = "bfloat16",
     plot: Annotated[Path | None, typer.Option(help="Also draw accuracy over V to this file")] = None,
 ) -> None:
-    """Markdown: each vocabulary's mean over seeds, and each seed's mean over vocabularies; one head, bfloat16."""
+    """Markdown: each vocabulary's mean over seeds, and each seed's mean over vocabularies; one head."""
     vocabularies = [setting.vocabulary for setting in TASKS["Memorize"].published]
     typer.echo("| variant | mean | by seed | " + " | ".join(f"V {v}" for v in vocabularies) + " |")
     typer.echo("|---|---:|---|" + "---:|" * len(vocabularies))
@@ -262,7 +263,7 @@ def seeds(
         found = {
             (run.seed, run.vocabulary): run.published_accuracy
             for run in read_lines(RUNS, Run)
-            if (run.name, run.heads, run.precision) == (each, 1, "bfloat16")
+            if (run.name, run.heads, run.precision) == (each, 1, precision)
         }
         every = sorted({seed for seed, _ in found})
         whole = [seed for seed in every if all((seed, v) in found for v in vocabularies)]

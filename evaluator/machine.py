@@ -37,10 +37,12 @@ def _digest() -> str:
 
 
 def _processor() -> str:
-    """The processor's name, as Linux gives it, else as Python does."""
+    """`AMD EPYC (family 25, model 1)`: a cloud's name for a processor covers several, which round differently."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, "") or platform.processor() or "unknown"
+    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in reversed(lines))}
+    name = fields.get("model name") or platform.processor() or "unknown"
+    kind = [f"{key.removeprefix('cpu ')} {fields[key]}" for key in ("cpu family", "model") if key in fields]
+    return f"{name} ({', '.join(kind)})" if kind else name

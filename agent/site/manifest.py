@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -74,23 +74,16 @@ def open_ledger(out: Path) -> BuildManifest:
     return old if old.maker == current else BuildManifest(maker=current, files=old.files)
 
 
-MAKERS = (
-    "agent.site",
-    "agent.site.content",
-    "agent.analysis",
-    "agent.reports",
-    "evaluator.statistics",
-    "evaluator.tasks",
-)
-"""Packages whose code decides how a page looks, and what it says."""
+MAKERS = ("agent.site", "agent.analysis", "agent.reports", "evaluator.statistics", "evaluator.tasks")
+"""Packages whose code decides how a page looks, and what it says, with all that is in them."""
 
 
 def maker() -> str:
     """A hash of everything that decides how a page looks."""
     digest = hashlib.sha256()
     for folder in (*map(files, MAKERS), files("prompts") / "site"):
-        for entry in sorted(_files_of(folder), key=lambda found: found.name):
-            digest.update(entry.name.encode() + b"\0" + entry.read_bytes())
+        for name, entry in sorted(_files_of(folder)):
+            digest.update(name.encode() + b"\0" + entry.read_bytes())
     return digest.hexdigest()
 
 
@@ -99,14 +92,10 @@ def fingerprint(content: object) -> str:
     return hashlib.sha256(json.dumps(content, ensure_ascii=True).encode()).hexdigest()[:16]
 
 
-def _files_of(folder: Traversable) -> Iterable[Traversable]:
-    return (entry for entry in folder.iterdir() if entry.is_file() and not entry.name.endswith(".pyc"))
-
-
-def _listed(out: Path) -> tuple[str, ...]:
-    """Files of a site whose ledger this archer does not understand."""
-    try:
-        found = read_json(out / LEDGER).get("files", [])
-    except ArchiveError:
-        return ()
-    return tuple(str(name) for name in found) if isinstance(found, list) else ()
+def _files_of(folder: Traversable) -> Iterator[tuple[str, Traversable]]:
+    """The files of a folder and of those in it, each with its path from there; no file has the path of another."""
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from ((f"{entry.name}/{name}", found) for name, found in _files_of(entry))
+        elif not entry.name.endswith(".pyc"):
+            yield entry.name, entry
