@@ -99,3 +99,12 @@ def _files_of(folder: Traversable) -> Iterator[tuple[str, Traversable]]:
             yield from ((f"{entry.name}/{name}", found) for name, found in _files_of(entry))
         elif not entry.name.endswith(".pyc"):
             yield entry.name, entry
+
+
+def _listed(out: Path) -> tuple[str, ...]:
+    """Files of a site whose ledger this archer does not understand."""
+    try:
+        found = read_json(out / LEDGER).get("files", [])
+    except ArchiveError:
+        return ()
+    return tuple(str(name) for name in found) if isinstance(found, list) else ()
