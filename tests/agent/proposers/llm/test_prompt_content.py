@@ -186,7 +186,16 @@ def test_a_goal_that_is_reached_but_for_noise_is_no_weakness(found: ArchiveSnaps
     assert {task: pytest.approx(1 - means[task], abs=1e-3) for task in MAD_TASKS if means[task] < 0.9} == {
         task: weak[task] for task in MAD_TASKS if means[task] < 0.9
     }
-    assert "is reached but for noise" in moved_lines(near, "Compress")[0]
+    first, second, *_ = moved_lines(near, "Compress")
+    assert first.startswith("Every goal is reached, as far as noise can tell, by `skip`. Worth knowing now: whether")
+    assert "is reached but for noise" in second
+
+
+def test_where_all_is_reached_less_state_is_worth_knowing() -> None:
+    nearest_carries_more = snapshot_of(shipped_by_variant(QUICK.name), [])
+    (first, *_) = moved_lines(nearest_carries_more, "Compress")
+    assert "keys_phase_echo_decay`, which carries 2.01× the baseline's state from chunk to chunk. Worth" in first
+    assert "hold with less of that, or with a shorter loop" in first
 
 
 def test_gains_of_stopped_proposals_are_told_where_they_moved_a_task(found: ArchiveSnapshot) -> None:

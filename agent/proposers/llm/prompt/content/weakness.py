@@ -4,6 +4,7 @@ import math
 
 from agent.analysis.boards.board import Board, best_board
 from agent.analysis.boards.challenge import Challenge, means_of, nearest_first
+from agent.analysis.boards.sizes import sizes_of, state_words
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.proposers.llm.prompt.content.stopped import stopped_early
 from agent.words import signed
@@ -33,10 +34,27 @@ def weaknesses(board: Board) -> dict[TaskName, float]:
     if best is None:
         return dict.fromkeys(board.tasks, 1.0)
     means = means_of(board.scores[best])
+    return _lacking(board, best) or {task: max(CEILED, 1 - mean) for task, mean in means.items()}
+
+
+def _lacking(board: Board, name: str) -> dict[TaskName, float]:
     challenge = Challenge.of(board)
-    lacking = challenge.lacking(means) if challenge else {}
-    found = {task: lack for task, lack in lacking.items() if lack >= AS_GOOD}
-    return found or {task: max(CEILED, 1 - mean) for task, mean in means.items()}
+    lacking = challenge.lacking(means_of(board.scores[name])) if challenge else {}
+    return {task: lack for task, lack in lacking.items() if lack >= AS_GOOD}
+
+
+def reached_sentence(snapshot: ArchiveSnapshot) -> str:
+    """What is left to gain where every goal is as good as reached: the same with less; empty where one is not."""
+    board = best_board(snapshot)
+    best = nearest(board)
+    if best is None or Challenge.of(board) is None or _lacking(board, best):
+        return ""
+    carried = state_words(sizes_of(snapshot).of(best))
+    which = f"`{short_name(best)}`{f', which {carried}' if carried else ''}"
+    return (
+        f"Every goal is reached, as far as noise can tell, by {which}. Worth knowing now: whether the scores hold with "
+        f"{'less of that, or with ' if carried else ''}a shorter loop; predict them as unchanged then."
+    )
 
 
 def weakness_sentence(snapshot: ArchiveSnapshot, task: TaskName | None) -> str:
@@ -56,7 +74,7 @@ def weakness_sentence(snapshot: ArchiveSnapshot, task: TaskName | None) -> str:
 
 
 def moved_lines(snapshot: ArchiveSnapshot, task: TaskName | None) -> tuple[str, ...]:
-    """How far the nearest is from the goal of a task, what raised it most, and what lowered it most."""
+    """Whether all goals are reached, how far the nearest is from that of a task, what raised it and lowered it most."""
     found = _moves(snapshot, task) if task is not None else {}
     up = sorted((name for name in found if found[name][1] >= SHOWN), key=lambda name: -found[name][1])[:MOST_MOVED]
     down = sorted((name for name in found if found[name][1] <= -SHOWN), key=lambda name: found[name][1])[:MOST_MOVED]
@@ -64,7 +82,7 @@ def moved_lines(snapshot: ArchiveSnapshot, task: TaskName | None) -> tuple[str, 
     moved = (
         f"What {how} {task} most: {', '.join(_told(n, *found[n]) for n in names)}." for how, names in said if names
     )
-    return tuple(filter(None, (weakness_sentence(snapshot, task), *moved)))
+    return tuple(filter(None, (reached_sentence(snapshot), weakness_sentence(snapshot, task), *moved)))
 
 
 def _told(name: str, parent: str, difference: float, beyond: bool) -> str:
