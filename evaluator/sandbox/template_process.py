@@ -15,7 +15,8 @@ from evaluator.outcomes import Grade
 from evaluator.sandbox import launch
 from evaluator.sandbox.limits import SandboxUnavailable
 
-BOOT_SECONDS = 60.0
+BOOT_SECONDS = 120.0
+LATE = f"it did not answer within {BOOT_SECONDS:.0f} s, as where others take all of the machine"
 EVENT_CAP = 2**16
 STOP_SECONDS = 10.0
 
@@ -46,7 +47,7 @@ class Keeper:
         except (TimeoutError, OSError, SandboxUnavailable) as error:
             complaint = self.complaint()
             self.stop()
-            raise SandboxUnavailable(f"{error or 'no answer in time'}{complaint}") from error
+            raise SandboxUnavailable(f"{error or LATE}{complaint}") from error
 
     def order(self, fds: list[int] | None = None, **order: Any) -> None:
         """Send one order. Raises SandboxUnavailable where nobody takes it any more."""
