@@ -82,6 +82,27 @@ def test_no_text_of_a_record_is_an_escape_or_markup(
         assert "[red]no[/red] [/] :bomb:" in " ".join(out.split())
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["leaderboard", "--front", "--protocol", "published"],
+        ["calibration"],
+        ["protocol", "show", "quick", "--no-cost"],
+    ],
+)
+def test_a_narrow_terminal_cuts_no_cell(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(
+        "agent.terminal.speech.SafeConsole",
+        lambda **options: SafeConsole(**(options | {"width": 60, "color_system": None})),
+    )
+    assert run([*command, "--archive", str(tmp_path / "none")]) == 0
+    out = capsys.readouterr().out
+    assert "…" not in out
+    assert max(map(len, out.splitlines())) <= 60
+
+
 def test_message_of_an_error_cannot_reach_the_terminal(
     archive: Archive, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
