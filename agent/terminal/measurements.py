@@ -37,7 +37,7 @@ def measurements(record: Record) -> Iterator[RenderableType]:
         yield from _section("Learning curves: training loss, mean over the runs")
         yield fitted(("task", "steps", "from", "to", "loss"), curves)
     if record.verdicts:
-        yield from _section("Difference, paired by seed")
+        yield from _section("Difference, paired by seed, as judged when it was archived; `archer versus` judges anew")
         rows = [(task, *(_difference(verdict, task) for verdict in record.verdicts)) for task in every]
         yield fitted(("task", *(f"to {short_name(verdict.against)}" for verdict in record.verdicts)), rows)
 

@@ -103,6 +103,12 @@ def test_a_narrow_terminal_cuts_no_cell(
     assert max(map(len, out.splitlines())) <= 60
 
 
+def test_show_says_of_when_its_verdicts_are(archive: Archive, capsys: pytest.CaptureFixture[str]):
+    archive.tell(make_record(verdicts=(make_verdict(make_comparison("better")),)), "r")
+    assert run(["show", "1", "--archive", str(archive.root)]) == 0
+    assert "as judged when it was archived" in capsys.readouterr().out
+
+
 def test_message_of_an_error_cannot_reach_the_terminal(
     archive: Archive, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
