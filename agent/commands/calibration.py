@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.console import Group, RenderableType
+from rich.text import Text
 
 from agent.analysis.predictions.calibration import (
     CONFIDENCE,
@@ -22,7 +23,8 @@ from agent.analysis.predictions.published_predictions import (
 from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption, archive_or_shipped
 from agent.reports.calibration_plot import plot_calibration
 from agent.terminal.speech import Speech
-from agent.terminal.view import name_markup
+from agent.terminal.view import fitted
+from variants.contract import short_name
 
 
 def calibration(
@@ -66,29 +68,35 @@ def _summary_json(summary: Summary) -> dict[str, Any]:
     return asdict(summary) | {"coverage": summary.coverage, "skill": summary.skill}
 
 
-def _table(entries: Sequence[LedgerEntry]) -> Table:
+def _table(entries: Sequence[LedgerEntry]) -> RenderableType:
     legend = "; ".join(f"{sign}: {meaning}" for sign, meaning in SIGNS.items())
-    table = Table(
+    header = (
         "whose", "predictions", f"intervals that held ({CONFIDENCE:.0%} should)", "error", "of no change",
         "interval score", "of no change", "skill", *SIGNS, "no loss, right",
-        title="predictions beside results; smaller errors and scores are better, a skill above 0 beats no change",
-        caption=f"Changes predicted: {legend}. Exact predictions of an inherited score count in none of this.",
-        title_justify="left", caption_justify="left", box=None,
     )  # fmt: skip
-    for entry in entries:
-        found = summarise(entry.forecasts)
-        held = f"{found.inside} of {found.intervals} ({found.coverage:.0%})" if found.coverage is not None else "–"
-        numbers = (found.error, found.error_of_no_change, found.score, found.score_of_no_change)
-        table.add_row(
-            name_markup(entry.title),
-            f"{found.n}" + (f", {found.exact} exact" if found.exact else ""),
-            held,
-            *("–" if number is None else f"{number:.3f}" for number in numbers),
-            "–" if found.skill is None else f"{found.skill:+.2f}",
-            *(str(found.signs.get(sign, 0)) for sign in SIGNS),
-            f"{found.steady_right} of {found.steady}",
-        )
-    return table
+    return Group(
+        Text(
+            "predictions beside results; smaller errors and scores are better, a skill above 0 beats no change",
+            "italic",
+        ),
+        fitted(header, [_row(entry) for entry in entries]),
+        Text(f"Changes predicted: {legend}. Exact predictions of an inherited score count in none of this.", "dim"),
+    )
+
+
+def _row(entry: LedgerEntry) -> tuple[str, ...]:
+    found = summarise(entry.forecasts)
+    held = f"{found.inside} of {found.intervals} ({found.coverage:.0%})" if found.coverage is not None else "–"
+    numbers = (found.error, found.error_of_no_change, found.score, found.score_of_no_change)
+    return (
+        short_name(entry.title),
+        f"{found.n}" + (f", {found.exact} exact" if found.exact else ""),
+        held,
+        *("–" if number is None else f"{number:.3f}" for number in numbers),
+        "–" if found.skill is None else f"{found.skill:+.2f}",
+        *(str(found.signs.get(sign, 0)) for sign in SIGNS),
+        f"{found.steady_right} of {found.steady}",
+    )
 
 
 def _course(entries: Sequence[LedgerEntry]) -> list[str]:

@@ -10,7 +10,6 @@ from agent.commands.options import (
     DEFAULT_PROTOCOL,
     ArchiveOption,
     JsonOption,
-    ProtocolOption,
     QuietOption,
     find_protocol,
 )
@@ -23,8 +22,13 @@ from agent.terminal.view import allowed_lines, check_lines
 from evaluator import fence
 from evaluator.checks import check as check_variant
 from evaluator.outcomes import Grade
+from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.trials.evaluate import kernel_shapes
 from variants.contract import BASELINE
+
+CheckedProtocolOption = Annotated[
+    str, typer.Option("--protocol", help=f"Check at the sizes of this protocol: {', '.join(PROTOCOLS)}.")
+]
 
 
 def check(
@@ -32,7 +36,7 @@ def check(
     parent: Annotated[
         str | None, typer.Option(metavar="NAME", help=f"Compare with this variant; else with {BASELINE}.")
     ] = None,
-    protocol: ProtocolOption = DEFAULT_PROTOCOL,
+    protocol: CheckedProtocolOption = DEFAULT_PROTOCOL,
     minimum: SandboxOption = Grade.B,
     unsandboxed: UnsandboxedOption = False,
     archive_path: ArchiveOption = DEFAULT_ARCHIVE,

@@ -2,19 +2,22 @@
 
 from collections.abc import Iterator
 
-from rich.table import Table
+from rich.console import Group, RenderableType
+from rich.text import Text
 
 from agent.analysis.boards.leaderboard import WORTHLESS
 from agent.analysis.boards.sizes import Sizes, open_sizes
 from agent.analysis.differences.front import RATE, Place, front_json, nearest, places
 from agent.analysis.differences.paired_differences import PairedDifferences, open_paired_differences
 from agent.errors import UserError
+from agent.terminal.board import task_pairs
+from agent.terminal.console import Fitting, Grid
 from agent.terminal.speech import Speech
-from agent.terminal.view import name_markup
+from agent.terminal.view import name_markup, stacked
 from agent.words import accuracy, counted, distance, lacking_words, number, signed
 from archive.store import Archive
 from evaluator.tasks.names import TaskName
-from variants.contract import REFERENCE
+from variants.contract import REFERENCE, short_name
 
 _STYLE = {"surely front": "bold", "front": "default", "dominated": "default", "surely dominated": "dim"}
 
@@ -27,7 +30,9 @@ def print_front(speech: Speech, protocol: str, archive: Archive | None, limit: i
     contrasts = open_paired_differences(protocol, archive)
     found, sizes = places(contrasts), open_sizes(protocol, archive)
     if not found:
-        raise UserError(f"no variant has every task under {protocol}: score some with `archer propose`")
+        raise UserError(
+            f"no variant has every task under {protocol}: `archer evaluate NAME --protocol {protocol} --add` scores one"
+        )
     if speech.as_json:
         speech.answer(front_json(contrasts, found, sizes, limit))
         return
@@ -36,34 +41,24 @@ def print_front(speech: Speech, protocol: str, archive: Archive | None, limit: i
         speech.out.print(line)
 
 
-def _table(contrasts: PairedDifferences, found: tuple[Place, ...], sizes: Sizes) -> Table:
+def _table(contrasts: PairedDifferences, found: tuple[Place, ...], sizes: Sizes) -> RenderableType:
     heading = (
         f"{contrasts.board.title}: difference to {REFERENCE}; ▲ ▼ more than chance, counting all cells "
         f"(false discovery rate {RATE:.0%}); = cannot differ"
     )
-    table = Table(
-        "variant",
-        "mean",
-        *contrasts.board.tasks,
-        "above on",
-        "to goal",
-        "params",
-        "state",
-        "standing",
-        title=heading,
-        title_justify="left",
-        box=None,
-    )
     tasks = contrasts.board.tasks
+    rows, blocks = [], []
     for place in found:
         told = [f"{len(place.above)} of {len(tasks)}" if place.gaps else "reference", distance(place.distance)]
         cells = [_cell(place, task) for task in tasks] if place.gaps else ["0"] * len(tasks)
         style = _STYLE[place.standing]
         size = sizes.of(place.name)
-        told += [size.parameters_text, size.state_text, _standing(place)]
-        row = [name_markup(place.name), accuracy(place.mean), *cells, *told]
-        table.add_row(*(f"[{style}]{cell}[/]" for cell in row))
-    return table
+        row = (short_name(place.name), accuracy(place.mean), *cells, *told, size.parameters_text, size.state_text)
+        rows.append([(cell, style) for cell in (*row, _standing(place))])
+        head = (accuracy(place.mean), (short_name(place.name), "bold"), f"above on {told[0]}", f"to goal {told[1]}")
+        blocks.append((head, [*task_pairs(tasks, cells), f"{size.words}; {_standing(place)}"]))
+    wide = Grid(("variant", "mean", *tasks, "above on", "to goal", "params", "state", "standing"), rows)
+    return Group(Text(heading, "italic"), Fitting(((wide.width, lambda: wide), (0, lambda: stacked(blocks)))))
 
 
 def _cell(place: Place, task: TaskName) -> str:
@@ -76,10 +71,10 @@ def _cell(place: Place, task: TaskName) -> str:
 
 def _standing(place: Place) -> str:
     if place.surely_dominated_by:
-        return f"{place.standing} by {name_markup(place.surely_dominated_by)}"
+        return f"{place.standing} by {short_name(place.surely_dominated_by)}"
     by = place.dominated_by
     more = f" and {len(by) - 1} more" if len(by) > 1 else ""
-    return f"{place.standing} by {name_markup(by[0])}{more}" if by else place.standing
+    return f"{place.standing} by {short_name(by[0])}{more}" if by else place.standing
 
 
 def _sentences(contrasts: PairedDifferences, found: tuple[Place, ...]) -> Iterator[str]:

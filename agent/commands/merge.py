@@ -54,7 +54,7 @@ def _accept(record: Record) -> None:
 
 
 def _lines(done: Merged) -> list[str]:
-    lines = [f"{there} is {here}" for here, there in done.added]
+    lines = [f"{there} is {here}" for here, there in done.added if here != there]
     lines += [f"its variant {old} is called {new} here" for old, new in done.renamed.items()]
     for name, hashes in done.apart.items():
         versions = ", ".join(protocol_text(name, version) for version in hashes)

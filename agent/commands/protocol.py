@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.console import RenderableType
 
 from agent.commands.options import (
     DEFAULT_ARCHIVE,
@@ -17,6 +17,7 @@ from agent.commands.options import (
 from agent.errors import DONE
 from agent.terminal.durations import duration
 from agent.terminal.speech import Speech
+from agent.terminal.view import fitted
 from evaluator.device import best_device
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.protocols.protocol import Protocol
@@ -32,8 +33,10 @@ class Action(StrEnum):
 
 
 def protocol(
-    action: Annotated[Action, typer.Argument(help="List all protocols, or show one.")],
-    name: Annotated[str, typer.Argument(help=f"Show this protocol: {', '.join(PROTOCOLS)}.")] = DEFAULT_PROTOCOL,
+    action: Annotated[Action, typer.Argument(metavar="ACTION", help="List all protocols, or show one.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help=f"Show this protocol: {', '.join(PROTOCOLS)}.")
+    ] = DEFAULT_PROTOCOL,
     cost: Annotated[bool, typer.Option(help="Time a few steps of the baseline here to estimate the cost.")] = True,
     archive_path: ArchiveOption = DEFAULT_ARCHIVE,
     as_json: JsonOption = False,
@@ -57,11 +60,11 @@ def _list(speech: Speech) -> None:
     if speech.as_json:
         speech.answer([_document(protocol) for protocol in PROTOCOLS.values()])
         return
-    table = Table("protocol", "hash", "settings", "trials a variant", "seeds", box=None)
+    rows = []
     for protocol in PROTOCOLS.values():
         settings = sum(len(plan.settings) for plan in protocol.tasks.values())
-        table.add_row(protocol.name, protocol.hash, f"{settings}", f"{_trials(protocol)}", f"{len(protocol.seeds)}")
-    speech.show(table)
+        rows.append((protocol.name, protocol.hash, f"{settings}", f"{_trials(protocol)}", f"{len(protocol.seeds)}"))
+    speech.show(fitted(("protocol", "hash", "settings", "trials a variant", "seeds"), rows))
 
 
 def _show(speech: Speech, protocol: Protocol, cost: bool) -> None:
@@ -120,7 +123,7 @@ def _heading(protocol: Protocol) -> str:
     )
 
 
-def _table(protocol: Protocol, costs: tuple[SettingCost, ...]) -> Table:
+def _table(protocol: Protocol, costs: tuple[SettingCost, ...]) -> RenderableType:
     columns = (
         "task",
         "setting",
@@ -132,9 +135,8 @@ def _table(protocol: Protocol, costs: tuple[SettingCost, ...]) -> Table:
         "weight decays",
         "CPU time a trial",
     )
-    table = Table(*columns, box=None)
-    for row in _settings(protocol, costs):
-        table.add_row(
+    rows = [
+        (
             row["task"],
             row["id"],
             _fed(**row["fed"]),
@@ -145,7 +147,9 @@ def _table(protocol: Protocol, costs: tuple[SettingCost, ...]) -> Table:
             " ".join(f"{decay:g}" for decay in row["weight_decay"]),
             "" if row["cpu_seconds_a_trial"] is None else duration(row["cpu_seconds_a_trial"]),
         )
-    return table
+        for row in _settings(protocol, costs)
+    ]
+    return fitted(columns, rows)
 
 
 def _fed(train: int, test: int) -> str:

@@ -9,7 +9,7 @@ archer {version}: searches for better sequence-mixing architectures
 
 Begin:
   archer doctor                           check what this machine has and what is missing
-  archer propose --n 5                    propose, train and score five variants (about 20 minutes on two cores)
+  archer propose --n 5                    propose, train and score five variants (2 to 20 minutes on two cores)
   archer leaderboard                      show all scores
   archer show 1                           show the first proposal
   archer report                           write a site of all proposals

@@ -36,7 +36,7 @@ def board_view(board: Leaderboard) -> RenderableType:
         frozenset({1, 2, 3 + len(tasks), 4 + len(tasks), 5 + len(tasks)}),
     )
     labels = Grid([TASKS[task].short for task in tasks], cells)
-    pairs = ((_head(row), _pairs(tasks, own)) for row, own in zip(rows, cells, strict=True))
+    pairs = ((_head(row), task_pairs(tasks, own)) for row, own in zip(rows, cells, strict=True))
     body = Fitting(
         (
             (wide.width, lambda: wide),
@@ -87,7 +87,7 @@ def _padded(cell: Cell, width: int) -> Text:
     return Text(f"{text:{width}}", style)
 
 
-def _pairs(tasks: Sequence[TaskName], cells: Sequence[Cell]) -> list[Cell]:
+def task_pairs(tasks: Sequence[TaskName], cells: Sequence[Cell]) -> list[Cell]:
     """Two tasks with their names on each narrow line."""
     texts = [cell if isinstance(cell, str) else cell[0] for cell in cells]
     width = max((len(TASKS[task].short) for task in tasks), default=0)

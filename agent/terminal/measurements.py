@@ -7,8 +7,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from agent.analysis.boards.floors import floor
-from agent.terminal.console import Cell, Fitting, Grid, sparkline, strip
-from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, difference_text, loss_text, stacked
+from agent.terminal.console import Cell, sparkline, strip
+from agent.terminal.view import OUTCOME_MARK, OUTCOME_STYLE, Rows, difference_text, fitted, loss_text
 from agent.words import accuracy, interval
 from archive.records.record import Prediction, Record
 from evaluator.outcomes import Score, Trial, Verdict
@@ -16,8 +16,6 @@ from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.scorecards import losses_by_task
 from evaluator.tasks.names import TaskName
 from variants.contract import short_name
-
-Rows = list[tuple[Cell, ...]]
 
 
 def measurements(record: Record) -> Iterator[RenderableType]:
@@ -34,34 +32,19 @@ def measurements(record: Record) -> Iterator[RenderableType]:
             for task in tasks
         ]
         header = ("task", "floor", "predicted", "measured", "test loss", "n", "inside", "0" + " " * 23 + "1")
-        yield _fitted(header, rows)
+        yield fitted(header, rows)
     if curves := [row for task in every if (row := _curve(task, record.trials))]:
         yield from _section("Learning curves: training loss, mean over the runs")
-        yield _fitted(("task", "steps", "from", "to", "loss"), curves)
+        yield fitted(("task", "steps", "from", "to", "loss"), curves)
     if record.verdicts:
-        yield from _section("Difference, paired by seed")
+        yield from _section("Difference, paired by seed, as judged when it was archived; `archer versus` judges anew")
         rows = [(task, *(_difference(verdict, task) for verdict in record.verdicts)) for task in every]
-        yield _fitted(("task", *(f"to {short_name(verdict.against)}" for verdict in record.verdicts)), rows)
+        yield fitted(("task", *(f"to {short_name(verdict.against)}" for verdict in record.verdicts)), rows)
 
 
 def _section(title: str) -> Iterator[Text]:
     yield Text()
     yield Text(title, "bold")
-
-
-def _fitted(header: Sequence[str], rows: Rows) -> RenderableType:
-    """A table, or, where that is too wide, a block a task with a line a column."""
-    wide = Grid(header, rows)
-    names = max(len(name) for name in header[1:])
-    blocks: list[tuple[tuple[Cell, ...], list[Cell]]] = [
-        ((row[0],), [_named(name, cell, names) for name, cell in zip(header[1:], row[1:], strict=True)]) for row in rows
-    ]
-    return Fitting(((wide.width, lambda: wide), (0, lambda: stacked(blocks))))
-
-
-def _named(name: str, cell: Cell, width: int) -> Cell:
-    text, style = (cell, "") if isinstance(cell, str) else cell
-    return f"{'' if name.startswith('0 ') else name:{width}}  {text}", style
 
 
 def _expectation(

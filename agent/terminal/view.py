@@ -13,7 +13,7 @@ from rich.text import Text
 
 from agent.analysis.differences.false_discovery import families
 from agent.analysis.differences.fresh_seeds import FreshComparison
-from agent.terminal.console import Cell, clean
+from agent.terminal.console import Cell, Fitting, Grid, clean
 from agent.words import NO_EFFECT, accuracy, plain, signed, signed_interval, twin_words, verdict_words
 from archive.records.index import ProposalLine
 from archive.records.record import Record
@@ -22,6 +22,8 @@ from evaluator.outcomes import CheckReport, Comparison, Finding, Score, Status, 
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.tasks.names import TaskName
 from variants.contract import short_name
+
+Rows = Sequence[tuple[Cell, ...]]
 
 STATUS_STYLE = {
     Status.SCORED: "green",
@@ -76,6 +78,21 @@ def stacked(items: Iterable[tuple[Sequence[Cell], Sequence[Cell]]]) -> Renderabl
         blocks.append(Text("  ").join(styled(cell) for cell in cells))
         blocks += [Padding(styled(line), (0, 0, 0, 5)) for line in lines]
     return Group(*blocks)
+
+
+def fitted(header: Sequence[str], rows: Rows) -> RenderableType:
+    """A table, or, where that is too wide, a block a row: its first cell, then a line a column."""
+    wide = Grid(header, rows)
+    names = max(len(name) for name in header[1:])
+    blocks: list[tuple[tuple[Cell, ...], list[Cell]]] = [
+        ((row[0],), [_named(name, cell, names) for name, cell in zip(header[1:], row[1:], strict=True)]) for row in rows
+    ]
+    return Fitting(((wide.width, lambda: wide), (0, lambda: stacked(blocks))))
+
+
+def _named(name: str, cell: Cell, width: int) -> Cell:
+    text, style = (cell, "") if isinstance(cell, str) else cell
+    return f"{'' if name.startswith('0 ') else name:{width}}  {text}", style
 
 
 def styled(cell: Cell) -> Text:

@@ -112,6 +112,7 @@ def measured_leaderboard(protocol: str, archive: Archive | None, limit: int | No
     title = f"{protocol}: accuracy with 95 % interval; against {REFERENCE}: ▲ better, ▼ worse, each for itself"
     title += "; to goal: what is lacking to beat it on every task, in units of noise"
     title += f"; the first {len(rows)} of {counted(len(board.scores), 'variant')}" if len(rows) < len(cards) else ""
+    title += "" if rows else "; no variant has a score yet"
     title += f"; {WORTHLESS[protocol]}" if protocol in WORTHLESS else ""
     controls = tuple(
         BoardRow(name, tasks, dict(scores), size=sizes.of(name)) for name, scores in control_scores(protocol).items()

@@ -214,7 +214,7 @@ def test_front_at_the_command_line(protocol: str, how: str, tmp_path: Path, caps
 
 def test_front_of_nothing_says_how_to_get_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["leaderboard", "--front", "--protocol", "mad", "--archive", str(tmp_path / "none")]) == USAGE
-    assert "score some with `archer propose`" in capsys.readouterr().err
+    assert "`archer evaluate NAME --protocol mad --add` scores one" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

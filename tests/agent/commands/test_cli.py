@@ -136,6 +136,11 @@ def test_only_the_first_rows_of_a_leaderboard_are_shown(archer: Run):
     assert archer("leaderboard", "--csv", "--limit", 3)[0] == USAGE
 
 
+def test_a_leaderboard_without_rows_says_so(archer: Run):
+    title = archer("leaderboard", "--protocol", "mad")[1].splitlines()[0]
+    assert title.endswith("; no variant has a score yet")
+
+
 def test_published_leaderboard_is_written_back_as_it_was_read(archer: Run):
     archer("init")
     assert archer("leaderboard", "--protocol", "published", "--csv")[1] == PUBLISHED.read_text()

@@ -50,6 +50,13 @@ def test_what_came_along_is_said_and_a_second_merge_adds_nothing(archer: Run, tw
     assert git(ours, "rev-parse", "HEAD") == head
 
 
+def test_proposals_that_keep_number_and_name_are_counted_only(archer: Run, archive: Archive, tmp_path: Path) -> None:
+    shutil.copytree(archive.root, tmp_path / "other")
+    Archive(tmp_path / "other").tell(make_record(name="theirs"), "r")
+    out = archer("merge", tmp_path / "other", "--archive", archive.root, "--quiet")[1]
+    assert out.splitlines() == ["new: 1 proposal, 0 trials; here already: 0 proposals"]
+
+
 def test_the_same_as_json(archer: Run, two: tuple[Path, Path]) -> None:
     ours, theirs = two
     code, out, err = archer("merge", theirs, "--archive", ours, "--json", "--quiet")

@@ -82,6 +82,33 @@ def test_no_text_of_a_record_is_an_escape_or_markup(
         assert "[red]no[/red] [/] :bomb:" in " ".join(out.split())
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["leaderboard", "--front", "--protocol", "published"],
+        ["calibration"],
+        ["protocol", "show", "quick", "--no-cost"],
+    ],
+)
+def test_a_narrow_terminal_cuts_no_cell(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(
+        "agent.terminal.speech.SafeConsole",
+        lambda **options: SafeConsole(**(options | {"width": 60, "color_system": None})),
+    )
+    assert run([*command, "--archive", str(tmp_path / "none")]) == 0
+    out = capsys.readouterr().out
+    assert "…" not in out
+    assert max(map(len, out.splitlines())) <= 60
+
+
+def test_show_says_of_when_its_verdicts_are(archive: Archive, capsys: pytest.CaptureFixture[str]):
+    archive.tell(make_record(verdicts=(make_verdict(make_comparison("better")),)), "r")
+    assert run(["show", "1", "--archive", str(archive.root)]) == 0
+    assert "as judged when it was archived" in capsys.readouterr().out
+
+
 def test_message_of_an_error_cannot_reach_the_terminal(
     archive: Archive, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
