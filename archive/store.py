@@ -322,11 +322,9 @@ class Archive(Reader):
     def _commit_record(self, record: Record, paths: list[str], origin: Origin | None = None) -> None:
         """Commit the written files of a record, with the leaderboard if that is among them."""
         self._index.take(record.id)
-        self._records.pop(record.id, None)
         if any(path in paths for path in self._derived(record)):
             self._derive(record.protocol)
         self._git.commit(message(record, origin), paths)
-        self._records[record.id] = record
 
     def _derived(self, record: Record) -> list[str]:
         """Path of the leaderboard that the record enters, if it enters one."""

@@ -67,7 +67,7 @@ class ArchiveIndex:
         """Read new and changed proposals, and drop removed proposals. places: of all proposals, by folder name."""
         with self._lock:
             known = self._kept.load() if self._known is None else self._known
-            stamps = {identity: self._stamp(place) for identity, place in places.items()}
+            stamps = {identity: self.stamp(place) for identity, place in places.items()}
             fresh = {i: old for i, stamp in stamps.items() if (old := known.get(i)) is not None and old.stamp == stamp}
             self.damage = {}
             changed = self._take({i: stamp for i, stamp in stamps.items() if i not in fresh})
@@ -81,9 +81,21 @@ class ArchiveIndex:
         """Read one proposal that was just written, as `refresh` would. Nothing is read before the first `refresh`."""
         with self._lock:
             if self._known is not None:
-                changed = self._take({identity: self._stamp(proposal_place(self._root, identity))})
+                changed = self._take({identity: self.stamp(proposal_place(self._root, identity))})
                 self._keep(changed, ())
                 self._known, self._lines = self._known | changed, None
+
+    def stamp(self, place: str) -> str:
+        """Times and sizes of the files of a proposal: another stamp where any of them was written anew."""
+        folder, parts = f"{self._root}/{place}/", []
+        for name in _FILES:
+            try:
+                found = os.stat(folder + name)  # noqa: PTH116, a Path takes ten times as long
+            except OSError:
+                parts.append("-")
+            else:
+                parts.append(f"{found.st_mtime_ns:x}.{found.st_size:x}")
+        return " ".join(parts)
 
     def lines(self) -> list[ProposalLine]:
         """Lines of all readable proposals, oldest first."""
@@ -155,17 +167,6 @@ class ArchiveIndex:
             else:
                 found[identity] = getattr(self._read(identity, stamp)[1], name)
         return found
-
-    def _stamp(self, place: str) -> str:
-        folder, parts = f"{self._root}/{place}/", []
-        for name in _FILES:
-            try:
-                found = os.stat(folder + name)  # noqa: PTH116, a Path takes ten times as long
-            except OSError:
-                parts.append("-")
-            else:
-                parts.append(f"{found.st_mtime_ns:x}.{found.st_size:x}")
-        return " ".join(parts)
 
     def _read(self, identity: str, stamp: str) -> tuple[Known, Texts]:
         outline = read_outline(self._root, identity)
