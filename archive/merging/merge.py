@@ -52,10 +52,15 @@ def merge(
 
 
 def _origin(found: Fetched, record: Record, renamed: Mapping[str, str]) -> Origin:
-    """The origin of a record, with the names that changed in this merge and in earlier merges."""
+    """The origin of a record, with the names that changed in this merge and in earlier merges.
+
+    A variant that an earlier merge renamed is under its first name alone, which its predictions have.
+    """
     before = found.content.origin(record.id)
-    names = {old: renamed.get(name, name) for old, name in before.renamed.items()} if before else {}
-    return Origin(id=record.id, commit=found.commits.get(record.id, found.head), renamed={**renamed, **names})
+    earlier = before.renamed if before else {}
+    names = {old: name for old, name in renamed.items() if old not in earlier.values()}
+    names |= {old: renamed.get(name, name) for old, name in earlier.items()}
+    return Origin(id=record.id, commit=found.commits.get(record.id, found.head), renamed=names)
 
 
 def _sound(found: Fetched, other: str, accept: Callable[[Record], None]) -> list[Record]:

@@ -360,6 +360,28 @@ def test_predictions_keep_the_commits_that_date_them(archive: Archive, other: Ar
         bring(ours, other.root)
 
 
+def tell_predicted(archive: Archive, name: str, code: str, parent: str = BASELINE) -> None:
+    record = make_record(name=name, source=SOURCE + code, parent=parent)
+    predicted = archive.tell_predictions(record.proposal, record.protocol, record.protocol_hash)
+    dated = {"predicted": predicted, "created": "2100-01-01T00:00:00+00:00"}
+    archive.tell(record.model_copy(update=dated), "r")
+
+
+def test_predictions_are_found_after_two_merges_that_rename(archive: Archive, other: Archive, tmp_path: Path):
+    shutil.copytree(archive.root, tmp_path / "first")
+    first = Archive(tmp_path / "first")
+    tell_predicted(first, "idea", "# first\n")
+    tell_predicted(first, "child", "# child\n", "idea")
+    tell_predicted(other, "idea", "# other\n")
+    bring(other, first.root)
+    for name in ("idea", "idea_2"):
+        tell_predicted(archive, name, f"# here, {name}\n")
+    bring(archive, other.root)
+    names = [(line.name, line.parent) for line in archive.lines()[2:]]
+    assert names == [("idea_3", BASELINE), ("idea_2_2", BASELINE), ("child", "idea_2_2")]
+    assert sound(archive)
+
+
 def confirm(archive: Archive, name: str, outcome: str, accuracy: float = 0.7) -> None:
     """Archive a decision on fresh seeds, with its trials."""
     record = archive.record(name)
