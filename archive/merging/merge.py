@@ -8,7 +8,7 @@ from archive.errors import ArchiveError
 from archive.git import GitFolder
 from archive.merging.fetch import Fetched, fetched
 from archive.merging.matching import match
-from archive.merging.moving import bring_confirmations, bring_variants
+from archive.merging.moving import bring_results, bring_variants
 from archive.merging.renaming import renamed_record, renamed_text
 from archive.merging.result import Merged
 from archive.predictions import BRANCH, prediction_problems
@@ -35,7 +35,7 @@ def merge(
         merged.known = len(records) - len(new)
         merged.renamed = {old: name for old, name in sorted(names.items()) if old != name}
         merged.apart = _apart(records)
-        bring_variants(archive, found, names, {record.proposal.variant.name for record in records}, merged)
+        bring_variants(archive, found, names, {record.proposal.variant.name for record in records})
         if any(record.predicted for record in new):
             archive.merge_predictions(found.repository)
         try:
@@ -45,7 +45,7 @@ def merge(
                 told = archive.adopt(renamed_record(record, merged.renamed), report, origin)
                 merged.added.append((told.id, record.id))
                 follow(len(merged.added), len(new))
-            bring_confirmations(archive, found, names, merged)
+            bring_results(archive, found, names, merged)
         finally:
             archive.rebuild_leaderboards()
         return merged

@@ -5,6 +5,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -20,6 +21,7 @@ from archive.seeding import create
 from archive.store import Archive
 from archive.verify import problems
 from evaluator.outcomes import Status
+from evaluator.protocols.built_in import SMOKE
 from evaluator.tasks.registry import MAD_TASKS
 from tests.builders import NAME, SOURCE, make_comparison, make_record, make_trials, make_variant, make_verdict
 from tests.git_command import commit_all, git
@@ -144,6 +146,23 @@ def test_interrupted_merge_is_sound_and_is_finished_by_the_next(pair: tuple[Arch
     assert sound(ours)
     assert [there for _, there in bring(Archive(ours.root), theirs.root).added] == ["0002-child"]
     assert Archive(ours.root).record("child_2").proposal.parent == "own_idea_2"
+    assert sound(ours)
+
+
+def test_trials_of_a_proposal_that_did_not_come_yet_are_left_to_the_next_merge(
+    pair: tuple[Archive, Archive], monkeypatch: pytest.MonkeyPatch
+):
+    ours, theirs = pair
+    theirs.tell_trials(make_trials(theirs.variants()["own_idea"], protocol=SMOKE))
+    with monkeypatch.context() as patched:
+        patched.setattr(Archive, "adopt", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            bring(ours, theirs.root)
+    assert sound(ours)
+    assert ours.free_name("own_idea") == "own_idea_2"
+    assert "own_idea_2" not in ours.trials("smoke"), "whoever gets that name now has none of these"
+    assert bring(ours, theirs.root).trials == 18
+    assert "own_idea_2" in ours.trials("smoke")
     assert sound(ours)
 
 
