@@ -47,11 +47,13 @@ def _trials(
 ) -> Iterator[tuple[str, str]]:
     """The merged trial files, each trial once. If the results of a trial differ, the local result stays."""
     for path in sorted((content.root / folder).glob("*/*.jsonl")):
+        if not (theirs := read_lines(path, Trial)):
+            continue  # nothing says that there is a variant of that name
         here = f"{folder}/{path.parent.name}/{names[path.stem]}.jsonl"
         own = read_lines(archive.root / here, Trial)
         known = {run_of(trial): (trial.accuracy, trial.weights_hash) for trial in own}
         new = []
-        for trial in read_lines(path, Trial):
+        for trial in theirs:
             if (before := known.get(run_of(trial))) is None:
                 link = trial.inherited_from
                 moved = {"variant": names[path.stem], "inherited_from": names.get(link, link) if link else None}

@@ -195,6 +195,14 @@ def test_trials_asks_and_imported_leaderboards_come_along(archive: Archive, othe
     assert git(ours.root, "rev-parse", "HEAD") == head
 
 
+def test_a_file_without_trials_brings_none(archive: Archive, other: Archive):
+    (other.root / "trials" / "quick" / "of_nobody.jsonl").touch()
+    commit_all(other.root)
+    assert sound(other)
+    assert bring(archive, other.root).trials == 0
+    assert sound(archive)
+
+
 def test_other_results_of_the_same_trial_do_not_replace_ours(archive: Archive, other: Archive):
     path = other.root / "trials" / "quick" / f"{BASELINE}.jsonl"
     path.write_text(path.read_text().replace('"accuracy":0.5,', '"accuracy":0.99,'))
