@@ -243,7 +243,7 @@ class Reader:
 
     def _refreshed(self) -> ArchiveIndex:
         if not self._moment.looked:
-            self._index.refresh(proposal_places(self.root))
+            self._index.refresh()
             self._moment.looked = self._moment.depth > 0
         return self._index
 

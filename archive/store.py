@@ -33,7 +33,6 @@ from archive.records.places import (
     draft_folders,
     proposal_of,
     proposal_place,
-    proposal_places,
     regrouped,
     variant_place,
 )
@@ -344,7 +343,7 @@ class Archive(Reader):
         except BaseException:
             if self._discard([*paths, *filter(None, [whole])]):
                 self._note.written()
-            self._index.refresh(proposal_places(self.root))
+            self._index.refresh()
             raise
         self._note.written()
 
