@@ -25,7 +25,7 @@ from agent.terminal.progress import Progress
 from archive.records.record import Record
 from archive.store import Archive
 from evaluator.outcomes import Status
-from evaluator.protocols.protocol import Protocol
+from evaluator.protocols.protocol import Protocol, trial_specs
 from evaluator.trials.grouped import EngineLostError
 
 FAILURES_IN_A_ROW = 3
@@ -280,7 +280,7 @@ class Search:
             snapshot = take_snapshot(self._archive, record.protocol, seed=seed, changes=False)
             told = tell(record, render_report(record, snapshot))
         if record.status is not Status.INTERRUPTED:
-            self._resources.evaluator().archived(record.proposal.variant)
+            self._resources.evaluator().archived(record.proposal.variant, trial_specs(self._resources.protocol))
         return told
 
 

@@ -92,10 +92,10 @@ class Evaluator:
             run.cancel.set()
         return _ended_as(run.found, specs, run.pruned)
 
-    def archived(self, variant: Variant) -> None:
-        """The variant's trials are in an archive now: they need not be kept any longer. Raises OSError."""
+    def archived(self, variant: Variant, specs: Sequence[TrialSpec]) -> None:
+        """The variant's trials of `specs` are in an archive now: they need not be kept any longer. Raises OSError."""
         if self.log is not None:
-            self.log.forget(variant, self.protocol)
+            self.log.forget(variant, self.protocol, specs, self.isolation)
 
     def _resumed(self, variant: Variant, specs: Sequence[TrialSpec]) -> dict[TrialSpec, Trial]:
         return self.log.ended(variant, self.protocol, specs, self.isolation) if self.log is not None else {}

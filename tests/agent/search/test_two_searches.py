@@ -44,5 +44,5 @@ def test_what_another_search_ends_is_left_to_it(tmp_path: Path, monkeypatch: Any
 class Archived:
     """An evaluator that has no log."""
 
-    def archived(self, variant: object) -> None:
+    def archived(self, *_: object) -> None:
         """Nothing to forget."""
