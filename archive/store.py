@@ -42,6 +42,10 @@ from archive.tables.leaderboards import LEADERBOARDS, write_leaderboard
 from archive.unfinished import WritingNote
 from evaluator.outcomes import Status, Trial
 
+PATIENCE = 3_600.0
+"""Seconds to wait for another writer. A merge of a thousand proposals takes minutes, and a search beside it would lose
+what it has to tell; the lock of a killed writer is free at once."""
+
 
 class Archive(Reader):
     """An open archive. A lock makes this process the only writer while it writes. Raises ArchiveError and OSError."""
@@ -52,7 +56,7 @@ class Archive(Reader):
         self._git = GitFolder(root)
         self._index = ArchiveIndex(root, self._git.folder / "archer-index.sqlite")
         self._git.adopt_branch(BRANCH)
-        self._lock = FileLock(self._git.folder / "archer.lock", timeout=60)
+        self._lock = FileLock(self._git.folder / "archer.lock", timeout=PATIENCE)
         self._claims = NameClaims(self._git.folder / "archer-names")
         self._note = WritingNote(self._git.folder / "archer-writing.json")
         if self._note.exists() and self.is_writable:
