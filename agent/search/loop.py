@@ -1,5 +1,6 @@
 """The search loop: ask, check, train, score, tell. Each proposal has a thread; the main thread writes the archive."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -102,8 +103,10 @@ class Search:
                     yield from self._collect(running)
                     self._collect_beside()
                     self._work_beside(pool)
-            except BaseException:
-                self.stop()  # else the pool would wait for trainings that nobody can archive
+            except BaseException as error:
+                self.stop()  # else the pool would wait for whole trainings
+                if isinstance(error, Exception):
+                    self._rescue(running)
                 raise
             finally:
                 for index in (*self._reserved, *self._taken_up):
@@ -201,6 +204,14 @@ class Search:
             told = any(isinstance(outcome, Record) for outcome in outcomes)
             self._progress.update(index, stage="archived" if told else "no proposal", done=1.0)
             self._look = True
+
+    def _rescue(self, running: Iterable[Future[Outcome]]) -> None:
+        """Archive what else was under way when an error ended the search, as far as that can be."""
+        for future in running:
+            with contextlib.suppress(Exception):
+                for outcome in future.result():
+                    if isinstance(outcome, Record):
+                        self._tell(outcome)
 
     def _work_beside(self, pool: ThreadPoolExecutor) -> None:
         """Start what is to be trained beside the proposals: a confirmation, else a climb; one at a time."""
