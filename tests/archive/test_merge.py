@@ -181,13 +181,13 @@ def test_trials_asks_and_imported_leaderboards_come_along(archive: Archive, othe
     (trial,) = [t for t in archive.trials("quick")[BASELINE] if (t.task, t.seed) == ("Memorize", 0)]
     other.tell_trials([trial.model_copy(update={"task": task, "seed": 7}) for task in MAD_TASKS])
     other.tell_failed_ask("2026-01-01T00:00:00Z", "no JSON", [Exchange(attempt=1, prompt="p", reply="r")])
-    other.tell_leaderboard("paper", f"name,{','.join(MAD_TASKS)}\nx,0,0,0,0,0,1\n")
+    other.tell_leaderboard("Größen_of_Table_2", f"name,{','.join(MAD_TASKS)}\nx,0,0,0,0,0,1\n")
     done = bring(archive, other.root)
     assert (done.trials, done.conflicts) == (6, 0)
     ours = Archive(archive.root)
     assert {t.seed for t in ours.trials("quick")[BASELINE]} == {0, 1, 2, 7}
     assert ours.variants()[BASELINE] == seed
-    assert (ours.root / "leaderboards" / "paper.csv").exists()
+    assert (ours.root / "leaderboards" / "Größen_of_Table_2.csv").exists()
     assert len(list((ours.root / "asks").iterdir())) == 1
     assert sound(ours)
     head = git(ours.root, "rev-parse", "HEAD")
