@@ -14,7 +14,7 @@ from evaluator.protocols.built_in import QUICK, SMOKE, STANDARD
 from evaluator.protocols.protocol import Protocol, trial_specs
 from evaluator.statistics.scorecards import scorecard
 from evaluator.tasks.names import TaskName
-from tests.builders import make_check, make_trial
+from tests.builders import SOURCE, make_archive_of, make_check, make_trial, make_variant
 from variants.contract import BASELINE, Variant
 from variants.seeds import seed_variants
 
@@ -79,3 +79,12 @@ def test_what_another_archer_told_meanwhile_under_a_larger_protocol_stays(tmp_pa
     assert "added 18 trials" in add_by_hand(archive, under_quick)
     assert archive.record("my_idea").protocol == "standard"
     assert {trial.accuracy for trial in archive.trials("standard")["my_idea"]} == {0.8}
+
+
+def test_a_variant_whose_name_is_short_for_another_grows_no_proposal_of_that(tmp_path: Path) -> None:
+    short, long = (make_variant(name, f"{SOURCE}# {name}\n") for name in ("idea", "delta_net_4layer_idea_in_for_loop"))
+    archive = make_archive_of(tmp_path / "archive", [seed_variants()[BASELINE], short])
+    assert "archived as proposal 1" in add_by_hand(archive, result(archive, SMOKE, 0.2, idea=long))
+    assert "added 18 trials of idea" in add_by_hand(archive, result(archive, STANDARD, 0.9, idea=short))
+    assert archive.ids() == ["0001-delta_net_4layer_idea_in_for_loop"]
+    assert list(problems(Archive(archive.root))) == []
