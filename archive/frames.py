@@ -1,7 +1,7 @@
 """An archive as tidy pandas frames: a row is one observation, a column is one variable. Only reads the archive."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,13 +73,13 @@ class Frames:
     def scores(self) -> pd.DataFrame:
         """One row per variant, protocol and task: `mean` accuracy, `low` and `high` of its 95 % interval, `n` seeds.
 
-        With one seed there is no interval: low and high are the mean.
+        With one seed there is no interval: low and high are the mean. A variant whose proposal has no score is there if
+        `archer evaluate --add` measured it, as on the leaderboard.
         """
         by_variant: dict[tuple[Any, ...], tuple[dict[str, Any], list[Trial]]] = {}
-        for row, trial in self._trials():
-            if row["status"] in (None, Status.SCORED):
-                own = by_variant.setdefault((row["proposal"], row["name"], row["protocol_hash"]), (row, []))
-                own[1].append(trial)
+        for row, trial in self._trials(of=(Status.SCORED,)):
+            own = by_variant.setdefault((row["proposal"], row["name"], row["protocol_hash"]), (row, []))
+            own[1].append(trial)
         rows = [
             row | {"task": task, **score.model_dump()}
             for row, trials in by_variant.values()
@@ -97,11 +97,15 @@ class Frames:
         columns = ["task", "predicted", "low", "high", "why", "measured", "error", "inside"]
         return _frame(rows, [*_WHO, *columns]).astype({"inside": "boolean"})
 
-    def _trials(self) -> Iterator[tuple[dict[str, Any], Trial]]:
-        """Every trial once, with the columns of its variant and proposal."""
+    def _trials(self, of: Collection[Status] = tuple(Status)) -> Iterator[tuple[dict[str, Any], Trial]]:
+        """Every trial once, with the columns of its variant and proposal: further trials, and those of proposals.
+
+        of: proposals of which status; the further trials of a variant are there whatever became of its proposal.
+        """
         reader = Reader(self._path)
         who = {record.proposal.variant.name: _who(record) for record in reader.records()}
-        proposed = {(t.variant, run_of(t)) for record in reader.records() for t in record.trials}
+        chosen = [record for record in reader.records() if record.status in of]
+        proposed = {(t.variant, run_of(t)) for record in chosen for t in record.trials}
         for protocol in sorted(path.name for path in (self._path / TRIALS).glob("*")):
             for name, trials in reader.further_trials(protocol).items():
                 for trial in trials:
@@ -109,7 +113,7 @@ class Frames:
                         continue
                     about = {"name": name, "protocol": protocol, "protocol_hash": trial.protocol_hash}
                     yield dict.fromkeys(_WHO) | who.get(name, {}) | about, trial
-        for record in reader.records():
+        for record in chosen:
             for trial in record.trials:
                 yield _who(record), trial
 

@@ -65,7 +65,7 @@ class Reader:
             if (root / name).is_symlink():
                 raise ArchiveError(f"{root / name} is a link, and archer writes only inside of an archive; replace it")
         self.root = root
-        self._records: dict[str, Record] = {}
+        self._records: dict[str, tuple[str, Record]] = {}
         self._further: dict[Path, tuple[str, tuple[Trial, ...]]] = {}
         self._index = ArchiveIndex(root)
         self._moment = _Moment()
@@ -243,14 +243,16 @@ class Reader:
 
     def _refreshed(self) -> ArchiveIndex:
         if not self._moment.looked:
-            self._index.refresh(proposal_places(self.root))
+            self._index.refresh()
             self._moment.looked = self._moment.depth > 0
         return self._index
 
     def _read(self, identity: str) -> Record:
-        if identity not in self._records:
-            self._records[identity] = read_record(self.root, identity)
-        return self._records[identity]
+        """A record, read again only when it changed: another archer may have told how it ended."""
+        stamp = self._index.stamp(proposal_place(self.root, identity))
+        if self._records.get(identity, ("",))[0] != stamp:
+            self._records[identity] = stamp, read_record(self.root, identity)
+        return self._records[identity][1]
 
 
 class _Moment(threading.local):

@@ -33,7 +33,6 @@ from archive.records.places import (
     draft_folders,
     proposal_of,
     proposal_place,
-    proposal_places,
     regrouped,
     variant_place,
 )
@@ -42,6 +41,10 @@ from archive.records.runs import once, run_of
 from archive.tables.leaderboards import LEADERBOARDS, write_leaderboard
 from archive.unfinished import WritingNote
 from evaluator.outcomes import Status, Trial
+
+PATIENCE = 3_600.0
+"""Seconds to wait for another writer. A merge of a thousand proposals takes minutes, and a search beside it would lose
+what it has to tell; the lock of a killed writer is free at once."""
 
 
 class Archive(Reader):
@@ -53,7 +56,7 @@ class Archive(Reader):
         self._git = GitFolder(root)
         self._index = ArchiveIndex(root, self._git.folder / "archer-index.sqlite")
         self._git.adopt_branch(BRANCH)
-        self._lock = FileLock(self._git.folder / "archer.lock", timeout=60)
+        self._lock = FileLock(self._git.folder / "archer.lock", timeout=PATIENCE)
         self._claims = NameClaims(self._git.folder / "archer-names")
         self._note = WritingNote(self._git.folder / "archer-writing.json")
         if self._note.exists() and self.is_writable:
@@ -322,11 +325,9 @@ class Archive(Reader):
     def _commit_record(self, record: Record, paths: list[str], origin: Origin | None = None) -> None:
         """Commit the written files of a record, with the leaderboard if that is among them."""
         self._index.take(record.id)
-        self._records.pop(record.id, None)
         if any(path in paths for path in self._derived(record)):
             self._derive(record.protocol)
         self._git.commit(message(record, origin), paths)
-        self._records[record.id] = record
 
     def _derived(self, record: Record) -> list[str]:
         """Path of the leaderboard that the record enters, if it enters one."""
@@ -346,7 +347,7 @@ class Archive(Reader):
         except BaseException:
             if self._discard([*paths, *filter(None, [whole])]):
                 self._note.written()
-            self._index.refresh(proposal_places(self.root))
+            self._index.refresh()
             raise
         self._note.written()
 

@@ -18,8 +18,8 @@ from evaluator.values import Value
 NOTE = "archer-verified.json"
 
 
-class _Note(Value):
-    """The commits that were verified: that of the work tree, and the tips of the predictions."""
+class State(Value):
+    """The commits of an archive at a moment: that of the work tree, and the tips of the predictions."""
 
     head: str
     predictions: tuple[str, ...]
@@ -31,14 +31,14 @@ class Verified:
 
     archive: Archive
     git: GitFolder
-    note: _Note
+    note: State
 
     @classmethod
     def of(cls, archive: Archive) -> Self | None:
         """The noted state; None where none is noted, or the history was rewritten since."""
         git = GitFolder(archive.root)
         try:
-            note = _Note.model_validate_json(read_bytes(git.folder / NOTE))
+            note = State.model_validate_json(read_bytes(git.folder / NOTE))
             git.require_ancestor(note.head)
         except (ArchiveError, ValidationError):
             return None
@@ -55,9 +55,19 @@ class Verified:
         return self.git.problems_since([self.note.head, *self.note.predictions], self.note.head, [BRANCH])
 
 
-def note_verified(archive: Archive) -> None:
-    """Note that the archive was read whole and is as it should be. An archive that cannot be written has no note."""
+def state_of(archive: Archive) -> State | None:
+    """The state that an archive has now; None where its git cannot say."""
     git = GitFolder(archive.root)
-    note = _Note(head=git.head(), predictions=tuple(git.tips(BRANCH)))
+    with contextlib.suppress(ArchiveError):
+        return State(head=git.head(), predictions=tuple(git.tips(BRANCH)))
+    return None
+
+
+def note_verified(archive: Archive, state: State | None) -> None:
+    """Note that all of this state was read and is as it should be. An archive that cannot be written has no note.
+
+    state: from before the reading began, since another archer may have told something meanwhile.
+    """
     with contextlib.suppress(OSError):
-        write_text(git.folder / NOTE, note.model_dump_json() + "\n")
+        if state is not None:
+            write_text(GitFolder(archive.root).folder / NOTE, state.model_dump_json() + "\n")

@@ -124,7 +124,7 @@ def evaluate(
         result = request.run(Pipeline(evaluator, {}, lambda step: spinner.update(under_way.told(step)), stop))
     added = add_by_hand(archive, result) if add and archive is not None else ""
     if added and result.evaluated.status is not Status.INTERRUPTED:
-        evaluator.archived(variant)
+        evaluator.archived(variant, request.specs)
     _answer(speech, result, added)
     if interrupted.is_set():
         return INTERRUPTED

@@ -46,9 +46,10 @@ def import_csv(
     new = foreign.table
     archive = make_if_none(archive_path)
     path = archive.root / LEADERBOARDS / f"{name}.csv"
-    old = read_leaderboard(path) if path.exists() else new.iloc[:0]
-    kept = old[~old.index.isin(new.index)]
-    archive.tell_leaderboard(name, format_leaderboard(pd.concat([kept, new])))
+    with archive.writing():  # else the rows that another archer adds between the two would be lost
+        old = read_leaderboard(path) if path.exists() else new.iloc[:0]
+        kept = old[~old.index.isin(new.index)]
+        archive.tell_leaderboard(name, format_leaderboard(pd.concat([kept, new])))
     added = len(new.index.difference(old.index))
     counts = {"leaderboard": name, "added": added, "replaced": len(new) - added, "kept": len(kept)}
     if as_json:

@@ -8,7 +8,7 @@ from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, Q
 from agent.search.find_variant import existing_archive
 from agent.terminal.speech import Speech
 from agent.words import counted
-from archive.verified import Verified, note_verified
+from archive.verified import Verified, note_verified, state_of
 from archive.verify import problems
 
 
@@ -49,9 +49,10 @@ def verify(
     since = Verified.of(archive) if new else None
     if new and since is None:
         speech.progress.print("not verified before, or the history was rewritten: everything is checked")
+    state = state_of(archive)
     wrong = list(problems(archive, since))
     if not wrong:
-        note_verified(archive)
+        note_verified(archive, state)
     if as_json:
         speech.answer({"archive": str(archive.root), "proposals": len(archive.ids()), "problems": wrong})
     else:

@@ -1,13 +1,13 @@
 """What a search trains beside its proposals: a confirmation on fresh seeds, or a climb to the next rung."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from agent.analysis.boards.board import open_board
 from agent.search.climb import Climb, Climbed
-from agent.search.confirm import LOOKS, WouldBeBest
+from agent.search.confirm import LOOKS, WouldBeBest, fresh_seeds
 from agent.search.pipeline import Pipeline
 from agent.search.training_shown import TrainingShown
 from agent.terminal.discoveries import climb_line, confirmation_lines
@@ -17,6 +17,7 @@ from agent.words import counted
 from archive.confirmations import Confirmation
 from archive.store import Archive
 from evaluator.outcomes import Trial
+from evaluator.protocols.protocol import trial_specs
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,13 @@ class Beside:
 
 def confirmation_beside(found: WouldBeBest, pipeline: Pipeline, archive: Archive, progress: Progress) -> Beside:
     """A would-be new best and its rival on fresh seeds."""
-    seeds = len(found.protocol.seeds)
+    seeds, split = len(found.protocol.seeds), replace(pipeline.evaluator, isolation="split")
     shown = TrainingShown("confirming", found.variant, found.protocol, found.first_look, progress, "the first look")
 
     def finish(result: tuple[Confirmation, tuple[Trial, ...]]) -> Iterable[str]:
         archive.tell_confirmation(*result)
         for variant in (found.variant, found.rival):
-            pipeline.evaluator.archived(variant)
+            split.archived(variant, trial_specs(found.protocol, seeds=fresh_seeds(found.protocol, LOOKS)))
         return confirmation_lines([result[0]])
 
     return Beside(
@@ -56,7 +57,7 @@ def climb_beside(found: Climb, pipeline: Pipeline, archive: Archive, progress: P
         for name in dict.fromkeys(trial.variant for trial in result.trials):
             archive.tell_trials([trial for trial in result.trials if trial.variant == name])
         for variant in (found.variant, found.rival):
-            pipeline.evaluator.archived(variant)
+            pipeline.evaluator.archived(variant, trial_specs(protocol))
         board = open_board(protocol.name, archive)
         return [climb_line(found.variant.name, found.rival.name, result.status, result.reason, board)]
 

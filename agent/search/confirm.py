@@ -124,7 +124,8 @@ class WouldBeBest:
         trials = {variant.name: [t for t in self.known if t.variant == variant.name] for variant in self._both}
         new: list[Trial] = []
         for looks in range(1, LOOKS + 1):
-            specs = trial_specs(self.protocol, seeds=fresh_seeds(self.protocol, looks))
+            seeds = fresh_seeds(self.protocol, looks)
+            specs = trial_specs(self.protocol, seeds=seeds)
             for variant in self._both:
                 known_by_spec = {spec_of(trial): trial for trial in trials[variant.name]}
                 result = replace(pipeline, follow=partial(follow, variant)).train(variant, specs, known=known_by_spec)
@@ -134,7 +135,8 @@ class WouldBeBest:
                 if result.status is not Status.SCORED:
                     outcome = "unfinished" if result.status is Status.INTERRUPTED else "failed"
                     return self._decided(outcome, f"{variant.name}: {result.reason}", None), tuple(new)
-            ours, theirs = (trials[variant.name] for variant in self._both)
+            # of a second look that was stopped, some seeds are known: they are none of the first
+            ours, theirs = ([t for t in trials[variant.name] if t.seed in seeds] for variant in self._both)
             fresh_effect = effect(paired(ours, theirs, tuple(self.protocol.tasks), self.weights), self.noise)
             if fresh_effect is not None and fresh_effect.lower(1 - RISK / LOOKS) > 0:
                 return self._decided("confirmed", "", fresh_effect), tuple(new)

@@ -1,5 +1,6 @@
 """The search loop: ask, check, train, score, tell. Each proposal has a thread; the main thread writes the archive."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -25,7 +26,7 @@ from agent.terminal.progress import Progress
 from archive.records.record import Record
 from archive.store import Archive
 from evaluator.outcomes import Status
-from evaluator.protocols.protocol import Protocol
+from evaluator.protocols.protocol import Protocol, trial_specs
 from evaluator.trials.grouped import EngineLostError
 
 FAILURES_IN_A_ROW = 3
@@ -102,8 +103,10 @@ class Search:
                     yield from self._collect(running)
                     self._collect_beside()
                     self._work_beside(pool)
-            except BaseException:
-                self.stop()  # else the pool would wait for trainings that nobody can archive
+            except BaseException as error:
+                self.stop()  # else the pool would wait for whole trainings
+                if isinstance(error, Exception):
+                    self._rescue(running)
                 raise
             finally:
                 for index in (*self._reserved, *self._taken_up):
@@ -202,6 +205,14 @@ class Search:
             self._progress.update(index, stage="archived" if told else "no proposal", done=1.0)
             self._look = True
 
+    def _rescue(self, running: Iterable[Future[Outcome]]) -> None:
+        """Archive what else was under way when an error ended the search, as far as that can be."""
+        for future in running:
+            with contextlib.suppress(Exception):
+                for outcome in future.result():
+                    if isinstance(outcome, Record):
+                        self._tell(outcome)
+
     def _work_beside(self, pool: ThreadPoolExecutor) -> None:
         """Start what is to be trained beside the proposals: a confirmation, else a climb; one at a time."""
         if not self._look or self._beside or self._closed():
@@ -280,7 +291,7 @@ class Search:
             snapshot = take_snapshot(self._archive, record.protocol, seed=seed, changes=False)
             told = tell(record, render_report(record, snapshot))
         if record.status is not Status.INTERRUPTED:
-            self._resources.evaluator().archived(record.proposal.variant)
+            self._resources.evaluator().archived(record.proposal.variant, trial_specs(self._resources.protocol))
         return told
 
 

@@ -61,7 +61,7 @@ class BesideParent:
         return [self.telling[0], *beside[:1]]
 
     def settled(self, trials: Sequence[Trial]) -> Mapping[TrialSpec, Trial]:
-        """The missing trials, inherited, if the change did not act in the telling ones; else none.
+        """The missing trials, inherited, if the change did not act in the telling ones, nor in any other; else none.
 
         trials: of the variant. Where the parent's come from another machine, whose rounding differs, the parent is
         trained again on the telling specs, unless the learning curves are apart from the start.
@@ -73,10 +73,17 @@ class BesideParent:
         if self.parent is None or not ours or not complete:
             return {}
         again = not same_bits(ours, self.parent_trials)
-        if again and not self._same_again(self.parent, ours):
+        if self._acts_elsewhere(trials, again) or (again and not self._same_again(self.parent, ours)):
             return {}
         self.reason = reason(self.parent.name, ours, len(rest), again)
         return rest
+
+    def _acts_elsewhere(self, trials: Sequence[Trial], again: bool) -> bool:
+        """Whether another trial that was trained differs from the parent's. again: the parent's bits are no measure."""
+        known = {spec_of(trial) for trial in self.parent_trials} - set(self.telling)
+        others = of_specs((trial for trial in trials if trial.inherited_from is None), known)
+        alike = rounding_apart if again else same_bits
+        return bool(others) and not alike(others, self.parent_trials)
 
     def _same_again(self, parent: Variant, ours: Sequence[Trial]) -> bool:
         return rounding_apart(ours, self.parent_trials) and same_bits(ours, self._trained_here(parent))

@@ -19,8 +19,9 @@ from evaluator.sandbox.folders import PrivateFolder
 MAX_FILE, MAX_TOTAL, MAX_FILES = 64 << 20, 8 << 30, 2_000_000
 """Bytes of one file, bytes of all files, number of files. 10,000 honest proposals have 0.7 GiB in 70,000 files."""
 _NAME, _STEM = "[a-z][a-z0-9_]{0,119}", "[a-z][a-z0-9_-]{0,39}"
+_BOARD = r"\w[\w-]{0,119}"  # an imported one has the name that somebody gave it: letters of any alphabet, digits and _
 _WANTED = re.compile(
-    rf"archive\.json|variants/([0-9a-f]{{2}}/)?{_NAME}\.py|trials/{_STEM}/{_NAME}\.jsonl|confirmations/{_STEM}/{_NAME}\.jsonl?|leaderboards/{_STEM}\.csv|asks/[0-9TZ.+-]+\.jsonl"
+    rf"archive\.json|variants/([0-9a-f]{{2}}/)?{_NAME}\.py|trials/{_STEM}/{_NAME}\.jsonl|confirmations/{_STEM}/{_NAME}\.jsonl?|leaderboards/{_BOARD}\.csv|asks/[0-9TZ.+-]+\.jsonl"
     rf"|proposals/([0-9]{{4,9}}-[0-9]{{4,9}}/)?[0-9]{{4,9}}-{_NAME}/(report\.md|(proposal|scorecard|check|merged)\.json|(trials|exchange)\.jsonl)"
 )
 _LINKS = ("120000", "160000")

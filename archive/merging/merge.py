@@ -8,7 +8,7 @@ from archive.errors import ArchiveError
 from archive.git import GitFolder
 from archive.merging.fetch import Fetched, fetched
 from archive.merging.matching import match
-from archive.merging.moving import bring_confirmations, bring_variants
+from archive.merging.moving import bring_results, bring_variants
 from archive.merging.renaming import renamed_record, renamed_text
 from archive.merging.result import Merged
 from archive.predictions import BRANCH, prediction_problems
@@ -35,7 +35,7 @@ def merge(
         merged.known = len(records) - len(new)
         merged.renamed = {old: name for old, name in sorted(names.items()) if old != name}
         merged.apart = _apart(records)
-        bring_variants(archive, found, names, {record.proposal.variant.name for record in records}, merged)
+        bring_variants(archive, found, names, {record.proposal.variant.name for record in records})
         if any(record.predicted for record in new):
             archive.merge_predictions(found.repository)
         try:
@@ -45,17 +45,22 @@ def merge(
                 told = archive.adopt(renamed_record(record, merged.renamed), report, origin)
                 merged.added.append((told.id, record.id))
                 follow(len(merged.added), len(new))
-            bring_confirmations(archive, found, names, merged)
+            bring_results(archive, found, names, merged)
         finally:
             archive.rebuild_leaderboards()
         return merged
 
 
 def _origin(found: Fetched, record: Record, renamed: Mapping[str, str]) -> Origin:
-    """The origin of a record, with the names that changed in this merge and in earlier merges."""
+    """The origin of a record, with the names that changed in this merge and in earlier merges.
+
+    A variant that an earlier merge renamed is under its first name alone, which its predictions have.
+    """
     before = found.content.origin(record.id)
-    names = {old: renamed.get(name, name) for old, name in before.renamed.items()} if before else {}
-    return Origin(id=record.id, commit=found.commits.get(record.id, found.head), renamed={**renamed, **names})
+    earlier = before.renamed if before else {}
+    names = {old: name for old, name in renamed.items() if old not in earlier.values()}
+    names |= {old: renamed.get(name, name) for old, name in earlier.items()}
+    return Origin(id=record.id, commit=found.commits.get(record.id, found.head), renamed=names)
 
 
 def _sound(found: Fetched, other: str, accept: Callable[[Record], None]) -> list[Record]:

@@ -18,26 +18,28 @@ from evaluator.outcomes import Trial
 from evaluator.protocols.built_in import PROTOCOLS
 
 
-def bring_variants(
-    archive: Archive, found: Fetched, names: Mapping[str, str], proposed: set[str], merged: Merged
-) -> None:
-    """Merge code and trials of variants without a proposal, imported leaderboards and failed asks, in one commit."""
+def bring_variants(archive: Archive, found: Fetched, names: Mapping[str, str], proposed: set[str]) -> None:
+    """Merge the code of variants without a proposal, imported leaderboards and failed asks, in one commit."""
     files = {
         variant_place(archive.root, names[name]): variant.source
         for name, variant in found.content.variants().items()
         if name not in proposed and archive.variant(names[name]) is None
     }
-    files |= dict(_trials(archive, found.content, TRIALS, names, merged))
     files |= dict(_asks(archive, found.content))
     files |= _boards(archive, found.content)
-    archive.tell_files(files, f"Merge variants and {merged.trials} trials\n\nMerged-From: {found.head}")
+    archive.tell_files(files, f"Merge variants\n\nMerged-From: {found.head}")
 
 
-def bring_confirmations(archive: Archive, found: Fetched, names: Mapping[str, str], merged: Merged) -> None:
-    """Merge the results on fresh seeds, in one commit. Call it after the proposals were merged."""
-    files = dict(_trials(archive, found.content, CONFIRMATIONS, names, merged))
+def bring_results(archive: Archive, found: Fetched, names: Mapping[str, str], merged: Merged) -> None:
+    """Merge further trials, and the results on fresh seeds, in one commit. Call it after the proposals were merged.
+
+    Before, some of these would be of a name that nobody holds yet: after a kill, another variant could get it.
+    """
+    files = dict(_trials(archive, found.content, TRIALS, names, merged))
+    files |= dict(_trials(archive, found.content, CONFIRMATIONS, names, merged))
     files |= dict(_confirmations(archive, found.content, names, merged))
-    archive.tell_files(files, f"Merge {merged.confirmations} confirmations\n\nMerged-From: {found.head}")
+    told = f"Merge {merged.trials} trials and {merged.confirmations} confirmations"
+    archive.tell_files(files, f"{told}\n\nMerged-From: {found.head}")
 
 
 def _trials(
@@ -45,11 +47,13 @@ def _trials(
 ) -> Iterator[tuple[str, str]]:
     """The merged trial files, each trial once. If the results of a trial differ, the local result stays."""
     for path in sorted((content.root / folder).glob("*/*.jsonl")):
+        if not (theirs := read_lines(path, Trial)):
+            continue  # nothing says that there is a variant of that name
         here = f"{folder}/{path.parent.name}/{names[path.stem]}.jsonl"
         own = read_lines(archive.root / here, Trial)
         known = {run_of(trial): (trial.accuracy, trial.weights_hash) for trial in own}
         new = []
-        for trial in read_lines(path, Trial):
+        for trial in theirs:
             if (before := known.get(run_of(trial))) is None:
                 link = trial.inherited_from
                 moved = {"variant": names[path.stem], "inherited_from": names.get(link, link) if link else None}

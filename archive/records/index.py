@@ -13,7 +13,7 @@ from archive.errors import ArchiveError
 from archive.files import read_lines
 from archive.records.kept import Kept, Known, Texts
 from archive.records.outline import Outline, read_outline
-from archive.records.places import proposal_place
+from archive.records.places import proposal_place, proposal_places
 from evaluator.outcomes import CurvePoint, Score, Status, Trial
 from evaluator.statistics.lazy_trials import Digest, LazyTrials
 from evaluator.statistics.scorecards import lazy_trials
@@ -59,15 +59,16 @@ class ArchiveIndex:
         """Of proposals that were read here and could not be kept."""
         self._outlines: dict[str, Outline] = {}
         self._runs: dict[str, LazyTrials | None] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.damage: dict[str, str] = {}
         """What is wrong with each proposal that cannot be read, by folder name."""
 
-    def refresh(self, places: Mapping[str, str]) -> None:
-        """Read new and changed proposals, and drop removed proposals. places: of all proposals, by folder name."""
-        with self._lock:
+    def refresh(self) -> None:
+        """Read new and changed proposals, and drop removed proposals."""
+        with self._lock:  # also while looking: what another thread tells meanwhile would be missing, and dropped
+            places = proposal_places(self._root)
             known = self._kept.load() if self._known is None else self._known
-            stamps = {identity: self._stamp(place) for identity, place in places.items()}
+            stamps = {identity: self.stamp(place) for identity, place in places.items()}
             fresh = {i: old for i, stamp in stamps.items() if (old := known.get(i)) is not None and old.stamp == stamp}
             self.damage = {}
             changed = self._take({i: stamp for i, stamp in stamps.items() if i not in fresh})
@@ -81,41 +82,53 @@ class ArchiveIndex:
         """Read one proposal that was just written, as `refresh` would. Nothing is read before the first `refresh`."""
         with self._lock:
             if self._known is not None:
-                changed = self._take({identity: self._stamp(proposal_place(self._root, identity))})
+                changed = self._take({identity: self.stamp(proposal_place(self._root, identity))})
                 self._keep(changed, ())
                 self._known, self._lines = self._known | changed, None
 
+    def stamp(self, place: str) -> str:
+        """Times and sizes of the files of a proposal: another stamp where any of them was written anew."""
+        folder, parts = f"{self._root}/{place}/", []
+        for name in _FILES:
+            try:
+                found = os.stat(folder + name)  # noqa: PTH116, a Path takes ten times as long
+            except OSError:
+                parts.append("-")
+            else:
+                parts.append(f"{found.st_mtime_ns:x}.{found.st_size:x}")
+        return " ".join(parts)
+
     def lines(self) -> list[ProposalLine]:
         """Lines of all readable proposals, oldest first."""
-        if self._lines is None:
-            found = [json.loads(entry.line) for entry in self._all()]
-            self._lines = [ProposalLine._make((*fields[:4], _STATUS[fields[4]], *fields[5:])) for fields in found]
-        return self._lines
+        with self._lock:
+            if self._lines is None:
+                found = [json.loads(entry.line) for entry in self._all()]
+                self._lines = [ProposalLine._make((*fields[:4], _STATUS[fields[4]], *fields[5:])) for fields in found]
+            return self._lines
 
     def raw(self, identity: str) -> dict[str, Any]:
         """The outline of a proposal as plain JSON."""
-        entry = self._entry(identity)
-        found: dict[str, Any] = json.loads(self._column("outline", [entry])[identity])
-        return found
+        with self._lock:
+            found: dict[str, Any] = json.loads(self._column("outline", [self._entry(identity)])[identity])
+            return found
 
     def outlines(self, wanted: Callable[[ProposalLine], bool] | None = None) -> Iterator[Outline]:
         """Outlines of the readable proposals whose line is wanted, or of all, oldest first."""
-        entries = self._all()
-        if wanted is not None:
-            names = {line.id for line in self.lines() if wanted(line)}
-            entries = [entry for entry in entries if entry.id in names]
-        texts = self._column("outline", [entry for entry in entries if entry.id not in self._outlines])
-        for entry in entries:
-            if entry.id not in self._outlines:
-                self._outlines[entry.id] = Outline.model_validate_json(texts.pop(entry.id))
-            yield self._outlines[entry.id]
+        with self._lock:
+            names = [line.id for line in self.lines() if wanted is None or wanted(line)]
+            new = [self._entry(identity) for identity in names if identity not in self._outlines]
+            for identity, text in self._column("outline", new).items():
+                self._outlines[identity] = Outline.model_validate_json(text)
+            return iter([self._outlines[identity] for identity in names])
 
     def trials_of(self, identities: Sequence[str]) -> dict[str, LazyTrials]:
-        """Lazy trials of those of the proposals that are scored or pruned and have trials, by folder name."""
-        new = [self._entry(identity) for identity in identities if identity not in self._runs]
-        for identity, digest in self._column("digest", new).items():
-            self._runs[identity] = None if digest is None else LazyTrials(_digest(digest), self._reader(identity))
-        return {identity: runs for identity in identities if (runs := self._runs[identity]) is not None}
+        """Lazy trials of those of the proposals that are there, scored or pruned, and have trials, by folder name."""
+        with self._lock:
+            there = [identity for identity in identities if identity in (self._known or {})]
+            new = [self._entry(identity) for identity in there if identity not in self._runs]
+            for identity, digest in self._column("digest", new).items():
+                self._runs[identity] = None if digest is None else LazyTrials(_digest(digest), self._reader(identity))
+            return {identity: runs for identity in there if (runs := self._runs[identity]) is not None}
 
     def _reader(self, identity: str) -> Callable[[], Sequence[Trial]]:
         return lambda: read_lines(self._root / proposal_place(self._root, identity) / "trials.jsonl", Trial)
@@ -155,17 +168,6 @@ class ArchiveIndex:
             else:
                 found[identity] = getattr(self._read(identity, stamp)[1], name)
         return found
-
-    def _stamp(self, place: str) -> str:
-        folder, parts = f"{self._root}/{place}/", []
-        for name in _FILES:
-            try:
-                found = os.stat(folder + name)  # noqa: PTH116, a Path takes ten times as long
-            except OSError:
-                parts.append("-")
-            else:
-                parts.append(f"{found.st_mtime_ns:x}.{found.st_size:x}")
-        return " ".join(parts)
 
     def _read(self, identity: str, stamp: str) -> tuple[Known, Texts]:
         outline = read_outline(self._root, identity)

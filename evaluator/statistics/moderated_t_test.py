@@ -8,6 +8,7 @@ more, but variants differ in noise: docs/results/statistics.md. The distribution
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -81,10 +82,11 @@ def effect(differences: Sequence[float], noise: Noise | None) -> Effect | None:
 def common_noise(rows: Mapping[str, Mapping[int, float]]) -> Noise | None:
     """Twice the residual variance of a block design, variants × seeds. Pairing removes the effect common to a seed.
 
-    rows: a value for each seed, by variant. A variant that lacks a seed of the first variant is left out. None for
-    fewer than two variants or seeds.
+    rows: a value for each seed, by variant. The seeds are those that most variants have: further ones of a few are left
+    out, and so is a variant that lacks one. None for fewer than two variants or seeds.
     """
-    seeds = sorted(next(iter(rows.values()), {}))
+    common = Counter(map(frozenset, rows.values())).most_common(1)
+    seeds = sorted(common[0][0]) if common else []
     table = np.array([[row[seed] for seed in seeds] for row in rows.values() if row.keys() >= set(seeds)])
     if len(table) < 2 or len(seeds) < 2:
         return None

@@ -70,16 +70,18 @@ class Evaluator:
     ) -> Evaluation:
         """Run the trials of `specs`. The first failure that decides the outcome cancels the other trials.
 
-        inherited: trials that need not be run. reason_to_prune: called after each trial with all scored trials; if it
-        returns a reason, the other trials are pruned. first: from the trials so far, the specs to run before all
-        others; when they have ended, `settled` gets all trials and returns those that need not be run, and `first` is
-        asked again. order: in which the rest is run. follow: called from several threads, also for inherited and
-        resumed trials. stop: ends running trials when it is set; finished trials are kept. Returns trials in the order
-        of `specs`.
+        inherited: trials that need not be run. reason_to_prune: called with all scored trials after each trial, and
+        before the first if the variant has trials of its own; if it returns a reason, the other trials are pruned.
+        first: from the trials so far, the specs to run before all others; when they have ended, `settled` gets all
+        trials and returns those that need not be run, and `first` is asked again. order: in which the rest is run.
+        follow: called from several threads, also for inherited and resumed trials. stop: ends running trials when it is
+        set; finished trials are kept. Returns trials in the order of `specs`.
         """
         run = _Run(self, variant, specs, follow, stop)
         run.take({spec: trial for spec, trial in (inherited or {}).items() if spec in specs})
         run.take(self._resumed(variant, run.missing(specs)))
+        if any(trial.inherited_from is None for trial in run.trials):
+            run.decide(reason_to_prune)
         try:
             while not run.cancel.is_set() and (ahead := run.missing(first(run.trials))):
                 run.train(ahead, reason_to_prune)
@@ -90,10 +92,10 @@ class Evaluator:
             run.cancel.set()
         return _ended_as(run.found, specs, run.pruned)
 
-    def archived(self, variant: Variant) -> None:
-        """The variant's trials are in an archive now: they need not be kept any longer. Raises OSError."""
+    def archived(self, variant: Variant, specs: Sequence[TrialSpec]) -> None:
+        """The variant's trials of `specs` are in an archive now: they need not be kept any longer. Raises OSError."""
         if self.log is not None:
-            self.log.forget(variant, self.protocol)
+            self.log.forget(variant, self.protocol, specs, self.isolation)
 
     def _resumed(self, variant: Variant, specs: Sequence[TrialSpec]) -> dict[TrialSpec, Trial]:
         return self.log.ended(variant, self.protocol, specs, self.isolation) if self.log is not None else {}
@@ -145,10 +147,14 @@ class _Run:
             self.take({spec: trial})
             if evaluator.log is not None:
                 evaluator.log.add(trial)
-            if not self.pruned and len(self.found) < len(self._specs) and not self.cancel.is_set():
-                self.pruned = reason_to_prune([each for each in self.found.values() if each.status is Status.SCORED])
-            if self.pruned or _failed(self.found, self._specs):
-                self.cancel.set()
+            self.decide(reason_to_prune)
+
+    def decide(self, reason_to_prune: Callable[[Sequence[Trial]], str]) -> None:
+        """Let no further trial begin where those that have ended decide the outcome."""
+        if not self.pruned and len(self.found) < len(self._specs) and not self.cancel.is_set():
+            self.pruned = reason_to_prune([each for each in self.found.values() if each.status is Status.SCORED])
+        if self.pruned or _failed(self.found, self._specs):
+            self.cancel.set()
 
     def _report(self, spec: TrialSpec, progress: Mapping[str, Any]) -> None:
         self._follow(TrialProgress(spec, progress["step"] / progress["steps"]))

@@ -51,13 +51,17 @@ class TrialLog:
             with self._alone(), self._path.open("a", encoding="utf-8") as stream:
                 stream.write(f"\n{trial.model_dump_json()}\n")  # apart from a line that a killed process left torn
 
-    def forget(self, variant: Variant, protocol: Protocol) -> None:
-        """Drop the trials of a variant, once they are archived. Raises OSError."""
-        done = (variant.source_hash, protocol.hash)
+    def forget(self, variant: Variant, protocol: Protocol, specs: Sequence[TrialSpec], isolation: Isolation) -> None:
+        """Drop the trials of `specs` by a variant's code, once they are archived. Raises OSError."""
+        done, those = (variant.source_hash, protocol.hash, isolation), set(specs)
         if not self._path.exists():
             return
         with self._alone():
-            kept = [trial for trial in self._trials() if (trial.source_hash, trial.protocol_hash) != done]
+            kept = [
+                trial
+                for trial in self._trials()
+                if (trial.source_hash, trial.protocol_hash, trial.isolation) != done or spec_of(trial) not in those
+            ]
             if not kept:
                 self._path.unlink(missing_ok=True)
                 return

@@ -7,6 +7,7 @@ import pytest
 import archive as archives
 from archive.records.record import Prediction
 from archive.store import Archive
+from archive.tables.leaderboard_csv import read_leaderboard
 from evaluator.outcomes import CurvePoint, Status
 from evaluator.tasks.registry import MAD_TASKS
 from tests.builders import make_record, make_trials, make_variant
@@ -46,6 +47,19 @@ def test_scores_are_those_of_the_scorecard(filled: Archive):
     own = scores[scores["proposal"] == 1].set_index("task")
     assert {task: own.loc[task, "low"] for task in MAD_TASKS} == {task: card.scores[task].low for task in MAD_TASKS}
     assert set(scores["n"]) == {3}
+
+
+def test_scores_are_those_of_the_leaderboard_where_a_pruned_proposal_was_added(archive: Archive):
+    variant = make_variant("stopped_early")
+    whole = make_trials(variant, 0.7)
+    archive.tell(make_record(Status.PRUNED, variant.name, trials=whole[:4]), "r")
+    archive.tell_trials(whole)
+    frames = archives.open(archive.root)
+    means = frames.scores().pivot(index="name", columns="task", values="mean")[list(MAD_TASKS)]
+    board = read_leaderboard(archive.root / "leaderboards" / "quick.csv")
+    assert means.round(6).values.tolist() == board.loc[means.index].values.tolist()
+    assert set(board.index) == set(means.index) == {BASELINE, variant.name}
+    assert len(frames.trials()) == 2 * 18, "the four that both have count once"
 
 
 def test_predictions_stand_beside_what_was_measured(filled: Archive):

@@ -1,12 +1,15 @@
 """The index gives what the records give, notices every change, and names what cannot be read."""
 
 import json
+import threading
+from pathlib import Path
 
 import pytest
 
 from archive.errors import ArchiveError
 from archive.reader import Reader
 from archive.records.index import ArchiveIndex
+from archive.records.places import proposal_places
 from archive.store import Archive
 from evaluator.outcomes import CurvePoint, Status
 from evaluator.statistics.false_discovery import TriedProposal, discoveries
@@ -113,7 +116,7 @@ def test_damage_is_named_and_nothing_else_is_lost(told: Archive, name: str):
 def test_at_one_moment_changes_are_looked_for_once(told: Archive, monkeypatch: pytest.MonkeyPatch):
     looked: list[int] = []
     refresh = ArchiveIndex.refresh
-    monkeypatch.setattr(ArchiveIndex, "refresh", lambda self, names: looked.append(1) or refresh(self, names))
+    monkeypatch.setattr(ArchiveIndex, "refresh", lambda self: looked.append(1) or refresh(self))
     with told.at_one_moment():
         assert len(told.lines()) == 3
         told.tell(make_record(name="d"), "r")
@@ -123,6 +126,33 @@ def test_at_one_moment_changes_are_looked_for_once(told: Archive, monkeypatch: p
     told.lines()
     assert looked == [1, 1]
     assert Archive(told.root).lines() == told.lines()
+
+
+def test_a_thread_that_looked_too_early_drops_nothing_that_is_told_meanwhile(
+    told: Archive, monkeypatch: pytest.MonkeyPatch
+):
+    told.lines()
+    looked, added = threading.Event(), threading.Event()
+
+    def look(root: Path) -> dict[str, str]:
+        places = proposal_places(root)
+        if threading.current_thread() is not threading.main_thread():
+            looked.set()
+            added.wait(0.5)
+        return places
+
+    for module in ("archive.reader", "archive.records.index"):
+        monkeypatch.setattr(f"{module}.proposal_places", look, raising=False)
+    other = threading.Thread(target=told.lines)
+    with told.at_one_moment():
+        told.lines()
+        other.start()
+        looked.wait()
+        told.tell(make_record(name="d"), "r")
+        added.set()
+        other.join()
+        assert [line.name for line in told.lines()] == [*NAMES, "c", "d"]
+        assert "d" in told.trials("quick")
 
 
 def test_outlines_are_of_the_files_though_another_process_kept_others(told: Archive):

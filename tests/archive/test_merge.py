@@ -5,6 +5,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -20,6 +21,7 @@ from archive.seeding import create
 from archive.store import Archive
 from archive.verify import problems
 from evaluator.outcomes import Status
+from evaluator.protocols.built_in import SMOKE
 from evaluator.tasks.registry import MAD_TASKS
 from tests.builders import NAME, SOURCE, make_comparison, make_record, make_trials, make_variant, make_verdict
 from tests.git_command import commit_all, git
@@ -147,6 +149,23 @@ def test_interrupted_merge_is_sound_and_is_finished_by_the_next(pair: tuple[Arch
     assert sound(ours)
 
 
+def test_trials_of_a_proposal_that_did_not_come_yet_are_left_to_the_next_merge(
+    pair: tuple[Archive, Archive], monkeypatch: pytest.MonkeyPatch
+):
+    ours, theirs = pair
+    theirs.tell_trials(make_trials(theirs.variants()["own_idea"], protocol=SMOKE))
+    with monkeypatch.context() as patched:
+        patched.setattr(Archive, "adopt", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            bring(ours, theirs.root)
+    assert sound(ours)
+    assert ours.free_name("own_idea") == "own_idea_2"
+    assert "own_idea_2" not in ours.trials("smoke"), "whoever gets that name now has none of these"
+    assert bring(ours, theirs.root).trials == 18
+    assert "own_idea_2" in ours.trials("smoke")
+    assert sound(ours)
+
+
 def test_killed_before_the_commit_keeps_its_trailer(pair: tuple[Archive, Archive]):
     ours, theirs = pair
     bring(ours, theirs.root)
@@ -162,18 +181,26 @@ def test_trials_asks_and_imported_leaderboards_come_along(archive: Archive, othe
     (trial,) = [t for t in archive.trials("quick")[BASELINE] if (t.task, t.seed) == ("Memorize", 0)]
     other.tell_trials([trial.model_copy(update={"task": task, "seed": 7}) for task in MAD_TASKS])
     other.tell_failed_ask("2026-01-01T00:00:00Z", "no JSON", [Exchange(attempt=1, prompt="p", reply="r")])
-    other.tell_leaderboard("paper", f"name,{','.join(MAD_TASKS)}\nx,0,0,0,0,0,1\n")
+    other.tell_leaderboard("Größen_of_Table_2", f"name,{','.join(MAD_TASKS)}\nx,0,0,0,0,0,1\n")
     done = bring(archive, other.root)
     assert (done.trials, done.conflicts) == (6, 0)
     ours = Archive(archive.root)
     assert {t.seed for t in ours.trials("quick")[BASELINE]} == {0, 1, 2, 7}
     assert ours.variants()[BASELINE] == seed
-    assert (ours.root / "leaderboards" / "paper.csv").exists()
+    assert (ours.root / "leaderboards" / "Größen_of_Table_2.csv").exists()
     assert len(list((ours.root / "asks").iterdir())) == 1
     assert sound(ours)
     head = git(ours.root, "rev-parse", "HEAD")
     bring(ours, other.root)
     assert git(ours.root, "rev-parse", "HEAD") == head
+
+
+def test_a_file_without_trials_brings_none(archive: Archive, other: Archive):
+    (other.root / "trials" / "quick" / "of_nobody.jsonl").touch()
+    commit_all(other.root)
+    assert sound(other)
+    assert bring(archive, other.root).trials == 0
+    assert sound(archive)
 
 
 def test_other_results_of_the_same_trial_do_not_replace_ours(archive: Archive, other: Archive):
@@ -358,6 +385,28 @@ def test_predictions_keep_the_commits_that_date_them(archive: Archive, other: Ar
     git(other.root, "branch", "-D", "predictions")
     with pytest.raises(ArchiveError, match="not on the branch predictions"):
         bring(ours, other.root)
+
+
+def tell_predicted(archive: Archive, name: str, code: str, parent: str = BASELINE) -> None:
+    record = make_record(name=name, source=SOURCE + code, parent=parent)
+    predicted = archive.tell_predictions(record.proposal, record.protocol, record.protocol_hash)
+    dated = {"predicted": predicted, "created": "2100-01-01T00:00:00+00:00"}
+    archive.tell(record.model_copy(update=dated), "r")
+
+
+def test_predictions_are_found_after_two_merges_that_rename(archive: Archive, other: Archive, tmp_path: Path):
+    shutil.copytree(archive.root, tmp_path / "first")
+    first = Archive(tmp_path / "first")
+    tell_predicted(first, "idea", "# first\n")
+    tell_predicted(first, "child", "# child\n", "idea")
+    tell_predicted(other, "idea", "# other\n")
+    bring(other, first.root)
+    for name in ("idea", "idea_2"):
+        tell_predicted(archive, name, f"# here, {name}\n")
+    bring(archive, other.root)
+    names = [(line.name, line.parent) for line in archive.lines()[2:]]
+    assert names == [("idea_3", BASELINE), ("idea_2_2", BASELINE), ("child", "idea_2_2")]
+    assert sound(archive)
 
 
 def confirm(archive: Archive, name: str, outcome: str, accuracy: float = 0.7) -> None:

@@ -12,7 +12,7 @@ from archive.records import places
 from archive.records.places import proposal_of, proposal_place, shard_of, variant_of, variant_place
 from archive.records.record import Record
 from archive.store import Archive
-from archive.verified import Verified, note_verified
+from archive.verified import Verified, note_verified, state_of
 from archive.verify import problems
 from evaluator.outcomes import Status
 from tests.builders import SOURCE, make_record
@@ -122,7 +122,7 @@ def test_a_large_flat_archive_of_an_older_archer_is_valid_and_goes_on(flat: Arch
 
 
 def test_changes_and_damage_are_found_in_the_folders_too(over: Archive):
-    note_verified(over)
+    note_verified(over, state_of(over))
     scored = over.root / "proposals/0000-0099/0004-fourth/scorecard.json"
     scored.write_text("{")
     assert Archive(over.root).contents().keys() == set(over.ids()[:3])

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from archive.errors import ArchiveError
 from archive.records.record import Exchange
 from archive.seeding import create
-from archive.store import Archive
+from archive.store import PATIENCE, Archive
 from archive.verify import problems
 from evaluator.outcomes import Status
 from tests.builders import make_record
@@ -136,3 +137,24 @@ def test_code_is_read_when_it_is_looked_at(archive: Archive):
     with pytest.raises(ArchiveError, match="rename or remove"):
         variants["bad name"]
     assert variants.get("another") is None
+
+
+def test_who_tells_waits_for_a_long_merge(archive: Archive, monkeypatch: pytest.MonkeyPatch):
+    held, over = threading.Event(), threading.Event()
+
+    def merge() -> None:
+        with Archive(archive.root).writing():
+            held.set()
+            over.wait()
+
+    merging = threading.Thread(target=merge)
+    merging.start()
+    held.wait()
+    with monkeypatch.context() as patched:
+        patched.setattr("archive.store.PATIENCE", 0.1)
+        with pytest.raises(ArchiveError, match="another archer is writing"):
+            Archive(archive.root).tell(make_record(), "r")
+    assert PATIENCE > 10 * 60
+    threading.Timer(0.2, over.set).start()
+    assert archive.tell(make_record(), "r").number == 1
+    merging.join()

@@ -2,9 +2,11 @@
 
 import pytest
 
+from agent.cli import run
+from agent.errors import DONE
 from archive.examine import Examiner
 from archive.store import Archive
-from archive.verified import Verified, note_verified
+from archive.verified import Verified, note_verified, state_of
 from archive.verify import problems
 from evaluator.outcomes import Status
 from tests.builders import make_record
@@ -17,7 +19,7 @@ OTHER = "delta_net_4layer_y_in_for_loop"
 def verified(archive: Archive) -> Archive:
     archive.tell(make_record(), "r")
     assert list(problems(archive)) == []
-    note_verified(archive)
+    note_verified(archive, state_of(archive))
     return archive
 
 
@@ -38,6 +40,17 @@ def test_only_what_came_since_is_read(verified: Archive, monkeypatch: pytest.Mon
     monkeypatch.setattr(Examiner, "examine", lambda self, name: read.append(name) or examine(self, name))
     assert list(problems(verified, since(verified))) == []
     assert read == [told.id]
+
+
+def test_what_is_told_while_it_is_verified_is_read_the_next_time(verified: Archive, monkeypatch: pytest.MonkeyPatch):
+    def told_meanwhile(archive: Archive, since: Verified | None) -> list[str]:
+        found = list(problems(archive, since))
+        Archive(archive.root).tell(make_record(name=OTHER), "r")
+        return found
+
+    monkeypatch.setattr("agent.commands.verify.problems", told_meanwhile)
+    assert run(["verify", "--archive", str(verified.root)]) == DONE
+    assert since(verified).changed_proposals() == [verified.ids()[-1]]
 
 
 @pytest.mark.parametrize("path", ["proposals/{}/scorecard.json", "variants/delta_net_4layer_x_in_for_loop.py"])

@@ -56,7 +56,9 @@ def _grown(archive: Archive, result: VariantResult) -> str | None:
     protocol, trials = result.request.protocol, result.evaluated.trials
     identity = archive.identity(result.request.variant.name)
     before = archive.record(identity) if identity is not None else None
-    if before is None or before.proposal.provenance.proposer != BY_HAND or protocol not in JUDGING:
+    if before is None or before.proposal.variant != result.request.variant:  # its name may be short for another's
+        return None
+    if before.proposal.provenance.proposer != BY_HAND or protocol not in JUDGING:
         return None
     smaller = [each.name for each in JUDGING[: JUDGING.index(protocol)]]
     every = set(trial_specs(protocol))

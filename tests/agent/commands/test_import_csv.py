@@ -1,11 +1,17 @@
 """`archer import-csv`: a table of somebody else's, with gaps, and what the other commands make of it."""
 
 import json
+import threading
 from pathlib import Path
+
+import pandas as pd
+import pytest
 
 from agent.errors import DONE, USAGE
 from archive.store import Archive
+from archive.tables.leaderboard_csv import read_leaderboard
 from archive.verify import problems
+from evaluator.tasks.registry import MAD_TASKS
 from tests.agent.commands.conftest import Run
 from variants.contract import BASELINE
 
@@ -61,3 +67,23 @@ def test_a_leaderboard_of_another_name_is_shown_by_its_name(archer: Run, tmp_pat
     code, _, err = archer("leaderboard", "--protocol", "yours")
     assert (code, "published, mine" in err) == (USAGE, True)
     assert archer("leaderboard", "--protocol", "mine", "--front")[0] == USAGE
+
+
+def test_two_imports_at_once_keep_the_rows_of_both(archer: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    archer("init")
+    for name in ("ours", "theirs"):
+        (tmp_path / f"{name}.csv").write_text(f"name,{','.join(MAD_TASKS)}\n{name},0,0,0,0,0,1\n")
+    other = threading.Thread(target=lambda: archer("import-csv", "theirs.csv"))
+
+    def read_slowly(path: Path) -> pd.DataFrame:
+        found = read_leaderboard(path)
+        if threading.current_thread() is threading.main_thread():
+            other.start()
+            other.join(0.5)
+        return found
+
+    monkeypatch.setattr("agent.commands.import_csv.read_leaderboard", read_slowly)
+    assert archer("import-csv", "ours.csv")[0] == DONE
+    other.join()
+    rows = json.loads(archer("leaderboard", "--protocol", "published", "--json")[1])["rows"]
+    assert {"ours", "theirs"} <= {row["name"] for row in rows}

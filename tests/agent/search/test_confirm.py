@@ -32,7 +32,7 @@ from evaluator.outcomes import Status, Trial
 from evaluator.protocols.built_in import PROTOCOLS, QUICK, SMOKE
 from evaluator.protocols.protocol import Protocol, TrialSpec, trial_specs
 from evaluator.sandbox import Sandbox
-from evaluator.statistics.moderated_t_test import Effect
+from evaluator.statistics.moderated_t_test import Effect, Noise, effect
 from evaluator.statistics.scorecards import scorecard
 from evaluator.trials.evaluate import Evaluation, Evaluator
 from evaluator.trials.run_trial import spec_of
@@ -152,6 +152,22 @@ def test_an_interrupted_confirmation_is_gone_on_with(archive: Archive):
     assert (confirmation.outcome, len(ran)) == ("unfinished", 7)
     confirmation, ran = confirm(archive, scripted(0.2))
     assert (confirmation.outcome, len(ran)) == ("confirmed", 2 * 18 - 7)
+
+
+def test_a_second_look_that_was_interrupted_is_no_further_look(archive: Archive, monkeypatch: pytest.MonkeyPatch):
+    a_seed = len(QUICK.tasks)
+    confirmation, _ = confirm(archive, scripted(0.004, limit=2 * 3 * a_seed + 3 * a_seed + a_seed))
+    assert confirmation.outcome == "unfinished", "both on the first three seeds, and the rival on one of the next three"
+    (found,) = WouldBeBest.all_of(archive, QUICK)
+    looks: list[int] = []
+
+    def look(differences: Sequence[float], noise: Noise | None) -> Effect | None:
+        looks.append(len(differences))
+        return effect(differences, noise)
+
+    monkeypatch.setattr("agent.search.confirm.effect", look)
+    assert found.run(Pipeline(scripted(0.004)(found)))[0].outcome == "open"
+    assert looks == [3, 6]
 
 
 def test_regression_to_the_mean_is_shown(archive: Archive):

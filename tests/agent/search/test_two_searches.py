@@ -1,15 +1,19 @@
-"""Two searches on one archive: an interrupted proposal is ended by one of them."""
+"""Two searches on one archive: an interrupted proposal is ended by one of them. An error in a search of two jobs."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
 from rich.console import Console
 
-from agent.search.attempt import Resumption, SearchResources
+from agent.search.attempt import Attempt, Resumption, SearchResources
 from agent.search.engine import Engine
 from agent.search.loop import Search, SearchPlan
 from agent.terminal.progress import Progress
+from archive.errors import ArchiveError
+from archive.records.record import Record
 from archive.store import Archive
 from evaluator.outcomes import Status
 from evaluator.protocols.built_in import SMOKE
@@ -41,8 +45,30 @@ def test_what_another_search_ends_is_left_to_it(tmp_path: Path, monkeypatch: Any
     assert of_the_other == []
 
 
+def test_an_error_in_one_proposal_loses_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive, begun = make_archive_of(tmp_path / "search", [make_variant(BASELINE)]), threading.Event()
+    other = make_record(Status.INTERRUPTED, protocol=SMOKE)
+
+    def run(attempt: Attempt) -> tuple[Record, ...]:
+        if attempt.index == 0:
+            begun.wait()
+            raise ArchiveError("a file was damaged meanwhile")
+        stop = attempt._prepare().stop
+        begun.set()
+        stop.wait()
+        return (other,)
+
+    monkeypatch.setattr(Attempt, "run", run)
+    with ThreadPoolExecutor(1) as trials, Progress(Console(quiet=True), 2) as progress:
+        resources = SearchResources(cast(Any, None), cast(Any, None), SMOKE, Engine(trials))
+        search = Search(archive, resources, SearchPlan(2, 2, 0, confirm=False), progress)
+        with pytest.raises(ArchiveError, match="damaged"):
+            list(search.run())
+    assert [(line.name, line.status) for line in archive.lines()] == [(other.proposal.variant.name, Status.INTERRUPTED)]
+
+
 class Archived:
     """An evaluator that has no log."""
 
-    def archived(self, variant: object) -> None:
+    def archived(self, *_: object) -> None:
         """Nothing to forget."""

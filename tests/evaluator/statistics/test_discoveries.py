@@ -165,6 +165,17 @@ def test_common_noise_pairs_away_what_a_seed_does_to_all():
     assert common_noise({}) is None
 
 
+@pytest.mark.parametrize("own", [{0: 0.1, 1: 0.2, 2: 0.3, 3: 0.4, 4: 0.5}, {0: 0.1}])
+def test_one_variant_with_other_seeds_takes_the_noise_from_nobody(own: dict[int, float]):
+    chance = np.random.default_rng(9)
+    others = {str(index): dict(enumerate(row)) for index, row in enumerate(chance.normal(0, 0.05, (20, 3)).tolist())}
+    found, last = common_noise({"first": own, **others}), common_noise({**others, "last": own})
+    assert found is not None
+    assert last is not None
+    assert found.variance == pytest.approx(last.variance)
+    assert found.freedom == last.freedom == (20 if len(own) > 1 else 19) * 2
+
+
 def test_only_what_was_trained_tells_of_a_tasks_noise():
     known = {
         "a": make_trials("a", [0.1, 0.2]),

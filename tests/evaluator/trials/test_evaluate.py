@@ -5,17 +5,19 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from statistics import fmean
+from typing import cast
 
 import pytest
 
-from evaluator.outcomes import Status, Trial
+from evaluator.outcomes import Failure, Status, Trial
 from evaluator.protocols.built_in import EXTRA, MAD, SMOKE
-from evaluator.protocols.protocol import trial_specs
+from evaluator.protocols.protocol import TrialSpec, trial_specs
 from evaluator.sandbox import Sandbox
 from evaluator.tasks.registry import MAD_TASKS
 from evaluator.trials.evaluate import Evaluator, TrialProgress, inheritable, kernel_shapes
-from evaluator.trials.grouped import groups
+from evaluator.trials.grouped import Group, groups
 from evaluator.trials.run_trial import run_trial, spec_of
+from tests.builders import make_trial, make_variant
 from variants.contract import BASELINE, REFERENCE, Layer, Variant
 from variants.seeds import seed_variants
 
@@ -88,6 +90,30 @@ def test_inherited_trials_are_not_run_and_say_where_they_come_from(evaluator: Ev
     (trial,) = result.trials
     assert (trial.variant, trial.inherited_from, trial.cpu_seconds) == ("child", BASELINE, 0)
     assert trial.accuracy == parent.trials[0].accuracy
+
+
+def test_what_was_given_up_is_given_up_again_without_a_training():
+    variant, specs, ran = make_variant(), trial_specs(SMOKE), list[TrialSpec]()
+
+    def train(group: Group, *_: object) -> tuple[Trial, ...]:
+        ran.extend(group.specs)
+        return tuple(make_trial(variant, protocol=SMOKE, **spec.model_dump()) for spec in group.specs)
+
+    def evaluate(known: Trial) -> Status:
+        ended = evaluator.evaluate(
+            variant, specs, inherited={spec_of(known): known}, reason_to_prune=lambda _: "no chance"
+        )
+        return ended.status
+
+    known = make_trial(variant, protocol=SMOKE, **specs[0].model_dump())
+    diverged = {"status": Status.FAILED, "accuracy": None, "failure": Failure(kind="diverged", message="")}
+    with ThreadPoolExecutor(1) as executor:
+        evaluator = Evaluator(SMOKE, cast(Sandbox, None), executor, run_group=train)
+        assert evaluate(known) is Status.PRUNED
+        assert evaluate(known.model_copy(update=diverged)) is Status.FAILED
+        assert ran == []
+        assert evaluate(known.model_copy(update={"inherited_from": BASELINE})) is Status.PRUNED
+        assert len(ran) > 0, "a parent's trials say nothing of the variant"
 
 
 def test_trials_of_another_protocol_are_not_inherited(evaluator: Evaluator):

@@ -15,6 +15,7 @@ from evaluator.protocols.built_in import SMOKE
 from evaluator.protocols.protocol import trial_specs
 from evaluator.sandbox import Sandbox
 from evaluator.trials.evaluate import Evaluator, TrialProgress
+from evaluator.trials.run_trial import spec_of
 from evaluator.trials.trial_log import TrialLog
 from tests.builders import SOURCE, make_trial, make_variant
 from variants.contract import BASELINE
@@ -46,7 +47,7 @@ def test_a_stopped_evaluation_goes_on_and_what_is_archived_is_not_kept(evaluator
     assert again.status is Status.SCORED
     assert again.trials[0] == first.trials[0]
     assert evaluator.evaluate(VARIANT, specs) == again, "nobody archived it: nothing is trained again"
-    evaluator.archived(VARIANT)
+    evaluator.archived(VARIANT, specs)
     assert not (tmp_path / "unfinished.jsonl").exists()
 
 
@@ -93,9 +94,22 @@ def test_another_archers_trials_stay_when_one_forgets_its_own(tmp_path: Path, mo
 
     with monkeypatch.context() as patched:
         patched.setattr(TrialLog, "_trials", read_slowly)
-        ours.forget(make_variant("a", f"{SOURCE}# a\n"), SMOKE)
+        ours.forget(make_variant("a", f"{SOURCE}# a\n"), SMOKE, [spec_of(first)], "sandbox")
         adding.join()
     assert ours._trials() == later
+
+
+def test_only_what_was_archived_is_forgotten(tmp_path: Path):
+    log, variant = TrialLog(tmp_path / "log.jsonl"), make_variant()
+    own = make_trial(variant, protocol=SMOKE, versions=versions(), **trial_specs(SMOKE)[0].model_dump())
+    fresh = own.model_copy(update={"seed": 1_000_000, "isolation": "split"})
+    further = own.model_copy(update={"seed": 7})
+    for trial in (own, fresh, further):
+        log.add(trial)
+    log.forget(variant, SMOKE, trial_specs(SMOKE), "sandbox")
+    assert log._trials() == [fresh, further], "a confirmation that was stopped goes on, and so do further seeds"
+    log.forget(variant, SMOKE, [spec_of(fresh)], "split")
+    assert log._trials() == [further]
 
 
 def test_a_full_disk_loses_no_trial_of_another_variant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -111,7 +125,7 @@ def test_a_full_disk_loses_no_trial_of_another_variant(tmp_path: Path, monkeypat
         patched.setattr(os, "fsync", full)
         patched.setattr(Path, "write_text", lambda path, *_, **__: [path.open("w").close(), full(0)])
         with pytest.raises(OSError, match="No space"):
-            log.forget(make_variant("a", f"{SOURCE}# a\n"), SMOKE)
+            log.forget(make_variant("a", f"{SOURCE}# a\n"), SMOKE, [spec_of(one)], "sandbox")
     assert log._trials() == [one, other]
 
 

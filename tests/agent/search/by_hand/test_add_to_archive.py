@@ -10,11 +10,11 @@ from archive.seeding import make_archive
 from archive.store import Archive
 from archive.verify import problems
 from evaluator.outcomes import Status
-from evaluator.protocols.built_in import QUICK, SMOKE
+from evaluator.protocols.built_in import QUICK, SMOKE, STANDARD
 from evaluator.protocols.protocol import Protocol, trial_specs
 from evaluator.statistics.scorecards import scorecard
 from evaluator.tasks.names import TaskName
-from tests.builders import make_check, make_trial
+from tests.builders import SOURCE, make_archive_of, make_check, make_trial, make_variant
 from variants.contract import BASELINE, Variant
 from variants.seeds import seed_variants
 
@@ -68,3 +68,23 @@ def test_what_another_archer_added_meanwhile_is_not_added_again(tmp_path: Path) 
     assert "has all of these trials" in said[1]
     assert [line.name for line in archive.lines()] == ["my_idea"]
     assert archive.further_trials("smoke").get("my_idea", ()) == ()
+
+
+def test_what_another_archer_told_meanwhile_under_a_larger_protocol_stays(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path / "archive")
+    add(archive, SMOKE, 0.2)
+    assert archive.record("my_idea").protocol == "smoke", "as whoever looks for its parent before the training"
+    under_quick = result(archive, QUICK, 0.9)
+    assert "is now told under standard" in add(Archive(archive.root), STANDARD, 0.8)
+    assert "added 18 trials" in add_by_hand(archive, under_quick)
+    assert archive.record("my_idea").protocol == "standard"
+    assert {trial.accuracy for trial in archive.trials("standard")["my_idea"]} == {0.8}
+
+
+def test_a_variant_whose_name_is_short_for_another_grows_no_proposal_of_that(tmp_path: Path) -> None:
+    short, long = (make_variant(name, f"{SOURCE}# {name}\n") for name in ("idea", "delta_net_4layer_idea_in_for_loop"))
+    archive = make_archive_of(tmp_path / "archive", [seed_variants()[BASELINE], short])
+    assert "archived as proposal 1" in add_by_hand(archive, result(archive, SMOKE, 0.2, idea=long))
+    assert "added 18 trials of idea" in add_by_hand(archive, result(archive, STANDARD, 0.9, idea=short))
+    assert archive.ids() == ["0001-delta_net_4layer_idea_in_for_loop"]
+    assert list(problems(Archive(archive.root))) == []
