@@ -159,15 +159,15 @@ class Archive(Reader):
             self._claims.claim(free)
             return free
 
-    def take_up(self, identity: str) -> bool:
-        """Claim an interrupted proposal for ending it, until `release_name`; False where another archer has it.
+    def take_up(self, work: str) -> bool:
+        """Claim work on the archive, until `release_name`; False where another archer has it.
 
-        identity: its folder name, which no variant has.
+        work: its name, which no variant has: the folder of an interrupted proposal that is to be ended, for example.
         """
         with self.writing():
-            if self._claims.is_claimed(identity):
+            if self._claims.is_claimed(work):
                 return False
-            self._claims.claim(identity)
+            self._claims.claim(work)
             return True
 
     def release_name(self, name: str) -> None:

@@ -22,8 +22,12 @@ from evaluator.protocols.protocol import trial_specs
 
 @dataclass(frozen=True)
 class Beside:
-    """Work for a thread of its own. finish: in the main thread, archives what `run` returned, and has lines on it."""
+    """Work for a thread of its own. finish: in the main thread, archives what `run` returned, and has lines on it.
 
+    claim: what it is called among the searches on one archive, of which one does it.
+    """
+
+    claim: str
     announcement: str
     run: Callable[[], Any]
     finish: Callable[[Any], Iterable[str]]
@@ -41,6 +45,7 @@ def confirmation_beside(found: WouldBeBest, pipeline: Pipeline, archive: Archive
         return confirmation_lines([result[0]])
 
     return Beside(
+        f"confirm-{found.protocol.name}-{found.variant.name}",
         f"would be the new best: {name_markup(found.variant.name)}; training it and {name_markup(found.rival.name)} "
         f"on {seeds} to {LOOKS * seeds} fresh seeds",
         partial(found.run, pipeline, shown.follow),
@@ -62,6 +67,7 @@ def climb_beside(found: Climb, pipeline: Pipeline, archive: Archive, progress: P
         return [climb_line(found.variant.name, found.rival.name, result.status, result.reason, board)]
 
     return Beside(
+        f"climb-{protocol.name}-{found.variant.name}",
         f"up to {protocol.name}: {name_markup(found.variant.name)}, with {name_markup(found.rival.name)}; "
         f"{counted(len(missing), 'trial')} to train",
         partial(found.run, pipeline, shown.follow),

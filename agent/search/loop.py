@@ -8,6 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from rich.markup import escape
@@ -75,8 +76,8 @@ class Search:
         self._look = True
         self._spent = 0.0
         self._beside: dict[Future[Any], Beside] = {}
-        self._climbed: set[tuple[str, str]] = set()
-        """Proposals that this search took up, each with the protocol."""
+        self._begun: set[str] = set()
+        """Claims of what this search trained beside its proposals."""
         self._unconfirmed: set[str] = set()
         self._began = time.monotonic()
         self._failures = 0
@@ -111,6 +112,8 @@ class Search:
             finally:
                 for index in (*self._reserved, *self._taken_up):
                     self._release(index)
+                for beside in self._beside.values():
+                    self._archive.release_name(beside.claim)
         if not self.made:
             self.error = self.error or self._passing
 
@@ -214,36 +217,35 @@ class Search:
                         self._tell(outcome)
 
     def _work_beside(self, pool: ThreadPoolExecutor) -> None:
-        """Start what is to be trained beside the proposals: a confirmation, else a climb; one at a time."""
+        """Start what is to be trained beside the proposals: a confirmation, else a climb; one at a time.
+
+        What another search on this archive trains now is left to it.
+        """
         if not self._look or self._beside or self._closed():
             return
         self._look = False
-        found = self._confirmation() or self._climb()
+        wanted = chain(self._confirmations(), self._climbs())
+        found = next((each for each in wanted if self._archive.take_up(each.claim)), None)
         if found is not None:
+            self._begun.add(found.claim)
             self._progress.announce(found.announcement)
             self._beside[pool.submit(found.run)] = found
 
-    def _confirmation(self) -> Beside | None:
-        """Of a would-be new best, from this search or from an earlier one."""
-        if not self._plan.confirm:
-            return None
-        resources = self._resources
-        found = next(self._within_reach(WouldBeBest.all_of(self._archive, resources.protocol)), None)
-        if found is None:
-            return None
-        pipeline = Pipeline(resources.evaluator(), stop=self._stop)
-        return confirmation_beside(found, pipeline, self._archive, self._progress)
+    def _confirmations(self) -> Iterator[Beside]:
+        """Of would-be new bests, from this search or from an earlier one."""
+        if self._plan.confirm:
+            pipeline = Pipeline(self._resources.evaluator(), stop=self._stop)
+            for found in self._within_reach(WouldBeBest.all_of(self._archive, self._resources.protocol)):
+                yield confirmation_beside(found, pipeline, self._archive, self._progress)
 
-    def _climb(self) -> Beside | None:
-        """Of a confirmed proposal to the next rung of the ladder; none that this search has seen end."""
-        ladder = (self._resources.protocol, *self._plan.rungs)
-        for found in Climb.all_of(self._archive, ladder):
-            if (found.variant.name, found.protocol.name) not in self._climbed:
-                self._climbed.add((found.variant.name, found.protocol.name))
-                resources = replace(self._resources, protocol=found.protocol)
-                pipeline = Pipeline(resources.evaluator(), stop=self._stop)
-                return climb_beside(found, pipeline, self._archive, self._progress)
-        return None
+    def _climbs(self) -> Iterator[Beside]:
+        """Of confirmed proposals to the next rung of the ladder; none that this search has seen end."""
+        for found in Climb.all_of(self._archive, (self._resources.protocol, *self._plan.rungs)):
+            resources = replace(self._resources, protocol=found.protocol)
+            pipeline = Pipeline(resources.evaluator(), stop=self._stop)
+            beside = climb_beside(found, pipeline, self._archive, self._progress)
+            if beside.claim not in self._begun:
+                yield beside
 
     def _within_reach(self, found: Iterable[WouldBeBest]) -> Iterator[WouldBeBest]:
         """Those that fresh seeds can decide on; of each other one it is said once why it is not tried."""
@@ -267,6 +269,8 @@ class Search:
             except EngineLostError as error:  # what ended is in the log
                 self._engine_lost(str(error))
                 continue
+            finally:
+                self._archive.release_name(beside.claim)
             for line in lines:
                 self._progress.announce(line)
             self._look = True

@@ -1,6 +1,7 @@
 """Two searches on one archive: an interrupted proposal is ended by one of them. An error in a search of two jobs."""
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
@@ -9,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from agent.search.attempt import Attempt, Resumption, SearchResources
+from agent.search.beside import Beside
 from agent.search.engine import Engine
 from agent.search.loop import Search, SearchPlan
 from agent.terminal.progress import Progress
@@ -43,6 +45,29 @@ def test_what_another_search_ends_is_left_to_it(tmp_path: Path, monkeypatch: Any
     monkeypatch.setattr(SearchResources, "evaluator", lambda *_: Archived())
     assert search(archive) == ["ended"]
     assert of_the_other == []
+
+
+def test_what_another_search_confirms_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive, trained = make_archive_of(tmp_path / "search", [make_variant(BASELINE)]), []
+
+    def search(own: Archive) -> None:
+        with ThreadPoolExecutor(1) as trials, Progress(Console(quiet=True), 0) as progress:
+            resources = SearchResources(cast(Any, None), cast(Any, None), SMOKE, Engine(trials))
+            list(Search(own, resources, SearchPlan(0, 1, 0), progress).run())
+
+    def train() -> None:
+        trained.append("once")
+        if len(trained) == 1:
+            search(Archive(archive.root))
+
+    def confirmations(_: Search) -> Iterator[Beside]:
+        if not trained or trained == ["once"]:
+            yield Beside("confirm-smoke-x", "x would be the new best", train, lambda _: trained.append("told") or ())
+
+    monkeypatch.setattr(Search, "_confirmations", confirmations)
+    search(archive)
+    assert trained == ["once", "told"]
+    assert archive.take_up("confirm-smoke-x"), "the claim ended with the work"
 
 
 def test_an_error_in_one_proposal_loses_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
