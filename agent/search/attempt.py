@@ -29,6 +29,7 @@ from evaluator.protocols.protocol import Protocol, TrialSpec, trial_specs
 from evaluator.sandbox import Sandbox
 from evaluator.trials.evaluate import Evaluator, TrialProgress
 from evaluator.trials.grouped import EngineLostError
+from evaluator.trials.run_trial import spec_of
 from evaluator.trials.trial_log import TrialLog
 
 
@@ -121,8 +122,8 @@ class Attempt:
                 records.append(FailedAsk(str(failed), failed.exchanges, error, failed.passing))
         return tuple(records)
 
-    def _evaluate(self, ask: Ask, inputs: AttemptInputs) -> Record:
-        """Check, train and score one proposal."""
+    def _evaluate(self, ask: Ask, inputs: AttemptInputs, known: Mapping[TrialSpec, Trial] | None = None) -> Record:
+        """Check, train and score one proposal. known: trials of its own that need not be run."""
         began = time.monotonic()
         proposal, protocol = ask.proposal, self._resources.protocol
         variant, specs = proposal.variant, trial_specs(protocol)
@@ -151,7 +152,7 @@ class Attempt:
             report = pipeline.check(variant, parent, inputs.twin, loop_only=True)
             try:
                 evaluated = pipeline.evaluate(
-                    variant, parent, specs, report, before_training=before_training, race=race
+                    variant, parent, specs, report, known=known, before_training=before_training, race=race
                 )
             except EngineLostError as error:  # what ended is in the log
                 inputs.engine_lost(str(error))
@@ -241,7 +242,10 @@ class _Predicted(NamedTuple):
 
 
 class Resumption(Attempt):
-    """A proposal that was interrupted, evaluated to its end under its own number. What had ended is not run again."""
+    """A proposal that was interrupted, evaluated to its end under its own number.
+
+    What had ended is not run again, be it in the record or in the log.
+    """
 
     def __init__(
         self,
@@ -261,7 +265,9 @@ class Resumption(Attempt):
         self._progress.announce(f"going on with proposal {before.number}, which was interrupted")
         if before.predicted is not None:
             inputs = replace(inputs, predict=lambda _: before.predicted)
-        record = self._evaluate(Ask(before.proposal, before.exchanges, before.cost.usd), inputs)
+        own = [trial for trial in before.trials if trial.status is Status.SCORED and trial.inherited_from is None]
+        known = {spec_of(trial): trial for trial in own if trial.protocol_hash == self._resources.protocol.hash}
+        record = self._evaluate(Ask(before.proposal, before.exchanges, before.cost.usd), inputs, known)
         return (record.model_copy(update={"number": before.number}),)
 
 
