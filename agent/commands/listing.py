@@ -93,6 +93,7 @@ def _table(lines: Sequence[ProposalLine]) -> RenderableType:
             str(line.number),
             status_cell(line.status, line.no_effect),
             mean_text(line),
+            f"{line.cpu_seconds:.0f}",
             short_name(line.name),
             short_name(line.parent),
             line.model or line.proposer,
@@ -100,7 +101,7 @@ def _table(lines: Sequence[ProposalLine]) -> RenderableType:
         )
         for line in lines
     ]
-    header = ("ID", "status", "mean", "proposal", "parent", "proposer", "protocol")
-    wide = Grid(header, rows, frozenset({0, 2}))
-    stack = ((row[:3], (row[3], f"from {row[4]}, {row[5]}, {row[6]}")) for row in rows)
+    header = ("ID", "status", "mean", "CPU s", "proposal", "parent", "proposer", "protocol")
+    wide = Grid(header, rows, frozenset({0, 2, 3}))
+    stack = ((row[:3], (row[4], f"from {row[5]}, {row[6]}, {row[7]}; {row[3]} CPU s")) for row in rows)
     return Fitting(((wide.width, lambda: wide), (0, lambda: stacked(stack))))

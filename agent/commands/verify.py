@@ -45,7 +45,8 @@ def verify(
         archive.recover()
         archive.rebuild_leaderboards()
     if regroup:
-        speech.progress.print(f"moved {archive.regroup()} proposals and variants")
+        moved = archive.regroup()
+        speech.progress.print(f"moved {moved} proposals and variants" if moved else "nothing to move")
     since = Verified.of(archive) if new else None
     if new and since is None:
         speech.progress.print("not verified before, or the history was rewritten: everything is checked")

@@ -203,7 +203,8 @@ def finding_lines(finding: Finding, verbose: bool = False) -> list[str]:
     lines = [f"[{style}]{finding.status:4}[/] {finding.check:12} {escape(finding.message)}"]
     if finding.status == "pass":
         return lines
-    evidence = {key: plain(value) for key, value in finding.evidence.items() if key != DIFF}
+    said = finding.check == "state" and not verbose  # its message has all of its evidence
+    evidence = {} if said else {key: plain(value) for key, value in finding.evidence.items() if key != DIFF}
     shown = ", ".join(f"{key} {value}" for key, value in evidence.items() if verbose or len(value) <= MAX_EVIDENCE)
     lines[0] += f" [dim]({escape(shown)})[/]" if shown else ""
     diff = str(finding.evidence.get(DIFF, "")).splitlines()
