@@ -182,12 +182,16 @@ class Archive(Reader):
         with self.writing():
             return self._tell(record, report, None)
 
-    def retell(self, record: Record, report: str) -> Record:
-        """Archive how a proposal that was interrupted has ended, under its number, in a further commit."""
-        paths = [proposal_place(self.root, record.id), *self._derived(record)]
+    def retell(self, record: Record, report: str, origin: Origin | None = None) -> Record:
+        """Archive how a proposal that was interrupted has ended, under its number, in a further commit.
+
+        origin: where it ended, if in another archive; `rebuild_leaderboards` is then to be called after all of them.
+        """
+        derived = self._derived(record) if origin is None else []
+        paths = [proposal_place(self.root, record.id), *derived]
         with self.writing(), self._change(paths):
-            rewrite_record(self.root, record, report)
-            self._commit_record(record, paths)
+            rewrite_record(self.root, record, report, origin)
+            self._commit_record(record, paths, origin)
             return record
 
     def adopt(self, record: Record, report: str, origin: Origin) -> Record:

@@ -40,7 +40,8 @@ def merge_(
         done = merge(archive, other, _accept, lambda n, of: spinner.update(f"{n} of {counted(of, 'proposal')} taken"))
     if as_json:
         added = [{"id": here, "from": there} for here, there in done.added]
-        facts = {key: value for key, value in vars(done).items() if key != "added"}
+        further = [{"id": here, "from": there} for here, there in done.further]
+        facts = {key: value for key, value in vars(done).items() if key != "added"} | {"further": further}
         speech.answer({"archive": str(archive.root), "other": other, "added": added} | facts)
         return
     for line in _lines(done):
@@ -55,6 +56,7 @@ def _accept(record: Record) -> None:
 
 def _lines(done: Merged) -> list[str]:
     lines = [f"{there} is {here}" for here, there in done.added if here != there]
+    lines += [f"{here}, interrupted here, is now as it went on there" for here, _ in done.further]
     lines += [f"its variant {old} is called {new} here" for old, new in done.renamed.items()]
     for name, hashes in done.apart.items():
         versions = ", ".join(protocol_text(name, version) for version in hashes)

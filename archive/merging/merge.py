@@ -31,24 +31,32 @@ def merge(
         records = _sound(found, other, accept)
         archive.recover()
         merged = Merged(found.head, ignored=found.ignored)
-        names, new = match(archive, found.content, records)
-        merged.known = len(records) - len(new)
+        names, new, further = match(archive, found.content, records)
+        merged.known = len(records) - len(new) - len(further)
         merged.renamed = {old: name for old, name in sorted(names.items()) if old != name}
         merged.apart = _apart(records)
         bring_variants(archive, found, names, {record.proposal.variant.name for record in records})
-        if any(record.predicted for record in new):
+        if any(record.predicted for record in (*new, *further.values())):
             archive.merge_predictions(found.repository)
         try:
             for record in new:
-                origin = _origin(found, record, merged.renamed)
-                report = renamed_text(found.content.report(record), merged.renamed)
-                told = archive.adopt(renamed_record(record, merged.renamed), report, origin)
+                told = archive.adopt(*_moved(found, record, merged.renamed))
                 merged.added.append((told.id, record.id))
                 follow(len(merged.added), len(new))
+            for number, record in further.items():
+                moved, report, origin = _moved(found, record, merged.renamed)
+                told = archive.retell(moved.model_copy(update={"number": number}), report, origin)
+                merged.further.append((told.id, record.id))
             bring_results(archive, found, names, merged)
         finally:
             archive.rebuild_leaderboards()
         return merged
+
+
+def _moved(found: Fetched, record: Record, renamed: Mapping[str, str]) -> tuple[Record, str, Origin]:
+    """A record and its report with the names of this archive, and where they come from."""
+    report = renamed_text(found.content.report(record), renamed)
+    return renamed_record(record, renamed), report, _origin(found, record, renamed)
 
 
 def _origin(found: Fetched, record: Record, renamed: Mapping[str, str]) -> Origin:

@@ -11,6 +11,8 @@ class Merged:
     """The other archive's commit."""
     added: list[tuple[str, str]] = field(default_factory=list)
     """Each new proposal's id in this archive and in the other archive."""
+    further: list[tuple[str, str]] = field(default_factory=list)
+    """The same of each proposal that was interrupted here, and is now as it went on in the other archive."""
     known: int = 0
     """Number of proposals that were here already."""
     renamed: dict[str, str] = field(default_factory=dict)

@@ -38,13 +38,13 @@ def write_record(root: Path, record: Record, report: str, origin: Origin | None 
     return [str(folder.relative_to(root)), str(source.relative_to(root))]
 
 
-def rewrite_record(root: Path, record: Record, report: str) -> list[str]:
+def rewrite_record(root: Path, record: Record, report: str, origin: Origin | None = None) -> list[str]:
     """Write the files of a record that is there already anew; returns its path relative to `root`. Raises OSError.
 
     Its status is written last: a kill in between leaves a record that has not ended.
     """
     folder = root / proposal_place(root, record.id)
-    for name, text in record_files(record, report).items():
+    for name, text in record_files(record, report, origin).items():
         write_text(folder / name, text)
     return [str(folder.relative_to(root))]
 

@@ -195,6 +195,41 @@ def test_trials_asks_and_imported_leaderboards_come_along(archive: Archive, othe
     assert git(ours.root, "rev-parse", "HEAD") == head
 
 
+@pytest.mark.parametrize("here_too", [False, True])
+def test_an_interrupted_proposal_is_told_as_it_ended_elsewhere(archive: Archive, other: Archive, here_too: bool):
+    trials = make_trials(make_variant("cut_off"), [0.5], protocol=SMOKE)
+    cut_off = make_record(Status.INTERRUPTED, "cut_off", protocol=SMOKE, trials=trials[:2])
+    whole = make_record(name="cut_off", protocol=SMOKE, trials=trials)
+    for where, number in ((archive, 1), (other, 2)):
+        if number == 2:
+            other.tell(make_record(name="another"), "r")
+        where.tell(cut_off, "cut off")
+    other.retell(whole.model_copy(update={"number": 2}), "ended")
+    if here_too:
+        bring(other, archive.root)
+        assert [line.status for line in other.lines()] == [Status.SCORED] * 2, "what is less far here changes nothing"
+    done = bring(archive, other.root)
+    assert done.further == [("0001-cut_off", "0002-cut_off")]
+    assert [(line.name, line.status) for line in Archive(archive.root).lines()] == [
+        ("cut_off", Status.SCORED),
+        ("another", Status.SCORED),
+    ]
+    assert Archive(archive.root).report(archive.record("1")) == "ended"
+    assert "cut_off" in (archive.root / "leaderboards" / "smoke.csv").read_text()
+    assert sound(archive)
+    again = bring(archive, other.root)
+    assert (again.added, again.further, again.known) == ([], [], 2)
+
+
+def test_of_two_interrupted_the_one_that_is_further_stays(archive: Archive, other: Archive):
+    trials = make_trials(make_variant("cut_off"), [0.5], protocol=SMOKE)
+    for where, ended in ((archive, 1), (other, 3)):
+        where.tell(make_record(Status.INTERRUPTED, "cut_off", protocol=SMOKE, trials=trials[:ended]), "r")
+    assert bring(archive, other.root).further == [("0001-cut_off", "0001-cut_off")]
+    assert len(archive.record("1").trials) == 3
+    assert bring(other, archive.root).further == []
+
+
 def test_a_file_without_trials_brings_none(archive: Archive, other: Archive):
     (other.root / "trials" / "quick" / "of_nobody.jsonl").touch()
     commit_all(other.root)
