@@ -251,7 +251,7 @@ def table(
 @app.command()
 def seeds(
     name: Annotated[list[str], typer.Option(help="Seed variants or controls, in the order of the rows")],
-    precision: str = "bfloat16",
+    precision: Annotated[str | None, typer.Option(help="Only runs of this precision; else the first of a seed")] = None,
     plot: Annotated[Path | None, typer.Option(help="Also draw accuracy over V to this file")] = None,
 ) -> None:
     """Markdown: each vocabulary's mean over seeds, and each seed's mean over vocabularies; one head."""
@@ -260,11 +260,10 @@ def seeds(
     typer.echo("|---|---:|---|" + "---:|" * len(vocabularies))
     lines: dict[str, list[list[float]]] = {}
     for each in name:
-        found = {
-            (run.seed, run.vocabulary): run.published_accuracy
-            for run in read_lines(RUNS, Run)
-            if (run.name, run.heads, run.precision) == (each, 1, precision)
-        }
+        found: dict[tuple[int, int], float] = {}
+        for run in read_lines(RUNS, Run):
+            if (run.name, run.heads) == (each, 1) and precision in (None, run.precision):
+                found.setdefault((run.seed, run.vocabulary), run.published_accuracy)
         every = sorted({seed for seed, _ in found})
         whole = [seed for seed in every if all((seed, v) in found for v in vocabularies)]
         means = [sum(found[seed, v] for v in vocabularies) / len(vocabularies) for seed in whole]
@@ -295,7 +294,7 @@ def draw(vocabularies: Sequence[int], lines: Mapping[str, Sequence[Sequence[floa
     axes.set_xticks(vocabularies, [str(vocabulary) for vocabulary in vocabularies])
     axes.set_xlabel("vocabulary")
     axes.set_ylabel("accuracy on Memorize, as published")
-    axes.legend(fontsize=8)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=8)
     with rc_context({"svg.hashsalt": "archer"}):
         figure.savefig(path, dpi=150, metadata={"Date": None})
 
