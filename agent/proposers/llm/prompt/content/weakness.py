@@ -34,20 +34,17 @@ def weaknesses(board: Board) -> dict[TaskName, float]:
     if best is None:
         return dict.fromkeys(board.tasks, 1.0)
     means = means_of(board.scores[best])
-    return _lacking(board, best) or {task: max(CEILED, 1 - mean) for task, mean in means.items()}
+    return _lacking(board, Challenge.of(board), best) or {task: max(CEILED, 1 - mean) for task, mean in means.items()}
 
 
-def _lacking(board: Board, name: str) -> dict[TaskName, float]:
-    challenge = Challenge.of(board)
+def _lacking(board: Board, challenge: Challenge | None, name: str) -> dict[TaskName, float]:
     lacking = challenge.lacking(means_of(board.scores[name])) if challenge else {}
     return {task: lack for task, lack in lacking.items() if lack >= AS_GOOD}
 
 
-def reached_sentence(snapshot: ArchiveSnapshot) -> str:
+def _reached_sentence(snapshot: ArchiveSnapshot, board: Board, challenge: Challenge, best: str) -> str:
     """What is left to gain where every goal is as good as reached: the same with less; empty where one is not."""
-    board = best_board(snapshot)
-    best = nearest(board)
-    if best is None or Challenge.of(board) is None or _lacking(board, best):
+    if _lacking(board, challenge, best):
         return ""
     carried = state_words(sizes_of(snapshot).of(best))
     which = f"`{short_name(best)}`{f', which {carried}' if carried else ''}"
@@ -57,12 +54,8 @@ def reached_sentence(snapshot: ArchiveSnapshot) -> str:
     )
 
 
-def weakness_sentence(snapshot: ArchiveSnapshot, task: TaskName | None) -> str:
-    """How far the variant nearest to the challenge is from the goal of a task; empty where that is not known."""
-    board = best_board(snapshot)
-    best, challenge = nearest(board), Challenge.of(board)
-    if task is None or best is None or challenge is None:
-        return ""
+def _weakness_sentence(board: Board, challenge: Challenge, best: str, task: TaskName) -> str:
+    """How far the variant nearest to the challenge is from the goal of a task."""
     mean, goal = board.scores[best][task].mean, challenge.goals[task]
     lack = challenge.lacking({task: mean})[task]
     if lack >= AS_GOOD:
@@ -75,14 +68,20 @@ def weakness_sentence(snapshot: ArchiveSnapshot, task: TaskName | None) -> str:
 
 def moved_lines(snapshot: ArchiveSnapshot, task: TaskName | None) -> tuple[str, ...]:
     """Whether all goals are reached, how far the nearest is from that of a task, what raised it and lowered it most."""
-    found = _moves(snapshot, task) if task is not None else {}
+    board = best_board(snapshot)
+    best, challenge = nearest(board), Challenge.of(board)
+    stands = []
+    if best is not None and challenge is not None:
+        stands.append(_reached_sentence(snapshot, board, challenge, best))
+        stands += [] if task is None else [_weakness_sentence(board, challenge, best, task)]
+    found = _moves(snapshot, board, task) if task is not None else {}
     up = sorted((name for name in found if found[name][1] >= SHOWN), key=lambda name: -found[name][1])[:MOST_MOVED]
     down = sorted((name for name in found if found[name][1] <= -SHOWN), key=lambda name: found[name][1])[:MOST_MOVED]
     said = (("raised", up), ("lowered", down))
     moved = (
         f"What {how} {task} most: {', '.join(_told(n, *found[n]) for n in names)}." for how, names in said if names
     )
-    return tuple(filter(None, (reached_sentence(snapshot), weakness_sentence(snapshot, task), *moved)))
+    return tuple(filter(None, (*stands, *moved)))
 
 
 def _told(name: str, parent: str, difference: float, beyond: bool) -> str:
@@ -90,7 +89,7 @@ def _told(name: str, parent: str, difference: float, beyond: bool) -> str:
     return f"`{short_name(name)}` {signed(difference)} against `{short_name(parent)}`{doubt}"
 
 
-def _moves(snapshot: ArchiveSnapshot, task: TaskName) -> dict[str, tuple[str, float, bool]]:
+def _moves(snapshot: ArchiveSnapshot, board: Board, task: TaskName) -> dict[str, tuple[str, float, bool]]:
     """By variant: its parent, the difference on the task, and whether that is more than noise.
 
     The seeds that one was stopped after count as noise.
@@ -103,7 +102,6 @@ def _moves(snapshot: ArchiveSnapshot, task: TaskName) -> dict[str, tuple[str, fl
     for change in snapshot.changes:
         if (known := change.differences.get(task)) is not None:
             found[change.name] = (change.parent, known.mean, abs(known.mean) > 2 * math.sqrt(known.variance))
-    board = best_board(snapshot)
     if not found and not snapshot.history and BASELINE in board.scores:
         base = board.scores[BASELINE]
         found = {
