@@ -17,13 +17,11 @@ from scipy.stats import spearmanr
 from agent.analysis.boards.board import PUBLISHED_NAME, Board, open_board
 from agent.words import accuracy
 from archive.seeding import shipped_by_variant, shipped_controls
-from evaluator.outcomes import Score, Trial
+from evaluator.outcomes import Trial
 from evaluator.protocols.built_in import JUDGING, PROTOCOLS
 from evaluator.statistics.scorecards import losses_by_task, scorecard
 from evaluator.tasks.names import TaskName
 from variants.contract import BASELINE, short_name
-
-Scores = Mapping[str, Mapping[TaskName, Score]]
 
 
 def main() -> None:

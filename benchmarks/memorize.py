@@ -27,7 +27,7 @@ import typer
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from agent.reports.figures import require_drawable
+from agent.reports.figures import require_drawable, save
 from archive.files import read_lines, write_lines
 from archive.tables.leaderboard_csv import PUBLISHED as PUBLISHED_CSV
 from archive.tables.leaderboard_csv import read_leaderboard
@@ -255,13 +255,15 @@ def seeds(
     plot: Annotated[Path | None, typer.Option(help="Also draw accuracy over V to this file")] = None,
 ) -> None:
     """Markdown: each vocabulary's mean over seeds, and each seed's mean over vocabularies; one head."""
-    vocabularies = [setting.vocabulary for setting in TASKS["Memorize"].published]
+    if plot is not None:
+        require_drawable(plot)
+    vocabularies, runs = [setting.vocabulary for setting in TASKS["Memorize"].published], read_lines(RUNS, Run)
     typer.echo("| variant | mean | by seed | " + " | ".join(f"V {v}" for v in vocabularies) + " |")
     typer.echo("|---|---:|---|" + "---:|" * len(vocabularies))
     lines: dict[str, list[list[float]]] = {}
     for each in name:
         found: dict[tuple[int, int], float] = {}
-        for run in read_lines(RUNS, Run):
+        for run in runs:
             if (run.name, run.heads) == (each, 1) and precision in (None, run.precision):
                 found.setdefault((run.seed, run.vocabulary), run.published_accuracy)
         every = sorted({seed for seed, _ in found})
@@ -277,8 +279,6 @@ def seeds(
 
 def draw(vocabularies: Sequence[int], lines: Mapping[str, Sequence[Sequence[float]]], path: Path) -> None:
     """Accuracy over the vocabulary: a line through the means of the seeds, and a band from the least to the best."""
-    require_drawable(path)
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 5), layout="constrained")
@@ -295,8 +295,7 @@ def draw(vocabularies: Sequence[int], lines: Mapping[str, Sequence[Sequence[floa
     axes.set_xlabel("vocabulary")
     axes.set_ylabel("accuracy on Memorize, as published")
     figure.legend(loc="outside lower center", ncols=2, fontsize=8)
-    with rc_context({"svg.hashsalt": "archer"}):
-        figure.savefig(path, dpi=150, metadata={"Date": None})
+    save(figure, path)
 
 
 if __name__ == "__main__":

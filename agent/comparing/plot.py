@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent.comparing.best_so_far import Curve
-from agent.reports.figures import require_drawable
+from agent.reports.figures import require_drawable, save
 from agent.words import number
 from evaluator.protocols.built_in import tasks_of
 
@@ -16,7 +16,6 @@ STYLES = ("-", "--", ":")
 def plot_curves(curves: Sequence[Curve], protocol: str, path: Path) -> None:
     """Best so far over proposals and over CPU-minutes, with intervals. Raises UserError if it cannot be drawn."""
     require_drawable(path)
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -34,5 +33,4 @@ def plot_curves(curves: Sequence[Curve], protocol: str, path: Path) -> None:
     right.set_xlabel("CPU-minutes")
     left.set_ylabel(f"best so far, mean of {number(len(tasks_of(protocol)))} ({protocol})")
     left.legend()
-    with rc_context({"svg.hashsalt": "archer"}):
-        figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
+    save(figure, path)

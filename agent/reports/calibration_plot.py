@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from agent.analysis.boards.board import PUBLISHED_PROTOCOL
 from agent.analysis.predictions.calibration import CONFIDENCE, Forecast, Sign, over_time
-from agent.reports.figures import require_drawable
+from agent.reports.figures import require_drawable, save
 from variants.contract import short_name
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ def plot_calibration(entries: Sequence[Titled], path: Path) -> None:
     Raises UserError without matplotlib, or for a file that cannot be drawn to.
     """
     require_drawable(path)
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     stated = [forecast for _, made in entries for forecast in made if forecast.note]
@@ -37,9 +36,7 @@ def plot_calibration(entries: Sequence[Titled], path: Path) -> None:
     if own:
         _draw_changes(axes[1], own)
         _draw_coverage(axes[2], own)
-    metadata = {"Date": None} if path.suffix.lower() == ".svg" else None  # the same figure for the same numbers
-    with rc_context({"svg.hashsalt": "archer"}):
-        figure.savefig(path, dpi=150, metadata=metadata)
+    save(figure, path)
 
 
 def draw_statements(axes: "Axes", stated: Sequence[Forecast]) -> None:

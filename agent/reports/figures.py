@@ -2,8 +2,12 @@
 
 import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FORMATS = (".png", ".svg", ".pdf")
 
@@ -16,3 +20,12 @@ def require_drawable(path: Path) -> None:
         raise UserError(f"--plot {path}: the folder {path.parent} does not exist; make it first")
     if importlib.util.find_spec("matplotlib") is None:
         raise UserError("--plot needs matplotlib: in archer's folder, pip install -e '.[plot]'")
+
+
+def save(figure: "Figure", path: Path) -> None:
+    """Write a figure: the same bytes for the same numbers."""
+    from matplotlib import rc_context
+
+    metadata = {"Date": None} if path.suffix.lower() == ".svg" else None
+    with rc_context({"svg.hashsalt": "archer"}):
+        figure.savefig(path, dpi=150, metadata=metadata)
