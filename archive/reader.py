@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import count, takewhile
@@ -15,8 +15,8 @@ from archive.errors import ArchiveError
 from archive.files import M, first_problem, read_bytes, read_json, read_lines, read_text
 from archive.names import find_name
 from archive.records.folders import ORIGIN, read_record
-from archive.records.index import ArchiveIndex, ProposalLine
-from archive.records.outline import Outline
+from archive.records.index import ArchiveIndex
+from archive.records.lines import History, ProposalLine
 from archive.records.places import PROPOSALS, VARIANTS, proposal_place, proposal_places, variant_place, variant_places
 from archive.records.record import Exchange, Origin, Record, moment
 from archive.records.runs import once
@@ -102,12 +102,12 @@ class Reader:
         """Lines of all readable proposals, oldest first."""
         return self._refreshed().lines()
 
-    def outlines(self, wanted: Callable[[ProposalLine], bool] | None = None) -> Iterator[Outline]:
-        """Outlines of all readable proposals, or of those whose line is wanted, oldest first.
+    def history(self) -> History:
+        """All readable proposals, oldest first: their lines, and outlines that are read when they are looked at.
 
         Much faster than `records`.
         """
-        return self._refreshed().outlines(wanted)
+        return self._refreshed().history()
 
     def raw_outline(self, identity: str) -> dict[str, Any]:
         """The outline of a readable proposal as plain JSON. identity: its folder name."""
@@ -199,16 +199,18 @@ class Reader:
             found[name] = once((*found[name], *own)) if name in found else own
         if protocol not in PROTOCOLS:
             return found
-        kept = {name: of_version(own, PROTOCOLS[protocol].hash) for name, own in found.items()}
+        current = PROTOCOLS[protocol].hash
+        kept = {name: of_version(own, current) for name, own in found.items()}
         return {name: lazy_trials(own) for name, own in kept.items() if own}
 
-    def pruned_trials(self, protocol: str) -> dict[str, Sequence[Trial]]:
-        """Trials of pruned proposals under one protocol, of any version, by variant."""
-        return dict(self._proposed_trials(protocol, Status.PRUNED))
+    def pruned_trials(self, protocol: str, newest: int | None = None) -> dict[str, Sequence[Trial]]:
+        """Trials of pruned proposals under one protocol, of any version, by variant. newest: of so many alone."""
+        return dict(self._proposed_trials(protocol, Status.PRUNED, newest))
 
-    def _proposed_trials(self, protocol: str, status: Status) -> dict[str, LazyTrials]:
+    def _proposed_trials(self, protocol: str, status: Status, newest: int | None = None) -> dict[str, LazyTrials]:
         index = self._refreshed()
-        names = {line.id: line.name for line in index.lines() if line.status is status and line.protocol == protocol}
+        lines = [line for line in index.lines() if line.status is status and line.protocol == protocol]
+        names = {line.id: line.name for line in lines[-newest if newest else None :]}
         return {names[identity]: own for identity, own in index.trials_of(list(names)).items()}
 
     def further_trials(self, protocol: str) -> dict[str, tuple[Trial, ...]]:
@@ -243,7 +245,7 @@ class Reader:
 
     def _refreshed(self) -> ArchiveIndex:
         if not self._moment.looked:
-            self._index.refresh()
+            self._index.look()
             self._moment.looked = self._moment.depth > 0
         return self._index
 

@@ -31,12 +31,13 @@ from archive.records.places import (
     PROPOSALS,
     VARIANTS,
     draft_folders,
+    newest_number,
     proposal_of,
     proposal_place,
     regrouped,
     variant_place,
 )
-from archive.records.record import Exchange, Origin, Proposal, Record
+from archive.records.record import BY_HAND, Exchange, Origin, Proposal, Record, moment
 from archive.records.runs import once, run_of
 from archive.tables.leaderboards import LEADERBOARDS, write_leaderboard
 from archive.unfinished import WritingNote
@@ -54,7 +55,7 @@ class Archive(Reader):
         """Open the archive at `root`, and clean up after an archer that was killed while it wrote there."""
         super().__init__(root)
         self._git = GitFolder(root)
-        self._index = ArchiveIndex(root, self._git.folder / "archer-index.sqlite")
+        self._index = ArchiveIndex(root, self._git.folder)
         self._git.adopt_branch(BRANCH)
         self._lock = FileLock(self._git.folder / "archer.lock", timeout=PATIENCE)
         self._claims = NameClaims(self._git.folder / "archer-names")
@@ -69,13 +70,15 @@ class Archive(Reader):
             self._claims.forget_killed()
             for draft in chain.from_iterable(folder.glob(".tmp-*") for folder in draft_folders(self.root)):
                 shutil.rmtree(draft)
-            dirty = self._dirty_proposals()
-            for identity in sorted(dirty):
+            whole = self.ids()
+            committed = self._contents() if whole else {}
+            new = [identity for identity in whole if identity not in committed]
+            for identity in new:
                 record = read_record(self.root, identity)
                 paths = list(self._places(record))
                 paths += [self._derive(record.protocol)] if record.status is Status.SCORED else []
                 self._git.commit(message(record, self.origin(identity)), paths)
-        return sorted(dirty)
+        return new
 
     def _take_back(self) -> None:
         """What a killed writer left: drafts go, paths that it had not committed are as in the last commit again."""
@@ -121,7 +124,10 @@ class Archive(Reader):
 
     def commit_of(self, record: Record) -> str | None:
         """Hash of the commit that told the record; else of the newest one that touched it."""
-        told = self._git.newest_by_subject().get(record.id)
+        subject, told = message(record).splitlines()[0], None
+        if record.proposal.provenance.proposer != BY_HAND:  # one by hand may have been told anew, much later
+            told = self._git.commit_about(subject, moment(record.created))
+        told = told or self._git.newest_by_subject().get(record.id)
         return told or self._git.last_commit_of(proposal_place(self.root, record.id))
 
     def commits(self) -> dict[str, str]:
@@ -318,7 +324,7 @@ class Archive(Reader):
         return self._git.dirty_paths()
 
     def _tell(self, record: Record, report: str, origin: Origin | None) -> Record:
-        record = record.model_copy(update={"number": self._next_number()})
+        record = record.model_copy(update={"number": newest_number(self.root) + 1})
         derived = self._derived(record) if origin is None else []
         folder, source = self._places(record)
         with self._change([source, *derived], whole=folder):
@@ -346,6 +352,7 @@ class Archive(Reader):
         whole, and is committed with them.
         """
         self._note.will_write(paths, whole)
+        current = self._index.is_current()
         try:
             yield
         except BaseException:
@@ -354,14 +361,12 @@ class Archive(Reader):
             self._index.refresh()
             raise
         self._note.written()
+        if current:
+            self._index.stays_current()
 
     def _derive(self, protocol: str) -> str:
         self.require_sound()
         return write_leaderboard(self.root, protocol, self.trials(protocol))
-
-    def _next_number(self) -> int:
-        ids = self.ids()
-        return int(ids[-1].split("-")[0]) + 1 if ids else 1
 
     @contextmanager
     def writing(self, *, wait: bool = True) -> Iterator[None]:

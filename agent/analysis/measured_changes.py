@@ -6,18 +6,20 @@ the middle, and a task's variants may stand at both.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from statistics import fmean
 
 from agent.analysis.replicates import SHARED_FREEDOM, UNKNOWN_SCALE, binomial
 from agent.catalogue import SEED_GENOMES, Genome, known_genome
-from archive.records.outline import Outline
-from archive.records.record import Record
+from archive.records.lines import ProposalLine
 from evaluator.outcomes import Trial
 from evaluator.statistics.moderated_t_test import Noise, effect, task_noise
 from evaluator.statistics.scorecards import seed_accuracies
 from evaluator.tasks.names import TaskName
 from variants.contract import BASELINE
 
+LEARNT = 5_000
+"""From so many trained proposals, the newest, a search learns what changes do: more would tell it nothing new."""
 Accuracies = Mapping[TaskName, Mapping[int, float]]
 
 
@@ -74,33 +76,42 @@ def pair_noise(trials: Mapping[str, Sequence[Trial]], tasks: Iterable[TaskName])
 def measured_changes(
     trials: Mapping[str, Sequence[Trial]],
     pruned: Mapping[str, Sequence[Trial]],
-    records: Iterable[Record | Outline],
+    lines: Iterable[ProposalLine],
     noise: Mapping[TaskName, PairNoise],
 ) -> tuple[MeasuredChange, ...]:
-    """Of every variant made of mechanisms: a proposal against its parent, a seed against the baseline.
+    """Of variants made of mechanisms, of many the newest: a proposal against its parent, a seed against the baseline.
 
     A proposal counts against the baseline where its parent shares no seed or is not made of mechanisms; one that shares
     none with either is left out. `pruned`: trials of what racing gave up.
     """
-    records = tuple(records)
-    proposals = {each.proposal.variant.name: each.proposal for each in records}
-    without_effect = {each.proposal.variant.name for each in records if each.no_effect}
-    mechanisms = {name: known_genome(proposal.provenance.mechanisms) for name, proposal in proposals.items()}
-    genomes = {name: genome for name, genome in mechanisms.items() if genome is not None}
-    genomes_by_name, changes = {**genomes, **SEED_GENOMES}, []
-    for name, variant_trials in {**pruned, **trials}.items():
+    proposals = {line.name: line for line in lines}
+
+    @cache
+    def genome_of(name: str) -> Genome | None:
+        proposed = known_genome(proposals[name].mechanisms) if name in proposals else None
+        return SEED_GENOMES.get(name, proposed)
+
+    changes = []
+    for name, variant_trials in _newest({**pruned, **trials}, proposals).items():
         parents = (proposals[name].parent, BASELINE) if name in proposals else (BASELINE,)
-        for parent in parents if name in genomes_by_name else ():
-            if parent in genomes_by_name and parent in trials and parent != name:
+        genome = genome_of(name)
+        for parent in parents if genome is not None else ():
+            origin = genome_of(parent) if parent in trials and parent != name else None
+            if genome is not None and origin is not None:
                 differences = _differences(seed_accuracies(variant_trials), seed_accuracies(trials[parent]), noise)
                 if differences:
-                    quiet = name in without_effect and parent == proposals[name].parent
+                    quiet = name in proposals and proposals[name].no_effect and parent == proposals[name].parent
                     same = _trained(variant_trials) if quiet else _identical_trials(variant_trials, trials[parent])
-                    changes.append(
-                        MeasuredChange(name, parent, genomes_by_name[name], genomes_by_name[parent], differences, same)
-                    )
+                    changes.append(MeasuredChange(name, parent, genome, origin, differences, same))
                     break
     return tuple(changes)
+
+
+def _newest(trials: Mapping[str, Sequence[Trial]], proposals: Mapping[str, ProposalLine]) -> dict[str, Sequence[Trial]]:
+    """The trials of the newest proposals, LEARNT of them, and of what is no proposal, in their order."""
+    numbers = sorted(proposals[name].number for name in trials if name in proposals)
+    oldest = numbers[-LEARNT] if len(numbers) > LEARNT else 0
+    return {name: own for name, own in trials.items() if name not in proposals or proposals[name].number >= oldest}
 
 
 def _differences(

@@ -3,13 +3,15 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import pandas as pd
 
-from agent.analysis.measured_changes import MeasuredChange, PairNoise, measured_changes, pair_noise
+from agent.analysis.measured_changes import LEARNT, MeasuredChange, PairNoise, measured_changes, pair_noise
 from agent.catalogue import SEED_GENOMES, Genome, known_genome
 from archive.confirmations import Confirmation
 from archive.errors import ArchiveError
+from archive.records.lines import History, ProposalLine, line_of
 from archive.records.outline import Outline
 from archive.records.record import Record
 from archive.store import Archive
@@ -44,7 +46,8 @@ class ArchiveSnapshot:
     """The published leaderboard: one seed, another protocol; index of names, six task columns."""
     noise: Mapping[TaskName, float]
     """Standard deviation of one seed under the protocol; a task without replicates is absent."""
-    history: tuple[Record | Outline, ...]
+    history: Sequence[Record | Outline]
+    """Oldest first. Reading all of a large archive takes long: `lines` tell most of it."""
     under_way: tuple[str, ...]
     variants: Mapping[str, Variant]
     genomes: Mapping[str, Genome]
@@ -65,6 +68,17 @@ class ArchiveSnapshot:
     """Reads the whole record of an id, whose outline the history has; None where the history has whole records."""
     left: Left | None = None
     """None where no search asks."""
+
+    @cached_property
+    def lines(self) -> Sequence[ProposalLine]:
+        """One line of each proposal of the history."""
+        return self.history.lines if isinstance(self.history, History) else tuple(map(line_of, self.history))
+
+    def proposals(self, wanted: Callable[[ProposalLine], bool]) -> Sequence[Record | Outline]:
+        """Those of the history whose line is wanted, oldest first."""
+        if isinstance(self.history, History):
+            return self.history.where(wanted)
+        return [known for known, line in zip(self.history, self.lines, strict=True) if wanted(line)]
 
     def whole(self, known: Record | Outline) -> Record | None:
         """The record with its texts; None where it cannot be had."""
@@ -92,7 +106,7 @@ def take_snapshot(
     """
     with archive.at_one_moment():
         archive.require_sound()
-        records, trials = tuple(archive.outlines()), archive.trials(protocol)
+        history, trials = archive.history(), archive.trials(protocol)
         pruned, confirmations, above = (
             _given_up(archive, protocol),
             _confirmations(archive, protocol),
@@ -104,13 +118,13 @@ def take_snapshot(
         standings={name: card.scores for name, card in scorecards(protocol, trials).items()},
         published=published(archive),
         noise=noise(trials),
-        history=records,
+        history=history,
         under_way=tuple(under_way),
         variants=archive.variants(),
-        genomes=genomes(records),
+        genomes=genomes(history.lines),
         seed=seed,
         forced_parent=forced_parent,
-        changes=measured_changes(trials, pruned, records, known) if changes else (),
+        changes=measured_changes(trials, pruned, history.lines, known) if changes else (),
         pair_noise=known,
         trials=trials,
         confirmations=confirmations,
@@ -126,17 +140,19 @@ def published(archive: Archive) -> pd.DataFrame:
     return read_leaderboard(path) if path.exists() else pd.DataFrame(columns=list(MAD_TASKS), dtype=float)
 
 
-def genomes(records: Iterable[Record | Outline]) -> dict[str, Genome]:
+def genomes(lines: Iterable[ProposalLine]) -> dict[str, Genome]:
     """Genomes by variant name, of the seed variants and of the scored proposals that the catalogue can express."""
-    scored = [record for record in records if record.status is Status.SCORED]
-    own = {r.proposal.variant.name: r.proposal.provenance.mechanisms for r in scored}
-    return SEED_GENOMES | {name: genome for name, found in own.items() if (genome := known_genome(found)) is not None}
+    own = {line.name: known_genome(line.mechanisms) for line in lines if line.status is Status.SCORED}
+    return SEED_GENOMES | {name: genome for name, genome in own.items() if genome is not None}
 
 
 def _given_up(archive: Archive, protocol: str) -> dict[str, Sequence[Trial]]:
-    """Trials under today's version of the protocol of what racing gave up: on no board, but known not to help."""
+    """Trials under today's version of the protocol of what racing gave up: on no board, but known not to help.
+
+    Of the newest alone, as `measured_changes` learns from them.
+    """
     current = PROTOCOLS[protocol].hash if protocol in PROTOCOLS else None
-    return comparable(archive.pruned_trials(protocol), current)
+    return comparable(archive.pruned_trials(protocol, LEARNT), current)
 
 
 def _confirmations(archive: Archive, protocol: str) -> dict[str, Confirmation]:

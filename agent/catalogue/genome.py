@@ -80,10 +80,14 @@ class Genome(BaseModel):
         return Genome(**{slot: found for slot, found in self.mechanisms.items() if slot in slots})  # type: ignore[arg-type]
 
 
-def known_genome(mechanisms: Mapping[str, Any]) -> Genome | None:
-    """The genome of recorded mechanisms; None where there are none, or some that no catalogue has (any more)."""
+def known_genome(mechanisms: Mapping[str, Any] | str) -> Genome | None:
+    """The genome of recorded mechanisms, as values or as JSON; None for none, or some that the catalogue lacks."""
+    if not mechanisms:
+        return None
     try:
-        return Genome.model_validate(mechanisms) if mechanisms else None
+        if isinstance(mechanisms, str):
+            return Genome.model_validate_json(mechanisms)
+        return Genome.model_validate(mechanisms)
     except ValidationError:
         return None
 

@@ -13,7 +13,7 @@ from agent.terminal.console import Fitting, Grid
 from agent.terminal.speech import Speech
 from agent.terminal.view import mean_text, protocol_text, stacked, status_cell, summaries
 from archive.names import find_name
-from archive.records.index import ProposalLine
+from archive.records.lines import ProposalLine
 from evaluator.outcomes import Status
 from variants.contract import short_name
 

@@ -157,7 +157,7 @@ def _caution(record: Record, snapshot: ArchiveSnapshot) -> str:
     """How many were tried before, since one in twenty is better by chance at 95 %."""
     earlier = sum(
         known.status is Status.SCORED and known.protocol == record.protocol and known.created < record.created
-        for known in snapshot.history
+        for known in snapshot.lines
     )
     return (
         f"Scored under this protocol before: {counted(earlier, 'proposal')}. Each comparison has its own "

@@ -18,6 +18,7 @@ from archive.records.places import proposal_places
 from archive.tables.leaderboard_csv import PUBLISHED
 from evaluator.checks.fingerprint import (
     PROBES_HASH,
+    SOME,
     WIDTH,
     Fingerprint,
     FingerprintTable,
@@ -49,10 +50,9 @@ class FingerprintIndex:
         """
         names, prints = _seeds()
         if archive is not None:
-            own = _proposals(archive)
-            names, prints = names + own[0], np.concatenate([prints, own[1]])
+            names, prints = _with_proposals(archive, names, prints)
         self._index = FingerprintTable(names, prints)
-        self._unscaled = FingerprintTable(names, unscaled(self._index.prints))
+        self._unscaled = FingerprintTable(names, self._index.prints, unscaled)
 
     def find(self, fingerprint: Fingerprint, but: str | None = None) -> Twin | None:
         """The oldest variant other than `but` with this fingerprint, else with a multiple of it; None for none."""
@@ -87,16 +87,26 @@ def _seeds() -> tuple[list[str], Prints]:
     return list(known), np.array(list(known.values()), dtype=np.float64).reshape(-1, WIDTH)
 
 
-def _proposals(archive: "Archive") -> tuple[list[str], Prints]:
-    """Names and fingerprints of all proposals, oldest first. A row of NaN, which matches nothing, means: none."""
+def _with_proposals(archive: "Archive", names: list[str], seeds: Prints) -> tuple[list[str], Prints]:
+    """The seeds, then names and fingerprints of all proposals, oldest first. A row of NaN, which matches none: without.
+
+    One array of them all, which takes memory enough in a large archive.
+    """
     stamps = _stamps(archive.root)
+    every = np.full((len(seeds) + len(stamps), WIDTH), np.nan)
+    every[: len(seeds)] = seeds
+    _fill(every[len(seeds) :], archive, stamps)
+    return names + [identity.split("-", 1)[1] for identity in stamps], every
+
+
+def _fill(prints: Prints, archive: "Archive", stamps: dict[str, int]) -> None:
+    """Set the rows of `prints`, one for each proposal, from the kept file and from what it lacks."""
     kept, rows = _load(kept_at(archive))
     places = {identity: row for row, (identity, stamp) in enumerate(kept.items()) if stamps.get(identity) == stamp}
-    prints = np.full((len(stamps), WIDTH), np.nan)
-    old = [(row, places[identity]) for row, identity in enumerate(stamps) if identity in places]
-    if old:
-        ours, theirs = np.array(old).T
-        prints[ours] = rows[theirs]
+    ours = np.array([row for row, identity in enumerate(stamps) if identity in places], dtype=np.intp)
+    theirs = np.array([places[identity] for identity in stamps if identity in places], dtype=np.intp)
+    for start in range(0, len(ours), SOME):
+        prints[ours[start : start + SOME]] = rows[theirs[start : start + SOME]]
     new = [(row, identity) for row, identity in enumerate(stamps) if identity not in places]
     interrupted = {line.id for line in archive.lines() if line.status is Status.INTERRUPTED} if new else set()
     for row, identity in new:
@@ -104,7 +114,6 @@ def _proposals(archive: "Archive") -> tuple[list[str], Prints]:
             prints[row] = _print_of(archive, identity)
     if len(new) >= FEW:
         _keep(kept_at(archive), stamps, prints)
-    return [identity.split("-", 1)[1] for identity in stamps], prints
 
 
 def _print_of(archive: "Archive", identity: str) -> Prints:

@@ -15,7 +15,7 @@ from agent.analysis.differences.false_discovery import families
 from agent.analysis.differences.fresh_seeds import FreshComparison
 from agent.terminal.console import Cell, Fitting, Grid, clean
 from agent.words import NO_EFFECT, accuracy, plain, signed, signed_interval, twin_words, verdict_words
-from archive.records.index import ProposalLine
+from archive.records.lines import ProposalLine
 from archive.records.record import Record
 from archive.store import Archive
 from evaluator.outcomes import CheckReport, Comparison, Finding, Score, Status, Verdict

@@ -3,41 +3,26 @@
 import json
 import os
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
 from archive.errors import ArchiveError
 from archive.files import read_lines
 from archive.records.kept import Kept, Known, Texts
+from archive.records.lines import History, ProposalLine, line_of
 from archive.records.outline import Outline, read_outline
 from archive.records.places import proposal_place, proposal_places
-from evaluator.outcomes import CurvePoint, Score, Status, Trial
+from evaluator.outcomes import CurvePoint, Status, Trial
 from evaluator.statistics.lazy_trials import Digest, LazyTrials
 from evaluator.statistics.scorecards import lazy_trials
 
-_STATUS = {str(status): status for status in Status}
+LONG, SELDOM = 0.1, 20
+"""Where a look at all proposals takes longer than LONG seconds, it is done once in SELDOM times as long."""
 _FILES = ("proposal.json", "scorecard.json", "check.json", "trials.jsonl")
-
-
-class ProposalLine(NamedTuple):
-    """One proposal as a line of a list. mean: mean accuracy over the tasks; None without a score."""
-
-    id: str
-    number: int
-    name: str
-    parent: str
-    status: Status
-    mean: float | None
-    proposer: str
-    model: str | None
-    protocol: str
-    protocol_hash: str
-    created: str
-    cpu_seconds: float
-    no_effect: bool
 
 
 class _Curveless(Trial):
@@ -49,12 +34,14 @@ class _Curveless(Trial):
 class ArchiveIndex:
     """All readable proposals of an archive's folder. Safe in threads."""
 
-    def __init__(self, root: Path, kept: Path | None = None) -> None:
-        """Index the archive at `root`. kept: the file that keeps the index; None: the index is not kept."""
+    def __init__(self, root: Path, git: Path | None = None) -> None:
+        """Index the archive at `root`. git: its git's folder, where the index is kept; None: it is not kept."""
         self._root = root
-        self._kept = Kept(kept)
+        self._kept = Kept(git and git / "archer-index.sqlite")
+        self._git_index = git and git / "index"
+        self._looked: tuple[str, float] | None = None
+        """What git's index was at the last look, and until when that look does where git's index stays so."""
         self._known: dict[str, Known] | None = None
-        self._lines: list[ProposalLine] | None = None
         self._texts: dict[str, Texts] = {}
         """Of proposals that were read here and could not be kept."""
         self._outlines: dict[str, Outline] = {}
@@ -63,8 +50,40 @@ class ArchiveIndex:
         self.damage: dict[str, str] = {}
         """What is wrong with each proposal that cannot be read, by folder name."""
 
+    def look(self) -> None:
+        """As `refresh`, but for a large archive not at once again, unless git wrote there since.
+
+        Whoever tells the archive something commits it. What is changed without git is seen a while later.
+        """
+        if not self.is_current():
+            self.refresh()
+
+    def is_current(self) -> bool:
+        """Whether the last look does."""
+        looked = self._looked
+        return looked is not None and time.monotonic() < looked[1] and looked[0] == self._git_stamp()
+
+    def stays_current(self) -> None:
+        """The last look does as long as it would have, though git wrote since: it was told what was committed."""
+        with self._lock:
+            if self._looked is not None and (stamp := self._git_stamp()) is not None:
+                self._looked = stamp, self._looked[1]
+
+    def _git_stamp(self) -> str | None:
+        try:
+            found = os.stat(self._git_index) if self._git_index else None  # noqa: PTH116, as in `stamp`
+        except OSError:
+            return None
+        return f"{found.st_ino}.{found.st_mtime_ns:x}.{found.st_size:x}" if found else None
+
     def refresh(self) -> None:
         """Read new and changed proposals, and drop removed proposals."""
+        began, git = time.monotonic(), self._git_stamp()
+        self._refresh()
+        took = time.monotonic() - began
+        self._looked = (git, began + SELDOM * took) if git and took > LONG else None
+
+    def _refresh(self) -> None:
         with self._lock:  # also while looking: what another thread tells meanwhile would be missing, and dropped
             places = proposal_places(self._root)
             known = self._kept.load() if self._known is None else self._known
@@ -76,7 +95,7 @@ class ArchiveIndex:
             self._keep(changed, gone)
             if changed or gone or self._known is None:
                 entries = fresh | changed
-                self._known, self._lines = {i: entries[i] for i in stamps if i in entries}, None
+                self._known = {i: entries[i] for i in stamps if i in entries}
 
     def take(self, identity: str) -> None:
         """Read one proposal that was just written, as `refresh` would. Nothing is read before the first `refresh`."""
@@ -84,7 +103,7 @@ class ArchiveIndex:
             if self._known is not None:
                 changed = self._take({identity: self.stamp(proposal_place(self._root, identity))})
                 self._keep(changed, ())
-                self._known, self._lines = self._known | changed, None
+                self._known |= changed
 
     def stamp(self, place: str) -> str:
         """Times and sizes of the files of a proposal: another stamp where any of them was written anew."""
@@ -101,10 +120,7 @@ class ArchiveIndex:
     def lines(self) -> list[ProposalLine]:
         """Lines of all readable proposals, oldest first."""
         with self._lock:
-            if self._lines is None:
-                found = [json.loads(entry.line) for entry in self._all()]
-                self._lines = [ProposalLine._make((*fields[:4], _STATUS[fields[4]], *fields[5:])) for fields in found]
-            return self._lines
+            return [entry.line for entry in (self._known or {}).values()]
 
     def raw(self, identity: str) -> dict[str, Any]:
         """The outline of a proposal as plain JSON."""
@@ -112,14 +128,16 @@ class ArchiveIndex:
             found: dict[str, Any] = json.loads(self._column("outline", [self._entry(identity)])[identity])
             return found
 
-    def outlines(self, wanted: Callable[[ProposalLine], bool] | None = None) -> Iterator[Outline]:
-        """Outlines of the readable proposals whose line is wanted, or of all, oldest first."""
+    def history(self) -> History:
+        """All readable proposals, oldest first: their lines now, and the outline of each when it is looked at."""
+        return History(self.lines(), self._outlines_of)
+
+    def _outlines_of(self, names: Sequence[str]) -> list[Outline]:
         with self._lock:
-            names = [line.id for line in self.lines() if wanted is None or wanted(line)]
             new = [self._entry(identity) for identity in names if identity not in self._outlines]
             for identity, text in self._column("outline", new).items():
                 self._outlines[identity] = Outline.model_validate_json(text)
-            return iter([self._outlines[identity] for identity in names])
+            return [self._outlines[identity] for identity in names]
 
     def trials_of(self, identities: Sequence[str]) -> dict[str, LazyTrials]:
         """Lazy trials of those of the proposals that are there, scored or pruned, and have trials, by folder name."""
@@ -127,7 +145,9 @@ class ArchiveIndex:
             there = [identity for identity in identities if identity in (self._known or {})]
             new = [self._entry(identity) for identity in there if identity not in self._runs]
             for identity, digest in self._column("digest", new).items():
-                self._runs[identity] = None if digest is None else LazyTrials(_digest(digest), self._reader(identity))
+                self._runs[identity] = (
+                    None if digest is None else LazyTrials(Digest.from_json(digest), self._reader(identity))
+                )
             return {identity: runs for identity in there if (runs := self._runs[identity]) is not None}
 
     def _reader(self, identity: str) -> Callable[[], Sequence[Trial]]:
@@ -150,9 +170,6 @@ class ArchiveIndex:
             for identity in changed:
                 del self._texts[identity]
 
-    def _all(self) -> list[Known]:
-        return list((self._known or {}).values())
-
     def _entry(self, identity: str) -> Known:
         return (self._known or {})[identity]
 
@@ -171,31 +188,17 @@ class ArchiveIndex:
 
     def _read(self, identity: str, stamp: str) -> tuple[Known, Texts]:
         outline = read_outline(self._root, identity)
-        proposal, digest = outline.proposal, None
-        asked = (proposal.provenance.proposer, proposal.provenance.model, outline.protocol, outline.protocol_hash)
-        named = (identity, outline.number, proposal.variant.name, proposal.parent, outline.status, outline.mean)
-        line = ProposalLine._make((*named, *asked, outline.created, outline.cost.cpu_seconds, outline.no_effect))
+        digest = None
         place = proposal_place(self._root, identity)
         trials = read_lines(self._root / place / "trials.jsonl", _Curveless)
         if outline.status in (Status.SCORED, Status.PRUNED) and trials:
             digest = _digest_of(place, trials)
-        return Known(identity, stamp, json.dumps(line)), Texts(outline.model_dump_json(), digest)
+        return Known(identity, stamp, line_of(outline)), Texts(outline.model_dump_json(), digest)
 
 
 def _digest_of(place: str, trials: Sequence[Trial]) -> str:
     """The digest of trials as JSON. Raises ArchiveError for trials of several variants or protocols."""
     try:
-        return lazy_trials(trials).digest.model_dump_json()
+        return lazy_trials(trials).digest.to_json()
     except ValueError as error:
         raise ArchiveError(f"{place}/trials.jsonl: {error}; restore it with `git checkout`") from error
-
-
-def _digest(text: str) -> Digest:
-    """The digest from its JSON. It was validated when it was written, so it is not validated again, which is slow."""
-    content = json.loads(text)
-    content["accuracies"] = {
-        task: {int(seed): accuracy for seed, accuracy in found.items()}
-        for task, found in content["accuracies"].items()
-    }  # fmt: skip
-    content["scores"] = {task: Score.model_construct(**found) for task, found in content["scores"].items()}
-    return Digest.model_construct(**content)

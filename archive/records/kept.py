@@ -1,21 +1,24 @@
 """The SQLite file that keeps an archive's index between runs. It is derived, and made again if it is damaged."""
 
 import contextlib
+import json
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-SCHEMA = 3
+from archive.records.lines import ProposalLine, line_from
+
+SCHEMA = 4
 """Version of the kept file's schema. A file of another version is made again."""
 
 
 class Known(NamedTuple):
-    """A proposal in the index. stamp: times and sizes of its files. line: JSON read from these files."""
+    """A proposal in the index. stamp: times and sizes of its files. line: read from these files."""
 
     id: str
     stamp: str
-    line: str
+    line: ProposalLine
 
 
 class Texts(NamedTuple):
@@ -35,7 +38,8 @@ class Kept:
     def load(self) -> dict[str, Known]:
         """The kept rows, by proposal; empty if the file is missing, damaged or of another schema."""
         with contextlib.suppress(sqlite3.Error, OSError), self._opened() as kept:
-            return {row[0]: Known(*row) for row in kept.execute("SELECT id, stamp, line FROM known")}
+            rows = kept.execute("SELECT id, stamp, line FROM known")
+            return {identity: Known(identity, stamp, line_from(line)) for identity, stamp, line in rows}
         return {}
 
     def column(self, name: Literal["outline", "digest"], identities: Collection[str]) -> dict[str, tuple[str, Any]]:
@@ -52,7 +56,7 @@ class Kept:
             return False
         with contextlib.suppress(sqlite3.Error, OSError), self._opened() as kept:
             kept.executemany("DELETE FROM known WHERE id = ?", [(identity,) for identity in gone])
-            rows = ((*known, *texts) for known, texts in changed)
+            rows = ((known.id, known.stamp, json.dumps(known.line), *texts) for known, texts in changed)
             kept.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, ?)", rows)
             return True
         return False

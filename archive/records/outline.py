@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from archive.errors import ArchiveError
 from archive.files import first_problem, read_bytes
 from archive.records.places import proposal_place
-from archive.records.record import Cost, Moment, Prediction, Provenance
+from archive.records.record import Cost, Moment, Prediction, Provenance, Record
 from evaluator.outcomes import Scorecard, StateSize, Status, Verdict, state_of
 from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.over_tasks import mean_over_tasks
@@ -63,11 +63,10 @@ class Outline(_Part):
         """Folder name of the record: `0001-NAME`."""
         return f"{self.number:04d}-{self.proposal.variant.name}"
 
-    @property
-    def mean(self) -> float | None:
-        """Mean accuracy over all tasks of the protocol; None where one was not measured."""
-        scores = self.scorecard.scores if self.scorecard else {}
-        return mean_over_tasks(scores, tasks_of(self.protocol))
+
+def mean_of(found: Record | Outline) -> float | None:
+    """Mean accuracy over all tasks of the protocol; None where one was not measured."""
+    return mean_over_tasks(found.scorecard.scores if found.scorecard else {}, tasks_of(found.protocol))
 
 
 class _Finding(_Part):

@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from operator import itemgetter
 from pathlib import Path
 
 PROPOSALS, VARIANTS = "proposals", "variants"
@@ -66,8 +67,15 @@ def shard_of(name: str) -> str:
 
 def proposal_places(root: Path) -> dict[str, str]:
     """Place of every proposal that is there, by folder name, oldest first."""
-    found = {place.rpartition("/")[2]: place for place in _proposals(root)}
-    return {identity: found[identity] for identity in sorted(found, key=lambda name: int(name.split("-")[0]))}
+    found = {identity: (number, place) for number, identity, place in _proposals(root)}
+    return {identity: place for identity, (_, place) in sorted(found.items(), key=itemgetter(1))}
+
+
+def newest_number(root: Path) -> int:
+    """The largest number of a proposal that is there; 0 without any."""
+    groups = sorted(filter(_GROUP.fullmatch, _names(f"{root}/{PROPOSALS}")), key=lambda name: int(name.split("-")[0]))
+    newest = next((numbers for name in reversed(groups) if (numbers := [n for n, *_ in _grouped(root, name)])), [])
+    return max([*newest, *(number for number, *_ in _flat(root))], default=0)
 
 
 def variant_places(root: Path) -> dict[str, str]:
@@ -78,7 +86,8 @@ def variant_places(root: Path) -> dict[str, str]:
 
 def doubled(root: Path) -> Iterator[str]:
     """Proposals and variants that lie in both places, each with the place that is not read."""
-    for places, chosen in ((_proposals(root), proposal_places(root)), (_variants(root), variant_places(root))):
+    proposals = (place for _, _, place in _proposals(root))
+    for places, chosen in ((proposals, proposal_places(root)), (_variants(root), variant_places(root))):
         known = set(chosen.values())
         yield from sorted(place for place in places if place not in known)
 
@@ -112,13 +121,23 @@ def _there_or(root: Path, flat: str, inside: str, number: int) -> str:
     return inside if number >= BORDER or os.path.lexists(f"{root}/{inside}") else flat
 
 
-def _proposals(root: Path) -> Iterator[str]:
-    """Places of all proposals: those side by side come last, so that of two alike they are taken."""
-    names = _names(f"{root}/{PROPOSALS}")
-    for group in (name for name in names if _GROUP.fullmatch(name)):
-        inner = _names(f"{root}/{PROPOSALS}/{group}")
-        yield from (f"{PROPOSALS}/{group}/{name}" for name in inner if _group_named(name) == group)
-    yield from (f"{PROPOSALS}/{name}" for name in names if _ID.fullmatch(name))
+def _proposals(root: Path) -> Iterator[tuple[int, str, str]]:
+    """Number, folder name and place of all: those side by side come last, so that of two alike they are taken."""
+    for group in filter(_GROUP.fullmatch, _names(f"{root}/{PROPOSALS}")):
+        yield from _grouped(root, group)
+    yield from _flat(root)
+
+
+def _grouped(root: Path, group: str) -> Iterator[tuple[int, str, str]]:
+    for name in filter(_ID.fullmatch, _names(f"{root}/{PROPOSALS}/{group}")):
+        number = int(name.partition("-")[0])
+        if group_of(number) == group:
+            yield number, name, f"{PROPOSALS}/{group}/{name}"
+
+
+def _flat(root: Path) -> Iterator[tuple[int, str, str]]:
+    for name in filter(_ID.fullmatch, _names(f"{root}/{PROPOSALS}")):
+        yield int(name.partition("-")[0]), name, f"{PROPOSALS}/{name}"
 
 
 def _variants(root: Path) -> Iterator[str]:

@@ -280,7 +280,7 @@ def _index(example: Example) -> Kind:
     def reading(content: Content) -> str:
         with standing(kept, content):
             return refusing(
-                (ArchiveError, OSError), lambda: [Archive(example.root).lines(), list(Archive(example.root).outlines())]
+                (ArchiveError, OSError), lambda: [Archive(example.root).lines(), list(Archive(example.root).history())]
             )
 
     return Kind("index of an archive", files(broken_bytes([real])), reading, share=0.2)

@@ -100,6 +100,7 @@ def generate(folder: Path, count: int, seed: int = 0) -> None:
             if number % max(1, count // BOARDS) == 0 or number == count:
                 stream.file(f"{LEADERBOARDS}/{QUICK.name}.csv", leaderboard_csv(search.cards, tuple(QUICK.tasks)))
     git(folder, "reset", "--quiet", "--hard", "main")
+    git(folder, "commit-graph", "write", "--reachable", "--split")  # as archer lets git keep one
 
 
 class Stream:

@@ -8,7 +8,7 @@ seconds for it.
 
 import hashlib
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -82,7 +82,6 @@ PROBES = probes()
 PROBES_HASH = hashlib.sha256(repr((PROBES, PROJECTIONS, GRADIENT_LENGTH, REGIMES)).encode()).hexdigest()[:16]
 """Prints of other probes, as of an older archer with other protocols, do not compare with those of these."""
 KEY_PROBE = 1
-KEY = 1 + 2 * PROJECTIONS * KEY_PROBE
 """A number that nearly all ideas move: an output at the second probe, several chunks at ordinary magnitudes."""
 
 
@@ -178,6 +177,10 @@ MULTIPLES = (0.5, 32.0)
 WIDTH = 1 + 2 * PROJECTIONS * len(PROBES)
 
 
+SOME = 10_000
+"""So many fingerprints are brought into another form at a time, for the memory that it takes."""
+
+
 class FingerprintTable:
     """Fingerprints by name, the oldest first.
 
@@ -185,11 +188,13 @@ class FingerprintTable:
     whole. The windows are as wide as `agree` allows at most, so nothing is lost at the border of a bucket.
     """
 
-    def __init__(self, names: Sequence[str], prints: Prints) -> None:
-        """`prints`: `[N, WIDTH]`, a row a name."""
-        self.names, self.prints = list(names), prints.reshape(-1, WIDTH)
-        self._order = np.argsort(self.prints[:, KEY], kind="stable")
-        self._firsts = self.prints[self._order][:, 1 :: 2 * PROJECTIONS]  # [N, probes], by rising key
+    def __init__(self, names: Sequence[str], prints: Prints, form: Callable[[Prints], Prints] = np.asarray) -> None:
+        """`prints`: `[N, WIDTH]`, a row a name. form: in which they are compared, row by row."""
+        self.names, self.prints, self._form = list(names), prints.reshape(-1, WIDTH), form
+        parts = [self.prints[start : start + SOME] for start in range(0, max(1, len(self.prints)), SOME)]
+        firsts = np.concatenate([form(part)[:, 1 :: 2 * PROJECTIONS] for part in parts])
+        self._order = np.argsort(firsts[:, KEY_PROBE], kind="stable")
+        self._firsts = firsts[self._order]  # [N, probes], by rising key
         self._keys = np.ascontiguousarray(self._firsts[:, KEY_PROBE])
 
     def find(self, one: Sequence[float], but: str | None = None) -> str | None:
@@ -204,5 +209,5 @@ class FingerprintTable:
         high = np.searchsorted(self._keys, firsts[KEY_PROBE] + reach[KEY_PROBE], "right")
         near = (np.abs(self._firsts[low:high] - firsts) <= reach).all(1).nonzero()[0] + low
         rows = np.sort(self._order[near])
-        matches = rows[agree(self.prints[rows], wanted)] if rows.size else rows
+        matches = rows[agree(self._form(self.prints[rows]), wanted)] if rows.size else rows
         return next((self.names[i] for i in matches if self.names[i] != but), None)

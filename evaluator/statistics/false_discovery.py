@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluator.outcomes import Trial
-from evaluator.statistics.lazy_trials import sources, variant_of
+from evaluator.statistics.lazy_trials import LazyTrials, sources, variant_of
 from evaluator.statistics.moderated_t_test import Effect, effect, mean_noise, paired
 from evaluator.statistics.scorecards import seed_accuracies
 from evaluator.tasks.names import TaskName
@@ -24,13 +24,12 @@ LEVELS = (0.05, 0.10)
 
 @dataclass(frozen=True)
 class TriedProposal:
-    """A trained proposal and the rival that it is compared with. pruned: stopped by racing, without a chance."""
+    """A trained proposal and the rival that it is compared with."""
 
     name: VariantName
     against: VariantName
     trials: Sequence[Trial]
     rival: Sequence[Trial]
-    pruned: bool = False
 
 
 class Tested(Value):
@@ -68,16 +67,17 @@ def discoveries(
     everyone: Mapping[str, Sequence[Trial]],
     tasks: Sequence[TaskName],
     *,
+    pruned: int = 0,
     single: bool = True,
 ) -> Discoveries:
     """Test every proposal.
 
-    everyone: trials of all variants under the protocol, which give the noise of one seed. single: whether to test the
-    single tasks too, which takes most of the time.
+    everyone: trials of all variants under the protocol, which give the noise of one seed. pruned: how many more were
+    tried and stopped by racing, without a chance. single: whether to test the single tasks too, which takes most of the
+    time.
     """
     noise = mean_noise(everyone, tasks)
-    live = [each for each in tried if not each.pruned and _whole(each.trials, tasks) and not _inert(each.trials)]
-    pruned = sum(each.pruned for each in tried)
+    live = [each for each in tried if _whole(each.trials, tasks) and not _inert(each.trials)]
     found = [(each, effect(paired(each.trials, each.rival, tasks), noise)) for each in live]
     means = [(each, None, known) for each, known in found if known is not None]
     apart = live if single else []
@@ -135,4 +135,6 @@ def _whole(trials: Sequence[Trial], tasks: Sequence[TaskName]) -> bool:
 
 
 def _inert(trials: Sequence[Trial]) -> bool:
+    if isinstance(trials, LazyTrials) and not trials.digest.other_sources:
+        return False
     return all(variant_of(trials) not in runs for runs in sources(trials).values())

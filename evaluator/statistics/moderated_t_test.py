@@ -110,7 +110,7 @@ def task_noise(trials: Mapping[str, Sequence[Trial]], task: TaskName) -> Noise |
 
 
 def _trained(trials: Sequence[Trial], task: TaskName) -> Mapping[int, float]:
-    if isinstance(trials, LazyTrials) and set(trials.digest.sources.get(task, ())) <= {trials.digest.variant}:
+    if isinstance(trials, LazyTrials) and set(trials.digest.other_sources.get(task, ())) <= {trials.digest.variant}:
         return trials.digest.accuracies.get(task, {})
     own = [trial for trial in trials if trial.task == task and trial.inherited_from is None]
     return seed_accuracies(own).get(task, {})

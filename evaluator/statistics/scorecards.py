@@ -19,9 +19,9 @@ def scorecard(trials: Sequence[Trial], confidence: float = CONFIDENCE) -> Scorec
     A seed counts only if every setting of the task has a scored trial in it; a task without such a seed has no score.
     Intervals are cut off at 0 and 1. Raises ValueError for no trials, or several variants or protocols.
     """
-    variant, protocol, protocol_hash = _identity(trials)
     if isinstance(trials, LazyTrials) and confidence == CONFIDENCE:
-        return Scorecard(variant=variant, protocol=protocol, protocol_hash=protocol_hash, scores=trials.digest.scores)
+        return trials.card
+    variant, protocol, protocol_hash = _identity(trials)
     scores = {}
     for task, seeds in seed_accuracies(trials).items():
         mean, low, high = student_interval(list(seeds.values()), confidence)
@@ -75,15 +75,8 @@ def lazy_trials(trials: Sequence[Trial]) -> LazyTrials:
     if isinstance(trials, LazyTrials):
         return trials
     card = scorecard(trials)
-    digest = Digest(
-        variant=card.variant,
-        protocol=card.protocol,
-        protocol_hash=card.protocol_hash,
-        accuracies={task: dict(found) for task, found in seed_accuracies(trials).items()},
-        sources=dict(sources(trials)),
-        spreads=squares_between_seeds(trials),
-        scores=card.scores,
-    )
+    accuracies = {task: dict(found) for task, found in seed_accuracies(trials).items()}
+    digest = Digest.of(card, accuracies, sources(trials), squares_between_seeds(trials))
     return LazyTrials(digest, lambda: trials)
 
 

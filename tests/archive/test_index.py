@@ -8,7 +8,9 @@ import pytest
 
 from archive.errors import ArchiveError
 from archive.reader import Reader
+from archive.records import index
 from archive.records.index import ArchiveIndex
+from archive.records.lines import line_of
 from archive.records.places import proposal_places
 from archive.store import Archive
 from evaluator.outcomes import CurvePoint, Status
@@ -76,9 +78,9 @@ def test_only_what_changed_is_read_again(told: Archive, monkeypatch: pytest.Monk
     path = told.root / "proposals" / lines[2].id / "scorecard.json"
     content = json.loads(path.read_text())
     path.write_text(json.dumps(content | {"reason": "another"}))
-    assert [outline.reason for outline in again.outlines()][2] == "another"
+    assert [outline.reason for outline in again.history()][2] == "another"
     assert read == [lines[2].id]
-    assert [outline.reason for outline in Archive(told.root).outlines()][2] == "another"
+    assert [outline.reason for outline in Archive(told.root).history()][2] == "another"
 
 
 def test_a_damaged_index_is_made_anew(told: Archive):
@@ -160,20 +162,55 @@ def test_outlines_are_of_the_files_though_another_process_kept_others(told: Arch
     path = told.root / "proposals" / told.ids()[0] / "scorecard.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"reason": "another"}))
     Archive(told.root).lines()
-    assert next(told.outlines()).reason == "another"
+    assert told.history()[0].reason == "another"
 
 
 def test_without_a_kept_file_nothing_is_missing(told: Archive):
     reader = Reader(told.root)
     assert reader.lines() == told.lines()
-    assert list(reader.outlines()) == list(told.outlines())
+    assert list(reader.history()) == list(told.history())
     assert reader.trials("quick").keys() == told.trials("quick").keys()
 
 
 def test_outlines_of_some_are_those_of_all_that_are_wanted(told: Archive):
-    every = list(told.outlines())
+    every = list(told.history())
     for archive in (told, Archive(told.root)):
-        some = archive.outlines(lambda line: line.number % 2 == 0)
+        some = archive.history().where(lambda line: line.number % 2 == 0)
         assert list(some) == [outline for outline in every if outline.number % 2 == 0]
-    assert list(Archive(told.root).outlines(lambda line: line.number == 3)) == every[2:3]
-    assert list(Archive(told.root).outlines(lambda _: False)) == []
+    history = Archive(told.root).history()
+    assert list(history.where(lambda line: line.number == 3)) == every[2:3]
+    assert list(history.where(lambda _: False)) == []
+    assert history[-1] == every[-1]
+    assert list(history[1:]) == every[1:]
+    assert len(history) == len(every)
+
+
+def test_a_line_says_of_a_proposal_what_its_record_says(told: Archive):
+    lines = [line_of(record) for record in told.records()]
+    assert lines == Archive(told.root).lines() == [line_of(outline) for outline in told.history()]
+
+
+def test_a_large_archive_is_looked_at_seldom_but_after_every_commit(told: Archive, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(index, "LONG", 0.0)
+    monkeypatch.setattr(index, "SELDOM", 1e6)
+    looked: list[int] = []
+    refresh = ArchiveIndex.refresh
+    monkeypatch.setattr(ArchiveIndex, "refresh", lambda self: looked.append(1) or refresh(self))
+    reader, other = Archive(told.root), Archive(told.root)
+    assert [len(reader.lines()), len(reader.lines())] == [3, 3]
+    assert looked == [1], "nothing was committed meanwhile"
+    reader.tell(make_record(name="d"), "r")
+    assert [line.name for line in reader.lines()] == [*NAMES, "c", "d"]
+    assert looked == [1], "what is told here is known"
+    other.tell(make_record(name="e"), "r")
+    looked.clear()
+    assert [line.name for line in reader.lines()] == [*NAMES, "c", "d", "e"]
+    assert looked == [1], "another archer committed"
+    other.tell(make_record(name="f"), "r")
+    reader.tell(make_record(name="g"), "r")
+    assert [line.name for line in reader.lines()] == [*NAMES, "c", "d", "e", "f", "g"], "told beside another's"
+    monkeypatch.setattr(index, "SELDOM", 0)
+    reader._index.refresh()
+    looked.clear()
+    reader.lines()
+    assert looked == [1], "time is over"

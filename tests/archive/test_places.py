@@ -9,7 +9,7 @@ import pytest
 from archive.errors import ArchiveError
 from archive.merging.merge import merge
 from archive.records import places
-from archive.records.places import proposal_of, proposal_place, shard_of, variant_of, variant_place
+from archive.records.places import newest_number, proposal_of, proposal_place, shard_of, variant_of, variant_place
 from archive.records.record import Record
 from archive.store import Archive
 from archive.verified import Verified, note_verified, state_of
@@ -51,6 +51,18 @@ def flat(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> Archive:
         tell(archive, name)
     monkeypatch.setattr(places, "BORDER", 3)
     return archive
+
+
+def test_the_newest_number_is_found_in_the_last_folder_that_has_any(over: Archive, tmp_path: Path):
+    assert newest_number(over.root) == 4
+    (over.root / "proposals" / "0100-0199").mkdir()
+    (over.root / "proposals" / "10000-10099" / "0007-elsewhere").mkdir(parents=True)
+    assert newest_number(over.root) == 4
+    (over.root / "proposals" / "0100-0199" / "0150-x").mkdir()
+    assert newest_number(over.root) == 150
+    (over.root / "proposals" / "0999-flat").mkdir()
+    assert newest_number(over.root) == 999
+    assert newest_number(tmp_path / "nothing") == 0
 
 
 def test_the_first_lie_side_by_side_and_later_ones_in_folders(over: Archive):

@@ -3,17 +3,18 @@
 import shutil
 import subprocess
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from archive.errors import ArchiveError
-from archive.records.record import Exchange
+from archive.records.record import BY_HAND, Exchange
 from archive.seeding import create
 from archive.store import PATIENCE, Archive
 from archive.verify import problems
 from evaluator.outcomes import Status
-from tests.builders import make_record
+from tests.builders import make_proposal, make_provenance, make_record
 from tests.git_command import git
 
 
@@ -158,3 +159,46 @@ def test_who_tells_waits_for_a_long_merge(archive: Archive, monkeypatch: pytest.
     threading.Timer(0.2, over.set).start()
     assert archive.tell(make_record(), "r").number == 1
     merging.join()
+
+
+def test_a_commit_holds_its_paths_alone_though_others_are_staged(archive: Archive):
+    (archive.root / "mine.txt").write_text("a user's\n")
+    git(archive.root, "add", "mine.txt")
+    archive.tell(make_record(), "r")
+    assert "mine.txt" not in git(archive.root, "show", "--name-only", "--format=", "HEAD").split()
+    assert git(archive.root, "status", "--porcelain").split() == ["A", "mine.txt"]
+    git(archive.root, "rm", "--quiet", "--cached", "mine.txt")
+    archive.tell(make_record(name="other"), "r")
+    assert git(archive.root, "status", "--porcelain").split() == ["??", "mine.txt"]
+    assert git(archive.root, "reflog", "-1", "--format=%gs").startswith("commit: 0002-other: ")
+    git(archive.root, "fsck", "--full", "--strict")
+
+
+def test_a_commit_of_nothing_new_is_refused(archive: Archive):
+    told = archive.tell(make_record(), "r")
+    head = archive._git.head()
+    with pytest.raises(ArchiveError, match="nothing to commit"):
+        archive._git.commit("again", [f"proposals/{told.id}"])
+    assert archive._git.head() == head
+
+
+@pytest.mark.parametrize("with_graph", [False, True])
+def test_the_commit_of_a_record_is_found_by_its_subject_and_date(archive: Archive, with_graph: bool):
+    now = datetime.now(UTC)
+    told = archive.tell(make_record(created=now.isoformat()), "r")
+    late = archive.tell(make_record(name="late", created=(now - timedelta(days=9)).isoformat()), "r")
+    commits = git(archive.root, "log", "-2", "--format=%H").split()
+    if with_graph:
+        git(archive.root, "commit-graph", "write", "--reachable", "--split")
+    assert archive._git.commit_about(f"{told.id}: SCORED", now) == commits[1]
+    assert archive._git.commit_about(f"{told.id}: REJECTED", now) is None
+    assert archive._git.commit_about(f"{late.id}: SCORED", now - timedelta(days=9)) is None
+    assert [archive.commit_of(told), archive.commit_of(late)] == [commits[1], commits[0]]
+
+
+def test_a_proposal_by_hand_names_the_commit_that_told_it_last(archive: Archive):
+    by_hand = make_record(proposal=make_proposal(provenance=make_provenance(proposer=BY_HAND)))
+    told = archive.tell(by_hand.model_copy(update={"created": datetime.now(UTC).isoformat()}), "r")
+    again = told.model_copy(update={"reason": "told anew"})
+    archive.retell(again, "r")
+    assert archive.commit_of(again) == git(archive.root, "rev-parse", "HEAD").strip()

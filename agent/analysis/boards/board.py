@@ -21,7 +21,7 @@ from archive.seeding import shipped_trials
 from archive.store import Archive
 from archive.tables.leaderboard_csv import PUBLISHED, measured_rows, read_leaderboard
 from archive.tables.leaderboards import scorecards
-from evaluator.outcomes import Score, Status, Trial
+from evaluator.outcomes import Score, Trial
 from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.intervals import quantile
 from evaluator.statistics.over_tasks import mean_over_tasks
@@ -100,7 +100,7 @@ def open_board(protocol: str, archive: Archive | None) -> Board:
 
     Raises ArchiveError and LeaderboardError for files that cannot be read.
     """
-    known = genomes(archive.outlines(lambda line: line.status is Status.SCORED) if archive is not None else ())
+    known = genomes(archive.lines() if archive is not None else ())
     if protocol == PUBLISHED_NAME:
         return board_of_table(published(archive) if archive is not None else read_leaderboard(PUBLISHED), known)
     trials: dict[str, Sequence[Trial]] = {}

@@ -11,7 +11,7 @@ from typing import Any
 from agent.analysis.boards.board import Board
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.words import rounded, times
-from archive.records.outline import Outline
+from archive.records.lines import ProposalLine
 from archive.records.record import Record
 from archive.seeding import shipped_sizes
 from archive.store import Archive
@@ -80,11 +80,11 @@ class Sizes:
     """The sizes of the rows of a board, by name of the variant."""
 
     def __init__(
-        self, protocol: str, history: Iterable[Record | Outline], variant: Callable[[str], Variant | None]
+        self, protocol: str, proposals: Iterable[ProposalLine], variant: Callable[[str], Variant | None]
     ) -> None:
         """protocol: its name; one that archer does not know, as `published`, has no parameters. variant: by name."""
         self._protocol, self._variant = PROTOCOLS.get(protocol), variant
-        self._history = {record.proposal.variant.name: record for record in history}
+        self._proposals = {line.name: line for line in proposals}
 
     @property
     def legend(self) -> str:
@@ -97,8 +97,9 @@ class Sizes:
 
     def of(self, name: str) -> Size:
         """The size of a row. One that the archive has no code of is taken for the seed or control of that name."""
-        if (record := self._history.get(name)) is not None:
-            return self._size(name, record.proposal.variant.source_hash, record.state)
+        if (line := self._proposals.get(name)) is not None:
+            measured = StateSize(numbers=line.state[0], grows=line.state[1]) if line.state else None
+            return self._size(name, line.source_hash, measured)
         variant = self._variant(name) or seed_variants().get(name) or controls().get(name)
         return NO_SIZE if variant is None else self._size(name, variant.source_hash, None)
 
@@ -118,13 +119,12 @@ def open_sizes(protocol: str, archive: Archive | None) -> Sizes:
     """The sizes of the rows of a board, from an archive or, without an archive, from the files of archer."""
     if archive is None:
         return Sizes(protocol, (), lambda _: None)
-    rows = archive.trials(protocol) if protocol in PROTOCOLS else None
-    return Sizes(protocol, archive.outlines(lambda line: rows is None or line.name in rows), archive.variant)
+    return Sizes(protocol, archive.lines(), archive.variant)
 
 
 def sizes_of(snapshot: ArchiveSnapshot) -> Sizes:
     """The sizes of the rows of the snapshot's board."""
-    return Sizes(snapshot.protocol, snapshot.history, snapshot.variants.get)
+    return Sizes(snapshot.protocol, snapshot.lines, snapshot.variants.get)
 
 
 def record_size(record: Record) -> Size:

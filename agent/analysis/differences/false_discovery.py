@@ -27,14 +27,14 @@ def families(archive: Archive, protocol: str, *, single: bool = True) -> dict[st
     lines = [line for line in archive.lines() if line.protocol_hash == current and line.status in _TRAINED]
     found = {}
     for rival in RIVALS:
-        tried = []
+        tried, pruned = [], 0
         for line in lines:
             against = line.parent if rival == PARENT else rival
-            if against in trials:
-                pruned = line.status is Status.PRUNED
-                own = () if pruned else trials[line.name]
-                tried.append(TriedProposal(line.name, against, own, trials[against], pruned))
-        found[rival] = discoveries(tried, trials, tasks_of(protocol), single=single)
+            if against in trials and line.status is Status.PRUNED:
+                pruned += 1
+            elif against in trials:
+                tried.append(TriedProposal(line.name, against, trials[line.name], trials[against]))
+        found[rival] = discoveries(tried, trials, tasks_of(protocol), pruned=pruned, single=single)
     return found
 
 

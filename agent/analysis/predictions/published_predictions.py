@@ -149,7 +149,7 @@ def ledger_entries(archive: Archive | None) -> list[LedgerEntry]:
     unscored = {report.variant for report in ledger.reports if not report.scored}
     published = published_forecasts(open_paired_differences(PUBLISHED_NAME, None), ledger)
     measured = published_forecasts(open_paired_differences(UNSCORED_PROTOCOL, None), ledger)
-    own = forecasts(archive.outlines(), board) if archive is not None else []
+    own = forecasts(archive.history(), board) if archive is not None else []
     return [
         LedgerEntry("published reports, against the published scores", published),
         LedgerEntry(

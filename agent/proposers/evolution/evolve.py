@@ -1,7 +1,7 @@
 """The evolutionary proposer: no language model, no network; the control that a language model has to beat."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -98,11 +98,11 @@ def _parents(snapshot: ArchiveSnapshot, pool: ParentPool | None, chance: random.
     return snapshot.forced_parent, drawn[1]
 
 
-def known_genomes(snapshot: ArchiveSnapshot, genomes: Mapping[str, Genome]) -> tuple[Genome, ...]:
+def known_genomes(snapshot: ArchiveSnapshot, genomes: Mapping[str, Genome]) -> Iterator[Genome]:
     """The seeds and everything proposed before; what was interrupted may be asked for again."""
-    ended = (record for record in snapshot.history if record.status is not Status.INTERRUPTED)
-    past = (known_genome(record.proposal.provenance.mechanisms) for record in ended)
-    return (*genomes.values(), *(genome for genome in past if genome is not None))
+    yield from genomes.values()
+    past = (known_genome(line.mechanisms) for line in snapshot.lines if line.status is not Status.INTERRUPTED)
+    yield from (genome for genome in past if genome is not None)
 
 
 def _promise(candidate: UntriedChild, challenge: Challenge | None, chance: random.Random) -> float:

@@ -79,7 +79,7 @@ class OpenAIProposer:
         deadline = time.monotonic() + self._settings.deadline_seconds
         self._endpoint.read_card()
         focus = focus_of(snapshot, self._form, self._claims.share)
-        busy = self._claims.titles(record.proposal.variant.name for record in snapshot.history)
+        busy = self._claims.titles(line.name for line in snapshot.lines)
         parents = select_parents(snapshot, self._form, focus)
         facts = gather(snapshot, self._form, self.model, parents, focus, busy)
         conversation = self._fitted(Conversation.begin(facts, self._templates))

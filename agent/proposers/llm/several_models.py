@@ -106,7 +106,7 @@ class SeveralModels:
 
     def _choose(self, snapshot: ArchiveSnapshot, failed: Iterable[str]) -> str | None:
         """A model for this ask that has not failed in it; None where there is none left."""
-        tries = tries_of(snapshot.history, snapshot.protocol)
+        tries = tries_of(snapshot.proposals(lambda line: line.model is not None), snapshot.protocol)
         left = [model for model in self._arms if model not in failed and self._rests[model].until < math.inf]
         if not left:
             return None

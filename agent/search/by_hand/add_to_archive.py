@@ -7,7 +7,7 @@ from agent.analysis.snapshot import take_snapshot
 from agent.reports.report import render_report
 from agent.search.by_hand.evaluate_variant import VariantRequest, VariantResult
 from agent.words import counted
-from archive.records.outline import Outline
+from archive.records.lines import ProposalLine
 from archive.records.record import BY_HAND, Cost, Proposal, Provenance, Record
 from archive.store import Archive
 from evaluator.outcomes import Status
@@ -74,12 +74,12 @@ def _grown(archive: Archive, result: VariantResult) -> str | None:
     return f"proposal {before.number}, {variant.name}, is now told under {protocol.name}, in {archive.root}"
 
 
-def _rejected_before(archive: Archive, request: VariantRequest) -> Outline | None:
+def _rejected_before(archive: Archive, request: VariantRequest) -> ProposalLine | None:
     """The proposal with the same code and parent that the checks rejected already, under the same protocol."""
     wanted = (request.variant.source_hash, request.parent.name, request.protocol.hash, Status.REJECTED)
-    for each in archive.outlines():
-        if (each.proposal.variant.source_hash, each.proposal.parent, each.protocol_hash, each.status) == wanted:
-            return each
+    for line in archive.lines():
+        if (line.source_hash, line.parent, line.protocol_hash, line.status) == wanted:
+            return line
     return None
 
 

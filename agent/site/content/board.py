@@ -148,7 +148,7 @@ def _notebook(archive: Archive, protocol: str, digest: str) -> Notebook | None:
         except ArchiveError:
             return None
 
-    own = [outline for outline in archive.outlines() if (outline.protocol, outline.protocol_hash) == (protocol, digest)]
+    own = archive.history().where(lambda line: (line.protocol, line.protocol_hash) == (protocol, digest))
     return notebook(own, read, archive.variant_names())
 
 

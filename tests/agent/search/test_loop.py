@@ -164,7 +164,7 @@ def test_a_model_is_asked_while_others_train(archive: Archive, sandbox: Sandbox)
 def test_next_ask_knows_what_the_first_one_found(archive: Archive, sandbox: Sandbox):
     proposer = Scripted(HONEST, LEAKY)
     first, _ = Run(archive, sandbox, proposer, n=2).records
-    assert proposer.contexts[0].history == ()
+    assert list(proposer.contexts[0].history) == []
     assert [record.number for record in proposer.contexts[1].history] == [first.number]
     assert first.proposal.variant.name in proposer.contexts[1].standings
 

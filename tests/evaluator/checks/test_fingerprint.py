@@ -11,7 +11,7 @@ import torch
 
 from archive.tables.leaderboard_csv import PUBLISHED
 from evaluator.checks.fingerprint import (
-    KEY,
+    KEY_PROBE,
     LONG,
     PROBES,
     PROBES_HASH,
@@ -21,12 +21,14 @@ from evaluator.checks.fingerprint import (
     FingerprintTable,
     fingerprint,
     same,
+    unscaled,
 )
 from evaluator.protocols.built_in import JUDGING
 from evaluator.tasks.registry import fed_length
 from variants.contract import BASELINE
 from variants.seeds import seed_variants
 
+KEY = 1 + 2 * PROJECTIONS * KEY_PROBE
 SOURCE = seed_variants()[BASELINE].source
 CONTRACT = seed_variants()[BASELINE].contract
 READ, SCORES = "o_inter = q_i @ S  # [B, H, C, Dv]", "attn = (q_i @ k_i.mT).masked_fill(future, 0)  # [B, H, C, C]"
@@ -148,3 +150,17 @@ def test_the_oldest_of_several_twins_is_named() -> None:
     assert index.find(tuple(row)) == "first"
     assert index.find(tuple(row), but="first") == "second"
     assert FingerprintTable([], np.empty((0, WIDTH))).find(tuple(row)) is None
+
+
+def test_prints_are_compared_in_the_form_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    prints = np.random.default_rng(8).normal(size=(7, WIDTH))
+    prints[:, 0] = 4
+    names = [f"v{row}" for row in range(7)]
+    ready = FingerprintTable(names, unscaled(prints))
+    monkeypatch.setattr("evaluator.checks.fingerprint.SOME", 2)
+    for asked in unscaled(np.concatenate([prints, 3 * prints[:, :1] + prints])):
+        assert FingerprintTable(names, prints, unscaled).find(tuple(asked)) == ready.find(tuple(asked))
+    doubled = prints[5] * 2
+    doubled[0] = 4
+    assert FingerprintTable(names, prints, unscaled).find(tuple(unscaled(doubled[None])[0])) == "v5"
+    assert FingerprintTable(names, prints).find(tuple(doubled)) is None

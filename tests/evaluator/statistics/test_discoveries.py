@@ -195,8 +195,7 @@ def test_pruned_proposals_count_as_tried_and_inert_ones_do_not():
     assert [test.name for test in alone.better(0.05)] == ["x"]
     assert alone.tried == 1
     inert = TriedProposal("y", BASELINE, make_trials("y", [0.7, 0.7, 0.7], inherited_from=BASELINE), parent)
-    pruned = [TriedProposal(f"z{index}", BASELINE, (), parent, pruned=True) for index in range(9)]
-    among = discoveries([*family, inert, *pruned], everyone, MAD_TASKS)
+    among = discoveries([*family, inert], everyone, MAD_TASKS, pruned=9)
     assert (among.tried, among.pruned) == (10, 9)
     assert among.means[0].adjusted == pytest.approx(10 * alone.means[0].adjusted)
     assert {test.n for test in among.tasks} == {3}

@@ -23,6 +23,7 @@ from agent.proposers.evolution.effects import (
 from agent.proposers.evolution.estimate import EIGHTY, estimator_of
 from agent.proposers.evolution.evolve import EvolveProposer
 from agent.proposers.evolution.without_effect import WithoutEffect
+from archive.records.lines import line_of
 from archive.seeding import make_archive
 from benchmarks.estimator import published_left_out, quick_left_out
 from tests.builders import (
@@ -116,8 +117,33 @@ def test_a_record_without_effect_is_learnt_from_though_another_machine_rounded_i
     trials = [as_if_of(t, proposal.variant, 0.002 * (t.task == "Compress")) for t in archive.trials("quick")[BASELINE]]
     for no_effect in (False, True):
         record = make_record(proposal=proposal, trials=tuple(trials), no_effect=no_effect)
-        changes = measured_changes({**archive.trials("quick"), proposal.variant.name: trials}, {}, [record], {})
+        changes = measured_changes(
+            {**archive.trials("quick"), proposal.variant.name: trials}, {}, [line_of(record)], {}
+        )
         assert WithoutEffect(changes).added(child, Genome()) is no_effect
+
+
+def test_of_many_proposals_the_newest_teach_what_changes_do(tmp_path, monkeypatch):
+    archive = make_archive(tmp_path / "archive")
+    known, lines, pruned = dict(archive.trials("quick")), [], {}
+    seeds = {change.name for change in measured_changes(known, {}, (), {})}
+    for number, radius in enumerate((0.25, 0.5, 0.75, 0.9), 1):
+        child = Genome(state=FrobeniusBall(radius=radius))
+        proposal = make_proposal(
+            render_variant(child), parent=BASELINE, provenance=make_provenance(mechanisms=child.to_json())
+        )
+        where = pruned if number == 3 else known
+        where[child.name] = [as_if_of(t, proposal.variant, 0.01) for t in known[BASELINE]]
+        lines.append(line_of(make_record(number=number, proposal=proposal)))
+
+    def learnt() -> list[int]:
+        found = {change.name for change in measured_changes(known, pruned, lines, {})}
+        assert found >= seeds
+        return [line.number for line in lines if line.name in found]
+
+    assert learnt() == [1, 2, 3, 4]
+    monkeypatch.setattr("agent.analysis.measured_changes.LEARNT", 2)
+    assert learnt() == [3, 4]
 
 
 def test_what_did_nothing_is_not_proposed_on_any_such_parent(shipped):

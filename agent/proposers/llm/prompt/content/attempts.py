@@ -35,7 +35,8 @@ def shown_attempts(
     And of those that were stopped early, the ones that gained most on some task, for what may be added up. Each once.
     by_loop: variants whose loop the prompt shows anyway, so that their diff can be left out.
     """
-    scored = {r.proposal.variant.name: r for r in snapshot.history if _is_scored(r, snapshot.protocol)}
+    of_protocol = snapshot.proposals(lambda line: line.status is Status.SCORED and line.protocol == snapshot.protocol)
+    scored = {r.proposal.variant.name: r for r in of_protocol if r.scorecard is not None}
     board = best_board(snapshot)
     ranked = [name for name in nearest_first(board, board.whole) if name in scored]
     known = [scored[name] for name in ranked] or list(scored.values())
@@ -61,10 +62,6 @@ def _stopped_with_a_gain(snapshot: ArchiveSnapshot, board: Board) -> list[Record
     }
     worth = [each for each in gains.values() if each[1] >= WORTH_A_LOOK]
     return [record for record, _ in sorted(worth, key=lambda each: -each[1])[:STOPPED]]
-
-
-def _is_scored(record: Record | Outline, protocol: str) -> bool:
-    return record.status is Status.SCORED and record.protocol == protocol and record.scorecard is not None
 
 
 def _surprise(record: Record | Outline) -> float:

@@ -11,7 +11,7 @@ from evaluator.tasks.registry import TASKS
 
 def calibration_lines(snapshot: ArchiveSnapshot, model: str) -> tuple[str, ...]:
     """How good this model's predictions were: a summary, then a line a task; empty where none was scored."""
-    own = [record for record in snapshot.history if record.proposal.provenance.model == model]
+    own = snapshot.proposals(lambda line: line.model == model)
     found = [forecast for forecast in forecasts(own, _boards(snapshot)) if not forecast.exact]
     if not found:
         return ()

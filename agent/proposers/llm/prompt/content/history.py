@@ -23,11 +23,10 @@ def history_lines(snapshot: ArchiveSnapshot, told: Collection[str] = ()) -> tupl
 
     told: short names of what the prompt tells of otherwise.
     """
-    newest = sorted(snapshot.history, key=lambda record: -record.number)
-    records = [record for record in newest if short_name(record.proposal.variant.name) not in told]
-    lines = [_line(record) for record in records[:MOST_LINES]]
-    if old := records[MOST_LINES : MOST_LINES + MOST_NAMES]:
-        names = (f"`{short_name(record.proposal.variant.name)}` {record.status}" for record in old)
+    records = snapshot.proposals(lambda line: short_name(line.name) not in told)
+    lines = [_line(record) for record in reversed(records[-MOST_LINES:])]
+    if old := records[-MOST_LINES - MOST_NAMES : -MOST_LINES]:
+        names = (f"`{short_name(record.proposal.variant.name)}` {record.status}" for record in reversed(old))
         lines.append(f"{counted(len(records) - MOST_LINES, 'older one')}, among them {', '.join(names)}.")
     return tuple(lines)
 

@@ -8,7 +8,7 @@ from variants.contract import short_name
 
 def notebook_lines(snapshot: ArchiveSnapshot) -> tuple[str, ...]:
     """A line a claim, then what ended since they were written; none where there is no notebook yet."""
-    known = {*snapshot.variants, *(record.proposal.variant.name for record in snapshot.history)}
+    known = {*snapshot.variants, *(line.name for line in snapshot.lines)}
     found = notebook(snapshot.history, snapshot.whole, known)
     if found is None:
         return ()
@@ -22,6 +22,6 @@ def notebook_lines(snapshot: ArchiveSnapshot) -> tuple[str, ...]:
 
 def _not_in_it_yet(snapshot: ArchiveSnapshot, found: Notebook) -> tuple[str, ...]:
     """The proposals whose results the writer could not know, at least its own among them."""
-    (written,) = [each.number for each in snapshot.history if each.proposal.variant.name == found.name][:1]
-    later = [short_name(each.proposal.variant.name) for each in snapshot.history if each.number >= written]
+    (written,) = [line.number for line in snapshot.lines if line.name == found.name][:1]
+    later = [short_name(line.name) for line in snapshot.lines if line.number >= written]
     return (f"Not in it yet: {', '.join(f'`{name}`' for name in later)}",)

@@ -94,7 +94,7 @@ def _strongest(board: Board, ranked: Sequence[str], task: TaskName) -> str:
 
 def _families(snapshot: ArchiveSnapshot, ranked: Sequence[str]) -> list[str]:
     """The nearest of each family, in order. A family are all that come of one seed variant, parent by parent."""
-    parents = {record.proposal.variant.name: record.proposal.parent for record in snapshot.history}
+    parents = {line.name: line.parent for line in snapshot.lines}
     nearest: dict[str, str] = {}
     for name in ranked:
         root, seen = name, {name}
@@ -125,7 +125,7 @@ def _possible(snapshot: ArchiveSnapshot, board: Board, name: str, form: Form) ->
 
 def is_no_op(snapshot: ArchiveSnapshot, board: Board, name: str) -> bool:
     """Whether it computes what the baseline or its parent does, or has its very scores in every seed."""
-    parents = (each.proposal.parent for each in snapshot.history if each.proposal.variant.name == name)
+    parents = (line.parent for line in snapshot.lines if line.name == name)
     others = {BASELINE, *parents} & board.scores.keys() - {name}
     return any(
         all(board.one_function(name, other, task) for task in board.tasks) or _same_scores(snapshot, name, other)

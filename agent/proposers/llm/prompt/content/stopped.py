@@ -15,8 +15,8 @@ LOOKED_AT = 20
 
 def stopped_early(snapshot: ArchiveSnapshot) -> Iterator[tuple[Record, Mapping[TaskName, float]]]:
     """The newest of them, and per task the mean difference to the parent over the seeds that both have."""
-    stopped = [each for each in snapshot.history if each.status is Status.PRUNED and each.protocol == snapshot.protocol]
-    for outline in sorted(stopped, key=lambda record: -record.number)[:LOOKED_AT]:
+    stopped = snapshot.proposals(lambda line: line.status is Status.PRUNED and line.protocol == snapshot.protocol)
+    for outline in reversed(stopped[-LOOKED_AT:]):
         if (record := snapshot.whole(outline)) is not None:
             yield record, _differences(snapshot, record)
 
