@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from archive.files import write_text
 from archive.tables.leaderboard_csv import format_leaderboard
 from evaluator.outcomes import Scorecard, Trial
@@ -27,6 +25,8 @@ def scorecards(protocol: str, trials: Mapping[str, Sequence[Trial]]) -> dict[str
 
 def leaderboard_csv(cards: Mapping[str, Scorecard], tasks: Sequence[TaskName]) -> str:
     """The CSV text in the published form: names and means of the variants that have all tasks, sorted by name."""
+    import pandas as pd  # here, as most commands write no leaderboard
+
     whole = {name: cards[name].scores for name in sorted(cards) if set(cards[name].scores) == set(tasks)}
     rows = [[scores[task].mean for task in tasks] for scores in whole.values()]
     return format_leaderboard(pd.DataFrame(rows, index=pd.Index(list(whole)), columns=list(tasks)))

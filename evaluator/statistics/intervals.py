@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from statistics import fmean
 
-from scipy import special
+import scipy
 
 CONFIDENCE = 0.95
 
@@ -30,4 +30,4 @@ def sum_of_squares(values: Sequence[float]) -> float:
 @lru_cache(maxsize=4096)
 def quantile(probability: float, freedom: float) -> float:
     """Quantile of Student's t distribution, by scipy."""
-    return float(special.stdtrit(freedom, probability))
+    return float(scipy.special.stdtrit(freedom, probability))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
-from scipy import special
+import scipy
 
 from evaluator.outcomes import Trial
 from evaluator.statistics.intervals import quantile, sum_of_squares
@@ -49,7 +49,7 @@ class Effect:
         """One-sided p-value: probability of this mean or a larger one if the true difference is 0."""
         if self.error == 0:
             return 0.0 if self.mean > 0 else 1.0
-        return float(special.stdtr(self.freedom, -self.mean / self.error))
+        return float(scipy.special.stdtr(self.freedom, -self.mean / self.error))
 
     def lower(self, confidence: float) -> float:
         """One-sided lower bound: the true difference is above the bound with this confidence."""

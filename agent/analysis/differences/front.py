@@ -17,11 +17,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
-from scipy import stats
 
 from agent.analysis.boards.challenge import Challenge, distances
 from agent.analysis.boards.sizes import Sizes
 from agent.analysis.differences.paired_differences import Array, Gap, Lead, PairedDifferences
+from evaluator.statistics.false_discovery import benjamini_hochberg
 from evaluator.statistics.pareto import dominating, undominated
 from evaluator.tasks.names import TaskName
 from variants.contract import REFERENCE
@@ -85,11 +85,12 @@ def places(contrasts: PairedDifferences, reference: str = REFERENCE) -> tuple[Pl
     names = contrasts.names
     versus = contrasts.lead(reference) if reference in names else None
     looked = [look(contrasts, own, reference, versus) for own in range(len(names))]
-    surely_below = (adjusted([each.p_dominated for each in looked]) <= RATE) & (not contrasts.board.noise_is_assumed)
+    below = benjamini_hochberg([each.p_dominated for each in looked]) <= RATE
+    surely_below = below & (not contrasts.board.noise_is_assumed)
     front = surely_front(contrasts)
     gaps = {name: each.gaps for name, each in zip(names, looked, strict=True) if each.gaps}
     sure = sure_cells(contrasts, reference)
-    beats = dict(zip(gaps, adjusted(_p_beats(versus, names, gaps)).tolist(), strict=True))
+    beats = dict(zip(gaps, benjamini_hochberg(_p_beats(versus, names, gaps)).tolist(), strict=True))
     challenge, far = Challenge.of(contrasts.board), distances(contrasts.board, names)
     found = {}
     for own, (name, each) in enumerate(zip(names, looked, strict=True)):
@@ -157,7 +158,7 @@ def sure_cells(contrasts: PairedDifferences, reference: str = REFERENCE) -> set[
         return set()
     lead = contrasts.lead(reference)  # of the reference over each row: the sizes are those of each row over it
     rows, columns = np.nonzero(~lead.same)
-    chances = adjusted(lead.p_either()[rows, columns])
+    chances = benjamini_hochberg(lead.p_either()[rows, columns])
     return {
         (contrasts.names[row], contrasts.board.tasks[column])
         for row, column, p in zip(rows, columns, chances, strict=True)
@@ -179,7 +180,7 @@ def surely_front(contrasts: PairedDifferences) -> frozenset[str]:
     for place, row in enumerate(front):
         among = _p_front(contrasts.lead(names[row], front), place) if len(front) > 1 else 0.0
         ps[row] = _p_front(contrasts.lead(names[row]), row) if among <= RATE else 1.0  # more rivals only make it larger
-    return frozenset(names[row] for row in np.flatnonzero(adjusted(ps) <= RATE))
+    return frozenset(names[row] for row in np.flatnonzero(benjamini_hochberg(ps) <= RATE))
 
 
 @dataclass(frozen=True)
@@ -240,10 +241,4 @@ def _p_beats(versus: Lead | None, names: Sequence[str], rows: Container[str]) ->
     above = [place for place, name in enumerate(names) if name in rows]
     half = versus.p_either()[above] / 2
     found: Array = np.where(versus.difference[above] < 0, half, 1 - half).max(axis=1)
-    return found
-
-
-def adjusted(ps: Sequence[float] | Array) -> Array:
-    """p-values, adjusted by Benjamini and Hochberg's procedure."""
-    found: Array = np.asarray(stats.false_discovery_control(ps, method="bh") if len(ps) else [], dtype=np.float64)
     return found

@@ -1,4 +1,4 @@
-"""Commands that only read and write files do not wait for torch."""
+"""Commands that only read and write files wait for no large package: not for torch, nor for `scipy.stats`."""
 
 import subprocess
 import sys
@@ -19,6 +19,7 @@ from agent.cli import run
 code = run(sys.argv[1:])
 assert code == 0, code
 assert "torch" not in sys.modules
+assert "scipy.stats" not in sys.modules
 """
 ARGUMENTS = {
     "calibration": [],
@@ -43,7 +44,7 @@ def test_each_command_is_of_one_kind() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ARGUMENTS)
-def test_no_torch(archive: Archive, tmp_path: Path, command: str) -> None:
+def test_no_large_package(archive: Archive, tmp_path: Path, command: str) -> None:
     archive.tell(make_record(), "# one\n")
     make_archive_of(tmp_path / "other", [make_variant(BASELINE)])
     arguments = [command, *ARGUMENTS[command], "--archive", str(archive.root)]
