@@ -117,7 +117,7 @@ def _adjusted(hypotheses: Sequence[tuple[TriedProposal, TaskName | None, Effect]
     return tuple(sorted(tests, key=lambda test: (test.p, test.name)))
 
 
-def benjamini_hochberg(ps: Sequence[float]) -> NDArray[np.float64]:
+def benjamini_hochberg(ps: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
     """The p-values, adjusted: for each, the smallest false discovery rate at which it is called.
 
     As `scipy.stats` has it, whose import takes longer than all else that most commands do.

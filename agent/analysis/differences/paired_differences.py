@@ -221,8 +221,7 @@ class PairedDifferences:
 
 def _above(ratio: Array | float, freedom: Array | float) -> Array:
     """The chance of a larger value by Student's t. `scipy.stats` has the same, and is slow to import."""
-    found: Array = scipy.special.stdtr(freedom, -ratio)
-    return found
+    return np.asarray(scipy.special.stdtr(freedom, -ratio), dtype=np.float64)
 
 
 def open_paired_differences(protocol: str, archive: Archive | None) -> PairedDifferences:
