@@ -75,17 +75,23 @@ class GitFolder:
         proposals. So the commit is made of git's index, unless that holds more than the paths.
         """
         self._git("add", "--force", "--", *paths)
-        if not self._born() or self._staged_besides(paths):
+        if not self._born() or (self.folder / "MERGE_HEAD").exists() or self._staged_besides(paths):
             self._git(*self._identity(), "commit", "--quiet", "--no-verify", "--message", message, "--", *paths)
             return self.head()
-        before, tree, text = self.head(), self._git("write-tree"), self._git("stripspace", text=message)
-        if tree == self._git("rev-parse", "HEAD^{tree}"):
+        before, tree_before = self._git("rev-parse", "HEAD", "HEAD^{tree}").split()
+        tree, text = self._git("write-tree"), self._git("stripspace", text=message)
+        if tree == tree_before:
             raise ArchiveError(f"nothing to commit in {self._repo.working_dir}: {', '.join(paths)} did not change")
         commit = self._git(*self._identity(), "commit-tree", tree, "-p", before, "-m", text)
         self._git("update-ref", "-m", f"commit: {text.splitlines()[0]}", "HEAD", commit, before)
-        with contextlib.suppress(ArchiveError):  # it can wait for the next commit
-            self._git("-c", "maintenance.commit-graph.enabled=true", "maintenance", "run", "--auto", "--quiet")
+        self._keep_up()
         return commit
+
+    def _keep_up(self) -> None:
+        """The upkeep that `git commit` starts where it is needed, unless the user wants none, with a commit graph."""
+        with contextlib.suppress(ArchiveError):  # it can wait for the next commit
+            if self._git("config", "--type=bool", "--default", "true", "--get", "maintenance.auto") == "true":
+                self._git("-c", "maintenance.commit-graph.enabled=true", "maintenance", "run", "--auto", "--quiet")
 
     def _staged_besides(self, paths: Sequence[str]) -> bool:
         """Whether git's index differs from the last commit elsewhere than at these paths."""

@@ -34,6 +34,7 @@ from archive.records.places import (
     newest_number,
     proposal_of,
     proposal_place,
+    proposal_places,
     regrouped,
     variant_place,
 )
@@ -65,14 +66,17 @@ class Archive(Reader):
                 pass
 
     def recover(self) -> list[str]:
-        """Clean up after a killed archer: drop half-written folders, commit complete ones. Returns the latter."""
+        """Clean up after a killed archer: drop half-written folders, commit whole ones that no commit has.
+
+        Returns the folder names of the latter.
+        """
         with self.writing():
             self._claims.forget_killed()
             for draft in chain.from_iterable(folder.glob(".tmp-*") for folder in draft_folders(self.root)):
                 shutil.rmtree(draft)
-            whole = self.ids()
-            committed = self._contents() if whole else {}
-            new = [identity for identity in whole if identity not in committed]
+            committed = self._contents()
+            places = proposal_places(self.root).items()
+            new = [i for i, place in places if i not in committed and (self.root / place / "proposal.json").exists()]
             for identity in new:
                 record = read_record(self.root, identity)
                 paths = list(self._places(record))

@@ -53,7 +53,8 @@ class ArchiveIndex:
     def look(self) -> None:
         """As `refresh`, but for a large archive not at once again, unless git wrote there since.
 
-        Whoever tells the archive something commits it. What is changed without git is seen a while later.
+        Whoever tells the archive something commits it. What is changed without git, or by a user's git at the very
+        moment of a commit of ours, is seen a while later.
         """
         if not self.is_current():
             self.refresh()
@@ -78,16 +79,12 @@ class ArchiveIndex:
 
     def refresh(self) -> None:
         """Read new and changed proposals, and drop removed proposals."""
-        began, git = time.monotonic(), self._git_stamp()
-        self._refresh()
-        took = time.monotonic() - began
-        self._looked = (git, began + SELDOM * took) if git and took > LONG else None
-
-    def _refresh(self) -> None:
         with self._lock:  # also while looking: what another thread tells meanwhile would be missing, and dropped
-            places = proposal_places(self._root)
             known = self._kept.load() if self._known is None else self._known
-            stamps = {identity: self.stamp(place) for identity, place in places.items()}
+            began, git = time.monotonic(), self._git_stamp()
+            stamps = {identity: self.stamp(place) for identity, place in proposal_places(self._root).items()}
+            took = time.monotonic() - began
+            self._looked = (git, began + SELDOM * took) if git and took > LONG else None
             fresh = {i: old for i, stamp in stamps.items() if (old := known.get(i)) is not None and old.stamp == stamp}
             self.damage = {}
             changed = self._take({i: stamp for i, stamp in stamps.items() if i not in fresh})
@@ -134,7 +131,8 @@ class ArchiveIndex:
 
     def _outlines_of(self, names: Sequence[str]) -> list[Outline]:
         with self._lock:
-            new = [self._entry(identity) for identity in names if identity not in self._outlines]
+            entries = [self._entry(identity) for identity in names]
+            new = [entry for entry in entries if entry.id not in self._outlines]
             for identity, text in self._column("outline", new).items():
                 self._outlines[identity] = Outline.model_validate_json(text)
             return [self._outlines[identity] for identity in names]
@@ -171,7 +169,9 @@ class ArchiveIndex:
                 del self._texts[identity]
 
     def _entry(self, identity: str) -> Known:
-        return (self._known or {})[identity]
+        if (found := (self._known or {}).get(identity)) is None:
+            raise ArchiveError(f"the proposal {identity} is gone, or cannot be read any more; archer verify")
+        return found
 
     def _column(self, name: Literal["outline", "digest"], entries: Sequence[Known]) -> dict[str, Any]:
         """One text of each of the proposals, by folder name: as kept, if that is of the same files, else read again."""

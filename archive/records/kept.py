@@ -37,7 +37,7 @@ class Kept:
 
     def load(self) -> dict[str, Known]:
         """The kept rows, by proposal; empty if the file is missing, damaged or of another schema."""
-        with contextlib.suppress(sqlite3.Error, OSError), self._opened() as kept:
+        with contextlib.suppress(sqlite3.Error, OSError, ValueError, KeyError, TypeError), self._opened() as kept:
             rows = kept.execute("SELECT id, stamp, line FROM known")
             return {identity: Known(identity, stamp, line_from(line)) for identity, stamp, line in rows}
         return {}

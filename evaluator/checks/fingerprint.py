@@ -82,7 +82,7 @@ PROBES = probes()
 PROBES_HASH = hashlib.sha256(repr((PROBES, PROJECTIONS, GRADIENT_LENGTH, REGIMES)).encode()).hexdigest()[:16]
 """Prints of other probes, as of an older archer with other protocols, do not compare with those of these."""
 KEY_PROBE = 1
-"""A number that nearly all ideas move: an output at the second probe, several chunks at ordinary magnitudes."""
+"""The probe whose first output is what is looked for first: nearly all ideas move it, over several chunks."""
 
 
 def fingerprint(

@@ -1,7 +1,11 @@
 """The index gives what the records give, notices every change, and names what cannot be read."""
 
+import contextlib
 import json
+import shutil
+import sqlite3
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -207,10 +211,41 @@ def test_a_large_archive_is_looked_at_seldom_but_after_every_commit(told: Archiv
     assert [line.name for line in reader.lines()] == [*NAMES, "c", "d", "e"]
     assert looked == [1], "another archer committed"
     other.tell(make_record(name="f"), "r")
-    reader.tell(make_record(name="g"), "r")
+    reader.tell(make_record(Status.REJECTED, name="g"), "r")
     assert [line.name for line in reader.lines()] == [*NAMES, "c", "d", "e", "f", "g"], "told beside another's"
     monkeypatch.setattr(index, "SELDOM", 0)
     reader._index.refresh()
     looked.clear()
     reader.lines()
     assert looked == [1], "time is over"
+
+
+def test_only_the_look_itself_counts_as_its_time(told: Archive, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(index, "LONG", 0.2)
+    read = ArchiveIndex._read
+
+    def slowly(self: ArchiveIndex, identity: str, stamp: str) -> object:
+        time.sleep(0.25)
+        return read(self, identity, stamp)
+
+    monkeypatch.setattr(ArchiveIndex, "_read", slowly)
+    (told.root / ".git" / "archer-index.sqlite").unlink(missing_ok=True)
+    fresh = Archive(told.root)
+    assert len(fresh.lines()) == 3
+    assert not fresh._index.is_current(), "reading three proposals took long, looking did not"
+
+
+def test_what_vanished_from_a_history_is_an_error_that_names_it(told: Archive):
+    history, first = told.history(), told.ids()[0]
+    shutil.rmtree(told.root / "proposals" / first)
+    told.lines()
+    with pytest.raises(ArchiveError, match=f"{first} is gone"):
+        list(history)
+    assert [outline.number for outline in reversed(told.history())] == [3, 2]
+
+
+def test_a_kept_row_that_is_damaged_is_read_again(told: Archive):
+    lines = told.lines()
+    with contextlib.closing(sqlite3.connect(told.root / ".git" / "archer-index.sqlite")) as kept, kept:
+        kept.execute("UPDATE known SET line = '[1'")
+    assert Archive(told.root).lines() == lines

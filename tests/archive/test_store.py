@@ -196,9 +196,34 @@ def test_the_commit_of_a_record_is_found_by_its_subject_and_date(archive: Archiv
     assert [archive.commit_of(told), archive.commit_of(late)] == [commits[1], commits[0]]
 
 
-def test_a_proposal_by_hand_names_the_commit_that_told_it_last(archive: Archive):
-    by_hand = make_record(proposal=make_proposal(provenance=make_provenance(proposer=BY_HAND)))
-    told = archive.tell(by_hand.model_copy(update={"created": datetime.now(UTC).isoformat()}), "r")
+def test_a_proposal_by_hand_names_the_commit_that_told_it_last(archive: Archive, monkeypatch: pytest.MonkeyPatch):
+    made = datetime.now(UTC) - timedelta(days=9)
+    by_hand = make_proposal(provenance=make_provenance(proposer=BY_HAND))
+    monkeypatch.setenv("GIT_COMMITTER_DATE", made.isoformat())
+    told = archive.tell(make_record(proposal=by_hand, created=made.isoformat()), "r")
+    first = archive._git.head()
+    monkeypatch.delenv("GIT_COMMITTER_DATE")
     again = told.model_copy(update={"reason": "told anew"})
     archive.retell(again, "r")
-    assert archive.commit_of(again) == git(archive.root, "rev-parse", "HEAD").strip()
+    assert archive._git.commit_about(f"{told.id}: SCORED", made) == first
+    assert archive.commit_of(again) == archive._git.head() != first
+
+
+def test_upkeep_makes_a_commit_graph_unless_the_user_wants_none(archive: Archive):
+    git(archive.root, "config", "maintenance.commit-graph.auto", "1")
+    graphs = archive.root / ".git" / "objects" / "info" / "commit-graphs"
+    git(archive.root, "config", "maintenance.auto", "false")
+    archive.tell(make_record(), "r")
+    assert not graphs.exists()
+    git(archive.root, "config", "--unset", "maintenance.auto")
+    archive.tell(make_record(name="other"), "r")
+    assert list(graphs.glob("*.graph"))
+    assert archive.commit_of(archive.record("1")) == git(archive.root, "rev-parse", "HEAD~1").strip()
+
+
+def test_a_folder_without_a_proposal_stops_no_recovery(archive: Archive):
+    archive.tell(make_record(Status.REJECTED), "r")
+    git(archive.root, "reset", "--soft", "HEAD~1")
+    git(archive.root, "reset", "--quiet")
+    (archive.root / "proposals" / "0000-empty").mkdir()
+    assert archive.recover() == ["0001-delta_net_4layer_x_in_for_loop"]

@@ -232,7 +232,7 @@ class OpenAIProposer:
 
 def _known_as(snapshot: ArchiveSnapshot, name: str) -> str:
     """What is known of a variant, in a clause."""
-    record = next((each for each in snapshot.history if each.proposal.variant.name == name), None)
+    record = next(iter(snapshot.proposals(lambda line: line.name == name)), None)
     if record is None or record.status is not Status.REJECTED:
         return "which is known"
     return f"which was rejected, for {record.reason}"

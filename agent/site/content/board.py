@@ -148,7 +148,8 @@ def _notebook(archive: Archive, protocol: str, digest: str) -> Notebook | None:
         except ArchiveError:
             return None
 
-    own = archive.history().where(lambda line: (line.protocol, line.protocol_hash) == (protocol, digest))
+    asked = archive.history().where(lambda line: line.model is not None)
+    own = asked.where(lambda line: (line.protocol, line.protocol_hash) == (protocol, digest))
     return notebook(own, read, archive.variant_names())
 
 

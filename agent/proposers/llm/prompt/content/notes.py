@@ -9,7 +9,7 @@ from variants.contract import short_name
 def notebook_lines(snapshot: ArchiveSnapshot) -> tuple[str, ...]:
     """A line a claim, then what ended since they were written; none where there is no notebook yet."""
     known = {*snapshot.variants, *(line.name for line in snapshot.lines)}
-    found = notebook(snapshot.history, snapshot.whole, known)
+    found = notebook(snapshot.proposals(lambda line: line.model is not None), snapshot.whole, known)
     if found is None:
         return ()
     lines = []

@@ -8,6 +8,7 @@ from agent.analysis.boards.sizes import sizes_of, state_words
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.proposers.llm.prompt.content.stopped import stopped_early
 from agent.words import signed
+from evaluator.outcomes import Status
 from evaluator.tasks.names import TaskName
 from variants.contract import BASELINE, REFERENCE, short_name
 
@@ -110,7 +111,7 @@ def _moves(snapshot: ArchiveSnapshot, board: Board, task: TaskName) -> dict[str,
             if name not in (BASELINE, REFERENCE) and task in row and task in base
             for gap in (row[task].mean - base[task].mean,)
         }
-    for record in snapshot.history:
+    for record in snapshot.proposals(lambda line: line.status is Status.SCORED):
         for verdict in record.verdicts:
             compared = verdict.tasks.get(task)
             if verdict.against == record.proposal.parent and compared is not None and compared.outcome != "inert":
