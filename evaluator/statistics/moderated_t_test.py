@@ -82,17 +82,25 @@ def effect(differences: Sequence[float], noise: Noise | None) -> Effect | None:
 def common_noise(rows: Mapping[str, Mapping[int, float]]) -> Noise | None:
     """Twice the residual variance of a block design, variants × seeds. Pairing removes the effect common to a seed.
 
-    rows: a value for each seed, by variant. The seeds are those that most variants have: further ones of a few are left
-    out, and so is a variant that lacks one. None for fewer than two variants or seeds.
+    rows: a value for each seed, by variant. The seeds are those that give the most freedom: further ones of a few
+    variants are left out, and so is a variant that lacks one. None for fewer than two variants or seeds.
     """
-    common = Counter(map(frozenset, rows.values())).most_common(1)
-    seeds = sorted(common[0][0]) if common else []
+    seeds = sorted(_most_telling(Counter(map(frozenset, rows.values()))))
     table = np.array([[row[seed] for seed in seeds] for row in rows.values() if row.keys() >= set(seeds)])
     if len(table) < 2 or len(seeds) < 2:
         return None
     freedom = (len(table) - 1) * (len(seeds) - 1)
     residual = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + table.mean()
     return Noise(2 * float((residual**2).sum()) / freedom, freedom)
+
+
+def _most_telling(counts: Mapping[frozenset[int], int]) -> frozenset[int]:
+    """Of the sets of seeds that variants have, that of the design with the most freedom. counts: of the variants."""
+
+    def freedom(seeds: frozenset[int]) -> int:
+        return (sum(count for own, count in counts.items() if own >= seeds) - 1) * (len(seeds) - 1)
+
+    return max(counts, key=lambda seeds: (freedom(seeds), counts[seeds]), default=frozenset())
 
 
 def mean_noise(

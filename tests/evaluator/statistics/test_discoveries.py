@@ -187,6 +187,19 @@ def test_only_what_was_trained_tells_of_a_tasks_noise():
     assert mean_noise(without, MAD_TASKS) == pytest.approx(task_noise(without, "Memorize"))
 
 
+def test_variants_of_one_seed_take_no_noise_from_those_of_two():
+    two = {name: {0: 0.5 + place / 9, 1: 0.6 - place / 7} for place, name in enumerate("abc")}
+    one = {f"z{place}": {0: 0.3} for place in range(9)}
+    assert common_noise({**two, **one}) == common_noise(two)
+    assert common_noise(two) is not None
+    assert common_noise(one) is None
+    three = {name: own | {2: 0.4} for name, own in two.items()}
+    more = {f"m{place}": {0: 0.1, 1: 0.2, 2: 0.25 + place / 99, 3: 0.3, 4: 0.2} for place in range(2)}
+    assert common_noise({**three, **more}) == common_noise(
+        {**three, **{name: {seed: own[seed] for seed in range(3)} for name, own in more.items()}}
+    )
+
+
 def test_pruned_proposals_count_as_tried_and_inert_ones_do_not():
     everyone = shipped_by_variant("quick")
     parent, better = everyone[BASELINE], make_trials("x", [0.95, 0.95, 0.96])
