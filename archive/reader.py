@@ -23,7 +23,7 @@ from archive.records.runs import once
 from archive.tables.leaderboards import LEADERBOARDS
 from evaluator.outcomes import CheckReport, Status, Trial
 from evaluator.protocols.built_in import PROTOCOLS
-from evaluator.statistics.lazy_trials import LazyTrials, of_version
+from evaluator.statistics.lazy_trials import LazyTrials, comparable
 from evaluator.statistics.scorecards import lazy_trials
 from variants.contract import Variant
 
@@ -199,9 +199,7 @@ class Reader:
             found[name] = once((*found[name], *own)) if name in found else own
         if protocol not in PROTOCOLS:
             return found
-        current = PROTOCOLS[protocol].hash
-        kept = {name: of_version(own, current) for name, own in found.items()}
-        return {name: lazy_trials(own) for name, own in kept.items() if own}
+        return {name: lazy_trials(own) for name, own in comparable(found, PROTOCOLS[protocol].hash).items()}
 
     def pruned_trials(self, protocol: str, newest: int | None = None) -> dict[str, Sequence[Trial]]:
         """Trials of pruned proposals under one protocol, of any version, by variant. newest: of so many alone."""

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from statistics import fmean
 
+import numpy as np
 import scipy
+from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
 
@@ -31,3 +33,8 @@ def sum_of_squares(values: Sequence[float]) -> float:
 def quantile(probability: float, freedom: float) -> float:
     """Quantile of Student's t distribution, by scipy."""
     return float(scipy.special.stdtrit(freedom, probability))
+
+
+def chance_above(ratio: NDArray[np.float64] | float, freedom: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """The chance of a larger value by Student's t. `scipy.stats` has the same, and is slow to import."""
+    return np.asarray(scipy.special.stdtr(freedom, -ratio), dtype=np.float64)

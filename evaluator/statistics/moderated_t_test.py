@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
-import scipy
 
 from evaluator.outcomes import Trial
-from evaluator.statistics.intervals import quantile, sum_of_squares
+from evaluator.statistics.intervals import chance_above, quantile, sum_of_squares
 from evaluator.statistics.lazy_trials import LazyTrials
 from evaluator.statistics.scorecards import seed_accuracies
 from evaluator.tasks.names import TaskName
@@ -49,7 +48,7 @@ class Effect:
         """One-sided p-value: probability of this mean or a larger one if the true difference is 0."""
         if self.error == 0:
             return 0.0 if self.mean > 0 else 1.0
-        return float(scipy.special.stdtr(self.freedom, -self.mean / self.error))
+        return float(chance_above(self.mean / self.error, self.freedom))
 
     def lower(self, confidence: float) -> float:
         """One-sided lower bound: the true difference is above the bound with this confidence."""

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
 
 from agent.analysis.boards.board import PUBLISHED_NAME, Board, open_board
 from archive.seeding import shipped_by_variant
 from archive.store import Archive
 from evaluator.outcomes import Score, Trial
-from evaluator.statistics.intervals import quantile
+from evaluator.statistics.intervals import chance_above, quantile
 from evaluator.statistics.moderated_t_test import PRIOR_FREEDOM, task_noise
 from evaluator.statistics.scorecards import seed_accuracies
 from evaluator.tasks.names import TaskName
@@ -52,7 +51,7 @@ class Gap:
     @property
     def p(self) -> float:
         """Two-sided p-value; 1 if the two rows cannot differ."""
-        return 1.0 if self.cannot_differ else 2 * float(_above(abs(self.difference) / self.error, self.freedom))
+        return 1.0 if self.cannot_differ else 2 * float(chance_above(abs(self.difference) / self.error, self.freedom))
 
 
 @dataclass(frozen=True)
@@ -75,16 +74,16 @@ class Lead:
 
     def p_above(self) -> Array:
         """One-sided p-values of being above each row; 1 where the two rows cannot differ."""
-        return np.where(self.same, 1.0, _above(self._ratio, self.freedom))
+        return np.where(self.same, 1.0, chance_above(self._ratio, self.freedom))
 
     def p_either(self) -> Array:
         """Two-sided; 1 where the two cannot differ, or do not."""
         none = self.same | (self.difference == 0)
-        return np.where(none, 1.0, 2 * _above(np.abs(self._ratio), self.freedom))
+        return np.where(none, 1.0, 2 * chance_above(np.abs(self._ratio), self.freedom))
 
     def p_below(self, rows: NDArray[np.intp] | slice = slice(None)) -> Array:
         """One-sided p-values of being below each row, or some of the rows; 1 where the two rows cannot differ."""
-        return np.where(self.same[rows], 1.0, _above(-self._ratio[rows], self.freedom[rows]))
+        return np.where(self.same[rows], 1.0, chance_above(-self._ratio[rows], self.freedom[rows]))
 
     @property
     def _ratio(self) -> Array:
@@ -217,11 +216,6 @@ class PairedDifferences:
         return np.array(
             [[[own.get(task, {}).get(seed, np.nan) for seed in seeds] for task in self.board.tasks] for own in found]
         )
-
-
-def _above(ratio: Array | float, freedom: Array | float) -> Array:
-    """The chance of a larger value by Student's t. `scipy.stats` has the same, and is slow to import."""
-    return np.asarray(scipy.special.stdtr(freedom, -ratio), dtype=np.float64)
 
 
 def open_paired_differences(protocol: str, archive: Archive | None) -> PairedDifferences:

@@ -148,9 +148,10 @@ def _notebook(archive: Archive, protocol: str, digest: str) -> Notebook | None:
         except ArchiveError:
             return None
 
-    asked = archive.history().where(lambda line: line.model is not None)
-    own = asked.where(lambda line: (line.protocol, line.protocol_hash) == (protocol, digest))
-    return notebook(own, read, archive.variant_names())
+    asked = archive.history().where(
+        lambda line: line.model is not None and (line.protocol, line.protocol_hash) == (protocol, digest)
+    )
+    return notebook(asked, read, archive.variant_names())
 
 
 def trials_by_board(archive: Reader, protocol: str) -> dict[Identity, dict[str, list[Trial]]]:
