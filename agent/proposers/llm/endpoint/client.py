@@ -214,7 +214,7 @@ class Endpoint:
                 keep(_noting(attempt, f"{fault.message}; {change}"))
                 continue
             keep(attempt)
-            if fault.kind == "busy" or (self._answered and not fault.sent):  # it is there again once it has restarted
+            if self._waited_for(fault):
                 self.gate.shut(ticket, FIRST_WAIT, fault.retry_after, _asking(fault))
                 continue
             if fault.kind == "request":
@@ -234,10 +234,16 @@ class Endpoint:
 
     def _require_time(self, deadline: float, tried: _Tried) -> None:
         """Raises PassingError, with what the endpoint said last, where too little time is left for a reply."""
-        if deadline - time.monotonic() < LEAST_SECONDS:
-            why = _asking(tried.last) if tried.last else "no time was left to ask"
-            busy = tried.last is not None and tried.last.kind == "busy"
-            raise (BusyError if busy else PassingError)(f"{why}; {self._deadline}{tried.told}")
+        if deadline - time.monotonic() >= LEAST_SECONDS:
+            return
+        shut = self.gate.reason  # by this ask or another one
+        why = _asking(tried.last) if tried.last else shut or "no time was left to ask"
+        busy = self._waited_for(tried.last) if tried.last else bool(shut)
+        raise (BusyError if busy else PassingError)(f"{why}; {self._deadline}{tried.told}")
+
+    def _waited_for(self, fault: Fault) -> bool:
+        """Whether the endpoint will be there again by itself: it is busy, or restarts."""
+        return fault.kind == "busy" or (self._answered and not fault.sent)
 
     @property
     def _deadline(self) -> str:

@@ -76,7 +76,13 @@ class Gate:
         """A request got through: the next pause is short again."""
         with self._lock:
             if ticket == self._look:
-                self._pauses = 0
+                self._pauses, self._reason = 0, ""
+
+    @property
+    def reason(self) -> str:
+        """Why it was shut last; empty if a request has got through since."""
+        with self._lock:
+            return self._reason
 
     def opens_in(self) -> float:
         """Seconds until it opens; 0 if it is open."""

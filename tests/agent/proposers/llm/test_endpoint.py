@@ -13,7 +13,7 @@ import pytest
 from agent.proposers.llm.bookkeeping.prices import Price
 from agent.proposers.llm.configuration.settings import LLMSettings
 from agent.proposers.llm.endpoint.client import Endpoint, HttpAttempt, Request
-from agent.proposers.llm.errors import BudgetExceededError, ContextOverflowError, EndpointError, PassingError
+from agent.proposers.llm.errors import BudgetExceededError, BusyError, ContextOverflowError, EndpointError, PassingError
 from tests.waiting import PATIENCE, wait_until
 
 Settings = Callable[..., LLMSettings]
@@ -94,15 +94,20 @@ def test_nothing_is_asked_with_no_time_left(faults: Any, settings: Settings) -> 
 
 
 @pytest.mark.slow
-def test_the_end_of_an_ask_names_what_the_endpoint_said_last(faults: Any, settings: Settings) -> None:
-    """The pause before the last attempt may leave it milliseconds."""
-    faults.script = [faults.status(503, "loading")]
+@pytest.mark.parametrize("asked_by", ["itself", "another ask"])
+def test_the_end_of_an_ask_names_what_the_endpoint_said_last(faults: Any, settings: Settings, asked_by: str) -> None:
+    """The pause before an attempt may leave it milliseconds."""
+    faults.script = [faults.status(503, "loading", Retry_After="1")]
     endpoint = Endpoint(settings())
-    for left in (0.55, 0.65, 0.75, 0.85):
-        with pytest.raises(PassingError) as caught:
-            endpoint.complete(REQUEST, time.monotonic() + left, lambda _: None)
-        assert "loading" in caught.value.message
-        assert "no complete reply" not in caught.value.message
+    if asked_by == "another ask":
+        with pytest.raises(BusyError):
+            endpoint.complete(REQUEST, time.monotonic() + 0.5, lambda _: None)
+        assert len(faults.requests) == 1
+    with pytest.raises(BusyError) as caught:
+        endpoint.complete(REQUEST, time.monotonic() + max(endpoint.gate.opens_in(), 1) + 0.08, lambda _: None)
+    assert "loading" in caught.value.message
+    assert "no complete reply" not in caught.value.message
+    assert len(faults.requests) == 1
 
 
 @pytest.mark.parametrize("fault", ["hang", "trickle"])
