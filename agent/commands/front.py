@@ -7,7 +7,7 @@ from rich.text import Text
 
 from agent.analysis.boards.leaderboard import WORTHLESS
 from agent.analysis.boards.sizes import Sizes, open_sizes
-from agent.analysis.differences.front import RATE, Place, front_json, nearest, places
+from agent.analysis.differences.front import RATE, Place, dominators, front_json, nearest, places
 from agent.analysis.differences.paired_differences import PairedDifferences, open_paired_differences
 from agent.errors import UserError
 from agent.terminal.board import task_pairs
@@ -54,9 +54,10 @@ def _table(contrasts: PairedDifferences, found: tuple[Place, ...], sizes: Sizes)
         style = _STYLE[place.standing]
         size = sizes.of(place.name)
         row = (short_name(place.name), accuracy(place.mean), *cells, *told, size.parameters_text, size.state_text)
-        rows.append([(cell, style) for cell in (*row, _standing(place))])
+        standing = _standing(place, contrasts)
+        rows.append([(cell, style) for cell in (*row, standing)])
         head = (accuracy(place.mean), (short_name(place.name), "bold"), f"above on {told[0]}", f"to goal {told[1]}")
-        blocks.append((head, [*task_pairs(tasks, cells), f"{size.words}; {_standing(place)}"]))
+        blocks.append((head, [*task_pairs(tasks, cells), f"{size.words}; {standing}"]))
     wide = Grid(("variant", "mean", *tasks, "above on", "to goal", "params", "state", "standing"), rows)
     return Group(Text(heading, "italic"), Fitting(((wide.width, lambda: wide), (0, lambda: stacked(blocks)))))
 
@@ -69,12 +70,14 @@ def _cell(place: Place, task: TaskName) -> str:
     return f"{signed(gap.difference)} {mark}"
 
 
-def _standing(place: Place) -> str:
+def _standing(place: Place, contrasts: PairedDifferences) -> str:
     if place.surely_dominated_by:
         return f"{place.standing} by {short_name(place.surely_dominated_by)}"
-    by = place.dominated_by
-    more = f" and {len(by) - 1} more" if len(by) > 1 else ""
-    return f"{place.standing} by {short_name(by[0])}{more}" if by else place.standing
+    if not place.dominated:
+        return place.standing
+    first, *others = dominators(contrasts, place.name)
+    more = f" and {len(others)} more" if others else ""
+    return f"{place.standing} by {short_name(first)}{more}"
 
 
 def _sentences(contrasts: PairedDifferences, found: tuple[Place, ...]) -> Iterator[str]:

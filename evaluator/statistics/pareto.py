@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def dominating(means: NDArray[Any], row: int) -> list[int]:
-    """Indices of the rows of `means` `[rows, tasks]` that dominate the row `row`."""
-    others = means - means[row]
-    found: list[int] = np.flatnonzero((others >= 0).all(axis=1) & (others > 0).any(axis=1)).tolist()
+def dominate(ahead: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which rivals dominate a row. ahead: `[rivals, tasks]`, the score of each less that of the row."""
+    found: NDArray[np.bool_] = (ahead >= 0).all(axis=1) & (ahead > 0).any(axis=1)
     return found
 
 
@@ -17,7 +16,6 @@ def undominated(means: NDArray[Any]) -> list[int]:
     """Indices of the undominated rows of `means` `[rows, tasks]`, largest mean first; fast for ten thousand rows."""
     front: list[int] = []
     for row in np.argsort(-means.sum(axis=1), kind="stable").tolist():  # who dominates has the larger sum: came before
-        above = means[front] - means[row]
-        if not ((above >= 0).all(axis=1) & (above > 0).any(axis=1)).any():
+        if not dominate(means[front] - means[row]).any():
             front.append(row)
     return front

@@ -17,30 +17,32 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.analysis.boards.challenge import Challenge, distances
 from agent.analysis.boards.sizes import Sizes
 from agent.analysis.differences.paired_differences import Array, Gap, Lead, PairedDifferences
 from evaluator.statistics.false_discovery import benjamini_hochberg
-from evaluator.statistics.pareto import dominating, undominated
+from evaluator.statistics.pareto import dominate, undominated
 from evaluator.tasks.names import TaskName
 from variants.contract import REFERENCE
 
 RATE = 0.05
 """False discovery rate of all statements with "surely"."""
+FEW = 32
 Standing = Literal["surely front", "front", "dominated", "surely dominated"]
 
 
 @dataclass(frozen=True)
 class Place:
-    """The place of one variant: on the front or dominated by which rows, and its gap to the reference on each task."""
+    """The place of one variant: on the front or dominated, and its gap to the reference on each task."""
 
     name: str
     mean: float
     """Mean over all tasks."""
     scores: Mapping[TaskName, float]
-    dominated_by: tuple[str, ...]
-    """Rows whose means are at least as good on all tasks, and better on one."""
+    dominated: bool
+    """Whether `dominators` names any row."""
     surely_dominated_by: str | None
     """The row that most surely dominates this one; None if no row surely does."""
     surely_front: bool
@@ -60,7 +62,7 @@ class Place:
         """Whether the variant is dominated or on the front by its means (noise may decide this), or surely so."""
         if self.surely_dominated_by:
             return "surely dominated"
-        if self.dominated_by:
+        if self.dominated:
             return "dominated"
         return "surely front" if self.surely_front else "front"
 
@@ -99,7 +101,7 @@ def places(contrasts: PairedDifferences, reference: str = REFERENCE) -> tuple[Pl
             name=name,
             mean=sum(scores.values()) / len(scores),
             scores=scores,
-            dominated_by=tuple(names[row] for row in each.dominating),
+            dominated=each.dominated,
             surely_dominated_by=names[each.above] if surely_below[own] else None,
             surely_front=name in front,
             gaps=each.gaps,
@@ -109,6 +111,16 @@ def places(contrasts: PairedDifferences, reference: str = REFERENCE) -> tuple[Pl
             lacking=challenge.lacking(scores) if challenge else {},
         )
     return tuple(found[name] for name in far)
+
+
+def dominators(contrasts: PairedDifferences, name: str) -> tuple[str, ...]:
+    """Rows whose means are at least as good as those of row `name` on all tasks, and better on one.
+
+    Of a large board they are asked for one row at a time: all names of all rows take more memory than all else.
+    """
+    own = contrasts.names.index(name)
+    rivals = contrasts.not_behind(own)
+    return tuple(contrasts.names[row] for row in rivals[dominate(-contrasts.difference(own, rivals))])
 
 
 def nearest(found: tuple[Place, ...]) -> Place | None:
@@ -128,17 +140,17 @@ def front_json(
         "false_discovery_rate": RATE,
         "front": sorted(place.name for place in found if place.standing.endswith("front")),
         "nearest": best.name if best else None,
-        "rows": [_row_json(place) | {"size": sizes.of(place.name).json()} for place in found[:limit]],
+        "rows": [_row_json(place, contrasts) | {"size": sizes.of(place.name).json()} for place in found[:limit]],
     }
 
 
-def _row_json(place: Place) -> dict[str, Any]:
+def _row_json(place: Place, contrasts: PairedDifferences) -> dict[str, Any]:
     return {
         "name": place.name,
         "standing": place.standing,
         "mean": place.mean,
         "scores": place.scores,
-        "dominated_by": place.dominated_by,
+        "dominated_by": dominators(contrasts, place.name) if place.dominated else (),
         "surely_dominated_by": place.surely_dominated_by,
         "above_reference": place.above,
         "shortfall": place.shortfall if place.gaps else None,
@@ -185,10 +197,12 @@ def surely_front(contrasts: PairedDifferences) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Look:
-    """One row compared with all others: the rows that dominate it on the means, and the p-values."""
+    """One row compared with all others."""
 
-    dominating: Sequence[int]
+    dominated: bool
+    """On the means, by any row."""
     p_dominated: float
+    """1 where it is too large to be sure."""
     above: int
     """The row that most surely dominates this one."""
     gaps: Mapping[TaskName, Gap]
@@ -199,14 +213,12 @@ def look(contrasts: PairedDifferences, own: int, reference: str, versus: Lead | 
 
     own: the number of the row. versus: the lead of the reference, where the board has it.
     """
-    name, rivals = contrasts.names[own], contrasts.not_behind(own)
-    lead = contrasts.lead(name, rivals)
-    p_dominated, above = _p_dominated(lead, int(np.searchsorted(rivals, own)), len(contrasts.names))
+    rivals = contrasts.not_behind(own)
+    p_dominated, above = _p_dominated(contrasts, own, rivals)
     gaps = {}
-    if versus is not None and name != reference:
+    if versus is not None and contrasts.names[own] != reference:
         gaps = {task: _turned(versus.gap(own, task)) for task in contrasts.board.tasks}
-    above_all = dominating(-lead.difference, int(np.searchsorted(rivals, own)))
-    return Look(rivals[above_all].tolist(), p_dominated, int(rivals[above]), gaps)
+    return Look(_is_dominated(contrasts, own, rivals), p_dominated, above, gaps)
 
 
 def _turned(gap: Gap) -> Gap:
@@ -214,18 +226,26 @@ def _turned(gap: Gap) -> Gap:
     return replace(gap, difference=0.0 - gap.difference)
 
 
-def _p_dominated(lead: Lead, own: int, every: int) -> tuple[float, int]:
-    """p-value of being dominated by some row, and the row that most likely dominates. every: number of all rows.
+def _is_dominated(contrasts: PairedDifferences, own: int, rivals: NDArray[np.intp]) -> bool:
+    """Whether any rival dominates on the means: of a dominated row, one of the first few mostly does."""
+    return any(dominate(-contrasts.difference(own, part)).any() for part in (rivals[:FEW], rivals[FEW:]) if part.size)
+
+
+def _p_dominated(contrasts: PairedDifferences, own: int, rivals: NDArray[np.intp]) -> tuple[float, int]:
+    """p-value of being dominated by some row, and the row that most likely dominates.
 
     A tie to the last digit does not prevent domination: paired seeds tie if a result was inherited, or if a change
-    never took effect. The p of a rival that is behind on a task is one half or more, never sure, and not worked out.
+    never took effect. Only rivals that may be sure are tested.
     """
+    others = len(contrasts.names) - 1
+    rivals = contrasts.not_behind(own, contrasts.least_sure(RATE / max(1, others)), rivals)
+    lead = contrasts.lead(contrasts.names[own], rivals)
     tie = lead.same | (lead.difference == 0)
     rows = np.flatnonzero((tie | (lead.difference < 0)).all(axis=1) & ~tie.all(axis=1))
     if not rows.size:
         return 1.0, own
     p = np.where(tie[rows], 0.0, lead.p_below(rows)).max(axis=1)
-    return min(1.0, float(p.min()) * (every - 1)), int(rows[p.argmin()])
+    return min(1.0, float(p.min()) * others), int(rivals[rows[p.argmin()]])
 
 
 def _p_front(lead: Lead, own: int) -> float:

@@ -112,36 +112,69 @@ class PairedDifferences:
 
     def lead(self, name: str, rows: Rows = EVERY) -> Lead:
         """The lead of one row over every row, or over some. rows: their places in `names`."""
-        own = self._index[name]
-        means, counts = self._means, self._counts
-        difference = means[own] - means[rows]
+        own, counts = self._index[name], self._counts
+        difference = self.difference(own, rows)
         error = self._deviation * np.sqrt(1 / counts[own] + 1 / counts[rows])
         freedom = np.broadcast_to(self._freedom, difference.shape)
         if self.paired:
-            difference, error, freedom = self._paired(own, rows, difference, error, freedom)
-        return Lead(difference, error, freedom, self._functions[rows] == self._functions[own], self.board.tasks)
+            error, freedom = self._paired(own, rows, error, freedom)
+        return Lead(difference, error, freedom, self.same(own, rows), self.board.tasks)
 
-    def not_behind(self, own: int) -> NDArray[np.intp]:
+    def difference(self, own: int, rows: Rows = EVERY) -> Array:
+        """The differences of `lead` alone, which is much faster. own: the place of the row in `names`."""
+        difference = self._means[own] - self._means[rows]
+        if not self.paired:
+            return difference
+        pairs = self._table[own] - self._table[rows]
+        n = np.isfinite(pairs).sum(axis=2)
+        usable = (n > 0) & np.isfinite(self._noise)
+        return np.where(usable, np.nansum(pairs, axis=2) / np.maximum(n, 1), difference)
+
+    def same(self, own: int, rows: Rows = EVERY) -> Flags:
+        """Rows × tasks: where they compute the same function as row `own`."""
+        return self._functions[rows] == self._functions[own]
+
+    def least_sure(self, p: float) -> Array:
+        """Tasks: a lead below this has a one-sided p-value above `p` whatever its seeds are."""
+        if p not in self._least:
+            least = _lead_at(p, self._deviation * np.sqrt(2 / self._counts.max(axis=0)), self._freedom)
+            if self.paired:
+                seeds = self._table.shape[2]
+                freedom = np.full(len(least), float(PRIOR_FREEDOM + seeds - 1))
+                paired = _lead_at(p, np.sqrt(PRIOR_FREEDOM * self._noise / freedom / seeds), freedom)
+                least = np.fmin(least, paired)
+            self._least[p] = least
+        return self._least[p]
+
+    @cached_property
+    def _least(self) -> dict[float, Array]:
+        return {}
+
+    def not_behind(self, own: int, by: Array | None = None, among: Rows = EVERY) -> NDArray[np.intp]:
         """Places of all rows that may be ahead of a row, equal to it, or the same function, on every task; and of more.
 
-        It tells in a glance at the means which rows `lead` need not be asked about.
+        It tells in a glance at the means which rows `lead` need not be asked about. by: how far ahead, for each task.
+        among: the places that are looked at.
         """
-        rows = np.arange(len(self.names))
-        for column in range(len(self.board.tasks)):
-            level, function = self._levels[own, column], self._functions[own, column]
+        looked = np.arange(len(self.names))[among]
+        near = np.ones(len(looked), dtype=np.bool_)
+        for column, level in enumerate(self._levels[:, own].tolist()):
             if np.isfinite(level):
-                behind = self._levels[rows, column] < level - CLOSE
-                rows = rows[~behind | (self._functions[rows, column] == function)]
-        return rows
+                levels = self._levels[column, among]
+                enough = levels >= level - CLOSE
+                if by is not None:
+                    enough &= (levels <= level + CLOSE) | (levels >= level + by[column] - CLOSE)
+                if self._shared[own, column]:
+                    enough |= self._functions[among, column] == self._functions[own, column]
+                near &= enough
+        return looked[near]
 
     def gap(self, name: str, other: str, task: TaskName) -> Gap:
         """The gap between row `name` and row `other` on one task."""
         return self.lead(name).gap(self._index[other], task)
 
-    def _paired(
-        self, own: int, rows: Rows, difference: Array, error: Array, freedom: Array
-    ) -> tuple[Array, Array, Array]:
-        """The last three, replaced by paired values where two rows share seeds and the noise of the task is known."""
+    def _paired(self, own: int, rows: Rows, error: Array, freedom: Array) -> tuple[Array, Array]:
+        """The last two, replaced by paired values where two rows share seeds and the noise of the task is known."""
         pairs = self._table[own] - self._table[rows]
         n = np.isfinite(pairs).sum(axis=2)
         mean = np.nansum(pairs, axis=2) / np.maximum(n, 1)
@@ -149,11 +182,7 @@ class PairedDifferences:
         total = PRIOR_FREEDOM + np.maximum(n - 1, 0)
         pooled = np.sqrt((squares + PRIOR_FREEDOM * self._noise) / total / np.maximum(n, 1))
         usable = (n > 0) & np.isfinite(self._noise)
-        return (
-            np.where(usable, mean, difference),
-            np.where(usable, pooled, error),
-            np.where(usable, total, freedom).astype(np.float64),
-        )
+        return np.where(usable, pooled, error), np.where(usable, total, freedom).astype(np.float64)
 
     @cached_property
     def _functions(self) -> NDArray[np.intp]:
@@ -166,16 +195,22 @@ class PairedDifferences:
         return numbers
 
     @cached_property
+    def _shared(self) -> Flags:
+        """Rows × tasks: whether another row is known to compute the same function."""
+        counts = [np.bincount(column, minlength=len(self.names))[column] for column in self._functions.T]
+        return np.stack(counts, axis=1) > 1
+
+    @cached_property
     def _levels(self) -> Array:
-        """Rows × tasks: what two rows' difference is the difference of, but for rounding; infinite where it may not be.
+        """Tasks × rows: what two rows' difference is the difference of, but for rounding; infinite where it may not be.
 
         That is so for rows that lack a seed, whose difference is that of the seeds which both have.
         """
         if not self.paired:
-            return self._means
+            return np.ascontiguousarray(self._means.T)
         lacks = ~np.isfinite(self._table).all(axis=2) & np.isfinite(self._noise)
         levels = np.where(np.isfinite(self._noise), np.nansum(self._table, axis=2) / self._table.shape[2], self._means)
-        return np.where(lacks, np.inf, levels)
+        return np.ascontiguousarray(np.where(lacks, np.inf, levels).T)
 
     @cached_property
     def _index(self) -> dict[str, int]:
@@ -224,3 +259,9 @@ def open_paired_differences(protocol: str, archive: Archive | None) -> PairedDif
     if protocol == PUBLISHED_NAME:
         return PairedDifferences(board, {})
     return PairedDifferences(board, archive.trials(protocol) if archive is not None else shipped_by_variant(protocol))
+
+
+def _lead_at(p: float, error: Array, freedom: Array) -> Array:
+    """Tasks: the lead with this one-sided p-value."""
+    ratio = [quantile(1 - p, float(each)) for each in freedom]
+    return np.maximum(0.0, np.array(ratio) * error)

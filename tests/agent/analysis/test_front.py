@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from agent.analysis.boards.board import Board
-from agent.analysis.differences.front import RATE, nearest, places, surely_front
+from agent.analysis.differences.front import RATE, dominators, nearest, places, surely_front
 from agent.analysis.differences.paired_differences import PairedDifferences, open_paired_differences
 from agent.analysis.replicates import SeedDeviation
 from agent.analysis.snapshot import take_snapshot
@@ -58,7 +58,7 @@ def test_dominated_on_the_means_is_not_yet_surely_dominated() -> None:
     assert {name: place.standing for name, place in found.items()} == {
         "a": "front", "b": "dominated", "c": "surely dominated", "d": "surely front",
     }  # fmt: skip
-    assert found["c"].dominated_by == ("a", "b")
+    assert dominators(made, "c") == ("a", "b")
     assert found["c"].surely_dominated_by == "a"
     assert nearest(tuple(found.values())) is None
 
@@ -110,7 +110,7 @@ def test_where_two_rows_are_one_function_a_difference_says_nothing() -> None:
     free = single(rows)
     board = replace(free.board, one={MAD_TASKS[3]: (("a", "b"),)})
     by_name = {place.name: place for place in places(PairedDifferences(board, {}))}
-    assert by_name["b"].dominated_by == ()
+    assert not by_name["b"].dominated
     assert by_name["b"].standing == "surely dominated", "its lead where the two are one function is chance"
 
 
@@ -266,5 +266,8 @@ def test_rows_that_are_not_asked_about_would_change_nothing(chance: int, monkeyp
     asked = [len(made.not_behind(own)) for own in range(len(made.names))]
     assert max(asked) < len(made.names) or chance % 2
     found = places(made)
-    monkeypatch.setattr(PairedDifferences, "not_behind", lambda self, own: np.arange(len(self.names)))
+    above = {name: dominators(made, name) for name in made.names}
+    assert {name for name in above if above[name]} == {place.name for place in found if place.dominated}
+    monkeypatch.setattr(PairedDifferences, "not_behind", lambda self, *_: np.arange(len(self.names)))
     assert places(replace(made)) == found
+    assert {name: dominators(replace(made), name) for name in made.names} == above
