@@ -1,6 +1,7 @@
 """The archive: seed variants, proposals and leaderboards of one search, in a git repository."""
 
 import contextlib
+import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,6 +48,9 @@ from evaluator.outcomes import Status, Trial
 PATIENCE = 3_600.0
 """Seconds to wait for another writer. A merge of a thousand proposals takes minutes, and a search beside it would lose
 what it has to tell; the lock of a killed writer is free at once."""
+SILENCE = 5.0
+"""Seconds after which a line says what is waited for."""
+_LOG = logging.getLogger(__name__)
 
 
 class Archive(Reader):
@@ -376,10 +380,10 @@ class Archive(Reader):
     def writing(self, *, wait: bool = True) -> Iterator[None]:
         """Hold the lock of the only writer over several calls. Contexts may be nested.
 
-        wait: for another writer to end; else ArchiveError is raised at once.
+        wait: for another writer to end, and log that once; else ArchiveError is raised at once.
         """
         try:
-            self._lock.acquire(timeout=None if wait else 0)
+            self._acquire(wait)
         except Timeout as error:
             raise ArchiveError(f"another archer is writing to {self.root}; wait for it to end") from error
         outermost = self._lock.lock_counter == 1
@@ -393,6 +397,16 @@ class Archive(Reader):
                     self._note.end()
             finally:
                 self._lock.release()
+
+    def _acquire(self, wait: bool) -> None:
+        """Take the lock. Raises Timeout."""
+        try:
+            self._lock.acquire(timeout=min(SILENCE, PATIENCE) if wait else 0)
+        except Timeout:
+            if not wait:
+                raise
+            _LOG.warning("another archer is writing to %s: waiting for it to end", self.root)
+            self._lock.acquire()
 
     def _begin_writing(self) -> None:
         self._git.settle()

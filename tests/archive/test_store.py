@@ -140,7 +140,9 @@ def test_code_is_read_when_it_is_looked_at(archive: Archive):
     assert variants.get("another") is None
 
 
-def test_who_tells_waits_for_a_long_merge(archive: Archive, monkeypatch: pytest.MonkeyPatch):
+def test_who_tells_waits_for_a_long_merge_and_says_so(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
     held, over = threading.Event(), threading.Event()
 
     def merge() -> None:
@@ -148,7 +150,7 @@ def test_who_tells_waits_for_a_long_merge(archive: Archive, monkeypatch: pytest.
             held.set()
             over.wait()
 
-    merging = threading.Thread(target=merge)
+    merging = threading.Thread(target=merge, daemon=True)
     merging.start()
     held.wait()
     with monkeypatch.context() as patched:
@@ -156,8 +158,11 @@ def test_who_tells_waits_for_a_long_merge(archive: Archive, monkeypatch: pytest.
         with pytest.raises(ArchiveError, match="another archer is writing"):
             Archive(archive.root).tell(make_record(), "r")
     assert PATIENCE > 10 * 60
-    threading.Timer(0.2, over.set).start()
+    caplog.clear()
+    monkeypatch.setattr("archive.store.SILENCE", 0.1)
+    threading.Timer(0.5, over.set).start()
     assert archive.tell(make_record(), "r").number == 1
+    assert caplog.messages == [f"another archer is writing to {archive.root}: waiting for it to end"]
     merging.join()
 
 
