@@ -24,7 +24,7 @@ test: $(READY)-dev browser
 	@echo "==> import-linter: imports point one way"
 	@$(BIN)/lint-imports
 	@echo "==> pytest: everything else, with real training on every task"
-	@$(BIN)/python -m pytest --numprocesses 2
+	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 test-fast: $(READY)-dev
 	@echo "==> ruff: style"
@@ -32,7 +32,7 @@ test-fast: $(READY)-dev
 	@echo "==> import-linter: imports point one way"
 	@$(BIN)/lint-imports
 	@echo "==> pytest: the fast tier"
-	@$(BIN)/python -m pytest --numprocesses 2 -m "not slow"
+	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow"
 
 # The pages of `archer report` are tested in Chromium: installed where we may, skipped by the tests where there is none.
 browser:

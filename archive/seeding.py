@@ -20,7 +20,7 @@ from evaluator.outcomes import StateSize, Trial
 from variants.contract import Variant
 from variants.seeds import seed_variants
 
-SHIPPED = ("smoke", "quick", "extra")
+SHIPPED = ("smoke", "quick", "extra", "standard")
 ATTRIBUTES = ".gitattributes"
 _README = """# An archer archive
 

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 def dominate(ahead: NDArray[Any]) -> NDArray[np.bool_]:
     """Which rivals dominate a row. ahead: `[rivals, tasks]`, the score of each less that of the row."""
-    found: NDArray[np.bool_] = (ahead >= 0).all(axis=1) & (ahead > 0).any(axis=1)
-    return found
+    return np.logical_and((ahead >= 0).all(axis=1), (ahead > 0).any(axis=1))
 
 
 def undominated(means: NDArray[Any]) -> list[int]:

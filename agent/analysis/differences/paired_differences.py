@@ -122,17 +122,19 @@ class PairedDifferences:
 
     def difference(self, own: int, rows: Rows = EVERY) -> Array:
         """The differences of `lead` alone, which is much faster. own: the place of the row in `names`."""
-        difference = self._means[own] - self._means[rows]
+        difference: Array = self._means[own] - self._means[rows]
         if not self.paired:
             return difference
         pairs = self._table[own] - self._table[rows]
         n = np.isfinite(pairs).sum(axis=2)
         usable = (n > 0) & np.isfinite(self._noise)
-        return np.where(usable, np.nansum(pairs, axis=2) / np.maximum(n, 1), difference)
+        difference = np.where(usable, np.nansum(pairs, axis=2) / np.maximum(n, 1), difference)
+        return difference
 
     def same(self, own: int, rows: Rows = EVERY) -> Flags:
         """Rows × tasks: where they compute the same function as row `own`."""
-        return self._functions[rows] == self._functions[own]
+        same: Flags = self._functions[rows] == self._functions[own]
+        return same
 
     def least_sure(self, p: float) -> Array:
         """Tasks: a lead below this has a one-sided p-value above `p` whatever its seeds are."""

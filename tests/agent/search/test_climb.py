@@ -21,8 +21,8 @@ from agent.search.loop import Search, SearchPlan
 from agent.search.pipeline import Pipeline
 from agent.terminal.discoveries import climb_line
 from agent.terminal.progress import Progress
+from archive import seeding
 from archive.confirmations import Confirmation, Difference
-from archive.seeding import make_archive
 from archive.store import Archive
 from archive.verify import problems
 from evaluator.outcomes import CurvePoint, Status, Trial
@@ -87,9 +87,14 @@ def scripted(accuracies: Mapping[str, float]) -> ScriptedEvaluator:
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> Archive:
-    """Two proposals under `quick`, neither of them confirmed."""
-    archive = make_archive(tmp_path / "search")
+def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Archive:
+    """Two proposals under `quick`, neither of them confirmed; nothing under `standard`."""
+    monkeypatch.setattr(seeding, "SHIPPED", [name for name in seeding.SHIPPED if name != STANDARD.name])
+    return with_two_proposals(tmp_path)
+
+
+def with_two_proposals(folder: Path) -> Archive:
+    archive = seeding.make_archive(folder / "search")
     for name, accuracy in ((NAME, 0.95), (OTHER, 0.99)):
         variant = Variant(name=name, source=f"{SEEDS[BASELINE].source}\n# {name}\n")
         told = trials(variant, QUICK, accuracy)
@@ -154,6 +159,12 @@ def test_what_is_there_is_not_trained_again(archive: Archive):
     archive.tell_trials(trials(SEEDS[BASELINE], STANDARD, 0.7))
     decide(archive, NAME, BASELINE)
     assert set(climb(archive, {NAME: 0.8})[1]) == {NAME}
+
+
+def test_a_rival_whose_trials_ship_is_not_trained(tmp_path: Path):
+    archive = with_two_proposals(tmp_path)
+    decide(archive, NAME, BASELINE)
+    assert climb(archive, {NAME: 0.8}) == (Status.SCORED, [NAME] * len(trial_specs(STANDARD)))
 
 
 def test_no_chance_above_stops_the_climb_and_says_so(archive: Archive):
