@@ -84,6 +84,7 @@ def test_a_wrong_figure_is_found(snapshot: ArchiveSnapshot, text: str, found: st
         "On Memorize normalize keys has 0.339 and softmax attention 0.779, a gap of 0.440.",
         "Softmax attention (0.779) beats normalize keys (0.339) on Memorize, and the baseline beats it on Compress.",
         "Normalize keys (n=3) and softmax attention 0.9 on Memorize and Compress.",
+        "Under standard softmax attention has 0.97 on Memorize, and normalize keys 0.1.",
         "Softmax attention lacks 0.5 units and normalize keys 0.9 on Memorize.",
         "Normalize keys:\nMemorize is 0.5 with other keys",
         "",
