@@ -128,8 +128,8 @@ class PairedDifferences:
         pairs = self._table[own] - self._table[rows]
         n = np.isfinite(pairs).sum(axis=2)
         usable = (n > 0) & np.isfinite(self._noise)
-        difference = np.where(usable, np.nansum(pairs, axis=2) / np.maximum(n, 1), difference)
-        return difference
+        found: Array = np.where(usable, np.nansum(pairs, axis=2) / np.maximum(n, 1), difference)
+        return found
 
     def same(self, own: int, rows: Rows = EVERY) -> Flags:
         """Rows × tasks: where they compute the same function as row `own`."""

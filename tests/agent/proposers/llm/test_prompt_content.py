@@ -22,7 +22,7 @@ from agent.proposers.llm.prompt.content.notes import notebook_lines
 from agent.proposers.llm.prompt.content.parents import AFRESH, OfferedParent, select_parents
 from agent.proposers.llm.prompt.content.reference import further_parameters, reference_lines
 from agent.proposers.llm.prompt.content.speed import seed_rows, speed_rows
-from agent.proposers.llm.prompt.content.tables import scale_rows
+from agent.proposers.llm.prompt.content.tables import rows_above, scale_rows
 from agent.proposers.llm.prompt.content.weakness import moved_lines, weaknesses
 from agent.proposers.llm.prompt.conversation import Conversation
 from agent.proposers.llm.prompt.gather import gather
@@ -42,6 +42,7 @@ from tests.builders import (
     make_check,
     make_provenance,
     make_record,
+    make_scores,
     make_snapshot,
     make_trial,
     make_variant,
@@ -331,6 +332,14 @@ def test_the_reference_is_told_with_its_parameters() -> None:
     assert further_parameters(QUICK) == QUICK.blocks * (width * width + width + width * heads + 2 * heads)
     assert f"{further_parameters(QUICK):,} trained parameters more" in reference_lines("quick")[2]
     assert reference_lines("unheard of") == ()
+
+
+def test_rows_of_a_larger_protocol_tell_of_single_seeds_and_of_the_floor() -> None:
+    above = {"standard": {BASELINE: make_scores(0.5, n=2), DECAY: make_scores(0.6, n=1), SKIP: {}}}
+    (rung,) = rows_above(make_snapshot(above=above))
+    assert [row.name for row in rung.rows] == ["decay_state_update (one seed)", BASELINE, "no memory"]
+    assert rung.rows[-1].cells[MAD_TASKS.index("Memorize")] == "0.918"
+    assert rows_above(make_snapshot(above={"standard": {}})) == ()
 
 
 def test_scores_have_a_scale(found: ArchiveSnapshot) -> None:

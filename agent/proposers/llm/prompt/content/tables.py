@@ -1,6 +1,6 @@
 """Leaderboards as a prompt prints them: short names, means, what each row lacks; and the scale to read them on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from agent.analysis.boards.board import PUBLISHED_PROTOCOL, Board
 from agent.analysis.boards.challenge import Challenge, distances, means_of
@@ -11,9 +11,11 @@ from agent.proposers.llm.prompt.facts import LeaderboardRow, RungRows
 from agent.words import accuracy, counted
 from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.over_tasks import mean_over_tasks
+from evaluator.tasks.names import TaskName
 from variants.contract import BASELINE, REFERENCE, short_name
 
 NONE = "–"
+ONE_SEED = " (one seed)"
 MOST_MEASURED = 14
 MOST_PUBLISHED = 4
 """Rows beside those that are kept. Published ones are of another protocol."""
@@ -52,7 +54,7 @@ def published_rows(board: Board, parents: Iterable[str]) -> tuple[LeaderboardRow
 
 
 def rows_above(snapshot: ArchiveSnapshot) -> tuple[RungRows, ...]:
-    """All rows that were measured on every task of a larger protocol, by their mean."""
+    """All rows that were measured on every task of a larger protocol, by their mean, and below them the floor."""
     found = []
     for protocol, scores in snapshot.above.items():
         tasks = tasks_of(protocol)
@@ -60,14 +62,14 @@ def rows_above(snapshot: ArchiveSnapshot) -> tuple[RungRows, ...]:
         ranked = sorted(((mean, name) for name, mean in means.items() if mean is not None), reverse=True)
         rows = tuple(
             LeaderboardRow(
-                name=short_name(name),
+                name=short_name(name) + (ONE_SEED if any(scores[name][task].n == 1 for task in tasks) else ""),
                 cells=tuple(accuracy(scores[name][task].mean) for task in tasks),
                 rank=-place,
                 keep=name in (BASELINE, REFERENCE),
             )
             for place, (_, name) in enumerate(ranked)
         )
-        found += [RungRows(protocol=protocol, tasks=tasks, rows=rows)] if rows else []
+        found += [RungRows(protocol=protocol, tasks=tasks, rows=(*rows, *_floor_row(protocol, tasks)))] if rows else []
     return tuple(found)
 
 
@@ -78,11 +80,17 @@ def scale_rows(board: Board) -> tuple[LeaderboardRow, ...]:
         goals = tuple(accuracy(challenge.goals[task]) for task in board.tasks)
         noise = tuple(accuracy(challenge.noise[task]) for task in board.tasks)
         rows += [_scale("goal", goals), _scale("unit of noise", noise)]
-    if board.protocol != PUBLISHED_PROTOCOL and (low := floor(board.protocol)):
-        rows.append(_scale("no memory", tuple(accuracy(low[task]) if task in low else NONE for task in board.tasks)))
+    if board.protocol != PUBLISHED_PROTOCOL:
+        rows += _floor_row(board.protocol, board.tasks)
     if reached := ceiling(board.protocol):
         rows.append(_scale("ceiling", tuple("1, reached" if task in reached else "1" for task in board.tasks)))
     return tuple(rows)
+
+
+def _floor_row(protocol: str, tasks: Sequence[TaskName]) -> tuple[LeaderboardRow, ...]:
+    """None where no control was measured."""
+    low = floor(protocol)
+    return (_scale("no memory", tuple(accuracy(low[task]) if task in low else NONE for task in tasks)),) if low else ()
 
 
 def _scale(name: str, cells: tuple[str, ...]) -> LeaderboardRow:
