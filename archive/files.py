@@ -117,7 +117,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def read_lines(path: Path, model: type[M]) -> tuple[M, ...]:
     """Read one value per line; a missing file has none. Raises ArchiveError that names file and line."""
-    if not path.exists():
+    if not os.path.lexists(path):
         return ()
     values = []
     for number, line in enumerate(read_bytes(path).splitlines(), 1):

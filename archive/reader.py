@@ -217,7 +217,7 @@ class Reader:
 
     def _read_trials(self, path: Path) -> tuple[Trial, ...]:
         """The trials of a file, read again only when it changed."""
-        found = path.stat()
+        found = path.lstat()  # a link is refused below
         stamp = f"{found.st_mtime_ns} {found.st_size} {found.st_ino}"
         if self._further.get(path, ("",))[0] != stamp:
             self._further[path] = stamp, read_lines(path, Trial)

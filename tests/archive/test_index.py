@@ -2,11 +2,12 @@
 
 import contextlib
 import json
+import math
 import shutil
 import sqlite3
 import threading
-import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -24,9 +25,17 @@ from evaluator.statistics.scorecards import lazy_trials, scorecard, seed_accurac
 from evaluator.statistics.verdicts import verdict
 from evaluator.tasks.registry import MAD_TASKS
 from tests.builders import make_record, make_trial, make_variant
+from tests.fake_time import FakeTime
+from tests.waiting import PATIENCE
 from variants.contract import BASELINE
 
 NAMES = ("delta_net_4layer_a_in_for_loop", "delta_net_4layer_b_in_for_loop")
+
+
+@pytest.fixture(autouse=True)
+def always_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is, this archive is none that takes long to look at."""
+    monkeypatch.setattr(index, "LONG", math.inf)
 
 
 @pytest.fixture
@@ -153,7 +162,7 @@ def test_a_thread_that_looked_too_early_drops_nothing_that_is_told_meanwhile(
     with told.at_one_moment():
         told.lines()
         other.start()
-        looked.wait()
+        assert looked.wait(PATIENCE)
         told.tell(make_record(name="d"), "r")
         added.set()
         other.join()
@@ -221,11 +230,12 @@ def test_a_large_archive_is_looked_at_seldom_but_after_every_commit(told: Archiv
 
 
 def test_only_the_look_itself_counts_as_its_time(told: Archive, monkeypatch: pytest.MonkeyPatch):
+    time_, read = FakeTime(), ArchiveIndex._read
     monkeypatch.setattr(index, "LONG", 0.2)
-    read = ArchiveIndex._read
+    monkeypatch.setattr(index, "time", SimpleNamespace(monotonic=time_.clock))
 
     def slowly(self: ArchiveIndex, identity: str, stamp: str) -> object:
-        time.sleep(0.25)
+        time_.wait(0.25)
         return read(self, identity, stamp)
 
     monkeypatch.setattr(ArchiveIndex, "_read", slowly)

@@ -32,7 +32,7 @@ def families(archive: Archive, protocol: str, *, single: bool = True) -> dict[st
             against = line.parent if rival == PARENT else rival
             if against in trials and line.status is Status.PRUNED:
                 pruned += 1
-            elif against in trials:
+            elif against in trials and line.name in trials:  # not so of a proposal whose trials cannot be read
                 tried.append(TriedProposal(line.name, against, trials[line.name], trials[against]))
         found[rival] = discoveries(tried, trials, tasks_of(protocol), pruned=pruned, single=single)
     return found

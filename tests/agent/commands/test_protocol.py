@@ -1,6 +1,7 @@
 """`archer protocol`: what it lists, and that its estimate is near what trials cost."""
 
 import json
+import math
 
 import pytest
 
@@ -15,11 +16,15 @@ from variants.contract import BASELINE
 
 @pytest.mark.slow
 def test_the_estimate_for_quick_is_within_a_factor_of_three_of_the_shipped_trials():
-    costs = estimate(QUICK)
-    assert {cost.task for cost in costs} == set(QUICK.tasks)
-    estimated = sum(cost.trials * cost.seconds for cost in costs)
     measured = sum(t.cpu_seconds for t in shipped_trials("quick") if t.variant == BASELINE)
-    assert measured / 3 < estimated < 3 * measured
+    least = math.inf
+    for _ in range(10):  # what others do on the machine only makes it longer
+        costs = estimate(QUICK)
+        assert {cost.task for cost in costs} == set(QUICK.tasks)
+        least = min(least, sum(cost.trials * cost.seconds for cost in costs))
+        if least < 3 * measured:
+            break
+    assert measured / 3 < least < 3 * measured
 
 
 def test_all_settings_of_a_protocol_are_shown(capfd: pytest.CaptureFixture[str]):

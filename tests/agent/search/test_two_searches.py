@@ -20,6 +20,7 @@ from archive.store import Archive
 from evaluator.outcomes import Status
 from evaluator.protocols.built_in import SMOKE
 from tests.builders import make_archive_of, make_record, make_variant
+from tests.waiting import PATIENCE
 from variants.contract import BASELINE
 
 
@@ -76,7 +77,7 @@ def test_an_error_in_one_proposal_loses_no_other(tmp_path: Path, monkeypatch: py
 
     def run(attempt: Attempt) -> tuple[Record, ...]:
         if attempt.index == 0:
-            begun.wait()
+            assert begun.wait(PATIENCE)
             raise ArchiveError("a file was damaged meanwhile")
         stop = attempt._prepare().stop
         begun.set()

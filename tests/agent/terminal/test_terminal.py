@@ -1,6 +1,7 @@
 """What reaches a terminal: nothing hostile, nothing cut, long answers through the user's pager."""
 
 import io
+import threading
 from pathlib import Path
 
 import pytest
@@ -211,6 +212,7 @@ def test_heartbeat_is_silent_on_a_terminal_and_when_asked_to_be():
     for quiet in (console(quiet=True), console(force_terminal=True)):
         with Heartbeat(quiet, lambda: ["x"], every=0.0) as heart:
             assert heart is not None
+            assert "heartbeat" not in {thread.name for thread in threading.enumerate()}
         assert printed(quiet) == ""
 
 

@@ -98,13 +98,14 @@ def test_what_an_exception_holds_is_free_before_it_is_told() -> None:
 
 def test_a_candidate_starts_in_a_third_of_a_second(sandbox: Sandbox) -> None:
     """Of the processor's time, here and in its own process: a clock would tell of other programs, too."""
-    seconds = []
-    for _ in range(3):
+
+    def seconds() -> float:
         began = time.process_time()
         with sandbox.kernel(seeds()[BASELINE].variant) as kernel:
             here = time.process_time() - began
-        seconds.append(here + kernel.cpu_seconds)
-    assert 0 < min(seconds) < 0.3
+        return here + kernel.cpu_seconds
+
+    wait_until(lambda: 0 < seconds() < 0.3, "a start that no other program makes longer")
 
 
 @pytest.mark.parametrize(
@@ -227,7 +228,8 @@ def test_several_threads_use_one_sandbox(sandbox: Sandbox) -> None:
 def test_one_candidate_going_down_leaves_others_alone(sandbox: Sandbox) -> None:
     with sandbox.kernel(seeds()[BASELINE].variant) as good:
         o = good(*inputs())[0]
-        with sandbox.kernel(variant("while True: pass"), Limits(wall_seconds=0.5)) as bad, pytest.raises(VariantFailed):
+        endless = sandbox.kernel(variant("while True: pass"), Limits(wall_seconds=0.5))
+        with pytest.raises(VariantFailed), endless as bad:
             bad(*inputs())
         assert torch.equal(good(*inputs())[0], o)
 

@@ -79,8 +79,8 @@ def test_where_nobody_answers_it_fails(doctor: Doctor, monkeypatch: pytest.Monke
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
-    monkeypatch.setenv("OPENAI_BASE_URL", url)
-    code, (sign,) = doctor(key="")
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+        code, (sign,) = doctor(key="")
     assert (code, sign["state"]) == (1, "missing")
     assert f"connection to {url} failed" in sign["found"]
 

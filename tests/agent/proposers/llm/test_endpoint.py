@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ import pytest
 from agent.proposers.llm.bookkeeping.prices import Price
 from agent.proposers.llm.configuration.settings import LLMSettings
 from agent.proposers.llm.endpoint.client import Endpoint, HttpAttempt, Request
+from agent.proposers.llm.endpoint.gate import Gate
 from agent.proposers.llm.errors import BudgetExceededError, BusyError, ContextOverflowError, EndpointError, PassingError
+from tests.fake_time import FakeTime
 from tests.waiting import PATIENCE, wait_until
 
 Settings = Callable[..., LLMSettings]
@@ -93,18 +96,23 @@ def test_nothing_is_asked_with_no_time_left(faults: Any, settings: Settings) -> 
     assert not faults.requests
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("asked_by", ["itself", "another ask"])
-def test_the_end_of_an_ask_names_what_the_endpoint_said_last(faults: Any, settings: Settings, asked_by: str) -> None:
+def test_the_end_of_an_ask_names_what_the_endpoint_said_last(
+    faults: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch, asked_by: str
+) -> None:
     """The pause before an attempt may leave it milliseconds."""
-    faults.script = [faults.status(503, "loading", Retry_After="1")]
-    endpoint = Endpoint(settings())
+    faults.script = [faults.status(503, "loading", Retry_After="100")]
+    endpoint, time_ = Endpoint(settings()), FakeTime()
+    monkeypatch.setattr("agent.proposers.llm.endpoint.client.time", SimpleNamespace(monotonic=time_.clock))
+    endpoint.gate = Gate(endpoint.transport.cancelled, time_.clock, time_.wait)
     if asked_by == "another ask":
         with pytest.raises(BusyError):
-            endpoint.complete(REQUEST, time.monotonic() + 0.5, lambda _: None)
-        assert len(faults.requests) == 1
+            endpoint.complete(REQUEST, time_.now + 50, lambda _: None)
+        assert time_.waits == []
+    monkeypatch.setattr("agent.proposers.llm.endpoint.gate.SPREAD", 0)
     with pytest.raises(BusyError) as caught:
-        endpoint.complete(REQUEST, time.monotonic() + max(endpoint.gate.opens_in(), 1) + 0.08, lambda _: None)
+        endpoint.complete(REQUEST, time_.now + 100.08, lambda _: None)
+    assert time_.waits == [100]
     assert "loading" in caught.value.message
     assert "no complete reply" not in caught.value.message
     assert len(faults.requests) == 1

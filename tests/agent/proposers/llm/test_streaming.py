@@ -86,7 +86,7 @@ def test_progress_is_told_in_tokens(faults: Any, settings: Settings) -> None:
 def test_half_a_stream_is_never_a_reply(faults: Any, settings: Settings, broken: Any, reason: str) -> None:
     faults.streaming = False  # the second reply comes at once, so that a busy machine does not make it stall as well
     faults.script = [broken(faults), faults.says("whole")]
-    reply, kept = ask(Endpoint(settings(stall_seconds=1.5)))
+    reply, kept = ask(Endpoint(settings(stall_seconds=1.5 if "stalled" in reason else PATIENCE)))
     assert reply.text == "whole"
     assert [attempt.text for attempt in kept] == [None, "whole"]
     assert reason in str(kept[0].error)
@@ -112,9 +112,8 @@ def test_streams_end_in_more_than_one_way(faults: Any, settings: Settings, event
 
 def test_a_connection_that_stays_open_after_the_end_is_not_waited_for(faults: Any, settings: Settings) -> None:
     faults.script = [faults.streams(faults.piece("stop", content="whole"), faults.DONE, then="hang")]
-    began = time.monotonic()
-    assert ask(Endpoint(settings()))[0].text == "whole"
-    assert time.monotonic() - began < PATIENCE, "it would hang for ever"
+    reply, kept = ask(Endpoint(settings(stall_seconds=2 * PATIENCE)))
+    assert (reply.text, len(kept)) == ("whole", 1), "it would be waited for until the attempt's time is over"
 
 
 @pytest.mark.parametrize("refusal", ["stream is not supported by this deployment", "Streaming is unsupported"])

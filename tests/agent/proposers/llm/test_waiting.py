@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +19,8 @@ from agent.proposers.llm.endpoint.client import Endpoint, HttpAttempt, Request
 from agent.proposers.llm.endpoint.faults import fault_of, pause_asked, reported_fault
 from agent.proposers.llm.endpoint.gate import LONGEST_WAIT, Gate, StillShutError
 from agent.proposers.llm.errors import BusyError, EndpointError, PassingError
-from tests.waiting import PATIENCE, wait_until
+from tests.fake_time import FakeTime
+from tests.waiting import PATIENCE
 
 Settings = Callable[..., LLMSettings]
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -29,38 +31,15 @@ def ask(endpoint: Endpoint, number: int = 0, seconds: float = PATIENCE) -> HttpA
     return endpoint.complete(request, time.monotonic() + seconds, lambda _: None)
 
 
-def refusal(endpoint: Endpoint, number: int, seconds: float) -> BusyError:
-    """Why such an ask ended as busy. Where its last attempt began too late to be refused in time, it is made again."""
-    refused: list[BusyError] = []
-
-    def is_refused() -> bool:
-        try:
-            ask(endpoint, number, seconds=seconds)
-        except BusyError as error:
-            refused.append(error)
-        except PassingError as error:
-            if "no complete reply within" not in error.message:
-                raise
-        return bool(refused)
-
-    wait_until(is_refused, "an ask that ends because the endpoint is busy")
-    return refused[0]
-
-
-class FakeTime:
-    """A clock that goes on only while somebody waits."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self.waits: list[float] = []
-
-    def clock(self) -> float:
-        return self.now
-
-    def wait(self, seconds: float) -> bool:
-        self.waits.append(seconds)
-        self.now += seconds
-        return False
+def refusal(endpoint: Endpoint, number: int, seconds: float, monkeypatch: pytest.MonkeyPatch) -> BusyError:
+    """Why such an ask ended as busy, by a clock on which only waits take time."""
+    time_ = FakeTime()
+    endpoint.gate = Gate(endpoint.transport.cancelled, time_.clock, time_.wait)
+    monkeypatch.setattr("agent.proposers.llm.endpoint.client.time", SimpleNamespace(monotonic=time_.clock))
+    request = Request(({"role": "user", "content": "hello"},), {"type": "object"}, seed=number)
+    with pytest.raises(BusyError) as refused:
+        endpoint.complete(request, time_.now + seconds, lambda _: None)
+    return refused.value
 
 
 @pytest.mark.parametrize(
@@ -149,12 +128,11 @@ def test_the_list_of_models_is_waited_for_too(faults: Any, settings: Settings) -
     assert Endpoint(settings(model=None)).model == "scripted"
 
 
-@pytest.mark.slow
 def test_an_endpoint_that_stays_busy_ends_the_ask_at_its_deadline_and_says_what_was_tried(
-    faults: Any, settings: Settings
+    faults: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faults.script = [faults.status(503, "overloaded")]
-    told = refusal(Endpoint(settings(attempts=1)), 0, seconds=4).message
+    told = refusal(Endpoint(settings(attempts=1)), 0, 400, monkeypatch).message
     assert re.search(r"overloaded.*deadline of 900 s allows no other attempt, after \d+ requests", told)
     assert len(faults.requests) > 1
 
@@ -245,13 +223,15 @@ def test_a_wait_is_cancelled(faults: Any, settings: Settings) -> None:
 
 
 @pytest.mark.slow
-def test_an_endpoint_that_has_answered_is_waited_for_while_it_restarts(faults: Any, settings: Settings) -> None:
+def test_an_endpoint_that_has_answered_is_waited_for_while_it_restarts(
+    faults: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     faults.script = [faults.says("fine")]
     endpoint = Endpoint(settings(attempts=1))
     ask(endpoint, 1)
     faults.shutdown()
     faults.server_close()
-    assert "allows no other attempt" in refusal(endpoint, 2, seconds=2).message
+    assert "allows no other attempt" in refusal(endpoint, 2, 200, monkeypatch).message
 
 
 def test_a_broken_endpoint_is_given_up_for_one_ask_and_not_for_all(faults: Any, settings: Settings) -> None:
