@@ -35,6 +35,8 @@ __all__ = ["Cluster", "ClusterError"]
 POLL_SECONDS = 0.5
 STOP_SECONDS = 20.0
 """A node that has not ended its training so long after it was asked to will not: it may be lost."""
+STARTS = 3
+"""Ray gives its own processes half a minute to start, which is too little where others have the processors."""
 MOST_WAITING = 256
 """Groups that wait at Ray, beyond twice those that can run: so that a node that joins finds work."""
 
@@ -62,7 +64,7 @@ class Cluster:
         try:
             _require_listener(os.environ.get("RAY_ADDRESS", ""))
             os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")  # of trials whose error nobody waits for any more
-            ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+            _start_ray(say)
             here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         except Exception as error:  # Ray says by an Exception of no kind that its processes did not start in time
             raise ClusterError(f"no Ray cluster: {error}{_token_hint()}") from error
@@ -168,6 +170,19 @@ def _begun_again(group: Group, places: list[str]) -> str:
     spec = group.specs[0]
     *before, now = places
     return f"{group.variant.name}: {spec.task}, seed {spec.seed} begins again on {now}; it was lost on {before[-1]}"
+
+
+def _start_ray(say: Callable[[str], None]) -> None:
+    """Join or start a cluster. Raises what Ray raises: an Exception of no kind, where its processes took too long."""
+    for left in reversed(range(STARTS)):
+        try:
+            ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+            return
+        except Exception as error:
+            if not left or "timed out during startup" not in str(error):
+                raise
+            ray.shutdown()
+            say("Ray did not start within its half a minute: trying again")
 
 
 def _require_listener(address: str) -> None:

@@ -128,6 +128,17 @@ def test_damage_is_named_and_nothing_else_is_lost(told: Archive, name: str):
         damaged.rebuild_leaderboards()
 
 
+def test_trials_that_are_a_link_are_refused(told: Archive):
+    path = told.root / "trials" / "quick" / f"{BASELINE}.jsonl"
+    path.unlink()
+    for target in ("nothing", path.name, "/etc/passwd"):
+        path.symlink_to(target)
+        with pytest.raises(ArchiveError, match="is a link"):
+            Archive(told.root).trials("quick")
+        path.unlink()
+    assert BASELINE not in Archive(told.root).trials("quick")
+
+
 def test_at_one_moment_changes_are_looked_for_once(told: Archive, monkeypatch: pytest.MonkeyPatch):
     looked: list[int] = []
     refresh = ArchiveIndex.refresh

@@ -1,8 +1,11 @@
 """What the terminal says of a whole family of tests."""
 
+from agent.analysis.differences.false_discovery import families
 from agent.terminal.discoveries import NAMED, families_lines
+from archive.store import Archive
 from evaluator.statistics import false_discovery as discoveries
 from evaluator.statistics.false_discovery import Discoveries
+from tests.builders import make_record
 from variants.contract import BASELINE
 
 
@@ -32,3 +35,11 @@ def test_many_that_are_better_at_both_rates_are_counted_and_said_once():
 def test_what_only_the_looser_rate_finds_is_said_apart():
     (_, line) = families_lines({"parent": family(2, 0.03, 0.07)}, "quick")
     assert line.startswith("  than its parent: none at 5%; v0, v1 at 10% ")
+
+
+def test_a_proposal_without_its_trials_is_not_among_those_that_were_tried(archive: Archive):
+    told = archive.tell(make_record(), "r")
+    archive.tell(make_record(name="other"), "r")
+    assert families(archive, "quick")[BASELINE].tried == 2
+    (archive.root / "proposals" / told.id / "trials.jsonl").write_bytes(b"")
+    assert families(Archive(archive.root), "quick")[BASELINE].tried == 1
