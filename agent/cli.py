@@ -23,6 +23,8 @@ from evaluator.sandbox import prestart as early
 
 SELDOM = (200_000, 50, 100)
 """When Python looks for garbage: of the values of a large archive none is, and looking took a third of the time."""
+LONGEST_REASON = 2_000
+"""Characters of an error that are printed."""
 COMPLETION = "_ARCHER_COMPLETE"
 """The variable by which a shell asks for completions."""
 SANDBOXED = ("check", "evaluate", "propose")
@@ -141,7 +143,11 @@ def _wanted(arguments: list[str]) -> str | None:
 
 
 def _usage(message: str) -> int:
-    sys.stderr.write(f"archer: {clean(' '.join(message.split()))}\n")
+    reason = clean(" ".join(message.split()))
+    if len(reason) > LONGEST_REASON:  # somebody's file is quoted in it; what to do is said at the end
+        half = LONGEST_REASON // 2
+        reason = f"{reason[:half]} ... {reason[-half:]}"
+    sys.stderr.write(f"archer: {reason}\n")
     return USAGE
 
 

@@ -65,6 +65,14 @@ def test_bad_input_is_one_line_and_exit_code_2(archer: Run, tmp_path: Path, argu
     assert sorted(path.name for path in tmp_path.rglob("*") if "archer-archive" not in path.parts) == before
 
 
+def test_an_error_that_quotes_a_long_name_keeps_its_begin_and_its_end(archer: Run):
+    code, _, err = archer("diff", "x" * 10_000)
+    assert code == USAGE
+    assert len(err) < 2_100
+    assert err.startswith("archer: xxx")
+    assert err.endswith("x: File name too long; nothing was left half-written\n")
+
+
 @pytest.mark.slow
 def test_a_ray_cluster_that_is_not_there_is_named(archer: Run, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
