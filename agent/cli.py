@@ -1,6 +1,7 @@
 """The command line, and what each kind of failure turns into."""
 
 import gc
+import logging
 import os
 import sys
 import tempfile
@@ -21,10 +22,20 @@ from archive.errors import ArchiveError, LeaderboardError
 from evaluator.sandbox import SandboxUnavailable
 from evaluator.sandbox import prestart as early
 
+
+class _Teller(logging.Handler):
+    """Says what the archive has to say while it waits."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line, at once."""
+        sys.stderr.write(f"archer: {clean(record.getMessage())}\n")
+
+
+logging.getLogger("archive").addHandler(_Teller())
 SELDOM = (200_000, 50, 100)
 """When Python looks for garbage: of the values of a large archive none is, and looking took a third of the time."""
 LONGEST_REASON = 2_000
-"""Characters of an error that are printed."""
+"""Characters of an error; of a longer one, begin and end are printed."""
 COMPLETION = "_ARCHER_COMPLETE"
 """The variable by which a shell asks for completions."""
 SANDBOXED = ("check", "evaluate", "propose")

@@ -405,7 +405,7 @@ class Archive(Reader):
         except Timeout:
             if not wait:
                 raise
-            _LOG.warning("another archer is writing to %s: waiting for it to end", self.root)
+            _LOG.warning("another writer has the archive %s: waiting for it to end", self.root)
             self._lock.acquire()
 
     def _begin_writing(self) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Self
 from uuid import uuid4
 
 import ray
+from ray._private.node import Node
 from ray.exceptions import ActorUnavailableError, RayError, RayTaskError, TaskCancelledError
 from ray.util import get_node_ip_address
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -181,8 +182,16 @@ def _start_ray(say: Callable[[str], None]) -> None:
         except Exception as error:
             if not left or "timed out during startup" not in str(error):
                 raise
-            ray.shutdown()
+            _end_half_started(error)
             say("Ray did not start within its half a minute: trying again")
+
+
+def _end_half_started(error: Exception) -> None:
+    """End the processes of a node of Ray's that did not start in time: `ray.shutdown` knows only those that did."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        node = frame.f_locals.get("self")
+        if isinstance(node, Node):
+            node.kill_all_processes(check_alive=False)
 
 
 def _require_listener(address: str) -> None:

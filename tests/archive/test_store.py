@@ -168,7 +168,8 @@ def test_who_tells_waits_for_a_long_merge_and_says_so(
     caplog.handler.addFilter(ending)
     monkeypatch.setattr("archive.store.SILENCE", 0.1)
     assert archive.tell(make_record(), "r").number == 1
-    assert caplog.messages == [f"another archer is writing to {archive.root}: waiting for it to end"]
+    assert caplog.messages == [f"another writer has the archive {archive.root}: waiting for it to end"]
+    caplog.handler.removeFilter(ending)
     merging.join()
 
 

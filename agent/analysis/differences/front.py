@@ -30,6 +30,7 @@ from variants.contract import REFERENCE
 RATE = 0.05
 """False discovery rate of all statements with "surely"."""
 FEW = 32
+"""Rivals that are looked at first."""
 Standing = Literal["surely front", "front", "dominated", "surely dominated"]
 
 
@@ -118,7 +119,7 @@ def dominators(contrasts: PairedDifferences, name: str) -> tuple[str, ...]:
 
     Of a large board they are asked for one row at a time: all names of all rows take more memory than all else.
     """
-    own = contrasts.names.index(name)
+    own = contrasts.place(name)
     rivals = contrasts.not_behind(own)
     return tuple(contrasts.names[row] for row in rivals[dominate(-contrasts.difference(own, rivals))])
 

@@ -110,6 +110,10 @@ class PairedDifferences:
         """Whether the rows are paired by seed and have enough seeds to estimate the noise."""
         return bool(np.isfinite(self._noise).any())
 
+    def place(self, name: str) -> int:
+        """Of a row in `names`."""
+        return self._index[name]
+
     def lead(self, name: str, rows: Rows = EVERY) -> Lead:
         """The lead of one row over every row, or over some. rows: their places in `names`."""
         own, counts = self._index[name], self._counts
@@ -125,10 +129,8 @@ class PairedDifferences:
         difference: Array = self._means[own] - self._means[rows]
         if not self.paired:
             return difference
-        pairs = self._table[own] - self._table[rows]
-        n = np.isfinite(pairs).sum(axis=2)
-        usable = (n > 0) & np.isfinite(self._noise)
-        found: Array = np.where(usable, np.nansum(pairs, axis=2) / np.maximum(n, 1), difference)
+        pairs, n = self._pairs(own, rows)
+        found: Array = np.where(self._usable(n), np.nansum(pairs, axis=2) / np.maximum(n, 1), difference)
         return found
 
     def same(self, own: int, rows: Rows = EVERY) -> Flags:
@@ -177,14 +179,23 @@ class PairedDifferences:
 
     def _paired(self, own: int, rows: Rows, error: Array, freedom: Array) -> tuple[Array, Array]:
         """The last two, replaced by paired values where two rows share seeds and the noise of the task is known."""
-        pairs = self._table[own] - self._table[rows]
-        n = np.isfinite(pairs).sum(axis=2)
+        pairs, n = self._pairs(own, rows)
         mean = np.nansum(pairs, axis=2) / np.maximum(n, 1)
         squares = np.nansum((pairs - mean[..., None]) ** 2, axis=2)
         total = PRIOR_FREEDOM + np.maximum(n - 1, 0)
         pooled = np.sqrt((squares + PRIOR_FREEDOM * self._noise) / total / np.maximum(n, 1))
-        usable = (n > 0) & np.isfinite(self._noise)
+        usable = self._usable(n)
         return np.where(usable, pooled, error), np.where(usable, total, freedom).astype(np.float64)
+
+    def _pairs(self, own: int, rows: Rows) -> tuple[Array, NDArray[np.intp]]:
+        """Differences rows × tasks × seeds, NaN where one of the two lacks the seed; and how many there are."""
+        pairs = self._table[own] - self._table[rows]
+        return pairs, np.isfinite(pairs).sum(axis=2)
+
+    def _usable(self, n: NDArray[np.intp]) -> Flags:
+        """Rows × tasks: where so many pairs and the noise of the task tell of a difference."""
+        usable: Flags = (n > 0) & np.isfinite(self._noise)
+        return usable
 
     @cached_property
     def _functions(self) -> NDArray[np.intp]:

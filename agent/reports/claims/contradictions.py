@@ -29,13 +29,15 @@ _NUMBER = r"(?<![\w.+\-−±<>≤≥~≈/^])(\d{1,3}(?:\.\d+)?\s?%|[01]?\.\d+|[0
 _HEDGE = re.compile(
     rf"(?i)\b({EXPECTATION}"
     r"|exceed\w*|surpass\w*|beat\w*|above|below|over|under|least|most|more than|less than|differ\w*|gain\w*|gap|margin"
-    r"|los[est]\w*|trail\w*|lag\w*|behind|ahead|match\w*|against|drop\w*|improv\w*|increas\w*|decreas\w*|by|smoke|quick|standard|extra)\b"
+    r"|los[est]\w*|trail\w*|lag\w*|behind|ahead|match\w*|against|drop\w*|improv\w*|increas\w*|decreas\w*|by|smoke|quick)\b"
     r"|→|=>|->|Δ|↑|↓"
 )
 _OTHER_FIGURES = re.compile(
-    rf"(?i)\b({EXPECTATION}|means?|average|gap|margin|gains?|lacks?|units?|noise|smoke|standard|extra|interval)\b|→|=>|->|Δ"
+    rf"(?i)\b({EXPECTATION}|means?|average|gap|margin|gains?|lacks?|units?|noise|smoke|interval)\b|→|=>|->|Δ"
 )
 """Words beside which a number may be no accuracy of the task."""
+_PROTOCOL = re.compile(r"\b(?:under|at|protocol)\s+[`*]*(smoke|quick|standard|mad|extra)\b")
+"""Scores of another protocol are on another board."""
 _JOIN = r"(?:\s*(?:\(|=|:|is|was|of|at|to|score|accuracy|reaches|with|stands|has)){0,3}\s*"
 
 
@@ -44,6 +46,8 @@ def contradictions(text: str, snapshot: ArchiveSnapshot) -> tuple[str, ...]:
     aliases = variant_aliases(snapshot)
     found: dict[str, None] = {}
     for statement in statements(text, aliases):
+        if set(_PROTOCOL.findall(statement.lower())) - {snapshot.protocol}:
+            continue
         for clause in clauses(statement, aliases):
             found |= dict.fromkeys(_in_clause(clause, aliases, snapshot))
         found |= dict.fromkeys(wrong_comparisons(statement, aliases, snapshot))

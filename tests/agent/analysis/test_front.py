@@ -253,10 +253,16 @@ def test_of_one_seed_each_nothing_is_sure(tmp_path: Path, capsys: pytest.Capture
     )
 
 
+@pytest.mark.parametrize("noise", [0.1, 0.01])
 @pytest.mark.parametrize("chance", range(6))
-def test_rows_that_are_not_asked_about_would_change_nothing(chance: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_that_are_not_asked_about_would_change_nothing(
+    chance: int, noise: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dice = np.random.default_rng(chance)
-    rows = {f"row_{n}": dice.integers(0, 4, (6, 3)) / 10 + dice.integers(0, 2, (6, 3)) * 1e-12 for n in range(30)}
+    levels = dice.integers(1, 4, (30, 6, 1)) / 10 * (noise < 0.1)
+    levels[:3] = 0
+    table = levels + dice.integers(0, 4, (30, 6, 3)) * noise + dice.integers(0, 2, (30, 6, 3)) * 1e-12
+    rows = {f"row_{n}": own for n, own in enumerate(table)}
     made = measured({name: table.tolist() for name, table in rows.items()})
     if chance % 2:  # some rows lack a seed
         few = {name: [t for t in own if (int(name[4:]) + t.seed) % 5] for name, own in made.trials.items()}
@@ -266,6 +272,7 @@ def test_rows_that_are_not_asked_about_would_change_nothing(chance: int, monkeyp
     asked = [len(made.not_behind(own)) for own in range(len(made.names))]
     assert max(asked) < len(made.names) or chance % 2
     found = places(made)
+    assert any(place.surely_dominated_by for place in found) == (noise < 0.1)
     above = {name: dominators(made, name) for name in made.names}
     assert {name for name in above if above[name]} == {place.name for place in found if place.dominated}
     monkeypatch.setattr(PairedDifferences, "not_behind", lambda self, *_: np.arange(len(self.names)))

@@ -50,6 +50,11 @@ def snapshot() -> ArchiveSnapshot:
             "says 0.9 for `delta_net_4layer_softm",
         ),
         ("Normalize keys:\n- Memorize is 0.5 here", "says 0.5 for `delta_net_4layer_normalize_keys_in_for_loop`"),
+        ("Standard softmax attention has 0.1 on Memorize.", "says 0.1 for `delta_net_4layer_softmax_att"),
+        (
+            "On Memorize standard softmax attention has 0.1, and normalize keys 0.339.",
+            "says 0.1 for `delta_net_4layer_so",
+        ),
     ],
 )
 def test_a_wrong_figure_is_found(snapshot: ArchiveSnapshot, text: str, found: str) -> None:
@@ -85,6 +90,7 @@ def test_a_wrong_figure_is_found(snapshot: ArchiveSnapshot, text: str, found: st
         "Softmax attention (0.779) beats normalize keys (0.339) on Memorize, and the baseline beats it on Compress.",
         "Normalize keys (n=3) and softmax attention 0.9 on Memorize and Compress.",
         "Under standard softmax attention has 0.97 on Memorize, and normalize keys 0.1.",
+        "Under `standard` normalize keys beats the baseline on Memorize.",
         "Softmax attention lacks 0.5 units and normalize keys 0.9 on Memorize.",
         "Normalize keys:\nMemorize is 0.5 with other keys",
         "",

@@ -102,6 +102,8 @@ class _Tried:
     failures: int = 0
     last: Fault | None = None
     """Why the last request got no reply."""
+    waited_for: str = ""
+    """What the endpoint said, to this ask or to another one, if that was waited for since."""
     changes: list[str] = field(default_factory=list)
 
     @property
@@ -203,7 +205,7 @@ class Endpoint:
                 self.capabilities.worked()
                 keep(attempt)
                 return attempt
-            tried.requests, tried.last = tried.requests + 1, fault
+            tried.requests, tried.last, tried.waited_for = tried.requests + 1, fault, ""
             lesson = self._lesson(request, attempt.payload, fault) if len(tried.changes) < STEP_DOWNS else None
             if lesson is not None and request.tokens > self.limits.prompt_budget:
                 keep(attempt)
@@ -214,7 +216,7 @@ class Endpoint:
                 keep(_noting(attempt, f"{fault.message}; {change}"))
                 continue
             keep(attempt)
-            if self._waited_for(fault):
+            if fault.kind == "busy" or (self._answered and not fault.sent):  # it is there again once it has restarted
                 self.gate.shut(ticket, FIRST_WAIT, fault.retry_after, _asking(fault))
                 continue
             if fault.kind == "request":
@@ -223,8 +225,13 @@ class Endpoint:
 
     def _enter(self, until: float, tried: _Tried, impatient: bool = False) -> int:
         """A ticket, once the endpoint is not known to be busy. Raises BusyError where that takes too long."""
+
+        def waits(seconds: float, reason: str) -> None:
+            tried.waited_for = reason
+            tell(f"waits {seconds:.0f} s: {reason}")
+
         try:
-            ticket = self.gate.enter(until, tell)
+            ticket = self.gate.enter(until, waits)
         except StillShutError as shut:
             why = "another model is asked meanwhile" if impatient else self._deadline
             raise BusyError(f"{shut.reason}; {why}{tried.told}") from None
@@ -236,14 +243,8 @@ class Endpoint:
         """Raises PassingError, with what the endpoint said last, where too little time is left for a reply."""
         if deadline - time.monotonic() >= LEAST_SECONDS:
             return
-        shut = self.gate.reason  # by this ask or another one
-        why = _asking(tried.last) if tried.last else shut or "no time was left to ask"
-        busy = self._waited_for(tried.last) if tried.last else bool(shut)
-        raise (BusyError if busy else PassingError)(f"{why}; {self._deadline}{tried.told}")
-
-    def _waited_for(self, fault: Fault) -> bool:
-        """Whether the endpoint will be there again by itself: it is busy, or restarts."""
-        return fault.kind == "busy" or (self._answered and not fault.sent)
+        why = tried.waited_for or (_asking(tried.last) if tried.last else "no time was left to ask")
+        raise (BusyError if tried.waited_for else PassingError)(f"{why}; {self._deadline}{tried.told}")
 
     @property
     def _deadline(self) -> str:

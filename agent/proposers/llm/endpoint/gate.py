@@ -40,10 +40,11 @@ class Gate:
         self._pauses = 0
         self._reason = ""
 
-    def enter(self, until: float, tell: Callable[[str], None]) -> int | None:
+    def enter(self, until: float, tell: Callable[[float, str], None]) -> int | None:
         """Wait until the gate is open; a ticket for `shut` and `passed`, None if cancelled.
 
-        `tell` is given a line before each wait. Raises StillShutError where the gate opens after `until`.
+        `tell` is given the seconds and the reason of each wait before it. Raises StillShutError where the gate opens
+        after `until`.
         """
         while True:
             with self._lock:
@@ -53,7 +54,7 @@ class Gate:
                 return look
             if opens_at >= until:
                 raise StillShutError(reason, left)
-            tell(f"waits {left:.0f} s: {reason}")
+            tell(left, reason)
             if self._wait(left * random.uniform(1, 1 + SPREAD)):
                 return None
 
@@ -76,13 +77,7 @@ class Gate:
         """A request got through: the next pause is short again."""
         with self._lock:
             if ticket == self._look:
-                self._pauses, self._reason = 0, ""
-
-    @property
-    def reason(self) -> str:
-        """Why it was shut last; empty if a request has got through since."""
-        with self._lock:
-            return self._reason
+                self._pauses = 0
 
     def opens_in(self) -> float:
         """Seconds until it opens; 0 if it is open."""

@@ -36,6 +36,7 @@ def left_out(whole: PromptFacts, cut: PromptFacts) -> tuple[str, ...]:
         "earlier attempts, the oldest": len(whole.history) - len(cut.history),
         "earlier attempts in full": len(whole.attempts) - len(cut.attempts),
         "rows measured under this protocol, the lower ones": len(whole.measured) - len(cut.measured),
+        "rows of larger protocols, the lower ones": _count(whole) - _count(cut),
         "published rows, the lower ones": len(whole.published) - len(cut.published),
         "sentences on the leaderboard": len(whole.insights) - len(cut.insights),
         "mechanisms of the catalogue": len(whole.mechanisms) - len(cut.mechanisms),
@@ -58,6 +59,11 @@ def left_out(whole: PromptFacts, cut: PromptFacts) -> tuple[str, ...]:
     said += [what for what, (old, new) in parts.items() if len(new) < len(old)]
     said += [f"the code of {kernel.name}" for kernel in whole.others if kernel not in cut.others]
     return tuple(said)
+
+
+def _count(facts: PromptFacts) -> int:
+    """Rows of larger protocols."""
+    return sum(len(rung.rows) for rung in facts.above)
 
 
 def _history(keep: int) -> Cut:

@@ -31,6 +31,10 @@ def ask(endpoint: Endpoint, number: int = 0, seconds: float = PATIENCE) -> HttpA
     return endpoint.complete(request, time.monotonic() + seconds, lambda _: None)
 
 
+def unheard(*_: object) -> None:
+    """Nobody is told."""
+
+
 def refusal(endpoint: Endpoint, number: int, seconds: float, monkeypatch: pytest.MonkeyPatch) -> BusyError:
     """Why such an ask ended as busy, by a clock on which only waits take time."""
     time_ = FakeTime()
@@ -141,13 +145,13 @@ def test_pauses_grow_to_a_limit_and_are_short_again_after_a_reply() -> None:
     time_ = FakeTime()
     gate = Gate(threading.Event(), time_.clock, time_.wait)
     for _ in range(12):
-        gate.shut(gate.enter(10**9, lambda _: None) or 0, 0.5, None, "busy")
-    gate.enter(10**9, lambda _: None)
+        gate.shut(gate.enter(10**9, unheard) or 0, 0.5, None, "busy")
+    gate.enter(10**9, unheard)
     pauses = time_.waits
     assert pauses[0] < 1
     assert all(later > earlier for earlier, later in pairwise(pauses[:6]))
     assert LONGEST_WAIT <= pauses[-1] <= LONGEST_WAIT * 1.5 * 1.1
-    ticket = gate.enter(10**9, lambda _: None)
+    ticket = gate.enter(10**9, unheard)
     gate.passed(ticket or 0)
     gate.shut(ticket or 0, 0.5, None, "busy")
     assert gate.opens_in() < 1
@@ -156,24 +160,24 @@ def test_pauses_grow_to_a_limit_and_are_short_again_after_a_reply() -> None:
 def test_a_stated_pause_is_never_cut_short_and_ten_answers_to_one_look_are_one() -> None:
     time_ = FakeTime()
     gate = Gate(threading.Event(), time_.clock, time_.wait)
-    tickets = [gate.enter(10**9, lambda _: None) for _ in range(10)]
+    tickets = [gate.enter(10**9, unheard) for _ in range(10)]
     for ticket in tickets:
         gate.shut(ticket or 0, 0.5, 20, "busy")
     assert 20 <= gate.opens_in() < 21
     heard: list[str] = []
-    gate.enter(10**9, heard.append)
-    assert heard == ["waits 20 s: busy"]
+    gate.enter(10**9, lambda _, reason: heard.append(reason))
+    assert heard == ["busy"]
     assert 20 <= time_.waits[0] <= 22.1
-    gate.shut(gate.enter(10**9, heard.append) or 0, 0.5, None, "busy")
+    gate.shut(gate.enter(10**9, lambda _, reason: heard.append(reason)) or 0, 0.5, None, "busy")
     assert gate.opens_in() <= 1.5, "the second look, not the eleventh"
 
 
 def test_a_gate_that_opens_too_late_is_not_waited_for() -> None:
     time_ = FakeTime()
     gate = Gate(threading.Event(), time_.clock, time_.wait)
-    gate.shut(gate.enter(10**9, lambda _: None) or 0, 0.5, 3600, "come back tomorrow")
+    gate.shut(gate.enter(10**9, unheard) or 0, 0.5, 3600, "come back tomorrow")
     with pytest.raises(StillShutError, match="come back tomorrow"):
-        gate.enter(time_.now + 60, lambda _: None)
+        gate.enter(time_.now + 60, unheard)
     assert time_.waits == []
 
 
@@ -222,7 +226,6 @@ def test_a_wait_is_cancelled(faults: Any, settings: Settings) -> None:
         ask(endpoint)
 
 
-@pytest.mark.slow
 def test_an_endpoint_that_has_answered_is_waited_for_while_it_restarts(
     faults: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
