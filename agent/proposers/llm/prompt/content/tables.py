@@ -88,7 +88,7 @@ def scale_rows(board: Board) -> tuple[LeaderboardRow, ...]:
 
 
 def _floor_row(protocol: str, tasks: Sequence[TaskName]) -> tuple[LeaderboardRow, ...]:
-    """None where no control was measured."""
+    """What reads no memory, as one row; none where no control was measured."""
     low = floor(protocol)
     return (_scale("no memory", tuple(accuracy(low[task]) if task in low else NONE for task in tasks)),) if low else ()
 
