@@ -16,7 +16,7 @@ from archive.seeding import shipped_by_variant
 from archive.store import Archive
 from evaluator.outcomes import Score, Trial
 from evaluator.statistics.intervals import chance_above, quantile
-from evaluator.statistics.moderated_t_test import PRIOR_FREEDOM, task_noise
+from evaluator.statistics.moderated_t_test import PRIOR_FREEDOM, Noise, task_noise
 from evaluator.statistics.scorecards import seed_accuracies
 from evaluator.tasks.names import TaskName
 
@@ -144,8 +144,8 @@ class PairedDifferences:
             least = _lead_at(p, self._deviation * np.sqrt(2 / self._counts.max(axis=0)), self._freedom)
             if self.paired:
                 seeds = self._table.shape[2]
-                freedom = np.full(len(least), float(PRIOR_FREEDOM + seeds - 1))
-                paired = _lead_at(p, np.sqrt(PRIOR_FREEDOM * self._noise / freedom / seeds), freedom)
+                freedom = self._prior + seeds - 1
+                paired = _lead_at(p, np.sqrt(self._prior * self._noise / freedom / seeds), freedom)
                 least = np.fmin(least, paired)
             self._least[p] = least
         return self._least[p]
@@ -182,8 +182,8 @@ class PairedDifferences:
         pairs, n = self._pairs(own, rows)
         mean = np.nansum(pairs, axis=2) / np.maximum(n, 1)
         squares = np.nansum((pairs - mean[..., None]) ** 2, axis=2)
-        total = PRIOR_FREEDOM + np.maximum(n - 1, 0)
-        pooled = np.sqrt((squares + PRIOR_FREEDOM * self._noise) / total / np.maximum(n, 1))
+        total = self._prior + np.maximum(n - 1, 0)
+        pooled = np.sqrt((squares + self._prior * self._noise) / total / np.maximum(n, 1))
         usable = self._usable(n)
         return np.where(usable, pooled, error), np.where(usable, total, freedom).astype(np.float64)
 
@@ -251,10 +251,19 @@ class PairedDifferences:
         return np.array([float(self.board.spreads[task].freedom) for task in self.board.tasks])
 
     @cached_property
+    def _known(self) -> tuple[Noise | None, ...]:
+        """The noise of each task; None if the trials do not give it."""
+        return tuple(task_noise(self.trials, task) for task in self.board.tasks)
+
+    @cached_property
     def _noise(self) -> Array:
         """Variance of a paired difference of single seeds, per task; NaN if the trials do not give it."""
-        known = [task_noise(self.trials, task) for task in self.board.tasks]
-        return np.array([found.variance if found is not None else np.nan for found in known])
+        return np.array([found.variance if found is not None else np.nan for found in self._known])
+
+    @cached_property
+    def _prior(self) -> Array:
+        """Degrees of freedom that this variance counts as, per task: no more than it was estimated with."""
+        return np.array([min(PRIOR_FREEDOM, found.freedom) if found is not None else 1.0 for found in self._known])
 
     @cached_property
     def _table(self) -> Array:

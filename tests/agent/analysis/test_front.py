@@ -132,8 +132,13 @@ def test_distance_to_the_reference() -> None:
     assert best.p_beats > 0.5
 
 
-def test_a_paired_gap_is_the_moderated_effect() -> None:
+@pytest.mark.parametrize("few", [False, True])
+def test_a_paired_gap_is_the_moderated_effect(few: bool) -> None:
+    """Of few rows the noise is known with few degrees of freedom."""
     trials, contrasts = shipped_by_variant("quick"), open_paired_differences("quick", None)
+    if few:
+        trials = {name: trials[name] for name in (DECAY, REFERENCE, BASELINE)}
+        contrasts = PairedDifferences(contrasts.board, trials)
     assert contrasts.paired
     for task in MAD_TASKS:
         own, other = ([t for t in trials[name] if t.task == task] for name in (DECAY, REFERENCE))
