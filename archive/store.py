@@ -401,7 +401,7 @@ class Archive(Reader):
     def _acquire(self, wait: bool) -> None:
         """Take the lock. Raises Timeout."""
         try:
-            self._lock.acquire(timeout=min(SILENCE, PATIENCE) if wait else 0)
+            self._lock.acquire(timeout=SILENCE if wait else 0)
         except Timeout:
             if not wait:
                 raise

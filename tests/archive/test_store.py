@@ -160,6 +160,7 @@ def test_who_tells_waits_for_a_long_merge_and_says_so(
     merging.start()
     assert held.wait(ENOUGH)
     with monkeypatch.context() as patched:
+        patched.setattr("archive.store.SILENCE", 0.1)
         patched.setattr("archive.store.PATIENCE", 0.1)
         with pytest.raises(ArchiveError, match="another archer is writing"):
             Archive(archive.root).tell(make_record(), "r")

@@ -86,8 +86,11 @@ class Place:
 def places(contrasts: PairedDifferences, reference: str = REFERENCE) -> tuple[Place, ...]:
     """The place of every row that has all tasks, nearest to the challenge first."""
     names = contrasts.names
+    if not names:
+        return ()
     versus = contrasts.lead(reference) if reference in names else None
-    looked = [look(contrasts, own, reference, versus) for own in range(len(names))]
+    least = contrasts.least_sure(RATE / max(1, len(names) - 1))
+    looked = [look(contrasts, own, reference, versus, least) for own in range(len(names))]
     below = benjamini_hochberg([each.p_dominated for each in looked]) <= RATE
     surely_below = below & (not contrasts.board.noise_is_assumed)
     front = surely_front(contrasts)
@@ -209,13 +212,14 @@ class Look:
     gaps: Mapping[TaskName, Gap]
 
 
-def look(contrasts: PairedDifferences, own: int, reference: str, versus: Lead | None) -> Look:
+def look(contrasts: PairedDifferences, own: int, reference: str, versus: Lead | None, least: Array) -> Look:
     """Compare one row of a board with all other rows and with the reference.
 
-    own: the number of the row. versus: the lead of the reference, where the board has it.
+    own: the number of the row. versus: the lead of the reference, where the board has it. least: what a row has to be
+    ahead on each task to be surely so.
     """
     rivals = contrasts.not_behind(own)
-    p_dominated, above = _p_dominated(contrasts, own, rivals)
+    p_dominated, above = _p_dominated(contrasts, own, contrasts.not_behind(own, least, rivals))
     gaps = {}
     if versus is not None and contrasts.names[own] != reference:
         gaps = {task: _turned(versus.gap(own, task)) for task in contrasts.board.tasks}
@@ -236,17 +240,15 @@ def _p_dominated(contrasts: PairedDifferences, own: int, rivals: NDArray[np.intp
     """p-value of being dominated by some row, and the row that most likely dominates.
 
     A tie to the last digit does not prevent domination: paired seeds tie if a result was inherited, or if a change
-    never took effect. Only rivals that may be sure are tested.
+    never took effect. rivals: those that may be sure.
     """
-    others = len(contrasts.names) - 1
-    rivals = contrasts.not_behind(own, contrasts.least_sure(RATE / max(1, others)), rivals)
     lead = contrasts.lead(contrasts.names[own], rivals)
     tie = lead.same | (lead.difference == 0)
     rows = np.flatnonzero((tie | (lead.difference < 0)).all(axis=1) & ~tie.all(axis=1))
     if not rows.size:
         return 1.0, own
     p = np.where(tie[rows], 0.0, lead.p_below(rows)).max(axis=1)
-    return min(1.0, float(p.min()) * others), int(rivals[rows[p.argmin()]])
+    return min(1.0, float(p.min()) * (len(contrasts.names) - 1)), int(rivals[rows[p.argmin()]])
 
 
 def _p_front(lead: Lead, own: int) -> float:

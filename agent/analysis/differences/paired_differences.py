@@ -117,11 +117,11 @@ class PairedDifferences:
     def lead(self, name: str, rows: Rows = EVERY) -> Lead:
         """The lead of one row over every row, or over some. rows: their places in `names`."""
         own, counts = self._index[name], self._counts
-        difference = self.difference(own, rows)
+        difference = self._means[own] - self._means[rows]
         error = self._deviation * np.sqrt(1 / counts[own] + 1 / counts[rows])
         freedom = np.broadcast_to(self._freedom, difference.shape)
         if self.paired:
-            error, freedom = self._paired(own, rows, error, freedom)
+            difference, error, freedom = self._paired(own, rows, difference, error, freedom)
         return Lead(difference, error, freedom, self.same(own, rows), self.board.tasks)
 
     def difference(self, own: int, rows: Rows = EVERY) -> Array:
@@ -129,9 +129,8 @@ class PairedDifferences:
         difference: Array = self._means[own] - self._means[rows]
         if not self.paired:
             return difference
-        pairs, n = self._pairs(own, rows)
-        found: Array = np.where(self._usable(n), np.nansum(pairs, axis=2) / np.maximum(n, 1), difference)
-        return found
+        _, n, mean = self._pairs(own, rows)
+        return np.where(self._usable(n), mean, difference)
 
     def same(self, own: int, rows: Rows = EVERY) -> Flags:
         """Rows × tasks: where they compute the same function as row `own`."""
@@ -140,19 +139,13 @@ class PairedDifferences:
 
     def least_sure(self, p: float) -> Array:
         """Tasks: a lead below this has a one-sided p-value above `p` whatever its seeds are."""
-        if p not in self._least:
-            least = _lead_at(p, self._deviation * np.sqrt(2 / self._counts.max(axis=0)), self._freedom)
-            if self.paired:
-                seeds = self._table.shape[2]
-                freedom = self._prior + seeds - 1
-                paired = _lead_at(p, np.sqrt(self._prior * self._noise / freedom / seeds), freedom)
-                least = np.fmin(least, paired)
-            self._least[p] = least
-        return self._least[p]
-
-    @cached_property
-    def _least(self) -> dict[float, Array]:
-        return {}
+        least = _lead_at(p, self._deviation * np.sqrt(2 / self._counts.max(axis=0)), self._freedom)
+        if not self.paired:
+            return least
+        seeds = self._table.shape[2]
+        freedom = self._prior + seeds - 1
+        paired = _lead_at(p, np.sqrt(self._prior * self._noise / freedom / seeds), freedom)
+        return np.fmin(least, paired)
 
     def not_behind(self, own: int, by: Array | None = None, among: Rows = EVERY) -> NDArray[np.intp]:
         """Places of all rows that may be ahead of a row, equal to it, or the same function, on every task; and of more.
@@ -177,20 +170,26 @@ class PairedDifferences:
         """The gap between row `name` and row `other` on one task."""
         return self.lead(name).gap(self._index[other], task)
 
-    def _paired(self, own: int, rows: Rows, error: Array, freedom: Array) -> tuple[Array, Array]:
-        """The last two, replaced by paired values where two rows share seeds and the noise of the task is known."""
-        pairs, n = self._pairs(own, rows)
-        mean = np.nansum(pairs, axis=2) / np.maximum(n, 1)
+    def _paired(
+        self, own: int, rows: Rows, difference: Array, error: Array, freedom: Array
+    ) -> tuple[Array, Array, Array]:
+        """The last three, replaced by paired values where two rows share seeds and the noise of the task is known."""
+        pairs, n, mean = self._pairs(own, rows)
         squares = np.nansum((pairs - mean[..., None]) ** 2, axis=2)
         total = self._prior + np.maximum(n - 1, 0)
         pooled = np.sqrt((squares + self._prior * self._noise) / total / np.maximum(n, 1))
         usable = self._usable(n)
-        return np.where(usable, pooled, error), np.where(usable, total, freedom).astype(np.float64)
+        return (
+            np.where(usable, mean, difference),
+            np.where(usable, pooled, error),
+            np.where(usable, total, freedom).astype(np.float64),
+        )
 
-    def _pairs(self, own: int, rows: Rows) -> tuple[Array, NDArray[np.intp]]:
-        """Differences rows × tasks × seeds, NaN where one of the two lacks the seed; and how many there are."""
+    def _pairs(self, own: int, rows: Rows) -> tuple[Array, NDArray[np.intp], Array]:
+        """Differences rows × tasks × seeds, NaN where one of the two lacks the seed; how many there are; their mean."""
         pairs = self._table[own] - self._table[rows]
-        return pairs, np.isfinite(pairs).sum(axis=2)
+        n = np.isfinite(pairs).sum(axis=2)
+        return pairs, n, np.nansum(pairs, axis=2) / np.maximum(n, 1)
 
     def _usable(self, n: NDArray[np.intp]) -> Flags:
         """Rows × tasks: where so many pairs and the noise of the task tell of a difference."""

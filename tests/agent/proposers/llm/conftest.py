@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,15 +15,31 @@ import pytest
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.proposer import Ask
 from agent.proposers.llm.configuration.settings import LLMSettings
+from agent.proposers.llm.endpoint.client import Endpoint
+from agent.proposers.llm.endpoint.gate import Gate
 from archive.records.record import Record
 from evaluator.outcomes import Status
 from tests.builders import make_record, make_snapshot
+from tests.fake_time import FakeTime
 from tests.waiting import PATIENCE
 from variants.contract import BASELINE
 
 REPLIES = Path(__file__).parent / "replies"
 KEY = "sk-test-0123456789-secret"
 Answer = Callable[["Handler"], None]
+
+
+@pytest.fixture
+def on_fake_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[Endpoint], FakeTime]:
+    """Gives an endpoint a clock on which only waits take time."""
+
+    def given(endpoint: Endpoint) -> FakeTime:
+        time_ = FakeTime()
+        endpoint.gate = Gate(endpoint.transport.cancelled, time_.clock, time_.wait)
+        monkeypatch.setattr("agent.proposers.llm.endpoint.client.time", SimpleNamespace(monotonic=time_.clock))
+        return time_
+
+    return given
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,12 +13,12 @@ import pytest
 from agent.proposers.llm.bookkeeping.prices import Price
 from agent.proposers.llm.configuration.settings import LLMSettings
 from agent.proposers.llm.endpoint.client import Endpoint, HttpAttempt, Request
-from agent.proposers.llm.endpoint.gate import Gate
 from agent.proposers.llm.errors import BudgetExceededError, BusyError, ContextOverflowError, EndpointError, PassingError
 from tests.fake_time import FakeTime
 from tests.waiting import PATIENCE, wait_until
 
 Settings = Callable[..., LLMSettings]
+OnFakeTime = Callable[[Endpoint], FakeTime]
 REQUEST = Request(({"role": "user", "content": "hello"},), {"type": "object"}, seed=7)
 
 
@@ -98,13 +97,12 @@ def test_nothing_is_asked_with_no_time_left(faults: Any, settings: Settings) -> 
 
 @pytest.mark.parametrize("asked_by", ["itself", "another ask"])
 def test_the_end_of_an_ask_names_what_the_endpoint_said_last(
-    faults: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch, asked_by: str
+    faults: Any, settings: Settings, on_fake_time: OnFakeTime, monkeypatch: pytest.MonkeyPatch, asked_by: str
 ) -> None:
     """The pause before an attempt may leave it milliseconds."""
     faults.script = [faults.status(503, "loading", Retry_After="100")]
-    endpoint, time_ = Endpoint(settings()), FakeTime()
-    monkeypatch.setattr("agent.proposers.llm.endpoint.client.time", SimpleNamespace(monotonic=time_.clock))
-    endpoint.gate = Gate(endpoint.transport.cancelled, time_.clock, time_.wait)
+    endpoint = Endpoint(settings())
+    time_ = on_fake_time(endpoint)
     if asked_by == "another ask":
         with pytest.raises(BusyError):
             endpoint.complete(REQUEST, time_.now + 50, lambda _: None)

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import pairwise
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from tests.fake_time import FakeTime
 from tests.waiting import PATIENCE
 
 Settings = Callable[..., LLMSettings]
+OnFakeTime = Callable[[Endpoint], FakeTime]
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 
 
@@ -35,11 +35,9 @@ def unheard(*_: object) -> None:
     """Nobody is told."""
 
 
-def refusal(endpoint: Endpoint, number: int, seconds: float, monkeypatch: pytest.MonkeyPatch) -> BusyError:
+def refusal(endpoint: Endpoint, number: int, seconds: float, on_fake_time: OnFakeTime) -> BusyError:
     """Why such an ask ended as busy, by a clock on which only waits take time."""
-    time_ = FakeTime()
-    endpoint.gate = Gate(endpoint.transport.cancelled, time_.clock, time_.wait)
-    monkeypatch.setattr("agent.proposers.llm.endpoint.client.time", SimpleNamespace(monotonic=time_.clock))
+    time_ = on_fake_time(endpoint)
     request = Request(({"role": "user", "content": "hello"},), {"type": "object"}, seed=number)
     with pytest.raises(BusyError) as refused:
         endpoint.complete(request, time_.now + seconds, lambda _: None)
@@ -133,10 +131,10 @@ def test_the_list_of_models_is_waited_for_too(faults: Any, settings: Settings) -
 
 
 def test_an_endpoint_that_stays_busy_ends_the_ask_at_its_deadline_and_says_what_was_tried(
-    faults: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    faults: Any, settings: Settings, on_fake_time: OnFakeTime
 ) -> None:
     faults.script = [faults.status(503, "overloaded")]
-    told = refusal(Endpoint(settings(attempts=1)), 0, 400, monkeypatch).message
+    told = refusal(Endpoint(settings(attempts=1)), 0, 400, on_fake_time).message
     assert re.search(r"overloaded.*deadline of 900 s allows no other attempt, after \d+ requests", told)
     assert len(faults.requests) > 1
 
@@ -227,14 +225,14 @@ def test_a_wait_is_cancelled(faults: Any, settings: Settings) -> None:
 
 
 def test_an_endpoint_that_has_answered_is_waited_for_while_it_restarts(
-    faults: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    faults: Any, settings: Settings, on_fake_time: OnFakeTime
 ) -> None:
     faults.script = [faults.says("fine")]
     endpoint = Endpoint(settings(attempts=1))
     ask(endpoint, 1)
     faults.shutdown()
     faults.server_close()
-    assert "allows no other attempt" in refusal(endpoint, 2, 200, monkeypatch).message
+    assert "allows no other attempt" in refusal(endpoint, 2, 200, on_fake_time).message
 
 
 def test_a_broken_endpoint_is_given_up_for_one_ask_and_not_for_all(faults: Any, settings: Settings) -> None:
