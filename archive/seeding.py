@@ -57,6 +57,16 @@ def shipped_controls(protocol: str) -> dict[str, list[Trial]]:
     return _by_variant(_shipped_controls(protocol))
 
 
+def shipped_outside(protocol: str) -> dict[str, list[Trial]]:
+    """The shipped trials of `outside_archives` under one protocol, by name. Raises ArchiveError for a damaged file."""
+    return shipped_controls(protocol) | _by_variant(_shipped_wide(protocol))
+
+
+@cache
+def _shipped_wide(protocol: str) -> tuple[Trial, ...]:
+    return read_lines(PUBLISHED.with_name(f"{protocol}.wide.trials.jsonl"), Trial)
+
+
 def _by_variant(trials: Iterable[Trial]) -> dict[str, list[Trial]]:
     found: dict[str, list[Trial]] = {}
     for trial in trials:

@@ -1,14 +1,16 @@
-"""Score all seed variants, or the controls, under a protocol: the figures that ship in `variants/leaderboards/`.
+"""Score all seed variants, the controls, or the wide reference: the figures that ship in `variants/leaderboards/`.
 
 python -m benchmarks.measure_seeds --fingerprints
 python -m benchmarks.measure_seeds --sizes
 python -m benchmarks.measure_seeds --protocol quick
 python -m benchmarks.measure_seeds --protocol quick --controls
 python -m benchmarks.measure_seeds --protocol standard --name delta_net_4layer gated_delta_net_4layer
+python -m benchmarks.measure_seeds --protocol standard --wide
 
 The first writes `fingerprints.json`, the second `sizes.json`, the third `PROTOCOL.trials.jsonl` and `PROTOCOL.csv`,
-the fourth the same with `PROTOCOL.controls` in their names. Each trial is written as it ends, and one that is already
-there for the same code and protocol is not run again, so the command can be stopped and resumed.
+the fourth and the last the same with `PROTOCOL.controls` and `PROTOCOL.wide` in their names. Each trial is written as
+it ends, and one that is there and scored for the same code and protocol is not run again, so the command can be stopped
+and resumed.
 """
 
 import argparse
@@ -24,13 +26,14 @@ from archive.tables.leaderboard_csv import PUBLISHED
 from archive.tables.leaderboards import leaderboard_csv, scorecards
 from evaluator.checks.fingerprint import PROBES_HASH, fingerprint
 from evaluator.checks.state import measure_state
-from evaluator.outcomes import StateSize, Trial
+from evaluator.outcomes import StateSize, Status, Trial
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.protocols.protocol import Protocol, trial_specs
 from evaluator.sandbox import Sandbox
 from evaluator.trials.run_trial import run_trial, spec_of
 from variants.contract import BASELINE, REFERENCE, Variant
 from variants.controls import controls
+from variants.outside_archives import wide_reference
 from variants.seeds import seed_variants
 
 FOLDER = PUBLISHED.parent
@@ -43,6 +46,7 @@ def main() -> None:
     parser.add_argument("--sizes", action="store_true", help="how much each seed and each control carries")
     parser.add_argument("--protocol", choices=list(PROTOCOLS), help="train and score the seeds")
     parser.add_argument("--controls", action="store_true", help="train and score the controls instead of the seeds")
+    parser.add_argument("--wide", action="store_true", help="train and score the wide reference instead")
     parser.add_argument("--name", nargs="+", help="train only these seeds or controls; the table keeps the others")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
@@ -55,9 +59,12 @@ def main() -> None:
             write_sizes(ordered, list(controls().values()), sandbox)
         if options.protocol is not None:
             protocol = PROTOCOLS[options.protocol]
-            chosen = list(controls().values()) if options.controls else ordered
-            stem = f"{protocol.name}.controls" if options.controls else protocol.name
-            write_scores(chosen, stem, protocol, sandbox, executor, options.name)
+            chosen, ending = ordered, ""
+            if options.controls:
+                chosen, ending = list(controls().values()), ".controls"
+            elif options.wide:
+                chosen, ending = [wide_reference()], ".wide"
+            write_scores(chosen, f"{protocol.name}{ending}", protocol, sandbox, executor, options.name)
 
 
 def write_scores(
@@ -115,7 +122,9 @@ def measure(
     done = {
         (trial.variant, spec_of(trial)): trial
         for trial in read_lines(path, Trial)
-        if trial.protocol_hash == protocol.hash and trial.source_hash == current.get(trial.variant)
+        if trial.status is Status.SCORED
+        and trial.protocol_hash == protocol.hash
+        and trial.source_hash == current.get(trial.variant)
     }
     order = [(variant, spec) for variant in variants for spec in trial_specs(protocol)]
     by_seed = sorted(order, key=lambda each: protocol.seeds.index(each[1].seed))

@@ -14,6 +14,8 @@ from variants.parsing import parse
 
 BASELINE = "delta_net_4layer"
 REFERENCE = "gated_delta_net_4layer"
+WIDE_REFERENCE = "gated_delta_net_4layer_wide"
+"""The reference's kernel in the layer that the published reference probably had: `variants.outside_archives`."""
 CHUNK_SIZE = 32
 
 VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,119}$")]
@@ -29,6 +31,7 @@ class Layer(StrEnum):
 
     DELTA_NET = "delta_net"
     GATED_DELTA_NET = "gated_delta_net"
+    WIDE_GATED_DELTA_NET = "wide_gated_delta_net"
 
 
 InputKind = Literal["query", "key", "value", "rate", "log_decay"]
@@ -97,20 +100,20 @@ class Variant(BaseModel):
         return hashlib.sha256(self.source.encode()).hexdigest()
 
     @property
-    def layer(self) -> Layer:
-        """The mixer this kernel belongs to: the gated one if the file defines the gated function, or assigns to it."""
+    def contract(self) -> KernelContract:
+        """What the kernel must keep: the gated one's if the file defines the gated function, or assigns to it."""
         try:
             body = parse(self.source).body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return Layer.DELTA_NET
+            return CONTRACTS[Layer.DELTA_NET]
         defined = {name for node in body for name in _defined(node)}
-        gated = CONTRACTS[Layer.GATED_DELTA_NET].function
-        return Layer.GATED_DELTA_NET if gated in defined else Layer.DELTA_NET
+        gated = CONTRACTS[Layer.GATED_DELTA_NET]
+        return gated if gated.function in defined else CONTRACTS[Layer.DELTA_NET]
 
     @property
-    def contract(self) -> KernelContract:
-        """What the kernel in this file must keep."""
-        return CONTRACTS[self.layer]
+    def layer(self) -> Layer:
+        """The mixer that calls the kernel: that of its contract, but for the wide reference."""
+        return Layer.WIDE_GATED_DELTA_NET if self.name == WIDE_REFERENCE else self.contract.layer
 
     @classmethod
     def from_file(cls, path: Path) -> Self:

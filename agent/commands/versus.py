@@ -22,12 +22,12 @@ from agent.search.find_variant import named_variant, recorded_parent
 from agent.terminal.speech import Speech
 from agent.terminal.versus import versus_view
 from agent.terminal.view import scores_json
-from archive.seeding import shipped_by_variant, shipped_controls
+from archive.seeding import shipped_by_variant, shipped_outside
 from archive.store import Archive
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.built_in import PROTOCOLS
 from variants.contract import BASELINE
-from variants.controls import controls
+from variants.outside_archives import outside_archives
 
 
 def versus(
@@ -48,6 +48,7 @@ def versus(
 
     It shows both scores, the difference paired by seed, and the verdict for each task. `archer diff` compares the code.
     Against a control (control_own_value, control_zero), which reads no memory, it shows what lies above the floor.
+    gated_delta_net_4layer_wide is the reference in a mixer 24 times as large, as the published one probably was.
 
     Example: archer versus 1 gated_delta_net_4layer
     """
@@ -59,9 +60,9 @@ def versus(
     trials: dict[str, Sequence[Trial]] = dict(
         archive.trials(settings.name) if archive else shipped_by_variant(settings.name)
     )
-    if other in controls():
-        theirs = controls()[other]
-        trials |= shipped_controls(settings.name)
+    theirs = outside_archives().get(rival)
+    if theirs is not None:
+        trials |= shipped_outside(settings.name)
     else:
         theirs = named_variant(rival, archive)
     for name in (ours.name, theirs.name):
@@ -78,15 +79,15 @@ def _highest_protocol(name: str, rival: str, archive: Archive | None) -> str:
     """The largest protocol of the ladder under which both have scores; else that of the proposal."""
     if archive is None:
         return DEFAULT_PROTOCOL
-    other = rival if rival in controls() else named_variant(rival, archive).name
-    both = [each for each in LADDER if {name, other} <= archive.trials(each).keys() | controls().keys()]
+    other = rival if rival in outside_archives() else named_variant(rival, archive).name
+    both = [each for each in LADDER if {name, other} <= archive.trials(each).keys() | outside_archives().keys()]
     identity = archive.identity(name)
     return (both or [DEFAULT_PROTOCOL if identity is None else archive.record(identity).protocol])[-1]
 
 
 def _way_to_a_score(name: str, protocol: str, archive: Archive | None) -> str:
     """What to type instead: what measures this variant, and a proposal that has scores; empty for a control."""
-    if name in controls():
+    if name in outside_archives():
         return ""
     lines = [line for line in archive.lines() if line.protocol == protocol] if archive is not None else []
     scored = [line.number for line in lines if line.status is Status.SCORED]

@@ -40,12 +40,16 @@ class MixerShape(Value):
         return self.keys * self.value_dim
 
 
+WIDE = MixerShape(heads=6, key_dim=256, value_dim=512, decay_up_to=16.0, open_gate=False)
+"""What flash-linear-attention's gated layer is where it is asked for a model's width alone (docs/results/gated.md)."""
+
+
 def mixer_parameters(layer: Layer, width: int, shape: MixerShape) -> int:
     """Trained numbers of a mixer of `evaluator/model/mixers.py`, counted without building it."""
     mixed = 2 * shape.keys + shape.values
     projections = width * (mixed + shape.heads + shape.values)
     count = projections + CONVOLUTION * mixed + shape.value_dim
-    if layer is Layer.GATED_DELTA_NET:
+    if layer is not Layer.DELTA_NET:
         count += width * (shape.heads + shape.values) + 2 * shape.heads + shape.open_gate * shape.values
     return count
 

@@ -140,4 +140,8 @@ class GatedDeltaNet(DeltaNet):
         return gated
 
 
-MIXERS: dict[Layer, type[DeltaNet]] = {Layer.DELTA_NET: DeltaNet, Layer.GATED_DELTA_NET: GatedDeltaNet}
+MIXERS: dict[Layer, type[DeltaNet]] = {
+    Layer.DELTA_NET: DeltaNet,
+    Layer.GATED_DELTA_NET: GatedDeltaNet,
+    Layer.WIDE_GATED_DELTA_NET: GatedDeltaNet,
+}

@@ -2,12 +2,12 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field
 
 from evaluator.device import DeviceName, Precision, precision_on
-from evaluator.model.config import MixerShape, ModelConfig, mixer_parameters, square
+from evaluator.model.config import WIDE, MixerShape, ModelConfig, mixer_parameters, square
 from evaluator.tasks.names import TaskName
 from evaluator.tasks.registry import TASKS, examples, fed_length
 from evaluator.tasks.task import Setting, TaskPlan
@@ -50,26 +50,15 @@ class Protocol(Value):
     stop_at_accuracy: float = 0.999
     precision: Precision = "float32"
     meaning: Literal[1] = 1
-    reference_shape: MixerShape | None = None
-    """Of the reference's mixer, where it has another than all others."""
 
     @property
     def hash(self) -> str:
         """Content hash: 16 hex digits."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
-    @model_serializer(mode="wrap")
-    def _without_no_reference_shape(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A hash is over the fields: a protocol without such a shape is written as before there were any."""
-        fields: dict[str, Any] = serialise(self)
-        if self.reference_shape is None:
-            del fields["reference_shape"]
-        return fields
-
     def mixer(self, layer: Layer) -> MixerShape:
         """Sizes of a layer's mixer."""
-        own = self.reference_shape if layer is Layer.GATED_DELTA_NET else None
-        return own or square(self.width, self.heads)
+        return WIDE if layer is Layer.WIDE_GATED_DELTA_NET else square(self.width, self.heads)
 
     def mixer_parameters(self, layer: Layer) -> int:
         """Trained numbers of one of a layer's mixers."""
@@ -91,7 +80,7 @@ class Protocol(Value):
             inner=self.inner,
             blocks=self.blocks,
             chunk_size=self.tasks[setting.task].chunk_size,
-            shape=self.reference_shape if layer is Layer.GATED_DELTA_NET else None,
+            shape=WIDE if layer is Layer.WIDE_GATED_DELTA_NET else None,
         )
 
     def job(self, spec: TrialSpec, layer: Layer, device: DeviceName = "cpu", threads: int = 1) -> TrainingJob:

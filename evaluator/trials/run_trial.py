@@ -5,7 +5,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -30,7 +30,9 @@ Ending = Mapping[str, Tensor] | Failure | None
 """How a training ended: untrusted weights, a failure of the variant, or None if the training was stopped."""
 
 _START_SECONDS, _SECONDS_A_STEP = 120.0, 3.0
-"""Wall-clock limit of a trial: several times the time of the slowest seed variant on one slow core."""
+"""CPU time that a training may take: several times that of the slowest seed variant on one slow core."""
+_KEPT_WAITING = 4
+"""How many times as long it may last, where other programs keep it from the processor."""
 
 _APART = "the kernel runs in another process"
 _MEMORY_SLACK = 4
@@ -118,7 +120,8 @@ def run_trial(
 def _train_split(request: TrialRequest, log: TrainingLog, report: Progress) -> Ending:
     """Train in this process, with only the kernel in the sandbox."""
     data = request.protocol.training_data(request.spec)
-    with request.sandbox.kernel(request.variant, limits_of(request.job)) as kernel:
+    limits = replace(limits_of(request.job), wall_seconds=Limits().wall_seconds)  # for each call
+    with request.sandbox.kernel(request.variant, limits) as kernel:
         try:
             ending: Ending = train(request.job.model_dump(mode="json"), data, kernel, report, _APART)
         except FloatingPointError as error:
@@ -180,10 +183,11 @@ def _scored(request: TrialRequest, weights: Mapping[str, Tensor]) -> tuple[Score
 
 def limits_of(job: TrainingJob, members: int = 1) -> Limits:
     """Resource limits for the training of one job, or of several equal jobs as one model."""
-    seconds = _START_SECONDS + _SECONDS_A_STEP * job.steps * members
+    wider = job.model.mixer.values / job.model.width
+    seconds = _START_SECONDS + _SECONDS_A_STEP * job.steps * members * wider
     plain, needed = Limits(), _MEMORY_SLACK * footprint(job, members)
     return Limits(
-        wall_seconds=seconds,
+        wall_seconds=_KEPT_WAITING * seconds,
         cpu_seconds=round(seconds * job.threads),
         memory_bytes=max(plain.memory_bytes, needed),
         gpu_bytes=max(plain.gpu_bytes, needed),

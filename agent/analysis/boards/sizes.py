@@ -18,8 +18,8 @@ from archive.store import Archive
 from evaluator.outcomes import BASELINE_STATE, StateSize
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.protocols.protocol import Protocol
-from variants.contract import CONTRACTS, Layer, Variant, short_name
-from variants.controls import controls
+from variants.contract import CONTRACTS, WIDE_REFERENCE, Layer, Variant, short_name
+from variants.outside_archives import outside_archives
 from variants.seeds import seed_variants
 
 GROWS, HIDDEN = "grows", "?"
@@ -96,11 +96,11 @@ class Sizes:
         )
 
     def of(self, name: str) -> Size:
-        """The size of a row. One that the archive has no code of is taken for the seed or control of that name."""
+        """The size of a row. One that the archive has no code of is taken for what ships under that name."""
         if (line := self._proposals.get(name)) is not None:
             measured = StateSize(numbers=line.state[0], grows=line.state[1]) if line.state else None
             return self._size(name, line.source_hash, measured)
-        variant = self._variant(name) or seed_variants().get(name) or controls().get(name)
+        variant = self._variant(name) or {**seed_variants(), **outside_archives()}.get(name)
         return NO_SIZE if variant is None else self._size(name, variant.source_hash, None)
 
     def _size(self, name: str, source_hash: str, measured: StateSize | None) -> Size:
@@ -108,6 +108,8 @@ class Sizes:
 
     def _layer(self, name: str) -> Layer:
         """By the name, as far as that tells: reading and parsing ten thousand files takes long."""
+        if name == WIDE_REFERENCE:
+            return Layer.WIDE_GATED_DELTA_NET
         for layer in (Layer.GATED_DELTA_NET, Layer.DELTA_NET):
             if f"{name}_".startswith(CONTRACTS[layer].prefix):
                 return layer

@@ -18,19 +18,22 @@ from agent.words import rounded, times
 from archive.records.record import Record
 from archive.store import Archive
 from evaluator.model.backbones import build
-from evaluator.model.config import MixerShape
 from evaluator.model.mixers import DeltaNet
 from evaluator.outcomes import Finding, Score, StateSize, Status
 from evaluator.protocols.built_in import PROTOCOLS, QUICK
 from evaluator.tasks.registry import MAD_TASKS
 from tests.builders import SOURCE, make_check, make_record, make_snapshot, make_variant
-from variants.contract import BASELINE, REFERENCE, Layer
+from variants.contract import BASELINE, REFERENCE, WIDE_REFERENCE, Layer
 from variants.controls import ZERO
 from variants.seeds import seed_variants
 
 MOMENTUM = f"{BASELINE}_momentum_state_update_in_for_loop"
 ECHO = f"{BASELINE}_phase_echo_decay_state_update_in_for_loop"
-LAYERS = {Layer.DELTA_NET: BASELINE, Layer.GATED_DELTA_NET: REFERENCE}
+LAYERS = {
+    Layer.DELTA_NET: BASELINE,
+    Layer.GATED_DELTA_NET: REFERENCE,
+    Layer.WIDE_GATED_DELTA_NET: WIDE_REFERENCE,
+}
 
 
 def measured(state: StateSize | None, **fields: object) -> Record:
@@ -66,10 +69,8 @@ def test_what_ships() -> None:
     assert "4,096 numbers" in sizes.legend
 
 
-def test_a_reference_of_another_shape_is_told_against_the_baseline(monkeypatch: pytest.MonkeyPatch) -> None:
-    wide = MixerShape(heads=6, key_dim=256, value_dim=512)
-    monkeypatch.setitem(PROTOCOLS, "quick", QUICK.model_copy(update={"reference_shape": wide}))
-    found = open_sizes("quick", None).of(REFERENCE)
+def test_a_mixer_of_another_shape_is_told_against_the_baseline() -> None:
+    found = open_sizes("quick", None).of(WIDE_REFERENCE)
     assert found.state == 6 * 256 * 512 / (64 * 64) == 192
     assert found.parameters is not None
     assert found.parameters > 64 * (2 * 6 * 256 + 3 * 6 * 512), "q, k, v, the gate and the way back"

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from evaluator.model.backbones import build
-from evaluator.model.config import MixerShape, square
+from evaluator.model.config import WIDE, square
 from evaluator.protocols.built_in import EXTRA, JUDGING, MAD, PROTOCOLS, QUICK, SMOKE, STANDARD
 from evaluator.protocols.protocol import Protocol, TrialSpec, trial_specs
 from evaluator.scoring.score import ScoredTrial, score
@@ -15,6 +15,8 @@ from evaluator.training.jobs import TrainingJob
 from evaluator.training.train import train
 from tests.evaluator.delta_rule import chunkwise
 from variants.contract import Layer
+from variants.outside_archives import wide_reference
+from variants.seeds import seed_variants
 
 
 def changed(protocol: Protocol, **changes: Any) -> Protocol:
@@ -46,14 +48,14 @@ def test_the_content_of_the_protocols_that_ship_is_what_it_was() -> None:
     }
 
 
-def test_only_the_reference_may_have_a_shape_of_its_own() -> None:
-    own = MixerShape(heads=2, key_dim=8, value_dim=16, decay_up_to=16.0, open_gate=False)
-    protocol = changed(QUICK, reference_shape=own.model_dump())
-    assert protocol.hash != QUICK.hash
-    assert protocol.mixer(Layer.GATED_DELTA_NET) == own
-    assert protocol.mixer(Layer.DELTA_NET) == QUICK.mixer(Layer.DELTA_NET) == square(64, 1)
-    model = build(protocol.model(QUICK.tasks["Memorize"].settings[0], Layer.GATED_DELTA_NET), chunkwise)
-    assert model.get_parameter("layers.0.layer.out.weight").shape == (64, 32)
+@pytest.mark.parametrize("protocol", [QUICK, STANDARD])
+def test_only_the_wide_reference_has_a_shape_of_its_own(protocol: Protocol) -> None:
+    shapes = {layer: protocol.mixer(layer) for layer in Layer}
+    assert shapes.pop(Layer.WIDE_GATED_DELTA_NET) == WIDE
+    assert set(shapes.values()) == {square(protocol.width, 1)}
+    assert {seed.layer for seed in seed_variants().values()} == set(shapes)
+    model = build(protocol.model(protocol.tasks["Memorize"].settings[0], wide_reference().layer), chunkwise)
+    assert model.get_parameter("layers.0.layer.out.weight").shape == (protocol.width, 6 * 512)
 
 
 def test_standard_is_the_published_model_at_published_settings() -> None:
