@@ -5,6 +5,8 @@ N ?= 5
 ARCHIVE ?= archer-archive
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Three processes on two cores: half of the time of most tests is waiting.
+PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist worksteal
 
 .PHONY: propose test test-fast browser clean
 
@@ -24,7 +26,7 @@ test: $(READY)-dev browser
 	@echo "==> import-linter: imports point one way"
 	@$(BIN)/lint-imports
 	@echo "==> pytest: everything else, with real training on every task"
-	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+	@$(PYTEST)
 
 test-fast: $(READY)-dev
 	@echo "==> ruff: style"
@@ -32,7 +34,7 @@ test-fast: $(READY)-dev
 	@echo "==> import-linter: imports point one way"
 	@$(BIN)/lint-imports
 	@echo "==> pytest: the fast tier"
-	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow"
+	@$(PYTEST) -m "not slow"
 
 # The pages of `archer report` are tested in Chromium: installed where we may, skipped by the tests where there is none.
 browser:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -58,14 +58,15 @@ duties = {
     "two workers": [lambda: call(endless), lambda: call(endless)],
 }
 
-def tell(what):
-    os.write(1, f"{os.getpid()} {what}\\n".encode())
+def tell(what, pid=None):
+    os.write(1, f"{pid or os.getpid()} {what}\\n".encode())
 
 ready = Keeper.await_ready
 Keeper.await_ready = lambda keeper: (ready(keeper), tell("boot"))
 for line in sys.stdin:
     if pid := os.fork():
         os.waitpid(pid, 0)
+        tell("end", pid)
         continue
     tell("template")
     sandbox = Sandbox()
@@ -104,8 +105,7 @@ def test_nothing_of_a_variant_outlives_a_killed_archer(
     for part, span in drawn.sample(list(SPANS.items()), len(SPANS)):
         nursery.stdin.write(f"{part}\n")
         nursery.stdin.flush()
-        news = (line.split(maxsplit=1) for line in nursery.stdout)
-        killed.append(next(int(pid) for pid, begun in news if begun.strip() == part and int(pid) not in killed))
+        killed.append(_who_came_to(part, nursery.stdout, killed))
         time.sleep(drawn.random() * span)
         met += len(left_behind(tmp_path))
         os.kill(killed[-1], signal.SIGKILL)
@@ -118,6 +118,17 @@ def test_nothing_of_a_variant_outlives_a_killed_archer(
     folder = PrivateFolder.fresh()
     assert list(tmp_path.glob("archer-*")) == [folder.path]
     folder.remove()
+
+
+def _who_came_to(part: str, news: Iterable[str], killed: Collection[int]) -> int:
+    """Wait until a living archer tells of this part; its process number. One that ends by itself fails the test."""
+    for line in news:
+        pid, begun = line.split(maxsplit=1)
+        if int(pid) not in killed:
+            assert begun.strip() != "end", f"an archer ended before {part!r}"
+            if begun.strip() == part:
+                return int(pid)
+    pytest.fail("the nursery ended")
 
 
 def test_folders_of_the_living_and_of_others_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
