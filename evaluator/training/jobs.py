@@ -19,7 +19,10 @@ Report = Callable[[Mapping[str, Any]], None]
 REPORT_SECONDS = 0.5
 CURVE_POINTS = 20
 PART_TOKENS = 8192
-"""A CPU takes a batch in parts of so many tokens, whose tensors stay in its cache and in memory that malloc keeps."""
+"""A CPU takes a batch in parts of so many tokens, whose tensors stay in its cache and in memory that malloc keeps.
+
+Of fewer where a mixer's values are wider than the model, in proportion.
+"""
 OWN = ("lr", "weight_decay", "seed")
 """Where the members of an ensemble may differ."""
 
@@ -78,7 +81,8 @@ def sequences_at_once(run: TrainingJob, members: int = 1) -> int:
     """Sequences of each member that go through the model together: all on a GPU, of PART_TOKENS tokens on a CPU."""
     if run.device != "cpu":
         return run.batch
-    return min(run.batch, max(1, PART_TOKENS // (members * run.model.length)))
+    part = PART_TOKENS * run.model.width // run.model.mixer.values
+    return min(run.batch, max(1, part // (members * run.model.length)))
 
 
 def schedule(run: TrainingJob, step: int) -> float:

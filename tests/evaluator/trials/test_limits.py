@@ -1,10 +1,9 @@
-"""What a training may use: CPU time by its steps and its mixer, and more time than that on a busy machine."""
+"""What a training may use: CPU time by its steps and its mixer, and longer on a busy machine."""
 
 import pytest
 
 from evaluator.protocols.built_in import PROTOCOLS, STANDARD
 from evaluator.protocols.protocol import Protocol, trial_specs
-from evaluator.sandbox.limits import Limits
 from evaluator.trials.run_trial import limits_of
 from variants.contract import Layer
 
@@ -24,4 +23,3 @@ def test_several_at_once_and_wider_mixers_get_as_much_more() -> None:
     small, wide = (STANDARD.job(spec, layer) for layer in (Layer.GATED_DELTA_NET, Layer.WIDE_GATED_DELTA_NET))
     assert limits_of(small, 2).cpu_seconds == 120 + 2 * 3 * small.steps
     assert limits_of(wide).cpu_seconds == 120 + 24 * 3 * small.steps
-    assert limits_of(wide).memory_bytes > Limits().memory_bytes == limits_of(small).memory_bytes
