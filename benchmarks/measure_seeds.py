@@ -9,8 +9,8 @@ python -m benchmarks.measure_seeds --protocol standard --wide
 
 The first writes `fingerprints.json`, the second `sizes.json`, the third `PROTOCOL.trials.jsonl` and `PROTOCOL.csv`,
 the fourth and the last the same with `PROTOCOL.controls` and `PROTOCOL.wide` in their names. Each trial is written as
-it ends, and one that is there and scored for the same code and protocol is not run again, so the command can be stopped
-and resumed.
+it ends, and one that is there for the same code and protocol, scored or diverged, is not run again, so the command can
+be stopped and resumed.
 """
 
 import argparse
@@ -45,8 +45,9 @@ def main() -> None:
     parser.add_argument("--fingerprints", action="store_true", help="what each seed computes")
     parser.add_argument("--sizes", action="store_true", help="how much each seed and each control carries")
     parser.add_argument("--protocol", choices=list(PROTOCOLS), help="train and score the seeds")
-    parser.add_argument("--controls", action="store_true", help="train and score the controls instead of the seeds")
-    parser.add_argument("--wide", action="store_true", help="train and score the wide reference instead")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--controls", action="store_true", help="train and score the controls instead of the seeds")
+    instead.add_argument("--wide", action="store_true", help="train and score the wide reference instead")
     parser.add_argument("--name", nargs="+", help="train only these seeds or controls; the table keeps the others")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
@@ -122,14 +123,12 @@ def measure(
     done = {
         (trial.variant, spec_of(trial)): trial
         for trial in read_lines(path, Trial)
-        if trial.status is Status.SCORED
-        and trial.protocol_hash == protocol.hash
-        and trial.source_hash == current.get(trial.variant)
+        if trial.protocol_hash == protocol.hash and trial.source_hash == current.get(trial.variant)
     }
     order = [(variant, spec) for variant in variants for spec in trial_specs(protocol)]
     by_seed = sorted(order, key=lambda each: protocol.seeds.index(each[1].seed))
-    missing = [(variant, spec) for variant, spec in by_seed if (variant.name, spec) not in done]
-    missing = [(variant, spec) for variant, spec in missing if names is None or variant.name in names]
+    asked = [(variant, spec) for variant, spec in by_seed if names is None or variant.name in names]
+    missing = [(variant, spec) for variant, spec in asked if not _ended(done.get((variant.name, spec)))]
     running = {
         executor.submit(run_trial, variant, protocol, spec, sandbox): (variant, spec) for variant, spec in missing
     }
@@ -142,6 +141,12 @@ def measure(
         print(f"{count}/{len(missing)} {trial.variant} {trial.task} seed {trial.seed}: {trial.status} {trial.accuracy} "
               f"({trial.cpu_seconds:.1f} CPU s; {left:.0f} min left)", flush=True)  # fmt: skip
     return [done[variant.name, spec] for variant, spec in order if (variant.name, spec) in done]
+
+
+def _ended(trial: Trial | None) -> bool:
+    """Whether a trial would end the same again: scored or diverged, not killed for the time or the memory it took."""
+    diverged = trial is not None and trial.failure is not None and trial.failure.kind == "diverged"
+    return diverged or (trial is not None and trial.status is Status.SCORED)
 
 
 if __name__ == "__main__":

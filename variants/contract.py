@@ -14,8 +14,6 @@ from variants.parsing import parse
 
 BASELINE = "delta_net_4layer"
 REFERENCE = "gated_delta_net_4layer"
-WIDE_REFERENCE = "gated_delta_net_4layer_wide"
-"""The reference's kernel in the layer that the published reference probably had: `variants.outside_archives`."""
 CHUNK_SIZE = 32
 
 VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,119}$")]
@@ -43,10 +41,10 @@ most 0, each `[B, H, L]`."""
 class KernelContract:
     """What archer demands of a kernel, and who calls it. docs/contracts.md says what else depends on it.
 
-    layer: the mixer that calls it. function: its name. kinds: its tensor arguments in order, by name; `chunk_size`
-    always follows them. has_parameters: whether it has trained weights of its own. may_change: what a variant may
-    change of its parent's file. prefix: what names of its variants begin with. operator: its folder in a checkout of
-    flash-linear-attention.
+    layer: the mixer that calls it; the wide one has the gated one's contract. function: its name. kinds: its tensor
+    arguments in order, by name; `chunk_size` always follows them. has_parameters: whether it has trained weights of its
+    own. may_change: what a variant may change of its parent's file. prefix: what names of its variants begin with.
+    operator: its folder in a checkout of flash-linear-attention.
     """
 
     layer: Layer
@@ -112,8 +110,8 @@ class Variant(BaseModel):
 
     @property
     def layer(self) -> Layer:
-        """The mixer that calls the kernel: that of its contract, but for the wide reference."""
-        return Layer.WIDE_GATED_DELTA_NET if self.name == WIDE_REFERENCE else self.contract.layer
+        """The mixer that calls the kernel: that of its contract, but for `WideReference`."""
+        return self.contract.layer
 
     @classmethod
     def from_file(cls, path: Path) -> Self:

@@ -2,9 +2,20 @@
 
 from functools import cache
 
-from variants.contract import REFERENCE, WIDE_REFERENCE, Variant
+from variants.contract import REFERENCE, Layer, Variant
 from variants.controls import controls
 from variants.seeds import seed_variants
+
+WIDE_REFERENCE = "gated_delta_net_4layer_wide"
+
+
+class WideReference(Variant):
+    """A kernel in the wide mixer. It is the class that says so: a file of whatever name is an ordinary variant."""
+
+    @property
+    def layer(self) -> Layer:
+        """The wide mixer: `evaluator.model.config.WIDE`."""
+        return Layer.WIDE_GATED_DELTA_NET
 
 
 @cache
@@ -13,9 +24,9 @@ def outside_archives() -> dict[str, Variant]:
     return controls() | {WIDE_REFERENCE: wide_reference()}
 
 
-def wide_reference() -> Variant:
-    """The reference's kernel in a mixer 24 times as large as the baseline's: `evaluator.model.config.WIDE`.
+def wide_reference() -> WideReference:
+    """The reference's kernel in the layer that the published reference probably had (docs/results/gated.md).
 
-    The published reference was probably this one (docs/results/gated.md).
+    Its mixer is 24 times as large as the baseline's of the same model, at the published width.
     """
-    return Variant(name=WIDE_REFERENCE, source=seed_variants()[REFERENCE].source)
+    return WideReference(name=WIDE_REFERENCE, source=seed_variants()[REFERENCE].source)

@@ -22,6 +22,7 @@ from agent.search.find_variant import named_variant, recorded_parent
 from agent.terminal.speech import Speech
 from agent.terminal.versus import versus_view
 from agent.terminal.view import scores_json
+from agent.words import listed
 from archive.seeding import shipped_by_variant, shipped_outside
 from archive.store import Archive
 from evaluator.outcomes import Status, Trial
@@ -48,7 +49,7 @@ def versus(
 
     It shows both scores, the difference paired by seed, and the verdict for each task. `archer diff` compares the code.
     Against a control (control_own_value, control_zero), which reads no memory, it shows what lies above the floor.
-    gated_delta_net_4layer_wide is the reference in a mixer 24 times as large, as the published one probably was.
+    gated_delta_net_4layer_wide is the reference's kernel in the large mixer that the published reference probably had.
 
     Example: archer versus 1 gated_delta_net_4layer
     """
@@ -56,15 +57,9 @@ def versus(
     archive = archive_or_shipped(archive_path, speech)
     ours = named_variant(variant, archive)
     rival = other or recorded_parent(ours, archive) or BASELINE
-    settings = protocol_named(protocol or _highest_protocol(ours.name, rival, archive))
-    trials: dict[str, Sequence[Trial]] = dict(
-        archive.trials(settings.name) if archive else shipped_by_variant(settings.name)
-    )
-    theirs = outside_archives().get(rival)
-    if theirs is not None:
-        trials |= shipped_outside(settings.name)
-    else:
-        theirs = named_variant(rival, archive)
+    theirs = outside_archives().get(rival) or named_variant(rival, archive)
+    settings = protocol_named(protocol or _highest_protocol(ours.name, theirs.name, archive))
+    trials = _trials(settings.name, theirs.name, archive)
     for name in (ours.name, theirs.name):
         if name not in trials:
             raise UserError(f"{name} has no score under {settings.name}{_way_to_a_score(name, settings.name, archive)}")
@@ -75,20 +70,28 @@ def versus(
         speech.show(*versus_view(result, settings.name), pager=False)
 
 
-def _highest_protocol(name: str, rival: str, archive: Archive | None) -> str:
+def _trials(protocol: str, against: str, archive: Archive | None) -> dict[str, Sequence[Trial]]:
+    """Trials of everyone under a protocol, and of what is compared with, if that is in no archive."""
+    trials = dict[str, Sequence[Trial]](archive.trials(protocol) if archive else shipped_by_variant(protocol))
+    if against in outside_archives() and (own := shipped_outside(protocol).get(against)) is not None:
+        trials[against] = own
+    return trials
+
+
+def _highest_protocol(name: str, other: str, archive: Archive | None) -> str:
     """The largest protocol of the ladder under which both have scores; else that of the proposal."""
-    if archive is None:
-        return DEFAULT_PROTOCOL
-    other = rival if rival in outside_archives() else named_variant(rival, archive).name
-    both = [each for each in LADDER if {name, other} <= archive.trials(each).keys() | outside_archives().keys()]
-    identity = archive.identity(name)
-    return (both or [DEFAULT_PROTOCOL if identity is None else archive.record(identity).protocol])[-1]
+    both = [each for each in LADDER if {name, other} <= _trials(each, other, archive).keys()]
+    identity = archive.identity(name) if archive is not None else None
+    if archive is None or identity is None:
+        return (both or [DEFAULT_PROTOCOL])[-1]
+    return both[-1] if both else archive.record(identity).protocol
 
 
 def _way_to_a_score(name: str, protocol: str, archive: Archive | None) -> str:
-    """What to type instead: what measures this variant, and a proposal that has scores; empty for a control."""
+    """What to type instead: a protocol that has scores, what measures this variant, a proposal that has scores."""
     if name in outside_archives():
-        return ""
+        measured = [each for each in PROTOCOLS if name in shipped_outside(each)]
+        return f"; it has some under {listed(measured)} (--protocol)" if measured else ": nobody has trained it yet"
     lines = [line for line in archive.lines() if line.protocol == protocol] if archive is not None else []
     scored = [line.number for line in lines if line.status is Status.SCORED]
     without = {line.name: line.status for line in lines if line.status is not Status.SCORED}

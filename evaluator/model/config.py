@@ -84,3 +84,8 @@ class ModelConfig(Value):
     def mixer(self) -> MixerShape:
         """Sizes of the mixer."""
         return self.shape or square(self.width, self.heads)
+
+    @property
+    def wider(self) -> float:
+        """How many times as wide as the model its mixer's values are, at least 1: its memory and time go with it."""
+        return max(1.0, self.mixer.values / self.width)

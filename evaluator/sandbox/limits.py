@@ -16,8 +16,8 @@ class Limits:
     """Bounds on one candidate process. A candidate can neither fork nor write a file at all, so neither has a number.
 
     wall_seconds: for one call of a kernel, or for one whole training run. A call that other programs kept from the
-    processor may take up to four times as long; a training gets so many at once, and is held to its CPU time.
-    cpu_seconds: for the whole life of the process, over all calls.
+    processor may take up to four times as long.
+    cpu_seconds: for the whole life of the process, over all calls. It is what holds a training.
     memory_bytes: private memory beyond what the process starts with; the resident set is watched against it too.
     log_bytes: standard output and error together.
     exchange_bytes: size of each of the two memory files through which tensors pass; what the candidate puts into its

@@ -92,8 +92,10 @@ def score(
 
 def scored_at_once(job: TrainingJob) -> int:
     """Test sequences that go through the kernel in one call, on the job's device."""
-    batches = 1 if job.device == "cpu" else max(1, TOKENS_AT_ONCE // (SCORING_BATCH * job.model.length))
-    return batches * SCORING_BATCH
+    if job.device == "cpu":
+        return SCORING_BATCH
+    batches = int(TOKENS_AT_ONCE / (SCORING_BATCH * job.model.length * job.model.wider))
+    return max(1, batches) * SCORING_BATCH
 
 
 def load(weights: Mapping[str, Tensor], job: TrainingJob, kernel: Kernel) -> LanguageModel:

@@ -81,8 +81,7 @@ def sequences_at_once(run: TrainingJob, members: int = 1) -> int:
     """Sequences of each member that go through the model together: all on a GPU, of PART_TOKENS tokens on a CPU."""
     if run.device != "cpu":
         return run.batch
-    part = PART_TOKENS * run.model.width // run.model.mixer.values
-    return min(run.batch, max(1, part // (members * run.model.length)))
+    return min(run.batch, max(1, int(PART_TOKENS / (members * run.model.length * run.model.wider))))
 
 
 def schedule(run: TrainingJob, step: int) -> float:

@@ -183,8 +183,7 @@ def _scored(request: TrialRequest, weights: Mapping[str, Tensor]) -> tuple[Score
 
 def limits_of(job: TrainingJob, members: int = 1) -> Limits:
     """Resource limits for the training of one job, or of several equal jobs as one model."""
-    wider = job.model.mixer.values / job.model.width
-    seconds = _START_SECONDS + _SECONDS_A_STEP * job.steps * members * wider
+    seconds = _START_SECONDS + _SECONDS_A_STEP * job.steps * members * job.model.wider
     plain, needed = Limits(), _MEMORY_SLACK * footprint(job, members)
     return Limits(
         wall_seconds=_KEPT_WAITING * seconds,

@@ -18,7 +18,7 @@ from archive.store import Archive
 from evaluator.outcomes import BASELINE_STATE, StateSize
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.protocols.protocol import Protocol
-from variants.contract import CONTRACTS, WIDE_REFERENCE, Layer, Variant, short_name
+from variants.contract import CONTRACTS, Layer, Variant, short_name
 from variants.outside_archives import outside_archives
 from variants.seeds import seed_variants
 
@@ -100,16 +100,16 @@ class Sizes:
         if (line := self._proposals.get(name)) is not None:
             measured = StateSize(numbers=line.state[0], grows=line.state[1]) if line.state else None
             return self._size(name, line.source_hash, measured)
-        variant = self._variant(name) or {**seed_variants(), **outside_archives()}.get(name)
-        return NO_SIZE if variant is None else self._size(name, variant.source_hash, None)
+        if (variant := self._variant(name) or seed_variants().get(name)) is not None:
+            return self._size(name, variant.source_hash, None)
+        outside = outside_archives().get(name)
+        return NO_SIZE if outside is None else _size(self._protocol, outside.layer, _state(outside.source_hash, None))
 
     def _size(self, name: str, source_hash: str, measured: StateSize | None) -> Size:
         return _size(self._protocol, self._layer(name), _state(source_hash, measured))
 
     def _layer(self, name: str) -> Layer:
         """By the name, as far as that tells: reading and parsing ten thousand files takes long."""
-        if name == WIDE_REFERENCE:
-            return Layer.WIDE_GATED_DELTA_NET
         for layer in (Layer.GATED_DELTA_NET, Layer.DELTA_NET):
             if f"{name}_".startswith(CONTRACTS[layer].prefix):
                 return layer

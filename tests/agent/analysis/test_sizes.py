@@ -23,8 +23,9 @@ from evaluator.outcomes import Finding, Score, StateSize, Status
 from evaluator.protocols.built_in import PROTOCOLS, QUICK
 from evaluator.tasks.registry import MAD_TASKS
 from tests.builders import SOURCE, make_check, make_record, make_snapshot, make_variant
-from variants.contract import BASELINE, REFERENCE, WIDE_REFERENCE, Layer
+from variants.contract import BASELINE, REFERENCE, Layer
 from variants.controls import ZERO
+from variants.outside_archives import WIDE_REFERENCE
 from variants.seeds import seed_variants
 
 MOMENTUM = f"{BASELINE}_momentum_state_update_in_for_loop"

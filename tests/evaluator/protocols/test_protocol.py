@@ -14,7 +14,7 @@ from evaluator.tasks.registry import MAD_TASKS, TASKS, tasks_of_suite
 from evaluator.training.jobs import TrainingJob
 from evaluator.training.train import train
 from tests.evaluator.delta_rule import chunkwise
-from variants.contract import Layer
+from variants.contract import Layer, Variant
 from variants.outside_archives import wide_reference
 from variants.seeds import seed_variants
 
@@ -54,6 +54,8 @@ def test_only_the_wide_reference_has_a_shape_of_its_own(protocol: Protocol) -> N
     assert shapes.pop(Layer.WIDE_GATED_DELTA_NET) == WIDE
     assert set(shapes.values()) == {square(protocol.width, 1)}
     assert {seed.layer for seed in seed_variants().values()} == set(shapes)
+    named_so = Variant(**wide_reference().model_dump())
+    assert named_so.layer is Layer.GATED_DELTA_NET, "a file of that name is an ordinary variant"
     model = build(protocol.model(protocol.tasks["Memorize"].settings[0], wide_reference().layer), chunkwise)
     assert model.get_parameter("layers.0.layer.out.weight").shape == (protocol.width, 6 * 512)
 

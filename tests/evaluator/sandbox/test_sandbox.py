@@ -19,6 +19,7 @@ from torch import Tensor
 from evaluator.outcomes import Grade
 from evaluator.sandbox import Limits, Sandbox, SandboxUnavailable, TrainingStopped, VariantFailed, host
 from evaluator.sandbox.attacks import ATTACKS
+from evaluator.sandbox.candidate import Ended, SandboxedProcess
 from evaluator.sandbox.host import canaries
 from evaluator.sandbox.loading import describe
 from tests.waiting import PATIENCE, runs, wait_until
@@ -316,10 +317,23 @@ def test_training_can_be_stopped(sandbox: Sandbox) -> None:
         sandbox.train(variant("while True: pass"), JOB, data(), stop=stop)
 
 
-def test_training_that_never_ends_is_a_timeout(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize(
+    "limits", [Limits(wall_seconds=1.0), Limits(wall_seconds=PATIENCE, cpu_seconds=2)], ids=["clock", "CPU time"]
+)
+def test_training_that_never_ends_is_a_timeout(sandbox: Sandbox, limits: Limits) -> None:
     with pytest.raises(VariantFailed) as caught:
-        sandbox.train(variant("while True: pass"), JOB, data(), limits=Limits(wall_seconds=1.0))
+        sandbox.train(variant("while True: pass"), JOB, data(), limits=limits)
     assert caught.value.failure.kind == "timeout"
+
+
+def test_who_is_killed_long_before_its_cpu_time_is_up_was_not_too_slow() -> None:
+    kinds = []
+    for seconds in (10.0, 3600.0):
+        candidate = SandboxedProcess(Limits(cpu_seconds=3600), lambda _: None, lambda: None)
+        candidate.ended.set_result(Ended(code=-9, reason=None, cpu_seconds=seconds))
+        kinds.append(candidate.failure().kind)
+        candidate.end()
+    assert kinds == ["memory", "timeout"]
 
 
 def test_a_grade_that_cannot_be_had_fails_closed(monkeypatch: pytest.MonkeyPatch) -> None:

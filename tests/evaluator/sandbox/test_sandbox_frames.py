@@ -3,6 +3,7 @@
 import os
 import socket
 import struct
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evaluator.sandbox import frames
 from evaluator.sandbox.client import failure_of
 from evaluator.sandbox.frames import DTYPES, HEADER_CAP, Channel, DeadlinePassed, FrameError, PeerGone
 from evaluator.sandbox.memory_files import Memory
@@ -127,3 +129,18 @@ NO_ERRORS = (
 @pytest.mark.parametrize("told", NO_ERRORS)
 def test_a_malformed_error_is_garbage(told: object) -> None:
     assert failure_of(told).kind == "garbage"
+
+
+def test_a_deadline_may_be_further_away_than_the_system_waits_at_once(
+    pair: tuple[Channel, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel, theirs = pair
+    monkeypatch.setattr(frames, "LONGEST_POLL", 1)
+    answer = threading.Timer(0.05, theirs.send, [frame(b'{"body": {}, "tensors": []}')])
+    answer.start()
+    assert channel.receive(100, time.monotonic() + 1e8) == ({}, {})
+    with pytest.raises(DeadlinePassed):
+        channel.receive(100, time.monotonic() + 0.05)
+    monkeypatch.undo()
+    theirs.send(frame(b'{"body": {}, "tensors": []}'))
+    assert channel.receive(100, time.monotonic() + 1e8) == ({}, {})

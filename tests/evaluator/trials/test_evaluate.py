@@ -13,10 +13,11 @@ from evaluator.outcomes import Failure, Status, Trial
 from evaluator.protocols.built_in import EXTRA, MAD, SMOKE
 from evaluator.protocols.protocol import TrialSpec, trial_specs
 from evaluator.sandbox import Sandbox
+from evaluator.sandbox.limits import Limits
 from evaluator.tasks.registry import MAD_TASKS
 from evaluator.trials.evaluate import Evaluator, TrialProgress, inheritable, kernel_shapes
 from evaluator.trials.grouped import Group, groups
-from evaluator.trials.run_trial import run_trial, spec_of
+from evaluator.trials.run_trial import limits_of, run_trial, spec_of
 from tests.builders import make_trial, make_variant
 from variants.contract import BASELINE, REFERENCE, Layer, Variant
 from variants.seeds import seed_variants
@@ -49,8 +50,12 @@ def test_every_task_trains_and_is_scored_outside_the_sandbox(sandbox: Sandbox, n
     assert spec_of(trial) == spec
 
 
-def test_same_inputs_give_the_same_bits_and_split_training_does_not_change_them(sandbox: Sandbox):
+def test_same_inputs_give_the_same_bits_and_split_training_does_not_change_them(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+):
     (spec,) = trial_specs(SMOKE, ["Memorize"])
+    given, start = list[Limits | None](), sandbox.kernel
+    monkeypatch.setattr(sandbox, "kernel", lambda v, limits=None: given.append(limits) or start(v, limits))
     trials = [
         run_trial(SEEDS[BASELINE], SMOKE, spec, sandbox),
         run_trial(SEEDS[BASELINE], SMOKE, spec, sandbox),
@@ -58,6 +63,9 @@ def test_same_inputs_give_the_same_bits_and_split_training_does_not_change_them(
     ]
     assert len({(trial.weights_hash, trial.accuracy, trial.test_loss) for trial in trials}) == 1
     assert trials[0].weights_hash is not None
+    (split,) = (limits for limits in given if limits is not None)
+    assert split.wall_seconds == Limits().wall_seconds, "for a call, not for all of the training"
+    assert split.cpu_seconds == limits_of(SMOKE.job(spec, Layer.DELTA_NET)).cpu_seconds
 
 
 def test_failing_variant_is_a_value_and_cancels_what_had_not_begun(evaluator: Evaluator):
