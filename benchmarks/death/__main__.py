@@ -1,7 +1,7 @@
 """Strikes archer's commands at many moments, examines what is left, and counts.
 
 python -m benchmarks.death --folder work --moments 40
-python -m benchmarks.death --folder work --moments 40 --blow full short
+python -m benchmarks.death propose --folder work --moments 40 --blow full short
 python -m benchmarks.death --folder work --table
 python -m benchmarks.death --folder docs/results --results kills.jsonl --mark after,now --table
 
