@@ -5,8 +5,7 @@ N ?= 5
 ARCHIVE ?= archer-archive
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# Three processes on two cores: half of the time of most tests is waiting.
-PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist worksteal
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 .PHONY: propose test test-fast browser clean
 

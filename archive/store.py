@@ -292,11 +292,16 @@ class Archive(Reader):
                 self._git.commit(f"Import the leaderboard {name}", [path])
 
     def rebuild_leaderboards(self) -> None:
-        """Derive every protocol's leaderboard again and commit the changed ones."""
-        with self.writing(), self._change([f"{LEADERBOARDS}/{protocol}.csv" for protocol in self.protocols()]):
-            paths = [self._derive(protocol) for protocol in self.protocols()]
-            if changed := self._git.dirty_paths(paths) if paths else []:
-                self._git.commit("Rebuild the leaderboards", changed)
+        """Derive every protocol's leaderboard again, commit the changed ones; where that fails, the next archer does."""
+        with self.writing():
+            try:
+                with self._change([f"{LEADERBOARDS}/{protocol}.csv" for protocol in self.protocols()]):
+                    paths = [self._derive(protocol) for protocol in self.protocols()]
+                    if changed := self._git.dirty_paths(paths) if paths else []:
+                        self._git.commit("Rebuild the leaderboards", changed)
+            except BaseException:
+                self._note.keep()
+                raise
 
     def regroup(self) -> int:
         """Move what lies flat and would lie in folders of some today, in one commit that `git revert` takes back.

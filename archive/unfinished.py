@@ -25,6 +25,7 @@ class WritingNote:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._stays = False
 
     def exists(self) -> bool:
         """Whether somebody writes, or was killed while writing."""
@@ -42,10 +43,15 @@ class WritingNote:
         """They are committed, or taken back. Needs no space on the disk."""
         os.truncate(self._path, 0)
 
+    def keep(self) -> None:
+        """The note stays at the end: what belongs to this writing could not be done, and the next archer does it."""
+        self._stays = True
+
     def end(self) -> None:
-        """Nobody writes any more; the note stays where something was not taken back."""
-        if self.found() == Unfinished():
+        """Nobody writes any more; the note stays where something was not taken back, or not done."""
+        if not self._stays and self.found() == Unfinished():
             self._path.unlink(missing_ok=True)
+        self._stays = False
 
     def found(self) -> Unfinished:
         """What is begun and not ended. The note is a file of archer's own: of a damaged one nothing is believed."""

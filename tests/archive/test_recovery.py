@@ -3,6 +3,7 @@
 `python -m benchmarks.death` kills at every moment, and `tests/test_death.py` at some.
 """
 
+import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -126,6 +127,24 @@ def test_a_merge_that_was_killed_leaves_the_leaderboards_right(
         shutil.copytree(archive.root, tmp_path / "copy")
         archive.rebuild_leaderboards()
     assert list(problems(Archive(tmp_path / "copy"))) == []
+
+
+def test_leaderboards_that_a_full_disk_kept_from_being_derived_are_derived_by_the_next_archer(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    right = (archive.root / "leaderboards/quick.csv").read_text()
+    (archive.root / "leaderboards/quick.csv").write_text("name,Compress\n")
+    git(archive.root, "commit", "--all", "--message", "As in the midst of a merge")
+    with monkeypatch.context() as patched:
+        patched.setattr("archive.unfinished.write_text", full)
+        with pytest.raises(OSError, match="No space left"):
+            archive.rebuild_leaderboards()
+    assert list(problems(Archive(archive.root))) == []
+    assert (archive.root / "leaderboards/quick.csv").read_text() == right
+    assert not (archive.root / ".git/archer-writing.json").exists()
 
 
 def test_while_another_writes_an_archive_is_read_as_it_is(archive: Archive):

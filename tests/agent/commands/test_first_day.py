@@ -212,7 +212,7 @@ def test_versus_shows_both_and_the_paired_difference(archer: Run, search: Archiv
 
 
 def test_versus_a_control_shows_what_lies_above_the_floor(archer: Run):
-    found = json.loads(archer("versus", "own_value_skip", "control_own_value", "--json")[1])
+    found = json.loads(archer("versus", "own_value_skip", "control_own_value", "--protocol", "quick", "--json")[1])
     outcomes = {task: each["outcome"] for task, each in found["verdict"]["tasks"].items()}
     assert outcomes["Memorize"] == "indistinguishable"
     assert outcomes["Context Recall"] == "better"
