@@ -292,7 +292,7 @@ class Archive(Reader):
                 self._git.commit(f"Import the leaderboard {name}", [path])
 
     def rebuild_leaderboards(self) -> None:
-        """Derive every protocol's leaderboard again, commit the changed ones; where that fails, the next archer does."""
+        """Derive every leaderboard again and commit the changed ones; where that fails, the next archer does."""
         with self.writing():
             try:
                 with self._change([f"{LEADERBOARDS}/{protocol}.csv" for protocol in self.protocols()]):
