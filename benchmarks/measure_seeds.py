@@ -26,11 +26,12 @@ from archive.tables.leaderboard_csv import PUBLISHED
 from archive.tables.leaderboards import leaderboard_csv, scorecards
 from evaluator.checks.fingerprint import PROBES_HASH, fingerprint
 from evaluator.checks.state import measure_state
-from evaluator.outcomes import StateSize, Status, Trial
+from evaluator.outcomes import StateSize, Trial
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.protocols.protocol import Protocol, trial_specs
 from evaluator.sandbox import Sandbox
 from evaluator.trials.run_trial import run_trial, spec_of
+from evaluator.trials.trial_log import ends_the_same
 from variants.contract import BASELINE, REFERENCE, Variant
 from variants.controls import controls
 from variants.outside_archives import wide_reference
@@ -128,7 +129,8 @@ def measure(
     order = [(variant, spec) for variant in variants for spec in trial_specs(protocol)]
     by_seed = sorted(order, key=lambda each: protocol.seeds.index(each[1].seed))
     asked = [(variant, spec) for variant, spec in by_seed if names is None or variant.name in names]
-    missing = [(variant, spec) for variant, spec in asked if not _ended(done.get((variant.name, spec)))]
+    ended = {key for key, trial in done.items() if ends_the_same(trial)}
+    missing = [(variant, spec) for variant, spec in asked if (variant.name, spec) not in ended]
     running = {
         executor.submit(run_trial, variant, protocol, spec, sandbox): (variant, spec) for variant, spec in missing
     }
@@ -141,12 +143,6 @@ def measure(
         print(f"{count}/{len(missing)} {trial.variant} {trial.task} seed {trial.seed}: {trial.status} {trial.accuracy} "
               f"({trial.cpu_seconds:.1f} CPU s; {left:.0f} min left)", flush=True)  # fmt: skip
     return [done[variant.name, spec] for variant, spec in order if (variant.name, spec) in done]
-
-
-def _ended(trial: Trial | None) -> bool:
-    """Whether a trial would end the same again: scored or diverged, not killed for the time or the memory it took."""
-    diverged = trial is not None and trial.failure is not None and trial.failure.kind == "diverged"
-    return diverged or (trial is not None and trial.status is Status.SCORED)
 
 
 if __name__ == "__main__":

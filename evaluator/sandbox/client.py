@@ -24,7 +24,7 @@ PLACE_CAP = 200
 MOST_NUMBERS = 2**40
 DIMENSIONS = 8
 PATIENCE = 4
-"""How many times as long a call may take as its limit says, if other programs keep it from the processor."""
+"""How many times as long a call, or a training, may take as its limit says, if others keep it from the processor."""
 FAILURE_KINDS = ("crash", "memory", "garbage", "diverged")
 
 

@@ -17,6 +17,7 @@ from evaluator.machine import versions
 from evaluator.outcomes import CurvePoint, Failure, Status, Trial
 from evaluator.protocols.protocol import Protocol, TrialSpec
 from evaluator.sandbox import Limits, Sandbox, TrainingStopped, VariantFailed
+from evaluator.sandbox.client import PATIENCE
 from evaluator.scoring.score import ScoredTrial, score
 from evaluator.training.graphs import REASON_CAP
 from evaluator.training.jobs import TrainingJob, curve_interval
@@ -31,8 +32,6 @@ Ending = Mapping[str, Tensor] | Failure | None
 
 _START_SECONDS, _SECONDS_A_STEP = 120.0, 3.0
 """CPU time that a training may take: several times that of the slowest seed variant on one slow core."""
-_KEPT_WAITING = 4
-"""How many times as long it may last, where other programs keep it from the processor."""
 
 _APART = "the kernel runs in another process"
 _MEMORY_SLACK = 4
@@ -186,7 +185,7 @@ def limits_of(job: TrainingJob, members: int = 1) -> Limits:
     seconds = _START_SECONDS + _SECONDS_A_STEP * job.steps * members * job.model.wider
     plain, needed = Limits(), _MEMORY_SLACK * footprint(job, members)
     return Limits(
-        wall_seconds=_KEPT_WAITING * seconds,
+        wall_seconds=PATIENCE * seconds,
         cpu_seconds=round(seconds * job.threads),
         memory_bytes=max(plain.memory_bytes, needed),
         gpu_bytes=max(plain.gpu_bytes, needed),

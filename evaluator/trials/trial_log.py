@@ -16,6 +16,11 @@ from evaluator.trials.run_trial import Isolation, spec_of
 from variants.contract import Variant
 
 
+def ends_the_same(trial: Trial) -> bool:
+    """Whether it would end so again: scored or diverged, not killed for the time or the memory that it took."""
+    return trial.status is Status.SCORED or (trial.failure is not None and trial.failure.kind == "diverged")
+
+
 class TrialLog:
     """A file of trials that were scored or diverged, one per line, each written when it ends.
 
@@ -46,8 +51,7 @@ class TrialLog:
 
     def add(self, trial: Trial) -> None:
         """Keep a trial that would end the same again: scored or diverged, not inherited. Raises OSError."""
-        diverged = trial.failure is not None and trial.failure.kind == "diverged"
-        if (trial.status is Status.SCORED or diverged) and trial.inherited_from is None:
+        if ends_the_same(trial) and trial.inherited_from is None:
             with self._alone(), self._path.open("a", encoding="utf-8") as stream:
                 stream.write(f"\n{trial.model_dump_json()}\n")  # apart from a line that a killed process left torn
 
