@@ -57,14 +57,22 @@ def shipped_controls(protocol: str) -> dict[str, list[Trial]]:
     return _by_variant(_shipped_controls(protocol))
 
 
-def shipped_outside(protocol: str) -> dict[str, list[Trial]]:
-    """The shipped trials of `outside_archives` under one protocol, by name. Raises ArchiveError for a damaged file."""
-    return shipped_controls(protocol) | _by_variant(_shipped_wide(protocol))
-
-
 @cache
 def _shipped_wide(protocol: str) -> tuple[Trial, ...]:
     return read_lines(PUBLISHED.with_name(f"{protocol}.wide.trials.jsonl"), Trial)
+
+
+def shipped_wide(protocol: str) -> dict[str, list[Trial]]:
+    """The shipped trials of the wide reference under one protocol, by its name; empty where it was not trained.
+
+    Raises ArchiveError for a damaged file. It is in no archive, either.
+    """
+    return _by_variant(_shipped_wide(protocol))
+
+
+def shipped_outside(protocol: str) -> dict[str, list[Trial]]:
+    """The shipped trials of `outside_archives` under one protocol, by name. Raises ArchiveError for a damaged file."""
+    return shipped_controls(protocol) | shipped_wide(protocol)
 
 
 def _by_variant(trials: Iterable[Trial]) -> dict[str, list[Trial]]:

@@ -43,9 +43,9 @@ class BoardFormat(StrEnum):
 
 
 def write_board(form: BoardFormat, board: Leaderboard) -> str:
-    """The table as text that ends with a line break. The controls stand below the rows.
+    """The table as text that ends with a line break. The wide reference and the controls stand below the rows.
 
-    In CSV they are told only by the floor that they give: whatever reads it takes rows for variants.
+    In CSV the controls are told only by the floor that they give: whatever reads it takes rows for variants.
     """
     writers = {BoardFormat.CSV: _csv, BoardFormat.MARKDOWN: _markdown, BoardFormat.LATEX: _latex}
     return writers[form](board)
@@ -116,7 +116,7 @@ def _markdown(board: Leaderboard) -> str:
         "| variant | mean | " + " | ".join(tasks) + " | n | params | state |",
         "| --- | ---: |" + " ---: |" * (len(tasks) + 3),
     ]
-    for row in (*board.rows, *board.controls):
+    for row in (*board.rows, *board.below):
         cells = [_text(row, task, best, "**{}**") for task in tasks]
         mean = _bold(_mean(row), row in best[None], "**{}**")
         lines.append(
@@ -140,8 +140,8 @@ def _latex(board: Leaderboard) -> str:
         f"    {head} \\\\",
         r"    \midrule",
     ]
-    for row in (*board.rows, *board.controls):
-        lines += [r"    \midrule"] if row in board.controls[:1] else []
+    for row in (*board.rows, *board.below):
+        lines += [r"    \midrule"] if row in board.below[:1] else []
         cells = [_marked(_text(row, task, best, r"\textbf{{{}}}")) for task in tasks]
         mean = _bold(_mean(row), row in best[None], r"\textbf{{{}}}")
         name = r"\texttt{" + short_name(row.name).translate(_LATEX) + "}"

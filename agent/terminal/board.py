@@ -16,8 +16,8 @@ from variants.contract import short_name
 
 
 def board_view(board: Leaderboard) -> RenderableType:
-    """The table, best first as given; the controls stand below it."""
-    tasks, rows = board.tasks, (*board.rows, *board.controls)
+    """The table, best first as given; what is no variant stands below it."""
+    tasks, rows = board.tasks, (*board.rows, *board.below)
     cells = [[_cell(row, task) for task in tasks] for row in rows]
     wide = Grid(
         ("variant", "to goal", "mean", *tasks, "n", "params", "state"),

@@ -13,7 +13,7 @@ from agent.analysis.boards.floors import at_floor, ceiling, control_scores
 from agent.analysis.boards.inert import Inert, measured_inert, published_annotations, published_inert
 from agent.analysis.boards.sizes import NO_SIZE, Size, open_sizes
 from agent.words import accuracy, counted, listed
-from archive.seeding import shipped_by_variant
+from archive.seeding import shipped_by_variant, shipped_wide
 from archive.store import Archive
 from archive.tables.leaderboard_csv import PUBLISHED, format_leaderboard, read_leaderboard
 from archive.tables.leaderboards import LEADERBOARDS, leaderboard_csv, scorecards
@@ -27,6 +27,8 @@ from variants.contract import REFERENCE, short_name
 
 AT_FLOOR = "°"
 """Marks a score that does not exceed the floor by more than noise."""
+WIDE_WORDS = "the published reference as it probably was, many times as large as what stands above it"
+"""What the row of the wide reference is."""
 WORTHLESS = {"smoke": "smoke (20 steps) shows that things work; its scores say nothing of variants or proposers"}
 """The warning to print wherever scores of such a protocol are compared."""
 
@@ -72,7 +74,8 @@ class Leaderboard:
     """The rows of a protocol or of the published table, nearest to the challenge first. csv: the table as CSV text.
 
     controls: the scores of kernels that read no memory; empty where none was measured. ends: where scores begin and
-    end, in words, with the mark of those at the floor. sizes: what the columns of sizes are, in words.
+    end, in words, with the mark of those at the floor. sizes: what the columns of sizes are, in words. wide: the row of
+    the wide reference where it was trained, which nothing of this board can be compared with as an equal.
     """
 
     title: str
@@ -82,6 +85,12 @@ class Leaderboard:
     controls: tuple[BoardRow, ...] = ()
     ends: str = ""
     sizes: str = ""
+    wide: tuple[BoardRow, ...] = ()
+
+    @property
+    def below(self) -> tuple[BoardRow, ...]:
+        """What is no variant and stands below them."""
+        return (*self.wide, *self.controls)
 
 
 def measured_leaderboard(protocol: str, archive: Archive | None, limit: int | None = None) -> Leaderboard:
@@ -117,8 +126,9 @@ def measured_leaderboard(protocol: str, archive: Archive | None, limit: int | No
     controls = tuple(
         BoardRow(name, tasks, dict(scores), size=sizes.of(name)) for name, scores in control_scores(protocol).items()
     )
-    csv, ends = leaderboard_csv(cards, tasks), _ends(protocol, rows, controls)
-    return Leaderboard(title, tasks, tuple(rows), csv, controls, ends, sizes.legend)
+    csv, ends, wide = leaderboard_csv(cards, tasks), _ends(protocol, rows, controls), _wide(protocol, trials, noise)
+    legend = "; ".join([sizes.legend, *(f"{short_name(row.name)}: {WIDE_WORDS}" for row in wide)])
+    return Leaderboard(title, tasks, tuple(rows), csv, controls, ends, legend, wide)
 
 
 def published_leaderboard(archive: Archive | None) -> Leaderboard:
@@ -169,6 +179,15 @@ def _ends(protocol: str, rows: Sequence[BoardRow], controls: Sequence[BoardRow])
     full = ceiling(protocol)
     top = f"; ceiling {accuracy(1)}, where a variant can only tie or lose: {listed([*full])}" if full else ""
     return f"{names} read no memory: a score begins there{mark}{top}"
+
+
+def _wide(protocol: str, trials: Mapping[str, Sequence[Trial]], noise: TaskNoise) -> tuple[BoardRow, ...]:
+    """The row of the wide reference, if it has trials under the protocol as it is now."""
+    shipped, tasks, sizes = shipped_wide(protocol), tasks_of(protocol), open_sizes(protocol, None)
+    return tuple(
+        BoardRow(name, tasks, card.scores, _against(name, {**trials, name: shipped[name]}, noise), size=sizes.of(name))
+        for name, card in scorecards(protocol, shipped).items()
+    )
 
 
 def _against(name: str, trials: Mapping[str, Sequence[Trial]], noise: TaskNoise) -> Verdict | None:

@@ -153,7 +153,7 @@
     const from = state.page * PER_PAGE;
     head();
     table.tBodies[0].replaceChildren(...rows.slice(from, from + PER_PAGE).map(line));
-    table.tFoot.replaceChildren(...board.controls.map(line));
+    table.tFoot.replaceChildren(...board.below.map(line));
     document.getElementById("count").textContent = `${rows.length.toLocaleString("en")} of ${board.rows.length.toLocaleString("en")} variants`;
     pager.hidden = pages === 1;
     pager.querySelector("span").textContent = `${state.page + 1} of ${pages}`;

@@ -9,21 +9,22 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from agent.analysis.boards.floors import ceiling, control_scores
-from agent.analysis.boards.leaderboard import WORTHLESS
+from agent.analysis.boards.leaderboard import WIDE_WORDS, WORTHLESS
 from agent.analysis.boards.sizes import Size, Sizes, open_sizes
 from agent.analysis.notebook import Notebook, notebook
-from agent.site.content.row import Role, Row, Span, seed_row, verdicts_of
+from agent.site.content.row import Kind, Role, Row, Span, seed_row, verdicts_of
 from agent.site.content.text import visible
 from archive.errors import ArchiveError
 from archive.reader import TRIALS, Reader
 from archive.records.outline import Outline
 from archive.records.record import Record
-from archive.seeding import shipped_controls
+from archive.seeding import shipped_by_variant, shipped_controls, shipped_wide
 from archive.store import Archive
 from archive.tables.leaderboard_csv import measured_rows, read_leaderboard
 from archive.tables.leaderboards import LEADERBOARDS
 from evaluator.outcomes import Comparison, Score, Trial, Verdict
 from evaluator.protocols.built_in import PROTOCOLS, tasks_of
+from evaluator.statistics.lazy_trials import comparable
 from evaluator.statistics.scorecards import scorecard
 from evaluator.statistics.verdicts import TaskNoise, noise_by_task
 from evaluator.tasks.names import TaskName
@@ -83,16 +84,36 @@ class SiteBoard:
         return self.protocol if known and known.hash == self.hash else f"{visible(self.protocol, 40)} {self.hash[:8]}"
 
     @property
+    def is_of_today(self) -> bool:
+        """Whether archer knows this protocol, in this version."""
+        return self.protocol in PROTOCOLS and PROTOCOLS[self.protocol].hash == self.hash
+
+    @property
     def controls(self) -> list[Row]:
         """The controls, if their scores are of this version of the protocol."""
-        known = PROTOCOLS.get(self.protocol)
-        if known is None or known.hash != self.hash:
+        if not self.is_of_today:
             return []
-        trials, sizes = shipped_controls(self.protocol), open_sizes(self.protocol, None)
+        trials, title = shipped_controls(self.protocol), "a control: it reads no memory, and a score begins here"
+        return [self._below("control", name, title, trials[name], {}) for name in control_scores(self.protocol)]
+
+    @property
+    def wide(self) -> list[Row]:
+        """The wide reference, if its scores are of this version of the protocol, against the shipped trials."""
+        trials = comparable(shipped_wide(self.protocol), self.hash) if self.is_of_today else {}
+        everyone = {**shipped_by_variant(self.protocol), **trials} if trials else {}
+        noise = noise_by_task(everyone, self.tasks)
         return [
-            _control(name, own, trials[name], self.tasks, sizes.of(name))
-            for name, own in control_scores(self.protocol).items()
+            self._below("wide", name, WIDE_WORDS, own, verdicts_of(name, None, everyone, noise))
+            for name, own in trials.items()
         ]
+
+    def _below(
+        self, kind: Kind, name: str, title: str, trials: Sequence[Trial], verdicts: Mapping[Role, Verdict]
+    ) -> Row:
+        """The row of what is no variant."""
+        size = open_sizes(self.protocol, None).of(name)
+        row = seed_row(name, None, scorecard(trials).scores, verdicts, trials, self.tasks, size)
+        return row.model_copy(update={"kind": kind, "title": title})
 
     @property
     def floor(self) -> list[Span | None]:
@@ -177,14 +198,6 @@ def _seed(
     parent = known.parent if known else None
     scores = scorecard(trials[name]).scores
     return seed_row(name, parent, scores, verdicts_of(name, parent, trials, noise), trials[name], tasks, size)
-
-
-def _control(
-    name: str, scores: Mapping[TaskName, Score], trials: Sequence[Trial], tasks: Sequence[TaskName], size: Size
-) -> Row:
-    title = "a control: it reads no memory, and a score begins here"
-    row = seed_row(name, None, scores, {}, trials, tasks, size)
-    return row.model_copy(update={"kind": "control", "title": title})
 
 
 def _imported(archive: Archive, derived: Iterable[str]) -> list[SiteBoard]:

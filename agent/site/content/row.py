@@ -27,6 +27,8 @@ DAMAGED = "DAMAGED"
 UNIT = 1_000_000
 """Accuracies are whole numbers of this fraction: so fine that three digits of it are three digits of the accuracy."""
 
+Kind = Literal["proposal", "seed", "wide", "control"]
+"""A proposal, a variant that was there, the wide reference, or a control."""
 Role = Literal["reference", "baseline", "parent"]
 Span = tuple[int, int, int, int]
 """Mean, low, high, number of seeds."""
@@ -48,7 +50,7 @@ class Fresh(Value):
 class Row(Value):
     """One variant under one protocol. Lists have one entry for each of the protocol's tasks."""
 
-    kind: Literal["proposal", "seed", "control"]
+    kind: Kind
     name: str
     title: str = ""
     why: str = ""

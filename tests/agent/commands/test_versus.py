@@ -46,10 +46,7 @@ def test_the_wide_reference_is_compared_with_under_the_largest_protocol_that_has
     trials = [trial for protocol in (QUICK, STANDARD) for trial in make_trials(SEED, 0.5, protocol=protocol)]
     make_archive_of(tmp_path / "archer-archive", [SEED], trials)
     wide = make_trials(wide_reference(), 0.7, protocol=QUICK)
-    monkeypatch.setattr(
-        "agent.commands.versus.shipped_outside",
-        lambda protocol: {WIDE_REFERENCE: wide} if protocol == QUICK.name else {},
-    )
+    monkeypatch.setattr("archive.seeding._shipped_wide", lambda protocol: wide if protocol == QUICK.name else ())
     code, out, _ = archer("versus", BASELINE, WIDE_REFERENCE, "--json")
     assert code == 0
     found = json.loads(out)
@@ -58,5 +55,5 @@ def test_the_wide_reference_is_compared_with_under_the_largest_protocol_that_has
     code, _, err = archer("versus", BASELINE, WIDE_REFERENCE, "--protocol", "standard")
     assert code == USAGE
     assert "has no score under standard; it has some under quick (--protocol)" in err
-    monkeypatch.setattr("agent.commands.versus.shipped_outside", lambda _: {})
+    monkeypatch.setattr("archive.seeding._shipped_wide", lambda _: ())
     assert "nobody has trained it yet" in archer("versus", BASELINE, WIDE_REFERENCE)[2]

@@ -271,8 +271,8 @@ def test_the_controls_are_on_the_board_and_the_floor_on_every_page(archive, make
     archive.tell(record_of(FIRST), REPORT)
     make()
     board = board_of(site)
-    assert [row["name"] for row in board["controls"]] == ["control_own_value", "control_zero"]
-    assert not {row["name"] for row in board["controls"]} & {row["name"] for row in board["rows"]}
+    assert [row["name"] for row in board["below"]] == ["control_own_value", "control_zero"]
+    assert not {row["name"] for row in board["below"]} & {row["name"] for row in board["rows"]}
     overview = (site / "index.html").read_text()
     assert "0.971 <small>[0.947, 0.996]</small>" in overview
     assert "The ceiling, 1.000, was reached on Context Recall, Fuzzy Recall and Noisy Recall" in overview
