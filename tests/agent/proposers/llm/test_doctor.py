@@ -17,7 +17,8 @@ Doctor = Callable[..., tuple[int, list[dict[str, str]]]]
 
 @pytest.fixture
 def doctor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Doctor:
-    """Runs `archer doctor`; its exit code, and what it says of models."""
+    """Runs `archer doctor` without its look at the sandbox; its exit code, and what it says of models."""
+    monkeypatch.setattr("agent.commands.doctor._sandbox", lambda: iter(()))
     monkeypatch.setattr("agent.proposers.llm.endpoint.client.FIRST_WAIT", 0.05)
     for name in ("OPENAI_BASE_URL", "ARCHER_LLM"):
         monkeypatch.delenv(name, raising=False)
