@@ -57,7 +57,11 @@ def examine(place: Place, scenario: Scenario, words: list[str], before: Before, 
     found += [f"trained again, though it had ended: {task}" for task in sorted(logged - _told(place))]
     got = outcome(place, scenario)
     found += [f"{what} differs from an undisturbed run's" for what in wanted if wanted[what] != got[what]]
-    return found + [f"left: {name}" for name in _litter(place)] + [f"process left: {name}" for name in _left(place)]
+    return (
+        found
+        + [f"left: {name}" for name in _litter(place, scenario)]
+        + [f"process left: {name}" for name in _left(place)]
+    )
 
 
 def outcome(place: Place, scenario: Scenario) -> dict[str, str]:
@@ -143,14 +147,16 @@ def _age(place: Place) -> None:
         os.utime(entry, (then, then), follow_symlinks=False)
 
 
-def _litter(place: Place) -> list[str]:
+def _litter(place: Place, scenario: Scenario) -> list[str]:
     """Drafts, locks and temporary folders that nobody needs any more."""
     known = {"archive", "tmp", "site", *(name for name in os.listdir(place.files) if name.endswith((".csv", ".py")))}  # noqa: PTH208
     found = [name for name in sorted(os.listdir(place.files)) if name not in known]  # noqa: PTH208
     found += [f"tmp/{entry.name}" for entry in place.temporary.iterdir() if entry.name.startswith(("archer", "tmp"))]
     drafts = [path for pattern in (".tmp-*", "*.part", "*.lock", "archer-*.npz") for path in place.files.rglob(pattern)]
     kept = ("archer.lock", "archer-fingerprints.npz", "archer-unfinished.lock")
-    return found + [str(path.relative_to(place.files)) for path in drafts if path.name not in kept]
+    git = place.archive / ".git"
+    mine = [path for path in drafts if not (scenario.reads and path.suffix == ".lock" and path.is_relative_to(git))]
+    return found + [str(path.relative_to(place.files)) for path in mine if path.name not in kept]
 
 
 def _left(place: Place) -> list[str]:

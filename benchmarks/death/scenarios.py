@@ -39,6 +39,8 @@ class Scenario:
     """Exit codes with which the same command may end when it had done all before."""
     repeats: bool = False
     """Whether the same command, when it had done all before, does more of it: another proposal."""
+    reads: bool = False
+    """Whether it only reads the archive: a lock of a killed git is not its to take away, and the next writer's."""
     share: float = 1.0
     """Of the moments that are asked for: less where a training takes long."""
     inputs: dict[str, str] = field(default_factory=dict)
@@ -57,7 +59,7 @@ def scenarios() -> list[Scenario]:
         ),
         Scenario("import-csv, no archive yet", ("import-csv", "table.csv", *to), inputs={"table.csv": CSV}),
         Scenario("merge", ("merge", "OTHER", *to), "plain"),
-        Scenario("report", ("report", "--out", "site", *to), "other", same=("tree", "site")),
+        Scenario("report", ("report", "--out", "site", *to), "other", same=("tree", "site"), reads=True),
         Scenario("writes of a search", (SCRIPT, "archive"), "plain"),
         Scenario(
             "evaluate --add, a new file",
