@@ -171,17 +171,17 @@ class Injector:
         subprocess.Popen.wait = waited  # type: ignore[assignment,method-assign]
 
     def _wrap_clock(self) -> None:
-        real, injector = time.time, self
+        real, known, injector = time.time, datetime.datetime, self
         time.time = lambda: real() + injector._shift
 
-        class Shifted(datetime.datetime):
+        class Shifted(known):  # type: ignore[misc, valid-type]
             @classmethod
             def now(cls, tz: Any = None) -> Any:
-                return datetime.datetime.fromtimestamp(time.time(), tz)
+                return known.fromtimestamp(time.time(), tz)
 
         if self._moment.blow in ("back", "forth"):
             for module in list(sys.modules.values()):
-                if getattr(module, "datetime", None) is datetime.datetime:
+                if getattr(module, "datetime", None) is known:
                     module.datetime = Shifted  # type: ignore[attr-defined]
 
 
