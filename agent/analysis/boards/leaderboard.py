@@ -126,7 +126,11 @@ def measured_leaderboard(protocol: str, archive: Archive | None, limit: int | No
     controls = tuple(
         BoardRow(name, tasks, dict(scores), size=sizes.of(name)) for name, scores in control_scores(protocol).items()
     )
-    csv, ends, wide = leaderboard_csv(cards, tasks), _ends(protocol, rows, controls), _wide(protocol, trials, noise)
+    csv, ends, wide = (
+        leaderboard_csv(cards, tasks),
+        _ends(protocol, rows, controls),
+        _wide(protocol, {name: trials[name] for name in cards}),
+    )
     legend = "; ".join([sizes.legend, *(f"{short_name(row.name)}: {WIDE_WORDS}" for row in wide)])
     return Leaderboard(title, tasks, tuple(rows), csv, controls, ends, legend, wide)
 
@@ -181,13 +185,15 @@ def _ends(protocol: str, rows: Sequence[BoardRow], controls: Sequence[BoardRow])
     return f"{names} read no memory: a score begins there{mark}{top}"
 
 
-def _wide(protocol: str, trials: Mapping[str, Sequence[Trial]], noise: TaskNoise) -> tuple[BoardRow, ...]:
-    """The row of the wide reference, if it has trials under the protocol as it is now."""
-    shipped, tasks, sizes = shipped_wide(protocol), tasks_of(protocol), open_sizes(protocol, None)
-    return tuple(
-        BoardRow(name, tasks, card.scores, _against(name, {**trials, name: shipped[name]}, noise), size=sizes.of(name))
-        for name, card in scorecards(protocol, shipped).items()
-    )
+def _wide(protocol: str, trials: Mapping[str, Sequence[Trial]]) -> tuple[BoardRow, ...]:
+    """The row of the wide reference, if it has trials under the protocol as it is now; its own add to the noise."""
+    tasks, sizes, rows = tasks_of(protocol), open_sizes(protocol, None), []
+    shipped = shipped_wide(protocol)
+    for name, card in scorecards(protocol, shipped).items():
+        everyone = {**trials, name: shipped[name]}
+        against = _against(name, everyone, noise_by_task(everyone, tasks))
+        rows.append(BoardRow(name, tasks, card.scores, against, size=sizes.of(name)))
+    return tuple(rows)
 
 
 def _against(name: str, trials: Mapping[str, Sequence[Trial]], noise: TaskNoise) -> Verdict | None:

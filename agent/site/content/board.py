@@ -5,6 +5,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import pandas as pd
 
@@ -80,15 +81,14 @@ class SiteBoard:
         """A name for people, with the hash where the name alone would not tell."""
         if not self.hash:
             return f"{visible(self.protocol, 40)} (imported)"
-        known = PROTOCOLS.get(self.protocol)
-        return self.protocol if known and known.hash == self.hash else f"{visible(self.protocol, 40)} {self.hash[:8]}"
+        return self.protocol if self.is_of_today else f"{visible(self.protocol, 40)} {self.hash[:8]}"
 
     @property
     def is_of_today(self) -> bool:
         """Whether archer knows this protocol, in this version."""
         return self.protocol in PROTOCOLS and PROTOCOLS[self.protocol].hash == self.hash
 
-    @property
+    @cached_property
     def controls(self) -> list[Row]:
         """The controls, if their scores are of this version of the protocol."""
         if not self.is_of_today:
@@ -96,7 +96,7 @@ class SiteBoard:
         trials, title = shipped_controls(self.protocol), "a control: it reads no memory, and a score begins here"
         return [self._below("control", name, title, trials[name], {}) for name in control_scores(self.protocol)]
 
-    @property
+    @cached_property
     def wide(self) -> list[Row]:
         """The wide reference, if its scores are of this version of the protocol, against the shipped trials."""
         trials = comparable(shipped_wide(self.protocol), self.hash) if self.is_of_today else {}
@@ -115,9 +115,9 @@ class SiteBoard:
         row = seed_row(name, None, scorecard(trials).scores, verdicts, trials, self.tasks, size)
         return row.model_copy(update={"kind": kind, "title": title})
 
-    @property
+    @cached_property
     def floor(self) -> list[Span | None]:
-        """The score of the better control, for each task."""
+        """The score of the better control, for each task. Every page of a proposal asks for it, task by task."""
         return [
             max((own for row in self.controls if (own := row.scores[at])), default=None)
             for at in range(len(self.tasks))

@@ -6,7 +6,6 @@ from agent.analysis.differences.false_discovery import PARENT, families
 from agent.site.content.board import SiteBoard
 from agent.site.content.row import Role
 from archive.store import Archive
-from evaluator.protocols.built_in import PROTOCOLS
 from variants.contract import BASELINE, REFERENCE, short_name
 
 _ROLES: dict[str, Role] = {PARENT: "parent", BASELINE: "baseline", REFERENCE: "reference"}
@@ -14,8 +13,7 @@ _ROLES: dict[str, Role] = {PARENT: "parent", BASELINE: "baseline", REFERENCE: "r
 
 def with_tests(board: SiteBoard, archive: Archive) -> SiteBoard:
     """The board with each proposal's adjusted p-values, where it is of today's version of its protocol."""
-    known = PROTOCOLS.get(board.protocol)
-    if known is None or known.hash != board.hash:
+    if not board.is_of_today:
         return board
     found: dict[str, dict[Role, float]] = {}
     for rival, family in families(archive, board.protocol, single=False).items():

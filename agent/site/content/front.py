@@ -11,7 +11,6 @@ from agent.analysis.differences.paired_differences import open_paired_difference
 from agent.site.content.board import SiteBoard, SiteGap
 from agent.site.content.row import Row, units
 from archive.store import Archive
-from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.statistics.pareto import undominated
 from variants.contract import REFERENCE, short_name
 
@@ -37,9 +36,7 @@ def with_gaps(board: SiteBoard, archive: Archive) -> SiteBoard:
 
     Unchanged if it is neither of today's version of its protocol nor published.
     """
-    known = PROTOCOLS.get(board.protocol)
-    today = known is not None and known.hash == board.hash
-    if not today and (board.protocol, board.hash) != (PUBLISHED_NAME, ""):
+    if not board.is_of_today and (board.protocol, board.hash) != (PUBLISHED_NAME, ""):
         return board
     contrasts = open_paired_differences(board.protocol, archive)
     if REFERENCE not in contrasts.names:

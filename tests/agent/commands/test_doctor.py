@@ -160,11 +160,16 @@ def run_without_git(arguments: list[str], path: Path) -> subprocess.CompletedPro
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_git_is_told_with_its_version_or_how_to_get_it(without_git: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_git_is_told_with_its_version_or_how_to_get_it(
+    without_git: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert _git().state == "ok"
     assert _git().found.startswith("git version ")
     monkeypatch.setenv("PATH", str(without_git))
     assert (_git().state, _git().found) == ("missing", "not found")
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "thesis.tex").write_text("years of work")
+    assert "thesis is no archive" in _archive(tmp_path / "thesis").found
 
 
 def test_an_archive_is_counted_and_none_yet_is_no_fault(archive: Archive, tmp_path: Path) -> None:

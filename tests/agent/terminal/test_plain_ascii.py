@@ -117,28 +117,23 @@ def test_what_is_spelled(text: str, spelled: str):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("environment", "commands"),
+    "environment",
     [
-        ({"PYTHONIOENCODING": "ascii"}, [["show", "1"], ["doctor"]]),
-        ({"PYTHONIOENCODING": "latin-1"}, [["check", "fehlt_ä.py"], ["list"]]),
-        (
-            {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
-            [["show", "1"], ["check", "läck.py"], ["check", "fehlt_ä.py"], ["list"]],
-        ),
+        {"PYTHONIOENCODING": "ascii"},
+        {"PYTHONIOENCODING": "latin-1"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
     ],
     ids=["ascii", "latin-1", "C"],
 )
-def test_a_process_of_its_own_speaks_ascii(
-    environment: dict[str, str], commands: list[list[str]], greek: Archive, tmp_path: Path
-):
-    (tmp_path / "läck.py").write_text(SOURCE, encoding="utf-8")
-    for command in commands:
+def test_a_process_of_its_own_speaks_ascii(environment: dict[str, str], greek: Archive, tmp_path: Path):
+    leaky = tmp_path / "läck.py"
+    leaky.write_text(SOURCE, encoding="utf-8")
+    for command in (["show", "1"], ["doctor"], ["check", str(leaky)], ["check", "fehlt_ä.py"], ["list"]):
         done = subprocess.run(
             [sys.executable, "-m", "agent.cli", *command],
             env=os.environ | environment | {"ARCHER_ARCHIVE": str(greek.root)},
             capture_output=True,
             check=False,
-            cwd=tmp_path,
         )
         assert (done.stdout + done.stderr).isascii(), command
         assert b"Traceback" not in done.stderr
