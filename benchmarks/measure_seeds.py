@@ -6,11 +6,12 @@ python -m benchmarks.measure_seeds --protocol quick
 python -m benchmarks.measure_seeds --protocol quick --controls
 python -m benchmarks.measure_seeds --protocol standard --name delta_net_4layer gated_delta_net_4layer
 python -m benchmarks.measure_seeds --protocol standard --wide
+python -m benchmarks.measure_seeds --protocol standard --seeds 2 3 --name gated_delta_net_4layer
 
 The first writes `fingerprints.json`, the second `sizes.json`, the third `PROTOCOL.trials.jsonl` and `PROTOCOL.csv`,
-the fourth and the last the same with `PROTOCOL.controls` and `PROTOCOL.wide` in their names. Each trial is written as
-it ends, and one that is there for the same code and protocol, scored or diverged, is not run again, so the command can
-be stopped and resumed.
+the fourth and the sixth the same with `PROTOCOL.controls` and `PROTOCOL.wide` in their names. The last adds seeds to
+those of the protocol, for some variants. Each trial is written as it ends, and one that is there for the same code and
+protocol, scored or diverged, is not run again, so the command can be stopped and resumed.
 """
 
 import argparse
@@ -18,7 +19,8 @@ import json
 import os
 import time
 from collections.abc import Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
 
 from archive.files import read_lines, write_lines, write_text
@@ -50,6 +52,7 @@ def main() -> None:
     instead.add_argument("--controls", action="store_true", help="train and score the controls instead of the seeds")
     instead.add_argument("--wide", action="store_true", help="train and score the wide reference instead")
     parser.add_argument("--name", nargs="+", help="train only these seeds or controls; the table keeps the others")
+    parser.add_argument("--seeds", type=int, nargs="+", help="train on these seeds; else on those of the protocol")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     seeds = seed_variants()
@@ -66,24 +69,30 @@ def main() -> None:
                 chosen, ending = list(controls().values()), ".controls"
             elif options.wide:
                 chosen, ending = [wide_reference()], ".wide"
-            write_scores(chosen, f"{protocol.name}{ending}", protocol, sandbox, executor, options.name)
+            training = Training(protocol, options.name, tuple(options.seeds or protocol.seeds), sandbox, executor)
+            write_scores(chosen, f"{protocol.name}{ending}", training)
 
 
-def write_scores(
-    variants: Sequence[Variant],
-    stem: str,
-    protocol: Protocol,
-    sandbox: Sandbox,
-    executor: ThreadPoolExecutor,
-    names: Collection[str] | None,
-) -> None:
-    """Measure into STEM.trials.jsonl, then derive the table STEM.csv of all that is there.
+@dataclass(frozen=True)
+class Training:
+    """What is to be trained, and where.
 
     names: of the variants to train; None trains all.
     """
-    trials = measure(variants, FOLDER / f"{stem}.trials.jsonl", protocol, sandbox, executor, names)
+
+    protocol: Protocol
+    names: Collection[str] | None
+    seeds: Sequence[int]
+    sandbox: Sandbox
+    executor: Executor
+
+
+def write_scores(variants: Sequence[Variant], stem: str, training: Training) -> None:
+    """Measure into STEM.trials.jsonl, then derive the table STEM.csv of all that is there."""
+    trials = measure(variants, FOLDER / f"{stem}.trials.jsonl", training)
     by_variant = {v.name: [trial for trial in trials if trial.variant == v.name] for v in variants}
     measured = {name: own for name, own in by_variant.items() if own}
+    protocol = training.protocol
     table = leaderboard_csv(scorecards(protocol.name, measured), tuple(protocol.tasks))
     write_text(FOLDER / f"{stem}.csv", table)
 
@@ -108,31 +117,31 @@ def write_sizes(variants: Sequence[Variant], without_memory: Sequence[Variant], 
     write_text(FOLDER / "sizes.json", f"{{\n{lines}\n}}\n")
 
 
-def measure(
-    variants: Sequence[Variant],
-    path: Path,
-    protocol: Protocol,
-    sandbox: Sandbox,
-    executor: ThreadPoolExecutor,
-    names: Collection[str] | None,
-) -> list[Trial]:
+def measure(variants: Sequence[Variant], path: Path, training: Training) -> list[Trial]:
     """Run the trials that the file at `path` lacks, the first seed of all variants before the second.
 
     Returns all that are there then, in a fixed order.
     """
+    protocol = training.protocol
     current = {variant.name: variant.source_hash for variant in variants}
     done = {
         (trial.variant, spec_of(trial)): trial
         for trial in read_lines(path, Trial)
         if trial.protocol_hash == protocol.hash and trial.source_hash == current.get(trial.variant)
     }
-    order = [(variant, spec) for variant in variants for spec in trial_specs(protocol)]
-    by_seed = sorted(order, key=lambda each: protocol.seeds.index(each[1].seed))
-    asked = [(variant, spec) for variant, spec in by_seed if names is None or variant.name in names]
+    seeds = sorted({*protocol.seeds, *training.seeds, *(trial.seed for trial in done.values())})
+    order = [(variant, spec) for variant in variants for spec in trial_specs(protocol, seeds=seeds)]
+    asked = [
+        (variant, spec)
+        for spec in trial_specs(protocol, seeds=training.seeds)
+        for variant in variants
+        if training.names is None or variant.name in training.names
+    ]
     ended = {key for key, trial in done.items() if ends_the_same(trial)}
     missing = [(variant, spec) for variant, spec in asked if (variant.name, spec) not in ended]
     running = {
-        executor.submit(run_trial, variant, protocol, spec, sandbox): (variant, spec) for variant, spec in missing
+        training.executor.submit(run_trial, variant, protocol, spec, training.sandbox): (variant, spec)
+        for variant, spec in missing
     }
     began = time.monotonic()
     for count, future in enumerate(as_completed(running), 1):
