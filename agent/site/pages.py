@@ -60,14 +60,20 @@ def board_files(boards: Sequence[SiteBoard], shell: Shell) -> Iterator[tuple[str
 
 def proposal_html(page: dict[str, Any], around: Neighbours, shell: Shell, sketch: Sketch) -> str:
     """One proposal's page."""
-    board = SiteBoard(sketch.protocol, sketch.protocol_hash, ())
+    board = _without_rows(sketch.protocol, sketch.protocol_hash)
     return _render("proposal.html.j2", view="proposal", root="../", shell=shell, board=board, around=around, **page)
 
 
 def damaged_html(row: Row, around: Neighbours, shell: Shell, sketch: Sketch) -> str:
     """The page of a proposal that cannot be read: what is wrong, and how to mend it."""
-    board = SiteBoard(sketch.protocol, sketch.protocol_hash, ())
+    board = _without_rows(sketch.protocol, sketch.protocol_hash)
     return _render("damaged.html.j2", view="damaged", root="../", shell=shell, board=board, around=around, row=row)
+
+
+@cache
+def _without_rows(protocol: str, digest: str) -> SiteBoard:
+    """What the pages of proposals say of their board. It derives its floor once, for all of them."""
+    return SiteBoard(protocol, digest, ())
 
 
 def asset_files() -> Iterator[tuple[str, bytes]]:
