@@ -19,7 +19,7 @@ from archive.records.lines import ProposalLine
 from archive.records.record import Record
 from archive.store import Archive
 from evaluator.outcomes import CheckReport, Comparison, Finding, Score, Status, Verdict
-from evaluator.protocols.built_in import PROTOCOLS
+from evaluator.protocols.built_in import protocol_of_today
 from evaluator.tasks.names import TaskName
 from variants.contract import short_name
 
@@ -62,8 +62,7 @@ def name_markup(name: str) -> str:
 
 def protocol_text(name: str, protocol_hash: str) -> str:
     """The protocol's name, with its hash where it is not the version of today: such scores do not compare."""
-    today = PROTOCOLS.get(name)
-    return name if today is not None and today.hash == protocol_hash else f"{name}@{protocol_hash[:6]}"
+    return name if protocol_of_today(name, protocol_hash) is not None else f"{name}@{protocol_hash[:6]}"
 
 
 def mean_text(line: ProposalLine) -> str:

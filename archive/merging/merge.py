@@ -15,7 +15,7 @@ from archive.predictions import BRANCH, prediction_problems
 from archive.records.record import Origin, Record
 from archive.store import Archive
 from archive.verify import content_problems
-from evaluator.protocols.built_in import PROTOCOLS
+from evaluator.protocols.built_in import protocol_of_today
 
 
 def merge(
@@ -99,7 +99,6 @@ def _sound(found: Fetched, other: str, accept: Callable[[Record], None]) -> list
 def _apart(records: list[Record]) -> dict[str, list[str]]:
     found: dict[str, set[str]] = defaultdict(set)
     for record in records:
-        today = PROTOCOLS.get(record.protocol)
-        if today is None or today.hash != record.protocol_hash:
+        if protocol_of_today(record.protocol, record.protocol_hash) is None:
             found[record.protocol].add(record.protocol_hash)
     return {name: sorted(hashes) for name, hashes in sorted(found.items())}

@@ -101,6 +101,12 @@ JUDGING = (SMOKE, QUICK, STANDARD, MAD)
 PROTOCOLS: dict[str, Protocol] = {protocol.name: protocol for protocol in (*JUDGING, EXTRA)}
 
 
+def protocol_of_today(name: str, digest: str) -> Protocol | None:
+    """The protocol of that name, if that version of it is archer's; other versions' scores do not compare."""
+    known = PROTOCOLS.get(name)
+    return known if known is not None and known.hash == digest else None
+
+
 def single_chunk_tasks(protocol: str) -> tuple[TaskName, ...]:
     """Tasks all of whose settings fit into one chunk; of the published ones, for a protocol that archer has not."""
     if protocol not in PROTOCOLS:

@@ -10,7 +10,7 @@ from functools import cache
 from archive.seeding import shipped_by_variant, shipped_controls
 from archive.tables.leaderboards import scorecards
 from evaluator.outcomes import Score, Trial
-from evaluator.protocols.built_in import PROTOCOLS, tasks_of
+from evaluator.protocols.built_in import PROTOCOLS, protocol_of_today, tasks_of
 from evaluator.statistics.lazy_trials import comparable
 from evaluator.statistics.scorecards import lazy_trials
 from evaluator.statistics.verdicts import TaskNoise, verdict
@@ -35,7 +35,7 @@ def floor(protocol: str, protocol_hash: str | None = None) -> dict[TaskName, flo
 
     protocol_hash: the version of the protocol that the scores beside the floor are of; only today's has one.
     """
-    if protocol_hash is not None and (protocol not in PROTOCOLS or PROTOCOLS[protocol].hash != protocol_hash):
+    if protocol_hash is not None and protocol_of_today(protocol, protocol_hash) is None:
         return {}
     return {task: control_scores(protocol)[name][task].mean for task, name in _better_control(protocol).items()}
 

@@ -16,7 +16,7 @@ from archive.records.record import Record
 from archive.seeding import shipped_sizes
 from archive.store import Archive
 from evaluator.outcomes import BASELINE_STATE, StateSize
-from evaluator.protocols.built_in import PROTOCOLS
+from evaluator.protocols.built_in import PROTOCOLS, protocol_of_today
 from evaluator.protocols.protocol import Protocol
 from variants.contract import CONTRACTS, Layer, Variant, short_name
 from variants.outside_archives import outside_archives
@@ -131,9 +131,8 @@ def sizes_of(snapshot: ArchiveSnapshot) -> Sizes:
 
 def record_size(record: Record) -> Size:
     """The size of a proposal, under the protocol that it was proposed for."""
-    protocol = PROTOCOLS.get(record.protocol)
-    today = protocol if protocol is not None and protocol.hash == record.protocol_hash else None
     variant = record.proposal.variant
+    today = protocol_of_today(record.protocol, record.protocol_hash)
     return _size(today, variant.layer, _state(variant.source_hash, record.state))
 
 

@@ -24,7 +24,7 @@ from archive.store import Archive
 from archive.tables.leaderboard_csv import measured_rows, read_leaderboard
 from archive.tables.leaderboards import LEADERBOARDS
 from evaluator.outcomes import Comparison, Score, Trial, Verdict
-from evaluator.protocols.built_in import PROTOCOLS, tasks_of
+from evaluator.protocols.built_in import PROTOCOLS, protocol_of_today, tasks_of
 from evaluator.statistics.lazy_trials import comparable
 from evaluator.statistics.scorecards import scorecard
 from evaluator.statistics.verdicts import TaskNoise, noise_by_task
@@ -86,7 +86,7 @@ class SiteBoard:
     @property
     def is_of_today(self) -> bool:
         """Whether archer knows this protocol, in this version."""
-        return self.protocol in PROTOCOLS and PROTOCOLS[self.protocol].hash == self.hash
+        return protocol_of_today(self.protocol, self.hash) is not None
 
     @cached_property
     def controls(self) -> list[Row]:
@@ -150,8 +150,7 @@ def boards(archive: Archive, proposals: Mapping[Identity, Iterable[Row]]) -> lis
         taken = {row.name for row in own}
         tasks = tasks_of(protocol)
         noise = noise_by_task(trials, tasks)
-        today = protocol in PROTOCOLS and PROTOCOLS[protocol].hash == digest
-        sizes = Sizes(protocol if today else "", (), archive.variant)
+        sizes = Sizes(protocol if protocol_of_today(protocol, digest) else "", (), archive.variant)
         rows = (_seed(name, trials, tasks, noise, sizes.of(name)) for name in trials)
         before = [row for row in rows if row.name not in taken]
         left = _notebook(archive, protocol, digest) if own else None
