@@ -1,0 +1,79 @@
+"""On how many tasks each shipped row is above the reference and the baseline, and for how many comparisons that holds.
+
+python -m benchmarks.all_tasks
+python -m benchmarks.all_tasks --tries 6 --seeds 2 3
+
+Reads the trials that ship; trains nothing. Prints Markdown, a table for each rival: on how many tasks the mean of the
+paired differences is above 0, and on how many it is better beyond noise: each task for itself (95 %), counting the
+tasks, and counting the tries too (Bonferroni: 1 - 0.05 / tasks / tries). Then, for `--name`, the verdict on each task.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+
+from archive.seeding import shipped_by_variant
+from evaluator.outcomes import Trial
+from evaluator.protocols.built_in import JUDGING, tasks_of
+from evaluator.statistics.verdicts import TaskNoise, noise_by_task, verdict
+from variants.contract import BASELINE, REFERENCE, short_name
+
+BEST = "delta_net_4layer_written_echo_and_successor_halves_own_error_in_for_loop"
+"""The find that was taken up first: docs/results/standard.md."""
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--protocol", choices=[each.name for each in JUDGING], default="standard")
+    parser.add_argument("--tries", type=int, default=6, help="how many finds were compared")
+    parser.add_argument("--seeds", type=int, nargs="+", help="compare on these seeds alone; the noise is that of all")
+    parser.add_argument("--name", default=BEST, help="the variant whose tasks are told")
+    options = parser.parse_args()
+    every = shipped_by_variant(options.protocol)
+    noise = noise_by_task(every, tasks_of(options.protocol))
+    wanted = options.seeds
+    trials = {name: [t for t in own if wanted is None or t.seed in wanted] for name, own in every.items()}
+    for rival in (REFERENCE, BASELINE):
+        print_counts(trials, rival, noise, options.tries)
+    for rival in (REFERENCE, BASELINE):
+        print_tasks(trials, options.name, rival, noise, options.tries)
+
+
+def print_counts(trials: Mapping[str, Sequence[Trial]], rival: str, noise: TaskNoise, tries: int) -> None:
+    """One row for each variant that shares seeds with the rival."""
+    print(f"\n| against `{rival}` | seeds | above | better | counting tasks | counting {tries} tries too |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for name, own in trials.items():
+        if name == rival or not (found := verdict(own, trials[rival], rival, noise).tasks):
+            continue
+        seeds = sorted({each.n for each in found.values()})
+        above = sum(each.difference > 0 for each in found.values())
+        better = [
+            sum(each.outcome == "better" for each in verdict(own, trials[rival], rival, noise, level).tasks.values())
+            for level in levels(len(found), tries)
+        ]
+        print(f"| `{short_name(name)}` | {', '.join(map(str, seeds))} | {above} | {' | '.join(map(str, better))} |")
+
+
+def print_tasks(trials: Mapping[str, Sequence[Trial]], name: str, rival: str, noise: TaskNoise, tries: int) -> None:
+    """The interval of each task, alone and counting tasks and tries; nothing where the two share no seed."""
+    shared = len(verdict(trials[name], trials[rival], rival, noise).tasks)
+    if not shared:
+        return
+    verdicts = [verdict(trials[name], trials[rival], rival, noise, level).tasks for level in levels(shared, tries)]
+    print(
+        f"\n| `{short_name(name)}` less `{rival}` | difference | alone | counting tasks | counting {tries} tries too |"
+    )
+    print("|---|---:|---|---|---|")
+    for task, first in verdicts[0].items():
+        intervals = [f"{own[task].low:+.3f} to {own[task].high:+.3f}" for own in verdicts]
+        print(f"| {task} | {first.difference:+.3f} | {' | '.join(intervals)} |")
+
+
+def levels(tasks: int, tries: int) -> tuple[float, float, float]:
+    """Confidence for one comparison, for one of as many as there are tasks, and for one of tasks times tries."""
+    return 0.95, 1 - 0.05 / tasks, 1 - 0.05 / tasks / tries
+
+
+if __name__ == "__main__":
+    main()
