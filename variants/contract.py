@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from unicodedata import normalize
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
@@ -100,13 +101,15 @@ class Variant(BaseModel):
     @property
     def contract(self) -> KernelContract:
         """What the kernel must keep: the gated one's if the file defines the gated function, or assigns to it."""
+        delta, gated = CONTRACTS[Layer.DELTA_NET], CONTRACTS[Layer.GATED_DELTA_NET]
+        if gated.function not in normalize("NFKC", self.source):  # as Python reads names
+            return delta  # most are, and parsing takes long
         try:
             body = parse(self.source).body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return CONTRACTS[Layer.DELTA_NET]
+            return delta
         defined = {name for node in body for name in _defined(node)}
-        gated = CONTRACTS[Layer.GATED_DELTA_NET]
-        return gated if gated.function in defined else CONTRACTS[Layer.DELTA_NET]
+        return gated if gated.function in defined else delta
 
     @property
     def layer(self) -> Layer:

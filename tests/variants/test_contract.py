@@ -5,6 +5,8 @@ import pytest
 from variants.contract import Layer, Variant
 
 GATED, PLAIN = "gated_delta_rule_chunkwise", "delta_rule_chunkwise"
+BOLD = GATED.replace("g", "\N{MATHEMATICAL BOLD SMALL G}")
+"""The same name to Python."""
 
 
 @pytest.mark.parametrize(
@@ -17,6 +19,8 @@ GATED, PLAIN = "gated_delta_rule_chunkwise", "delta_rule_chunkwise"
         (f"def f(q): ...\n{GATED}: object = f", Layer.GATED_DELTA_NET),
         (f"def {PLAIN}(q): ...\nx = {GATED}", Layer.DELTA_NET),
         (f"def {PLAIN}(q):\n    {GATED} = 1", Layer.DELTA_NET),
+        (f"def {BOLD}(q): ...", Layer.GATED_DELTA_NET),
+        (f"# as {GATED}\ndef {PLAIN}(q): ...", Layer.DELTA_NET),
         ("def f(:", Layer.DELTA_NET),
     ],
 )

@@ -11,6 +11,7 @@ from typing import Any
 from agent.analysis.boards.board import Board
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.words import rounded, times
+from archive.errors import ArchiveError
 from archive.records.lines import ProposalLine
 from archive.records.record import Record
 from archive.seeding import shipped_sizes
@@ -18,7 +19,7 @@ from archive.store import Archive
 from evaluator.outcomes import BASELINE_STATE, StateSize
 from evaluator.protocols.built_in import PROTOCOLS, protocol_of_today
 from evaluator.protocols.protocol import Protocol
-from variants.contract import CONTRACTS, Layer, Variant, short_name
+from variants.contract import Layer, Variant, short_name
 from variants.outside_archives import outside_archives
 from variants.seeds import seed_variants
 
@@ -97,24 +98,20 @@ class Sizes:
 
     def of(self, name: str) -> Size:
         """The size of a row. One that the archive has no code of is taken for what ships under that name."""
-        if (line := self._proposals.get(name)) is not None:
+        line, code = self._proposals.get(name), self._code(name)
+        if line is not None:
+            layer = Layer.DELTA_NET if code is None else code.layer
             measured = StateSize(numbers=line.state[0], grows=line.state[1]) if line.state else None
-            return self._size(name, line.source_hash, measured)
-        if (variant := self._variant(name) or seed_variants().get(name)) is not None:
-            return self._size(name, variant.source_hash, None)
-        outside = outside_archives().get(name)
-        return NO_SIZE if outside is None else _size(self._protocol, outside.layer, _state(outside.source_hash, None))
+            return _size(self._protocol, layer, _state(line.source_hash, measured))
+        known = code or outside_archives().get(name)
+        return NO_SIZE if known is None else _size(self._protocol, known.layer, _state(known.source_hash))
 
-    def _size(self, name: str, source_hash: str, measured: StateSize | None) -> Size:
-        return _size(self._protocol, self._layer(name), _state(source_hash, measured))
-
-    def _layer(self, name: str) -> Layer:
-        """By the name, as far as that tells: reading and parsing ten thousand files takes long."""
-        for layer in (Layer.GATED_DELTA_NET, Layer.DELTA_NET):
-            if f"{name}_".startswith(CONTRACTS[layer].prefix):
-                return layer
-        found = self._variant(name)
-        return Layer.DELTA_NET if found is None else found.layer
+    def _code(self, name: str) -> Variant | None:
+        try:
+            found = self._variant(name)
+        except ArchiveError:  # `archer verify` says what is wrong with it
+            found = None
+        return found or seed_variants().get(name)
 
 
 def open_sizes(protocol: str, archive: Archive | None) -> Sizes:
@@ -168,5 +165,5 @@ def _size(protocol: Protocol | None, layer: Layer, state: StateSize | None) -> S
     return Size(parameters, share * state.numbers / BASELINE_STATE, state.grows)
 
 
-def _state(source_hash: str, measured: StateSize | None) -> StateSize | None:
+def _state(source_hash: str, measured: StateSize | None = None) -> StateSize | None:
     return measured if measured is not None else shipped_sizes().get(source_hash)

@@ -22,7 +22,7 @@ from evaluator.model.mixers import DeltaNet
 from evaluator.outcomes import Finding, Score, StateSize, Status
 from evaluator.protocols.built_in import PROTOCOLS, QUICK
 from evaluator.tasks.registry import MAD_TASKS
-from tests.builders import SOURCE, make_check, make_record, make_snapshot, make_variant
+from tests.builders import SOURCE, make_check, make_record, make_snapshot
 from variants.contract import BASELINE, REFERENCE, Layer
 from variants.controls import ZERO
 from variants.outside_archives import WIDE_REFERENCE
@@ -116,13 +116,21 @@ def test_evidence_of_another_form_is_no_size() -> None:
     assert record_size(record).state_text == ""
 
 
-def test_a_gated_proposal_has_the_gated_mixer() -> None:
-    gated = make_variant("mine", SOURCE.replace("delta_rule", "gated_delta_rule"))
-    history = [make_record(name=f"{REFERENCE}_x"), make_record(name="mine", source=gated.source)]
-    sizes = sizes_of(make_snapshot(history=history, variants={"mine": gated}))
-    assert {sizes.of(name).parameters for name in (f"{REFERENCE}_x", "mine")} == {
-        QUICK.mixer_parameters(Layer.GATED_DELTA_NET)
-    }
+@pytest.mark.parametrize("name", ["mine", f"{REFERENCE}_x", f"{BASELINE}_x"])
+def test_a_gated_proposal_has_the_gated_mixer_whatever_its_name(archive: Archive, name: str) -> None:
+    gated = SOURCE.replace("delta_rule", "gated_delta_rule")
+    archive.tell(make_record(name=name, source=gated), "r")
+    archive.tell(make_record(name=f"{REFERENCE}_of_the_other_kind"), "r")
+    sizes = open_sizes("quick", Archive(archive.root))
+    assert sizes.of(name).parameters == QUICK.mixer_parameters(Layer.GATED_DELTA_NET)
+    assert sizes.of(f"{REFERENCE}_of_the_other_kind").parameters == QUICK.mixer_parameters(Layer.DELTA_NET)
+    assert record_size(archive.record(name)) == sizes.of(name)
+
+
+def test_a_row_whose_code_cannot_be_read_has_a_size(archive: Archive) -> None:
+    archive.tell(make_record(name="x"), "r")
+    (archive.root / "variants/x.py").write_bytes(b"\xff")
+    assert open_sizes("quick", Archive(archive.root)).of("x").parameters == QUICK.mixer_parameters(Layer.DELTA_NET)
 
 
 def test_other_versions_of_a_protocol_have_no_parameters() -> None:
