@@ -5,7 +5,9 @@ python -m benchmarks.all_tasks --tries 6 --seeds 2 3
 
 Reads the trials that ship; trains nothing. Prints Markdown, a table for each rival: on how many tasks the mean of the
 paired differences is above 0, and on how many it is better beyond noise: each task for itself (95 %), counting the
-tasks, and counting the tries too (Bonferroni: 1 - 0.05 / tasks / tries). Then, for `--name`, the verdict on each task.
+tasks, and counting the tries too (Bonferroni: 1 - 0.05 / tasks / tries). Then, for `--name`, the interval and the
+one-sided p-value of each task. That it is above on all tasks at once is as sure as its least sure task: the largest p
+(an intersection-union test: Berger 1996, "Likelihood ratio tests and intersection-union tests"); tasks do not count.
 """
 
 import argparse
@@ -14,7 +16,10 @@ from collections.abc import Mapping, Sequence
 from archive.seeding import shipped_by_variant
 from evaluator.outcomes import Trial
 from evaluator.protocols.built_in import JUDGING, tasks_of
+from evaluator.statistics.moderated_t_test import effect
+from evaluator.statistics.scorecards import seed_accuracies
 from evaluator.statistics.verdicts import TaskNoise, noise_by_task, verdict
+from evaluator.tasks.names import TaskName
 from variants.contract import BASELINE, REFERENCE, short_name
 
 BEST = "delta_net_4layer_written_echo_and_successor_halves_own_error_in_for_loop"
@@ -56,18 +61,31 @@ def print_counts(trials: Mapping[str, Sequence[Trial]], rival: str, noise: TaskN
 
 
 def print_tasks(trials: Mapping[str, Sequence[Trial]], name: str, rival: str, noise: TaskNoise, tries: int) -> None:
-    """The interval of each task, alone and counting tasks and tries; nothing where the two share no seed."""
+    """The interval and the p-value of each task; nothing where the two share no seed."""
     shared = len(verdict(trials[name], trials[rival], rival, noise).tasks)
     if not shared:
         return
     verdicts = [verdict(trials[name], trials[rival], rival, noise, level).tasks for level in levels(shared, tries)]
-    print(
-        f"\n| `{short_name(name)}` less `{rival}` | difference | alone | counting tasks | counting {tries} tries too |"
-    )
-    print("|---|---:|---|---|---|")
+    print(f"\n| `{short_name(name)}` less `{rival}` | n | difference | alone | counting tasks "
+          f"| counting {tries} tries too | p |\n|---|---:|---:|---|---|---|---:|")  # fmt: skip
+    chances = []
     for task, first in verdicts[0].items():
-        intervals = [f"{own[task].low:+.3f} to {own[task].high:+.3f}" for own in verdicts]
-        print(f"| {task} | {first.difference:+.3f} | {' | '.join(intervals)} |")
+        chances.append(p_above(trials[name], trials[rival], task, noise))
+        intervals = " | ".join(f"{own[task].low:+.3f} to {own[task].high:+.3f}" for own in verdicts)
+        print(f"| {task} | {first.n} | {first.difference:+.3f} | {intervals} | {told(chances[-1])} |")
+    print(f"\nAbove on all at once: p {told(max(chances))}, the largest of the one-sided ones of the tasks.")
+
+
+def told(p: float) -> str:
+    """Four digits; never a p of 0."""
+    return "< 0.0001" if p < 0.0001 else f"{p:.4f}"
+
+
+def p_above(own: Sequence[Trial], other: Sequence[Trial], task: TaskName, noise: TaskNoise) -> float:
+    """One-sided p-value of the paired differences of a task; 1 where one seed tells of no noise."""
+    ours, theirs = seed_accuracies(own)[task], seed_accuracies(other)[task]
+    found = effect([ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())], noise.get(task))
+    return 1.0 if found is None else found.p_greater
 
 
 def levels(tasks: int, tries: int) -> tuple[float, float, float]:
