@@ -9,8 +9,10 @@ from agent.analysis.boards.floors import at_floor, ceiling, control_scores, floo
 from archive.seeding import SHIPPED, make_archive, shipped_by_variant, shipped_controls
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.built_in import PROTOCOLS, tasks_of
+from evaluator.protocols.protocol import trial_specs
 from evaluator.statistics.verdicts import noise_by_task
 from evaluator.tasks.names import TaskName
+from evaluator.trials.run_trial import spec_of
 from variants.contract import BASELINE
 from variants.controls import OWN_VALUE, ZERO, controls
 from variants.seeds import seeds
@@ -24,8 +26,7 @@ def test_each_control_has_every_trial_of_today_s_protocol_for_today_s_code(proto
         assert {trial.source_hash for trial in trials} == {controls()[name].source_hash}
         assert {trial.protocol_hash for trial in trials} == {PROTOCOLS[protocol].hash}
         assert {trial.status for trial in trials} == {Status.SCORED}
-        seeds_of_baseline = {(t.task, t.seed) for t in shipped_by_variant(protocol)[BASELINE]}
-        assert {(t.task, t.seed) for t in trials} == seeds_of_baseline
+        assert {spec_of(trial) for trial in trials} == {*trial_specs(PROTOCOLS[protocol])}
 
 
 def test_the_floor_is_the_better_control_of_each_task() -> None:
