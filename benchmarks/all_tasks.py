@@ -40,7 +40,7 @@ def main() -> None:
     trials = {name: [t for t in own if wanted is None or t.seed in wanted] for name, own in every.items()}
     for rival in (REFERENCE, BASELINE):
         print_counts(trials, rival, noise, options.tries)
-    for rival in (REFERENCE, BASELINE):
+    for rival in (each for each in (REFERENCE, BASELINE) if each != options.name):
         print_tasks(trials, options.name, rival, noise, options.tries)
 
 
