@@ -14,10 +14,9 @@ import argparse
 from collections.abc import Mapping, Sequence
 
 from archive.seeding import shipped_by_variant
-from evaluator.outcomes import Trial
+from evaluator.outcomes import Comparison, Trial
 from evaluator.protocols.built_in import JUDGING, tasks_of
-from evaluator.statistics.moderated_t_test import effect
-from evaluator.statistics.scorecards import seed_accuracies
+from evaluator.statistics.moderated_t_test import effect, paired
 from evaluator.statistics.verdicts import TaskNoise, noise_by_task, verdict
 from evaluator.tasks.names import TaskName
 from variants.contract import BASELINE, REFERENCE, short_name
@@ -49,23 +48,20 @@ def print_counts(trials: Mapping[str, Sequence[Trial]], rival: str, noise: TaskN
     print(f"\n| against `{rival}` | seeds | above | better | counting tasks | counting {tries} tries too |")
     print("|---|---:|---:|---:|---:|---:|")
     for name, own in trials.items():
-        if name == rival or not (found := verdict(own, trials[rival], rival, noise).tasks):
+        verdicts = compared(own, trials[rival], rival, noise, tries) if name != rival else []
+        if not verdicts:
             continue
-        seeds = sorted({each.n for each in found.values()})
-        above = sum(each.difference > 0 for each in found.values())
-        better = [
-            sum(each.outcome == "better" for each in verdict(own, trials[rival], rival, noise, level).tasks.values())
-            for level in levels(len(found), tries)
-        ]
+        seeds = sorted({each.n for each in verdicts[0].values()})
+        above = sum(each.difference > 0 for each in verdicts[0].values())
+        better = [sum(each.outcome == "better" for each in found.values()) for found in verdicts]
         print(f"| `{short_name(name)}` | {', '.join(map(str, seeds))} | {above} | {' | '.join(map(str, better))} |")
 
 
 def print_tasks(trials: Mapping[str, Sequence[Trial]], name: str, rival: str, noise: TaskNoise, tries: int) -> None:
     """The interval and the p-value of each task; nothing where the two share no seed."""
-    shared = len(verdict(trials[name], trials[rival], rival, noise).tasks)
-    if not shared:
+    verdicts = compared(trials[name], trials[rival], rival, noise, tries)
+    if not verdicts:
         return
-    verdicts = [verdict(trials[name], trials[rival], rival, noise, level).tasks for level in levels(shared, tries)]
     print(f"\n| `{short_name(name)}` less `{rival}` | n | difference | alone | counting tasks "
           f"| counting {tries} tries too | p |\n|---|---:|---:|---|---|---|---:|")  # fmt: skip
     chances = []
@@ -83,14 +79,19 @@ def told(p: float) -> str:
 
 def p_above(own: Sequence[Trial], other: Sequence[Trial], task: TaskName, noise: TaskNoise) -> float:
     """One-sided p-value of the paired differences of a task; 1 where one seed tells of no noise."""
-    ours, theirs = seed_accuracies(own)[task], seed_accuracies(other)[task]
-    found = effect([ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())], noise.get(task))
+    found = effect(paired(own, other, (task,)), noise.get(task))
     return 1.0 if found is None else found.p_greater
 
 
-def levels(tasks: int, tries: int) -> tuple[float, float, float]:
-    """Confidence for one comparison, for one of as many as there are tasks, and for one of tasks times tries."""
-    return 0.95, 1 - 0.05 / tasks, 1 - 0.05 / tasks / tries
+def compared(
+    own: Sequence[Trial], other: Sequence[Trial], rival: str, noise: TaskNoise, tries: int
+) -> list[Mapping[TaskName, Comparison]]:
+    """The comparison of each task: for itself, counting the tasks, and counting the tries too; none without a seed."""
+    first = verdict(own, other, rival, noise).tasks
+    if not first:
+        return []
+    counted = (1 - 0.05 / len(first), 1 - 0.05 / len(first) / tries)
+    return [first, *(verdict(own, other, rival, noise, level).tasks for level in counted)]
 
 
 if __name__ == "__main__":

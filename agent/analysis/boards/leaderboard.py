@@ -126,11 +126,8 @@ def measured_leaderboard(protocol: str, archive: Archive | None, limit: int | No
     controls = tuple(
         BoardRow(name, tasks, dict(scores), size=sizes.of(name)) for name, scores in control_scores(protocol).items()
     )
-    csv, ends, wide = (
-        leaderboard_csv(cards, tasks),
-        _ends(protocol, rows, controls),
-        _wide(protocol, {name: trials[name] for name in cards}),
-    )
+    csv, ends = leaderboard_csv(cards, tasks), _ends(protocol, rows, controls)
+    wide = _wide(protocol, {name: trials[name] for name in cards})
     legend = "; ".join([sizes.legend, *(f"{short_name(row.name)}: {WIDE_WORDS}" for row in wide)])
     return Leaderboard(title, tasks, tuple(rows), csv, controls, ends, legend, wide)
 
