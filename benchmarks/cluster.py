@@ -183,7 +183,12 @@ def lower_grade(play: Play) -> None:
 def archer_killed(play: Play) -> None:
     """archer is killed in the middle and started again."""
     play.start(play.hosts[1], play.hosts[2])
-    play.middle(play.hosts[1])
+    kill_archer_and_begin_again(play, play.hosts[1])
+
+
+def kill_archer_and_begin_again(play: Play, host: Host) -> None:
+    """Kill archer while a host trains, and start it again once nothing trains."""
+    play.middle(host)
     assert play.archer is not None
     os.kill(play.archer.pid, signal.SIGKILL)
     play.archer.wait()
@@ -216,35 +221,29 @@ def head_killed(play: Play) -> None:
     play.start(play.hosts[1], play.hosts[2])
 
 
-def nodes_come_and_go(play: Play) -> None:
-    """A node has another archer, is started again with the right one, and is killed in the middle."""
-    other = copy_of_archer(play.hosts[1].folder / "another", "not the same")
-    play.hosts[1].start_ray(play.hosts[0], archer=other)
-    play.start(play.hosts[2])
-    play.heard(f"no more trials for node {play.hosts[1].address}: it has archer")
-    play.hosts[1].kill()
-    play.hosts[1].start_ray(play.hosts[0])
-    play.middle(play.hosts[1])
-    play.hosts[1].kill()
-    play.heard(f"it was lost on {play.hosts[1].address}")
+def all_come_and_go(play: Play) -> None:
+    """A node has another archer, and joins late with the right one; archer is killed and begins again; a link is cut.
+
+    Most of what can happen, on one cluster: what the tests have time for.
+    """
+    late_node, cut_node = play.hosts[1], play.hosts[2]
+    late_node.start_ray(play.hosts[0], archer=copy_of_archer(late_node.folder / "another", "not the same"))
+    play.start(cut_node)
+    play.heard(f"no more trials for node {late_node.address}: it has archer")
+    late_node.kill()
+    late_node.start_ray(play.hosts[0])
+    kill_archer_and_begin_again(play, late_node)
+    play.until(lambda: len(cut_node.sandboxes()) > IDLE, "a node trains again")
+    cut_node.cut()
+    play.heard(f"node {cut_node.address} is lost")
+    cut_node.heal()
 
 
-def archer_and_link_go(play: Play) -> None:
-    """archer is killed in the middle and started again; then a link is cut until the node is given up."""
-    archer_killed(play)
-    play.until(lambda: len(play.hosts[2].sandboxes()) > IDLE, "a node trains again")
-    play.hosts[2].cut()
-    play.heard(f"node {play.hosts[2].address} is lost")
-    play.hosts[2].heal()
-
-
-STORIES = (nodes_come_and_go, archer_and_link_go)
-"""What the tests play: as much as there is time for."""
 SCENARIOS: dict[str, Callable[[Play], None]] = {
     each.__name__: each
     for each in (
         undisturbed, late, killed, short_cut, long_cut, slow, another_archer, lower_grade, archer_killed,
-        archer_stopped, head_killed, *STORIES,
+        archer_stopped, head_killed, all_come_and_go,
     )
 }  # fmt: skip
 

@@ -30,9 +30,9 @@ QUICK_TO_NOTICE = {
     "RAY_health_check_failure_threshold": "4",
     "RAY_gcs_rpc_server_reconnect_timeout_s": "40",
 }
+"""For Ray, which so calls a node lost after some ten seconds without an answer, and not after half a minute."""
 TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 """Every process of the cluster needs the same."""
-"""For Ray, which so calls a node lost after some ten seconds without an answer, and not after half a minute."""
 SMALL = ("--object-store-memory=80000000", "--disable-usage-stats", "--include-log-monitor=false")
 ARCHER = ("-c", "from agent.cli import main; main()")
 KILLED_WITHIN = 30.0

@@ -33,6 +33,15 @@ def archive(tmp_path: Path) -> "Archive":
     return make_archive_of(tmp_path / "search", [make_variant(BASELINE)])
 
 
+@pytest.fixture
+def tiny_smoke(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what is about a search and not about its training: `smoke` means two steps of training in this process."""
+    from evaluator.protocols.built_in import PROTOCOLS
+    from tests.builders import make_tiny_protocol
+
+    monkeypatch.setitem(PROTOCOLS, "smoke", make_tiny_protocol())
+
+
 @pytest.fixture(scope="session")
 def sandbox(slow_tier: None) -> "Iterator[Sandbox]":
     """One sandbox for all tests that run variants: its start costs seconds."""

@@ -16,9 +16,7 @@ from agent.errors import DONE, USAGE
 from agent.proposers.evolution.random import RandomProposer, drawn
 from agent.proposers.evolution.variation import MAX_MECHANISMS
 from archive.seeding import make_archive
-from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.tasks.registry import MAD_TASKS
-from tests.builders import make_tiny_protocol
 from variants.contract import BASELINE
 
 ONE = Arm(minutes=(1.0, 2.0, 4.0), scores=((0.5, 0.7), (), (0.8, 0.9)))
@@ -74,10 +72,8 @@ def test_random_draws_every_number_of_mechanisms_and_no_seed_or_known_one(tmp_pa
 
 
 @pytest.mark.slow
-def test_a_comparison_is_made_resumed_and_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-):
-    monkeypatch.setitem(PROTOCOLS, "smoke", make_tiny_protocol())
+@pytest.mark.usefixtures("tiny_smoke")
+def test_a_comparison_is_made_resumed_and_read(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     command = ["compare", "--proposers", "random", "--protocol", "smoke", "--out", str(tmp_path / "duel"), "--json"]
     assert run([*command, "--budget-proposals", "1"]) == DONE
     (first,) = json.loads(capfd.readouterr().out)["curves"]

@@ -23,12 +23,12 @@ from archive.store import Archive
 from archive.verify import problems
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.built_in import SMOKE
-from evaluator.protocols.protocol import trial_specs
+from evaluator.protocols.protocol import Protocol, trial_specs
 from evaluator.sandbox import Sandbox
 from evaluator.trials.evaluate import Evaluator
 from evaluator.trials.grouped import EngineLostError, run_group
 from evaluator.trials.trial_log import TrialLog
-from tests.builders import make_proposal, make_variant
+from tests.builders import make_proposal, make_tiny_protocol, make_variant
 from tests.git_command import git
 from tests.waiting import wait_until
 from variants.contract import BASELINE
@@ -44,6 +44,7 @@ SAME = BASE.replace(UPDATE, "S = k_i.mT @ u_i + S")
 CAPPED = BASE.replace(UPDATE, f"{UPDATE}\n        S = S * (25 / S.norm(dim=(-2, -1), keepdim=True)).clamp(max=1)")
 """Loud inputs reach the cap, as checks show; no training of `smoke` does."""
 EIGHTFOLD = BASE.replace("o_n.append(o_inter + attn @ u_i)", "o_n.append(8 * (o_inter + attn @ u_i))")
+TINY = make_tiny_protocol()
 EXCHANGE = Exchange(attempt=1, prompt="p", reply="r", usage={"prompt_tokens": 3})
 
 
@@ -90,11 +91,19 @@ def archive(tmp_path: Path) -> Archive:
 class Run:
     """One search with a scripted proposer; keeps the search for a look at it afterwards."""
 
-    def __init__(self, archive: Archive, sandbox: Sandbox, proposer: Scripted, n: int, jobs: int = 1) -> None:
+    def __init__(
+        self,
+        archive: Archive,
+        sandbox: Sandbox,
+        proposer: Scripted,
+        n: int,
+        jobs: int = 1,
+        protocol: Protocol = TINY,
+    ) -> None:
         with ThreadPoolExecutor(2) as trials, Progress(Console(quiet=True), n) as progress:
             self.search = Search(
                 archive,
-                SearchResources(proposer, sandbox, SMOKE, Engine(trials), repairs=2),
+                SearchResources(proposer, sandbox, protocol, Engine(trials), repairs=2),
                 SearchPlan(n, jobs, 0),
                 progress,
             )
@@ -119,7 +128,7 @@ def test_state_update_inherits_the_tasks_of_one_chunk(archive: Archive, sandbox:
     with ThreadPoolExecutor(1) as executor:
         trials = Evaluator(SMOKE, sandbox, executor).evaluate(seed_variants()[BASELINE], trial_specs(SMOKE)).trials
     archive.tell_trials(trials)
-    (record,) = Run(archive, sandbox, Scripted(HONEST), n=1).records
+    (record,) = Run(archive, sandbox, Scripted(HONEST), n=1, protocol=SMOKE).records
     inherited = {trial.task for trial in record.trials if trial.inherited_from == BASELINE}
     assert "Memorize" in inherited
     assert "Selective Copy" not in inherited
@@ -131,7 +140,7 @@ def test_state_update_inherits_the_tasks_of_one_chunk(archive: Archive, sandbox:
 def test_a_change_that_never_acts_costs_two_trials_and_is_told_as_such(archive: Archive, sandbox: Sandbox):
     """The shipped trials of the parent may be of another processor, so that the parent is trained here, once."""
     proposer = Scripted(CAPPED, CAPPED.replace("25", "26"))
-    records = Run(archive, sandbox, proposer, n=2).records
+    records = Run(archive, sandbox, proposer, n=2, protocol=SMOKE).records
     for record in records:
         assert (record.status, record.no_effect) == (Status.SCORED, True)
         assert record.reason.startswith("NO EFFECT: trained on Context Recall seed 0, Compress seed 0,")
@@ -163,7 +172,7 @@ def test_a_model_is_asked_while_others_train(archive: Archive, sandbox: Sandbox)
 
 def test_next_ask_knows_what_the_first_one_found(archive: Archive, sandbox: Sandbox):
     proposer = Scripted(HONEST, LEAKY)
-    first, _ = Run(archive, sandbox, proposer, n=2).records
+    first, _ = Run(archive, sandbox, proposer, n=2, protocol=SMOKE).records
     assert list(proposer.contexts[0].history) == []
     assert [record.number for record in proposer.contexts[1].history] == [first.number]
     assert first.proposal.variant.name in proposer.contexts[1].standings
@@ -199,7 +208,7 @@ def test_stop_archives_what_is_under_way_as_interrupted(archive: Archive, sandbo
     proposer = Scripted(HONEST, HONEST)
     with ThreadPoolExecutor(1) as trials, Progress(Console(quiet=True), 2) as progress:
         search = Search(
-            archive, SearchResources(proposer, sandbox, SMOKE, Engine(trials)), SearchPlan(2, 1, 0), progress
+            archive, SearchResources(proposer, sandbox, TINY, Engine(trials)), SearchPlan(2, 1, 0), progress
         )
         stopper = threading.Thread(target=stop_when_training, args=(search, progress))
         stopper.start()
@@ -213,7 +222,7 @@ def test_stop_archives_what_is_under_way_as_interrupted(archive: Archive, sandbo
 
 def test_an_interrupted_proposal_is_finished_by_the_next_search(archive: Archive, sandbox: Sandbox):
     resources = SearchResources(
-        Scripted(HONEST), sandbox, SMOKE, Engine(ThreadPoolExecutor(1)), log=TrialLog(archive.unfinished)
+        Scripted(HONEST), sandbox, TINY, Engine(ThreadPoolExecutor(1)), log=TrialLog(archive.unfinished)
     )
     with Progress(Console(quiet=True), 1) as progress:
         search = Search(archive, resources, SearchPlan(1, 1, 0), progress)
@@ -221,12 +230,12 @@ def test_an_interrupted_proposal_is_finished_by_the_next_search(archive: Archive
         stopper.start()
         (cut_off,) = search.run()
         stopper.join()
-    assert interrupted_proposals(archive, SMOKE) == [cut_off.id]
+    assert interrupted_proposals(archive, TINY) == [cut_off.id]
     with Progress(Console(quiet=True), 0) as progress:
         (finished,) = Search(archive, resources, SearchPlan(0, 1, 0), progress).run()
     assert (finished.id, finished.status) == (cut_off.id, Status.SCORED)
     assert finished.predicted == cut_off.predicted
-    assert interrupted_proposals(archive, SMOKE) == []
+    assert interrupted_proposals(archive, TINY) == []
     assert archive.ids() == [finished.id]
     assert Archive(archive.root).record("1").scorecard == finished.scorecard
     assert git(archive.root, "log", "--format=%s").splitlines()[:2] == [
@@ -246,7 +255,7 @@ def test_a_search_whose_engine_is_lost_ends_and_keeps_what_had_ended(archive: Ar
         return tuple(ended)
 
     pool, log = ThreadPoolExecutor(1), TrialLog(archive.unfinished)
-    resources = SearchResources(Scripted(HONEST), sandbox, SMOKE, Engine(pool, lost_after_one), log=log)
+    resources = SearchResources(Scripted(HONEST), sandbox, TINY, Engine(pool, lost_after_one), log=log)
     with Progress(Console(quiet=True), 2) as progress:
         search = Search(archive, resources, SearchPlan(2, 1, 0), progress)
         (cut_off,) = search.run()

@@ -117,21 +117,27 @@ def test_what_is_spelled(text: str, spelled: str):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "environment",
+    ("environment", "commands"),
     [
-        {"PYTHONIOENCODING": "ascii"},
-        {"PYTHONIOENCODING": "latin-1"},
-        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        ({"PYTHONIOENCODING": "ascii"}, ["show 1"]),
+        ({"PYTHONIOENCODING": "latin-1"}, ["show 1"]),
+        (
+            {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+            ["show 1", "doctor", "check läck.py", "check fehlt_ä.py", "list"],
+        ),
     ],
     ids=["ascii", "latin-1", "C"],
 )
-def test_a_process_of_its_own_speaks_ascii(environment: dict[str, str], greek: Archive, tmp_path: Path):
-    leaky = tmp_path / "läck.py"
-    leaky.write_text(SOURCE, encoding="utf-8")
-    for command in (["show", "1"], ["doctor"], ["check", str(leaky)], ["check", "fehlt_ä.py"], ["list"]):
+def test_a_process_of_its_own_speaks_ascii(
+    environment: dict[str, str], commands: list[str], greek: Archive, tmp_path: Path
+):
+    (tmp_path / "läck.py").write_text(SOURCE, encoding="utf-8")
+    own = {"ARCHER_ARCHIVE": str(greek.root), "PYTHONPATH": str(Path(__file__).parents[3])}
+    for command in commands:
         done = subprocess.run(
-            [sys.executable, "-m", "agent.cli", *command],
-            env=os.environ | environment | {"ARCHER_ARCHIVE": str(greek.root)},
+            [sys.executable, "-m", "agent.cli", *command.split()],
+            cwd=tmp_path,
+            env=os.environ | environment | own,
             capture_output=True,
             check=False,
         )

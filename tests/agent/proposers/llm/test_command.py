@@ -255,6 +255,7 @@ def test_later_turns_have_headings() -> None:
 PROPOSE = ["propose", "--n", "1", "--jobs", "1", "--protocol", "smoke", "--parent", "delta_net_4layer", "--json"]
 
 
+@pytest.mark.usefixtures("tiny_smoke")
 def test_propose_asks_a_command_and_the_kernel_sees_none_of_its_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

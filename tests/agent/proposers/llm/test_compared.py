@@ -8,15 +8,13 @@ import pytest
 
 from agent.cli import run
 from agent.errors import DONE
-from evaluator.protocols.built_in import PROTOCOLS
-from tests.builders import make_tiny_protocol
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("tiny_smoke")
 def test_an_ask_without_a_proposal_counts_and_is_not_made_again(
     faults: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(PROTOCOLS, "smoke", make_tiny_protocol())
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test-0123456789-secret")
     faults.script = [faults.says("I would rather not.")]
     command = ["compare", "--proposers", "openai,random", "--base-url", faults.url, "--model", "scripted", "--json"]

@@ -335,6 +335,7 @@ def test_failed_asks_of_earlier_searches_count(
         assert proposer._failed[0].seconds > 0
 
 
+@pytest.mark.usefixtures("tiny_smoke")
 def test_propose_asks_two_models_in_one_search(
     faults: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reply: Reply, capsys: pytest.CaptureFixture[str]
 ) -> None:
