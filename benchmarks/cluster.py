@@ -285,8 +285,8 @@ def told_of_the_cluster(line: str) -> bool:
 
 
 def still_running(hosts: Hosts) -> int:
-    """Processes of sandboxes that are left half a minute after archer's end, on all hosts."""
-    deadline = time.monotonic() + 30
+    """Processes of sandboxes that are left a minute after archer's end, on all hosts."""
+    deadline = time.monotonic() + 60.0
     while (left := sum(len(host.sandboxes()) for host in hosts)) and time.monotonic() < deadline:
         time.sleep(0.2)
     return left
