@@ -13,6 +13,7 @@ from evaluator.outcomes import Status
 from evaluator.tasks.registry import MAD_TASKS
 
 
+@pytest.mark.usefixtures("tiny_smoke")
 def test_a_real_model_proposes_a_variant_that_is_trained(
     smollm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
