@@ -6,8 +6,10 @@ python -m benchmarks.all_tasks --tries 6 --seeds 2 3
 Reads the trials that ship; trains nothing. Prints Markdown, a table for each rival: on how many tasks the mean of the
 paired differences is above 0, and on how many it is better beyond noise: each task for itself (95 %), counting the
 tasks, and counting the tries too (Bonferroni: 1 - 0.05 / tasks / tries). Then, for `--name`, the interval and the
-one-sided p-value of each task. That it is above on all tasks at once is as sure as its least sure task: the largest p
-(an intersection-union test: Berger 1996, "Likelihood ratio tests and intersection-union tests"); tasks do not count.
+one-sided p-value of each task: with the noise that all rows of the protocol have together, as in every verdict, and by
+the pair's own differences alone (a paired t-test). That it is above on all tasks at once is as sure as its least sure
+task: the largest p (an intersection-union test: Berger 1996, "Likelihood ratio tests and intersection-union tests");
+tasks do not count.
 """
 
 import argparse
@@ -63,13 +65,25 @@ def print_tasks(trials: Mapping[str, Sequence[Trial]], name: str, rival: str, no
     if not verdicts:
         return
     print(f"\n| `{short_name(name)}` less `{rival}` | n | difference | alone | counting tasks "
-          f"| counting {tries} tries too | p |\n|---|---:|---:|---|---|---|---:|")  # fmt: skip
+          f"| counting {tries} tries too | p | by its own seeds | p |")  # fmt: skip
+    print("|---|---:|---:|---|---|---|---:|---|---:|")
+    own_seeds = verdict(trials[name], trials[rival], rival, {}).tasks
     chances = []
     for task, first in verdicts[0].items():
-        chances.append(p_above(trials[name], trials[rival], task, noise))
-        intervals = " | ".join(f"{own[task].low:+.3f} to {own[task].high:+.3f}" for own in verdicts)
-        print(f"| {task} | {first.n} | {first.difference:+.3f} | {intervals} | {told(chances[-1])} |")
-    print(f"\nAbove on all at once: p {told(max(chances))}, the largest of the one-sided ones of the tasks.")
+        chances.append(tuple(p_above(trials[name], trials[rival], task, each) for each in (noise, {})))
+        intervals = [interval(own[task]) for own in verdicts]
+        pooled, own = map(told, chances[-1])
+        cells = (task, first.n, f"{first.difference:+.3f}", *intervals, pooled, interval(own_seeds[task]), own)
+        print("| " + " | ".join(map(str, cells)) + " |")
+    pooled, own = (told(max(each)) for each in zip(*chances, strict=True))
+    print(
+        f"\nAbove on all at once: p {pooled}, by its own seeds {own}: the largest of the one-sided ones of the tasks."
+    )
+
+
+def interval(found: Comparison) -> str:
+    """The interval of a difference."""
+    return f"{found.low:+.3f} to {found.high:+.3f}"
 
 
 def told(p: float) -> str:

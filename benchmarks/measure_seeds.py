@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from archive.files import read_lines, write_lines, write_text
+from archive.names import find_name
 from archive.tables.leaderboard_csv import PUBLISHED
 from archive.tables.leaderboards import leaderboard_csv, scorecards
 from evaluator.checks.fingerprint import PROBES_HASH, fingerprint
@@ -34,7 +35,7 @@ from evaluator.protocols.protocol import Protocol, trial_specs
 from evaluator.sandbox import Sandbox
 from evaluator.trials.run_trial import run_trial, spec_of
 from evaluator.trials.trial_log import ends_the_same
-from variants.contract import BASELINE, REFERENCE, Variant
+from variants.contract import BASELINE, REFERENCE, Variant, short_name
 from variants.controls import controls
 from variants.outside_archives import wide_reference
 from variants.seeds import seed_variants
@@ -54,9 +55,20 @@ def main() -> None:
     parser.add_argument("--name", nargs="+", help="train only these seeds or controls; the table keeps the others")
     parser.add_argument("--seeds", type=int, nargs="+", help="train on these seeds; else on those of the protocol")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument(
+        "--table", action="store_true", help="train nothing; write the table of the trials that are there"
+    )
     options = parser.parse_args()
+    if options.protocol is None and (options.controls or options.wide or options.name or options.seeds):
+        parser.error("say under which protocol: --protocol standard")
     seeds = seed_variants()
     ordered = [seeds[BASELINE], seeds[REFERENCE], *(v for n, v in seeds.items() if n not in (BASELINE, REFERENCE))]
+    chosen, ending = ordered, ""
+    if options.controls:
+        chosen, ending = list(controls().values()), ".controls"
+    elif options.wide:
+        chosen, ending = [wide_reference()], ".wide"
+    named = [full_name(name, chosen, parser) for name in options.name or ()] or [variant.name for variant in chosen]
     with Sandbox() as sandbox, ThreadPoolExecutor(options.jobs) as executor:
         if options.fingerprints:
             write_fingerprints(ordered, sandbox)
@@ -64,24 +76,25 @@ def main() -> None:
             write_sizes(ordered, list(controls().values()), sandbox)
         if options.protocol is not None:
             protocol = PROTOCOLS[options.protocol]
-            chosen, ending = ordered, ""
-            if options.controls:
-                chosen, ending = list(controls().values()), ".controls"
-            elif options.wide:
-                chosen, ending = [wide_reference()], ".wide"
-            training = Training(protocol, options.name, tuple(options.seeds or protocol.seeds), sandbox, executor)
+            names = [] if options.table else named
+            training = Training(protocol, names, tuple(options.seeds or protocol.seeds), sandbox, executor)
             write_scores(chosen, f"{protocol.name}{ending}", training)
+
+
+def full_name(given: str, known: Sequence[Variant], parser: argparse.ArgumentParser) -> str:
+    """The name of the variant that is meant; ends the program where there is none."""
+    found = find_name(given, [variant.name for variant in known])
+    if found is None:
+        parser.error(f"--name: there is no {given}; there are {', '.join(short_name(each.name) for each in known)}")
+    return found
 
 
 @dataclass(frozen=True)
 class Training:
-    """What is to be trained, and where.
-
-    names: of the variants to train; None trains all.
-    """
+    """What is to be trained, and where. names: of the variants."""
 
     protocol: Protocol
-    names: Collection[str] | None
+    names: Collection[str]
     seeds: Sequence[int]
     sandbox: Sandbox
     executor: Executor
@@ -135,7 +148,7 @@ def measure(variants: Sequence[Variant], path: Path, training: Training) -> list
         (variant, spec)
         for spec in trial_specs(protocol, seeds=training.seeds)
         for variant in variants
-        if training.names is None or variant.name in training.names
+        if variant.name in training.names
     ]
     ended = {key for key, trial in done.items() if ends_the_same(trial)}
     missing = [(variant, spec) for variant, spec in asked if (variant.name, spec) not in ended]

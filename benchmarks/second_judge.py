@@ -26,6 +26,7 @@ import typer
 from torch import Tensor, nn
 
 from archive.files import read_lines, write_lines
+from archive.names import find_name
 from benchmarks.mad import kernel_of
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.protocols.protocol import Protocol
@@ -256,7 +257,10 @@ def run(
     keys = key or chosen.width // heads
     shape = Shape(heads=heads, key=keys, value=value or keys, decay=decay, open_gate=open_gate)
     rate = lr or max(plan.lr)
-    for each in name:
+    names = [find_name(each, seed_variants()) or each for each in name]
+    if unknown := set(names) - seed_variants().keys():
+        raise typer.BadParameter(f"there is no variant {', '.join(sorted(unknown))}", param_hint="NAME")
+    for each in names:
         for number in seed or [0]:
             wanted = (seed_variants()[each].source_hash, chosen.hash, setting.id, task, shape, rate, number)
             if any(wanted == _asked(done) for done in read_lines(RUNS, Run)):
