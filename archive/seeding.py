@@ -58,21 +58,21 @@ def shipped_controls(protocol: str) -> dict[str, list[Trial]]:
 
 
 @cache
-def _shipped_wide(protocol: str) -> tuple[Trial, ...]:
-    return read_lines(PUBLISHED.with_name(f"{protocol}.wide.trials.jsonl"), Trial)
+def _shipped_references(protocol: str) -> tuple[Trial, ...]:
+    return read_lines(PUBLISHED.with_name(f"{protocol}.references.trials.jsonl"), Trial)
 
 
-def shipped_wide(protocol: str) -> dict[str, list[Trial]]:
-    """The shipped trials of the wide reference under one protocol, by its name; empty where it was not trained.
+def shipped_references(protocol: str) -> dict[str, list[Trial]]:
+    """The shipped trials of the reference in other layers under one protocol, by name; empty where none was trained.
 
-    Raises ArchiveError for a damaged file. It is in no archive, either.
+    Raises ArchiveError for a damaged file. They are in no archive, either.
     """
-    return _by_variant(_shipped_wide(protocol))
+    return _by_variant(_shipped_references(protocol))
 
 
 def shipped_outside(protocol: str) -> dict[str, list[Trial]]:
     """The shipped trials of `outside_archives` under one protocol, by name. Raises ArchiveError for a damaged file."""
-    return shipped_controls(protocol) | shipped_wide(protocol)
+    return shipped_controls(protocol) | shipped_references(protocol)
 
 
 def _by_variant(trials: Iterable[Trial]) -> dict[str, list[Trial]]:

@@ -1,17 +1,17 @@
-"""Score all seed variants, the controls, or the wide reference: the figures that ship in `variants/leaderboards/`.
+"""Score seed variants, controls, or the reference in other layers: the figures that ship in `variants/leaderboards/`.
 
 python -m benchmarks.measure_seeds --fingerprints
 python -m benchmarks.measure_seeds --sizes
 python -m benchmarks.measure_seeds --protocol quick
 python -m benchmarks.measure_seeds --protocol quick --controls
 python -m benchmarks.measure_seeds --protocol standard --name delta_net_4layer gated_delta_net_4layer
-python -m benchmarks.measure_seeds --protocol standard --wide
+python -m benchmarks.measure_seeds --protocol standard --references --name gated_delta_net_4layer_drawn_decay
 python -m benchmarks.measure_seeds --protocol standard --seeds 2 3 --name gated_delta_net_4layer
 
 The first writes `fingerprints.json`, the second `sizes.json`, the third `PROTOCOL.trials.jsonl` and `PROTOCOL.csv`,
-the fourth and the sixth the same with `PROTOCOL.controls` and `PROTOCOL.wide` in their names. The last adds seeds to
-those of the protocol, for some variants. Each trial is written as it ends, and one that is there for the same code and
-protocol, scored or diverged, is not run again, so the command can be stopped and resumed.
+the fourth and the sixth the same with `PROTOCOL.controls` and `PROTOCOL.references` in their names. The last adds
+seeds to those of the protocol, for some variants. Each trial is written as it ends, and one that is there for the same
+code and protocol, scored or diverged, is not run again, so the command can be stopped and resumed.
 """
 
 import argparse
@@ -37,7 +37,7 @@ from evaluator.trials.run_trial import run_trial, spec_of
 from evaluator.trials.trial_log import ends_the_same
 from variants.contract import BASELINE, REFERENCE, Variant, short_name
 from variants.controls import controls
-from variants.outside_archives import wide_reference
+from variants.outside_archives import other_references
 from variants.seeds import seed_variants
 
 FOLDER = PUBLISHED.parent
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--protocol", choices=list(PROTOCOLS), help="train and score the seeds")
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--controls", action="store_true", help="train and score the controls instead of the seeds")
-    instead.add_argument("--wide", action="store_true", help="train and score the wide reference instead")
+    instead.add_argument("--references", action="store_true", help="the reference in other layers instead")
     parser.add_argument("--name", nargs="+", help="train only these seeds or controls; the table keeps the others")
     parser.add_argument("--seeds", type=int, nargs="+", help="train on these seeds; else on those of the protocol")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
@@ -59,15 +59,15 @@ def main() -> None:
         "--table", action="store_true", help="train nothing; write the table of the trials that are there"
     )
     options = parser.parse_args()
-    if options.protocol is None and (options.controls or options.wide or options.name or options.seeds):
+    if options.protocol is None and (options.controls or options.references or options.name or options.seeds):
         parser.error("say under which protocol: --protocol standard")
     seeds = seed_variants()
     ordered = [seeds[BASELINE], seeds[REFERENCE], *(v for n, v in seeds.items() if n not in (BASELINE, REFERENCE))]
     chosen, ending = ordered, ""
     if options.controls:
         chosen, ending = list(controls().values()), ".controls"
-    elif options.wide:
-        chosen, ending = [wide_reference()], ".wide"
+    elif options.references:
+        chosen, ending = list(other_references().values()), ".references"
     named = [full_name(name, chosen, parser) for name in options.name or ()] or [variant.name for variant in chosen]
     with Sandbox() as sandbox, ThreadPoolExecutor(options.jobs) as executor:
         if options.fingerprints:

@@ -31,6 +31,7 @@ class Layer(StrEnum):
     DELTA_NET = "delta_net"
     GATED_DELTA_NET = "gated_delta_net"
     WIDE_GATED_DELTA_NET = "wide_gated_delta_net"
+    DRAWN_DECAY_GATED_DELTA_NET = "drawn_decay_gated_delta_net"
 
 
 InputKind = Literal["query", "key", "value", "rate", "log_decay"]
@@ -42,7 +43,7 @@ most 0, each `[B, H, L]`."""
 class KernelContract:
     """What archer demands of a kernel, and who calls it. docs/contracts.md says what else depends on it.
 
-    layer: the mixer that calls it; the wide one has the gated one's contract. function: its name. kinds: its tensor
+    layer: the mixer that calls it; other gated ones have the gated one's contract. function: its name. kinds: its tensor
     arguments in order, by name; `chunk_size` always follows them. has_parameters: whether it has trained weights of its
     own. may_change: what a variant may change of its parent's file. prefix: what names of its variants begin with.
     operator: its folder in a checkout of flash-linear-attention.
@@ -113,7 +114,7 @@ class Variant(BaseModel):
 
     @property
     def layer(self) -> Layer:
-        """The mixer that calls the kernel: that of its contract, but for `WideReference`."""
+        """The mixer that calls the kernel: that of its contract, but for `variants/outside_archives.py`."""
         return self.contract.layer
 
     @classmethod

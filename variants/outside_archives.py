@@ -1,4 +1,4 @@
-"""What is compared with and no search may choose: the controls, and the wide reference. No archive has them."""
+"""What is compared with and no search may choose: controls, and the reference in other layers. No archive has them."""
 
 from functools import cache
 
@@ -7,6 +7,7 @@ from variants.controls import controls
 from variants.seeds import seed_variants
 
 WIDE_REFERENCE = "gated_delta_net_4layer_wide"
+DRAWN_DECAY_REFERENCE = "gated_delta_net_4layer_drawn_decay"
 
 
 class WideReference(Variant):
@@ -18,15 +19,31 @@ class WideReference(Variant):
         return Layer.WIDE_GATED_DELTA_NET
 
 
+class DrawnDecayReference(Variant):
+    """A kernel in the gated mixer whose decay starts where the wide one's does; by its class, too."""
+
+    @property
+    def layer(self) -> Layer:
+        """The gated mixer of the model's width, A drawn up to 16: `evaluator.model.config.mixer_shape`."""
+        return Layer.DRAWN_DECAY_GATED_DELTA_NET
+
+
 @cache
 def outside_archives() -> dict[str, Variant]:
     """Their sources by name."""
-    return controls() | {WIDE_REFERENCE: wide_reference()}
+    return controls() | other_references()
 
 
-def wide_reference() -> WideReference:
-    """The reference's kernel in the layer that the published reference probably had (docs/results/gated.md).
+@cache
+def other_references() -> dict[str, Variant]:
+    """The reference's kernel in other layers than that of `gated_delta_net_4layer` (docs/results/gated.md), by name.
 
-    Its mixer is 24 times as large as the baseline's of the same model, at the published width.
+    The wide one's is what the published reference probably had: 24 times as large as the baseline's of the same model,
+    at the published width. The drawn-decay one's is of the baseline's size, and its decay starts as the wide one's.
     """
-    return WideReference(name=WIDE_REFERENCE, source=seed_variants()[REFERENCE].source)
+    source = seed_variants()[REFERENCE].source
+    wide, drawn = (
+        WideReference(name=WIDE_REFERENCE, source=source),
+        DrawnDecayReference(name=DRAWN_DECAY_REFERENCE, source=source),
+    )
+    return {each.name: each for each in (drawn, wide)}

@@ -44,6 +44,17 @@ WIDE = MixerShape(heads=6, key_dim=256, value_dim=512, decay_up_to=16.0, open_ga
 """What flash-linear-attention's gated layer is where it is asked for a model's width alone (docs/results/gated.md)."""
 
 
+def mixer_shape(layer: Layer, width: int, heads: int) -> MixerShape:
+    """The shape of a layer's mixer in a model: keys and values of width / heads each, but for the wide one's.
+
+    A of the drawn-decay layer is drawn as the wide one's is.
+    """
+    if layer is Layer.WIDE_GATED_DELTA_NET:
+        return WIDE
+    drawn_up_to = WIDE.decay_up_to if layer is Layer.DRAWN_DECAY_GATED_DELTA_NET else 0.0
+    return MixerShape(heads=heads, key_dim=width // heads, value_dim=width // heads, decay_up_to=drawn_up_to)
+
+
 def mixer_parameters(layer: Layer, width: int, shape: MixerShape) -> int:
     """Trained numbers of a mixer of `evaluator/model/mixers.py`, counted without building it."""
     mixed = 2 * shape.keys + shape.values
@@ -52,11 +63,6 @@ def mixer_parameters(layer: Layer, width: int, shape: MixerShape) -> int:
     if layer is not Layer.DELTA_NET:
         count += width * (shape.heads + shape.values) + 2 * shape.heads + shape.open_gate * shape.values
     return count
-
-
-def square(width: int, heads: int) -> MixerShape:
-    """The shape that a model's width gives: keys and values of width / heads each."""
-    return MixerShape(heads=heads, key_dim=width // heads, value_dim=width // heads)
 
 
 class ModelConfig(Value):
@@ -71,8 +77,6 @@ class ModelConfig(Value):
     inner: int = Field(default=352, ge=1)
     blocks: int = Field(default=2, ge=1)
     chunk_size: int = Field(default=CHUNK_SIZE, ge=1)
-    shape: MixerShape | None = None
-    """Of the mixer, where it is not `heads` of width / heads each."""
 
     @model_validator(mode="after")
     def _heads_divide_width(self) -> Self:
@@ -83,7 +87,7 @@ class ModelConfig(Value):
     @property
     def mixer(self) -> MixerShape:
         """Sizes of the mixer."""
-        return self.shape or square(self.width, self.heads)
+        return mixer_shape(self.layer, self.width, self.heads)
 
     @property
     def wider(self) -> float:

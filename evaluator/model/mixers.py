@@ -144,4 +144,5 @@ MIXERS: dict[Layer, type[DeltaNet]] = {
     Layer.DELTA_NET: DeltaNet,
     Layer.GATED_DELTA_NET: GatedDeltaNet,
     Layer.WIDE_GATED_DELTA_NET: GatedDeltaNet,
+    Layer.DRAWN_DECAY_GATED_DELTA_NET: GatedDeltaNet,
 }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from evaluator.device import DeviceName, Precision, precision_on
-from evaluator.model.config import WIDE, MixerShape, ModelConfig, mixer_parameters, square
+from evaluator.model.config import MixerShape, ModelConfig, mixer_parameters, mixer_shape
 from evaluator.tasks.names import TaskName
 from evaluator.tasks.registry import TASKS, examples, fed_length
 from evaluator.tasks.task import Setting, TaskPlan
@@ -58,7 +58,7 @@ class Protocol(Value):
 
     def mixer(self, layer: Layer) -> MixerShape:
         """Sizes of a layer's mixer."""
-        return WIDE if layer is Layer.WIDE_GATED_DELTA_NET else square(self.width, self.heads)
+        return mixer_shape(layer, self.width, self.heads)
 
     def mixer_parameters(self, layer: Layer) -> int:
         """Trained numbers of one of a layer's mixers."""
@@ -80,7 +80,6 @@ class Protocol(Value):
             inner=self.inner,
             blocks=self.blocks,
             chunk_size=self.tasks[setting.task].chunk_size,
-            shape=WIDE if layer is Layer.WIDE_GATED_DELTA_NET else None,
         )
 
     def job(self, spec: TrialSpec, layer: Layer, device: DeviceName = "cpu", threads: int = 1) -> TrainingJob:
