@@ -43,8 +43,8 @@ most 0, each `[B, H, L]`."""
 class KernelContract:
     """What archer demands of a kernel, and who calls it. docs/contracts.md says what else depends on it.
 
-    layer: the mixer that calls it; other gated ones have the gated one's contract. function: its name. kinds: its tensor
-    arguments in order, by name; `chunk_size` always follows them. has_parameters: whether it has trained weights of its
+    layer: the mixer that calls it; all gated ones have one contract. function: its name. kinds: its tensor arguments
+    in order, by name; `chunk_size` always follows them. has_parameters: whether it has trained weights of its
     own. may_change: what a variant may change of its parent's file. prefix: what names of its variants begin with.
     operator: its folder in a checkout of flash-linear-attention.
     """

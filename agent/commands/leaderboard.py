@@ -110,7 +110,7 @@ def leaderboard(
         )
         ends = {
             "controls": [_json(row) for row in board.controls],
-            "wide": [_json(row) for row in board.wide],
+            "references": [_json(row) for row in board.references],
             "floor": floor(protocol),
             "ceiling": ceiling(protocol),
         }

@@ -49,7 +49,8 @@ def versus(
 
     It shows both scores, the difference paired by seed, and the verdict for each task. `archer diff` compares the code.
     Against a control (control_own_value, control_zero), which reads no memory, it shows what lies above the floor.
-    gated_delta_net_4layer_wide is the reference's kernel in the large mixer that the published reference probably had.
+    gated_delta_net_4layer_wide is the reference's kernel in the large mixer that the published reference probably had,
+    gated_delta_net_4layer_drawn_decay the same in a mixer of the baseline's size whose decay starts as that one's.
 
     Example: archer versus 1 gated_delta_net_4layer
     """

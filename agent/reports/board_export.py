@@ -43,7 +43,7 @@ class BoardFormat(StrEnum):
 
 
 def write_board(form: BoardFormat, board: Leaderboard) -> str:
-    """The table as text that ends with a line break. The wide reference and the controls stand below the rows.
+    """The table as text that ends with a line break. What is no variant stands below the rows.
 
     In CSV the controls are told only by the floor that they give: whatever reads it takes rows for variants.
     """

@@ -25,7 +25,7 @@ def board_script(board: SiteBoard, front: Iterable[Row] = ()) -> str:
         "baseline": BASELINE,
         "reference": REFERENCE,
         "words": TOLD,
-        "below": [_row(row) for row in (*board.wide, *board.controls)],
+        "below": [_row(row) for row in (*board.references, *board.controls)],
         "rows": [_row(row) | ({"front": 1} if id(row) in undominated else {}) for row in board.rows],
     }
     return f"window.archerBoard = {script_json(content)};\n"

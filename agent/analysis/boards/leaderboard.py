@@ -13,7 +13,7 @@ from agent.analysis.boards.floors import at_floor, ceiling, control_scores
 from agent.analysis.boards.inert import Inert, measured_inert, published_annotations, published_inert
 from agent.analysis.boards.sizes import NO_SIZE, Size, open_sizes
 from agent.words import accuracy, counted, listed
-from archive.seeding import shipped_by_variant, shipped_wide
+from archive.seeding import shipped_by_variant, shipped_references
 from archive.store import Archive
 from archive.tables.leaderboard_csv import PUBLISHED, format_leaderboard, read_leaderboard
 from archive.tables.leaderboards import LEADERBOARDS, leaderboard_csv, scorecards
@@ -24,11 +24,15 @@ from evaluator.statistics.verdicts import TaskNoise, noise_by_task, verdict
 from evaluator.tasks.names import TaskName
 from evaluator.tasks.registry import MAD_TASKS
 from variants.contract import REFERENCE, short_name
+from variants.outside_archives import DRAWN_DECAY_REFERENCE, WIDE_REFERENCE
 
 AT_FLOOR = "°"
 """Marks a score that does not exceed the floor by more than noise."""
-WIDE_WORDS = "the published reference as it probably was, many times as large as what stands above it"
-"""What the row of the wide reference is."""
+REFERENCE_WORDS = {
+    WIDE_REFERENCE: "the published reference as it probably was, many times as large as what stands above it",
+    DRAWN_DECAY_REFERENCE: "the reference with its decay drawn as the published one's, and of its own size",
+}
+"""What the rows of the reference in other layers are."""
 WORTHLESS = {"smoke": "smoke (20 steps) shows that things work; its scores say nothing of variants or proposers"}
 """The warning to print wherever scores of such a protocol are compared."""
 
@@ -85,12 +89,12 @@ class Leaderboard:
     controls: tuple[BoardRow, ...] = ()
     ends: str = ""
     sizes: str = ""
-    wide: tuple[BoardRow, ...] = ()
+    references: tuple[BoardRow, ...] = ()
 
     @property
     def below(self) -> tuple[BoardRow, ...]:
         """What is no variant and stands below them."""
-        return (*self.wide, *self.controls)
+        return (*self.references, *self.controls)
 
 
 def measured_leaderboard(protocol: str, archive: Archive | None, limit: int | None = None) -> Leaderboard:
@@ -127,9 +131,9 @@ def measured_leaderboard(protocol: str, archive: Archive | None, limit: int | No
         BoardRow(name, tasks, dict(scores), size=sizes.of(name)) for name, scores in control_scores(protocol).items()
     )
     csv, ends = leaderboard_csv(cards, tasks), _ends(protocol, rows, controls)
-    wide = _wide(protocol, {name: trials[name] for name in cards})
-    legend = "; ".join([sizes.legend, *(f"{short_name(row.name)}: {WIDE_WORDS}" for row in wide)])
-    return Leaderboard(title, tasks, tuple(rows), csv, controls, ends, legend, wide)
+    others = _references(protocol, {name: trials[name] for name in cards})
+    legend = "; ".join([sizes.legend, *(f"{short_name(row.name)}: {REFERENCE_WORDS[row.name]}" for row in others)])
+    return Leaderboard(title, tasks, tuple(rows), csv, controls, ends, legend, others)
 
 
 def published_leaderboard(archive: Archive | None) -> Leaderboard:
@@ -182,10 +186,13 @@ def _ends(protocol: str, rows: Sequence[BoardRow], controls: Sequence[BoardRow])
     return f"{names} read no memory: a score begins there{mark}{top}"
 
 
-def _wide(protocol: str, trials: Mapping[str, Sequence[Trial]]) -> tuple[BoardRow, ...]:
-    """The row of the wide reference, if it has trials under the protocol as it is now; its own add to the noise."""
+def _references(protocol: str, trials: Mapping[str, Sequence[Trial]]) -> tuple[BoardRow, ...]:
+    """The reference in other layers, as far as it has trials under the protocol as it is now.
+
+    Its own trials add to the noise of its row.
+    """
     tasks, sizes, rows = tasks_of(protocol), open_sizes(protocol, None), []
-    shipped = shipped_wide(protocol)
+    shipped = shipped_references(protocol)
     for name, card in scorecards(protocol, shipped).items():
         everyone = {**trials, name: shipped[name]}
         against = _against(name, everyone, noise_by_task(everyone, tasks))

@@ -10,7 +10,7 @@ from functools import cached_property
 import pandas as pd
 
 from agent.analysis.boards.floors import ceiling, control_scores
-from agent.analysis.boards.leaderboard import WIDE_WORDS, WORTHLESS
+from agent.analysis.boards.leaderboard import REFERENCE_WORDS, WORTHLESS
 from agent.analysis.boards.sizes import Size, Sizes, open_sizes
 from agent.analysis.notebook import Notebook, notebook
 from agent.site.content.row import Kind, Role, Row, Span, seed_row, verdicts_of
@@ -19,7 +19,7 @@ from archive.errors import ArchiveError
 from archive.reader import TRIALS, Reader
 from archive.records.outline import Outline
 from archive.records.record import Record
-from archive.seeding import shipped_by_variant, shipped_controls, shipped_wide
+from archive.seeding import shipped_by_variant, shipped_controls, shipped_references
 from archive.store import Archive
 from archive.tables.leaderboard_csv import measured_rows, read_leaderboard
 from archive.tables.leaderboards import LEADERBOARDS
@@ -97,15 +97,15 @@ class SiteBoard:
         return [self._below("control", name, title, trials[name], {}) for name in control_scores(self.protocol)]
 
     @cached_property
-    def wide(self) -> list[Row]:
-        """The wide reference, if its scores are of this version of the protocol, against the shipped trials."""
-        trials = comparable(shipped_wide(self.protocol), self.hash) if self.is_of_today else {}
-        everyone = {**shipped_by_variant(self.protocol), **trials} if trials else {}
-        noise = noise_by_task(everyone, self.tasks)
-        return [
-            self._below("wide", name, WIDE_WORDS, own, verdicts_of(name, None, everyone, noise))
-            for name, own in trials.items()
-        ]
+    def references(self) -> list[Row]:
+        """The reference in other layers, if of this version of the protocol, against the shipped trials."""
+        trials = comparable(shipped_references(self.protocol), self.hash) if self.is_of_today else {}
+        rows = []
+        for name, own in trials.items():
+            everyone = {**shipped_by_variant(self.protocol), name: own}
+            verdicts = verdicts_of(name, None, everyone, noise_by_task(everyone, self.tasks))
+            rows.append(self._below("reference", name, REFERENCE_WORDS[name], own, verdicts))
+        return rows
 
     def _below(
         self, kind: Kind, name: str, title: str, trials: Sequence[Trial], verdicts: Mapping[Role, Verdict]

@@ -27,8 +27,8 @@ DAMAGED = "DAMAGED"
 UNIT = 1_000_000
 """Accuracies are whole numbers of this fraction: so fine that three digits of it are three digits of the accuracy."""
 
-Kind = Literal["proposal", "seed", "wide", "control"]
-"""A proposal, a variant that was there, the wide reference, or a control."""
+Kind = Literal["proposal", "seed", "reference", "control"]
+"""A proposal, a variant that was there, the reference in another layer, or a control."""
 Role = Literal["reference", "baseline", "parent"]
 Span = tuple[int, int, int, int]
 """Mean, low, high, number of seeds."""

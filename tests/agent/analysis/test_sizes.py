@@ -25,7 +25,7 @@ from evaluator.tasks.registry import MAD_TASKS
 from tests.builders import SOURCE, make_check, make_record, make_snapshot
 from variants.contract import BASELINE, REFERENCE, Layer
 from variants.controls import ZERO
-from variants.outside_archives import WIDE_REFERENCE
+from variants.outside_archives import DRAWN_DECAY_REFERENCE, WIDE_REFERENCE
 from variants.seeds import seed_variants
 
 MOMENTUM = f"{BASELINE}_momentum_state_update_in_for_loop"
@@ -34,6 +34,7 @@ LAYERS = {
     Layer.DELTA_NET: BASELINE,
     Layer.GATED_DELTA_NET: REFERENCE,
     Layer.WIDE_GATED_DELTA_NET: WIDE_REFERENCE,
+    Layer.DRAWN_DECAY_GATED_DELTA_NET: DRAWN_DECAY_REFERENCE,
 }
 
 

@@ -12,7 +12,7 @@ from evaluator.protocols.built_in import QUICK, SMOKE, STANDARD
 from tests.agent.commands.conftest import Run
 from tests.builders import make_archive_of, make_record, make_trials
 from variants.contract import BASELINE
-from variants.outside_archives import WIDE_REFERENCE, wide_reference
+from variants.outside_archives import WIDE_REFERENCE, other_references
 from variants.seeds import seed_variants
 
 SEED = seed_variants()[BASELINE]
@@ -45,8 +45,8 @@ def test_the_wide_reference_is_compared_with_under_the_largest_protocol_that_has
 ) -> None:
     trials = [trial for protocol in (QUICK, STANDARD) for trial in make_trials(SEED, 0.5, protocol=protocol)]
     make_archive_of(tmp_path / "archer-archive", [SEED], trials)
-    wide = make_trials(wide_reference(), 0.7, protocol=QUICK)
-    monkeypatch.setattr("archive.seeding._shipped_wide", lambda protocol: wide if protocol == QUICK.name else ())
+    wide = make_trials(other_references()[WIDE_REFERENCE], 0.7, protocol=QUICK)
+    monkeypatch.setattr("archive.seeding._shipped_references", lambda protocol: wide if protocol == QUICK.name else ())
     code, out, _ = archer("versus", BASELINE, WIDE_REFERENCE, "--json")
     assert code == 0
     found = json.loads(out)
@@ -55,5 +55,5 @@ def test_the_wide_reference_is_compared_with_under_the_largest_protocol_that_has
     code, _, err = archer("versus", BASELINE, WIDE_REFERENCE, "--protocol", "standard")
     assert code == USAGE
     assert "has no score under standard; it has some under quick (--protocol)" in err
-    monkeypatch.setattr("archive.seeding._shipped_wide", lambda _: ())
+    monkeypatch.setattr("archive.seeding._shipped_references", lambda _: ())
     assert "nobody has trained it yet" in archer("versus", BASELINE, WIDE_REFERENCE)[2]

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from evaluator.model.backbones import AutoEncoder, LanguageModel, build, sinusoids
-from evaluator.model.config import MixerShape, ModelConfig, mixer_parameters, square
+from evaluator.model.config import MixerShape, ModelConfig, mixer_parameters, mixer_shape
 from evaluator.model.functional import causal_convolution
 from evaluator.model.layers import Linear, RMSNorm, ShortConvolution, SwiGLU, initialise
 from evaluator.model.linear import linear
@@ -101,9 +101,7 @@ def test_parameters_are_counted_without_building(layer: Layer, keys: int, values
 @pytest.mark.parametrize(
     "shape",
     [
-        square(16, 1),
-        square(16, 2),
-        square(16, 4),
+        *(mixer_shape(Layer.GATED_DELTA_NET, 16, heads) for heads in (1, 2, 4)),
         MixerShape(heads=2, key_dim=4, value_dim=6, decay_up_to=16.0, open_gate=False),
     ],
 )
@@ -123,7 +121,7 @@ def test_decay_begins_between_nothing_and_what_the_shape_says() -> None:
 
 
 def test_the_kernels_of_these_tests_agree() -> None:
-    mixer = DeltaNet(16, square(16, 2), recurrent)
+    mixer = DeltaNet(16, mixer_shape(Layer.DELTA_NET, 16, 2), recurrent)
     initialise(mixer, 0)
     x = torch.randn(2, 75, 16, generator=torch.Generator().manual_seed(0))
     by_token = mixer(x)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from evaluator.model.backbones import build
-from evaluator.model.config import WIDE, square
+from evaluator.model.config import WIDE
 from evaluator.protocols.built_in import EXTRA, JUDGING, MAD, PROTOCOLS, QUICK, SMOKE, STANDARD
 from evaluator.protocols.protocol import Protocol, TrialSpec, trial_specs
 from evaluator.scoring.score import ScoredTrial, score
@@ -15,7 +15,7 @@ from evaluator.training.jobs import TrainingJob
 from evaluator.training.train import train
 from tests.evaluator.delta_rule import chunkwise
 from variants.contract import Layer, Variant
-from variants.outside_archives import wide_reference
+from variants.outside_archives import other_references
 from variants.seeds import seed_variants
 
 
@@ -49,14 +49,18 @@ def test_the_content_of_the_protocols_that_ship_is_what_it_was() -> None:
 
 
 @pytest.mark.parametrize("protocol", [QUICK, STANDARD])
-def test_only_the_wide_reference_has_a_shape_of_its_own(protocol: Protocol) -> None:
+def test_only_the_reference_in_other_layers_has_a_shape_of_its_own(protocol: Protocol) -> None:
     shapes = {layer: protocol.mixer(layer) for layer in Layer}
     assert shapes.pop(Layer.WIDE_GATED_DELTA_NET) == WIDE
-    assert set(shapes.values()) == {square(protocol.width, 1)}
-    assert {seed.layer for seed in seed_variants().values()} == set(shapes)
-    named_so = Variant(**wide_reference().model_dump())
-    assert named_so.layer is Layer.GATED_DELTA_NET, "a file of that name is an ordinary variant"
-    model = build(protocol.model(protocol.tasks["Memorize"].settings[0], wide_reference().layer), chunkwise)
+    drawn, of_seeds = shapes.pop(Layer.DRAWN_DECAY_GATED_DELTA_NET), {seed.layer for seed in seed_variants().values()}
+    assert of_seeds == set(shapes)
+    (shape,) = set(shapes.values())
+    assert (shape.heads, shape.key_dim, shape.value_dim, shape.decay_up_to) == (1, protocol.width, protocol.width, 0)
+    assert drawn == shape.model_copy(update={"decay_up_to": WIDE.decay_up_to})
+    for reference in other_references().values():
+        named_so = Variant(**reference.model_dump())
+        assert named_so.layer is Layer.GATED_DELTA_NET, "a file of that name is an ordinary variant"
+    model = build(protocol.model(protocol.tasks["Memorize"].settings[0], Layer.WIDE_GATED_DELTA_NET), chunkwise)
     assert model.get_parameter("layers.0.layer.out.weight").shape == (protocol.width, 6 * 512)
 
 
