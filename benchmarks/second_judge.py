@@ -7,7 +7,7 @@
 The model is written from the papers (arXiv 2403.17844, 2406.06484, 2412.06464) with the modules of torch.nn, their own
 initialisation and autograd; of the evaluator it takes the examples, and the steps, rates and batches of a protocol's
 plan. It trains on the whole sequence and reads its accuracy off the whole test sequence: nobody checks whether a kernel
-looks ahead, and no sandbox is around it. Kernels are those of archer's own files.
+looks ahead, and no sandbox is around it. Kernels are those of archer's own files. It has no autoencoder: not Compress.
 
 A find that rests on a quirk of archer's layers, of its initialisation, of its scoring or of its training loop would
 fail here. Runs are written to `docs/results/second_judge.jsonl` as they end, and not run again.
@@ -31,7 +31,7 @@ from benchmarks.mad import kernel_of
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.protocols.protocol import Protocol
 from evaluator.tasks.examples import IGNORED
-from evaluator.tasks.registry import examples
+from evaluator.tasks.registry import TASKS, examples
 from evaluator.tasks.task import Setting, TaskPlan
 from evaluator.values import Value
 from variants.contract import Layer, short_name
@@ -252,6 +252,9 @@ def run(
     """Train what is missing, and say what each run came to."""
     torch.set_num_threads(1)
     chosen = PROTOCOLS[protocol]
+    judged = [each for each in chosen.tasks if TASKS[each].backbone == "language_model"]
+    if task not in judged:
+        raise typer.BadParameter(f"not {task}: under {protocol} it judges {', '.join(judged)}", param_hint="TASK")
     plan = chosen.tasks[task]
     setting = next(each for each in plan.settings if vocabulary in (None, each.vocabulary))
     keys = key or chosen.width // heads
