@@ -16,7 +16,7 @@ from variants.contract import short_name
 def versus_view(found: Versus, protocol: str) -> Iterator[RenderableType]:
     """A line a task, then one on the mean."""
     ours, theirs = short_name(found.name), short_name(found.against)
-    yield Text(f"{ours} against {theirs}, protocol {protocol}; differences are those of the seeds that both have", "italic")
+    yield Text(f"{ours} against {theirs}, protocol {protocol}; differences are of the seeds of both", "italic")
     rows = [_row(found, task) for task in found.tasks]
     rows.append(("mean", *("–" if mean is None else accuracy(mean) for mean in found.means), _mean(found)))
     wide = Grid(("task", ours, theirs, "difference"), rows)
