@@ -107,8 +107,8 @@ def test_a_gpu_takes_a_batch_at_once() -> None:
     assert (jobs.sequences_at_once(on_cpu), jobs.sequences_at_once(on_gpu)) == (8, 16)
     assert jobs.sequences_at_once(on_cpu, members=2) == 4
     assert jobs.sequences_at_once(on_cpu, members=100) == 1
-    wide = {"heads": 2, "key_dim": 4, "value_dim": 2 * on_cpu.model.width}
-    assert jobs.sequences_at_once(TrainingJob.model_validate(job(model=model | {"shape": wide}))) == 2
+    wide = TrainingJob.model_validate(job(model=model | {"layer": "wide_gated_delta_net", "width": 768}))
+    assert (wide.model.wider, jobs.sequences_at_once(wide)) == (4, 2)
 
 
 def test_every_example_is_met_once_an_epoch_and_the_last_batch_may_be_smaller() -> None:
