@@ -3,6 +3,7 @@
     python -m benchmarks.second_judge run Memorize delta_net_4layer --seed 0 --seed 1
     python -m benchmarks.second_judge run Memorize gated_delta_net_4layer --heads 6 --key 256 --value 512 --decay 16
     python -m benchmarks.second_judge table
+    python -m benchmarks.second_judge memories      # what a gated layer's decay starts with, against the accuracy
 
 The model is written from the papers (arXiv 2403.17844, 2406.06484, 2412.06464) with the modules of torch.nn, their own
 initialisation and autograd; of the evaluator it takes the examples, and the steps, rates and batches of a protocol's
@@ -16,6 +17,7 @@ fail here. Runs are written to `docs/results/second_judge.jsonl` as they end, an
 import math
 import time
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 from statistics import fmean
 from typing import Annotated, Any
@@ -23,6 +25,7 @@ from typing import Annotated, Any
 import torch
 import torch.nn.functional as F
 import typer
+from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from archive.files import read_lines, write_lines
@@ -34,7 +37,7 @@ from evaluator.tasks.examples import IGNORED
 from evaluator.tasks.registry import TASKS, examples
 from evaluator.tasks.task import Setting, TaskPlan
 from evaluator.values import Value
-from variants.contract import Layer, short_name
+from variants.contract import CHUNK_SIZE, Layer, short_name
 from variants.seeds import seed_variants
 
 RUNS = Path(__file__).parent.parent / "docs/results/second_judge.jsonl"
@@ -295,6 +298,54 @@ def table() -> None:
     for row, runs in sorted(rows.items(), key=lambda pair: (pair[0][1:3], pair[0])):
         found = [run.looks[-1].accuracy for run in sorted(runs, key=lambda run: run.seed)]
         typer.echo(f"| {' | '.join(row)} | {' '.join(f'{one:.3f}' for one in found)} | {fmean(found):.3f} |")
+
+
+@app.command()
+def memories() -> None:
+    """Markdown: the memory that each gated layer of a run started with, and the accuracy; what the runs say of it.
+
+    A memory is 1 / (A softplus(dt)) tokens: after so many a layer keeps 1/e of its state. Runs of one head.
+    """
+    found = [(started_with(run), run) for run in read_lines(RUNS, Run) if run.shape.heads == 1]
+    found = [(starts, run) for starts, run in found if starts]
+    typer.echo("| setting | A | gate | seed | memory of each layer at the start, tokens | accuracy |")
+    typer.echo("|---|---|---|---:|---|---:|")
+    for starts, run in sorted(found, key=lambda each: (each[1].setting, min(each[0]))):
+        shape, told = run.shape, ", ".join(f"{start:.1f}" for start in starts)
+        row = (
+            f"{run.task} {run.protocol} {run.setting}",
+            f"up to {shape.decay:g}" if shape.decay else "1",
+            "open" if shape.open_gate else "plain",
+            run.seed,
+            told,
+            f"{run.looks[-1].accuracy:.3f}",
+        )
+        typer.echo("| " + " | ".join(map(str, row)) + " |")
+    for setting, own in groupby(sorted(found, key=lambda each: each[1].setting), key=lambda each: each[1].setting):
+        shortest, accuracies = zip(*((min(starts), run.looks[-1].accuracy) for starts, run in own), strict=True)
+        if len(shortest) > 3:
+            rho = spearmanr(shortest, accuracies).statistic
+            typer.echo(
+                f"\n{setting}: the shorter of the two against the accuracy, Spearman {rho:.2f}, {len(shortest)} runs"
+            )
+
+
+def started_with(run: Run) -> list[float]:
+    """Tokens of memory of each gated layer as the run's seed draws them; none where the layer has no decay."""
+    kernel, layer = kernel_of(run.name)
+    if layer is Layer.DELTA_NET:
+        return []
+    protocol = PROTOCOLS[run.protocol]
+    vocabulary = next(each.vocabulary for each in protocol.tasks[run.task].settings if each.id == run.setting)
+    torch.manual_seed(run.seed)
+    mixers: list[Mixer] = []
+
+    def mixer() -> Mixer:
+        mixers.append(Mixer(protocol.width, run.shape, kernel, gated=True, chunk_size=CHUNK_SIZE))
+        return mixers[-1]
+
+    Judge(vocabulary, protocol.width, protocol.inner, protocol.blocks, mixer)
+    return [float(1 / (each.log_a.exp() * F.softplus(each.dt_bias)).detach().mean()) for each in mixers]
 
 
 if __name__ == "__main__":
