@@ -50,7 +50,7 @@ app = typer.Typer(add_completion=False)
 class Shape(Value):
     """A mixer's shape: heads, each with keys of `key` and values of `value` numbers.
 
-    decay: A of the gated layer is drawn between 0 and this; 0 starts it at 1. open_gate: its output gate has a bias
+    decay: A of the gated layer is drawn between 0 and this; 0 starts it at `a`. open_gate: its output gate has a bias
     that starts it open.
     """
 
@@ -59,6 +59,7 @@ class Shape(Value):
     value: int
     decay: float = 0.0
     open_gate: bool = True
+    a: float = 1.0
 
 
 class Mixer(nn.Module):
@@ -81,7 +82,7 @@ class Mixer(nn.Module):
             if shape.open_gate:
                 nn.init.ones_(self.gate.bias)
             self.decay = nn.Linear(width, shape.heads, bias=False)
-            a = torch.rand(shape.heads) * shape.decay if shape.decay else torch.ones(shape.heads)
+            a = torch.rand(shape.heads) * shape.decay if shape.decay else torch.full((shape.heads,), shape.a)
             self.log_a = nn.Parameter(a.clamp_min(1e-4).log())
             dt = torch.exp(torch.empty(shape.heads).uniform_(math.log(1e-3), math.log(1e-1)))
             self.dt_bias = nn.Parameter(dt + torch.log(-torch.expm1(-dt)))
@@ -249,7 +250,8 @@ def run(
         int | None, typer.Option(help="Numbers in a key of a head; the width over the heads if none")
     ] = None,
     value: Annotated[int | None, typer.Option(help="Numbers in a value of a head; as many as in a key if none")] = None,
-    decay: Annotated[float, typer.Option(help="A of a gated layer is drawn up to this; 0: it is 1")] = 0.0,
+    decay: Annotated[float, typer.Option(help="A of a gated layer is drawn up to this; 0: it is as --a says")] = 0.0,
+    a: Annotated[float, typer.Option(help="A of a gated layer where it is not drawn")] = 1.0,
     open_gate: Annotated[bool, typer.Option(help="Whether a bias starts the output gate open")] = True,
 ) -> None:
     """Train what is missing, and say what each run came to."""
@@ -261,7 +263,7 @@ def run(
     plan = chosen.tasks[task]
     setting = next(each for each in plan.settings if vocabulary in (None, each.vocabulary))
     keys = key or chosen.width // heads
-    shape = Shape(heads=heads, key=keys, value=value or keys, decay=decay, open_gate=open_gate)
+    shape = Shape(heads=heads, key=keys, value=value or keys, decay=decay, open_gate=open_gate, a=a)
     rate = lr or max(plan.lr)
     names = [find_name(each, seed_variants()) or each for each in name]
     if unknown := set(names) - seed_variants().keys():
@@ -291,7 +293,7 @@ def table() -> None:
     rows: dict[tuple[str, ...], list[Run]] = {}
     for each in read_lines(RUNS, Run):
         shape = each.shape
-        gate = f"up to {shape.decay:g}" if shape.decay else "1", "open" if shape.open_gate else "plain"
+        gate = f"up to {shape.decay:g}" if shape.decay else f"{shape.a:g}", "open" if shape.open_gate else "plain"
         sizes = f"{shape.heads} x {shape.key}, {shape.value}"
         key = short_name(each.name), each.task, f"{each.protocol} {each.setting}", sizes, ", ".join(gate)
         rows.setdefault((*key, f"{each.parameters:,}"), []).append(each)
@@ -314,7 +316,7 @@ def memories() -> None:
         shape, told = run.shape, ", ".join(f"{start:.1f}" for start in starts)
         row = (
             f"{run.task} {run.protocol} {run.setting}",
-            f"up to {shape.decay:g}" if shape.decay else "1",
+            f"up to {shape.decay:g}" if shape.decay else f"{shape.a:g}",
             "open" if shape.open_gate else "plain",
             run.seed,
             told,
