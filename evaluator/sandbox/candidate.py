@@ -16,8 +16,11 @@ from evaluator.sandbox.memory_files import Memory
 
 START_SECONDS = 60.0
 END_SECONDS = 10.0
-NEARLY = 0.9
-"""The share of its CPU time from which on the system may have killed a candidate for that: it counts otherwise."""
+NEARLY, TICKS = 0.9, 1.0
+"""The share of its CPU time, less some seconds, from which on the system may have killed a candidate for that.
+
+The system holds a process to its limit by counting ticks, which on a busy machine are not its true CPU time.
+"""
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,8 @@ class SandboxedProcess:
             return Failure(
                 kind="memory", message=f"killed for using too much memory or too many threads ({ended.reason})"
             )
-        if ended.reason is None and ended.code == -9 and ended.cpu_seconds < NEARLY * self.limits.cpu_seconds:
+        nearly_all = NEARLY * self.limits.cpu_seconds - TICKS
+        if ended.reason is None and ended.code == -9 and ended.cpu_seconds < nearly_all:
             return Failure(kind="memory", message="killed by the system, as where the machine has no memory left")
         if ended.reason is not None or ended.code in (-9, -24):
             return Failure(kind="timeout", message=f"killed: {ended.reason or 'out of CPU time'}")
