@@ -37,7 +37,7 @@ from evaluator.tasks.examples import IGNORED
 from evaluator.tasks.registry import TASKS, examples
 from evaluator.tasks.task import Setting, TaskPlan
 from evaluator.values import Value
-from variants.contract import CHUNK_SIZE, Layer, short_name
+from variants.contract import Layer, short_name
 from variants.seeds import seed_variants
 
 RUNS = Path(__file__).parent.parent / "docs/results/second_judge.jsonl"
@@ -60,6 +60,11 @@ class Shape(Value):
     decay: float = 0.0
     open_gate: bool = True
     a: float = 1.0
+
+    @property
+    def start(self) -> tuple[str, str]:
+        """In words: A, and the output gate."""
+        return f"up to {self.decay:g}" if self.decay else f"{self.a:g}", "open" if self.open_gate else "plain"
 
 
 class Mixer(nn.Module):
@@ -164,18 +169,23 @@ class Run(Value):
     cpu_seconds: float
 
 
-def train(plan: TaskPlan, protocol: Protocol, setting: Setting, name: str, shape: Shape, lr: float, seed: int) -> Run:
-    """One run. Looks at the test set as it goes, and chooses nothing by it."""
-    began = time.process_time()
+def judge_of(plan: TaskPlan, protocol: Protocol, setting: Setting, name: str, shape: Shape, seed: int) -> Judge:
+    """The model of a run before its training."""
     kernel, layer = kernel_of(name)
     torch.manual_seed(seed)
-    model = Judge(
+    return Judge(
         setting.vocabulary,
         protocol.width,
         protocol.inner,
         protocol.blocks,
         lambda: Mixer(protocol.width, shape, kernel, layer is not Layer.DELTA_NET, plan.chunk_size),
     )
+
+
+def train(plan: TaskPlan, protocol: Protocol, setting: Setting, name: str, shape: Shape, lr: float, seed: int) -> Run:
+    """One run. Looks at the test set as it goes, and chooses nothing by it."""
+    began = time.process_time()
+    model = judge_of(plan, protocol, setting, name, shape, seed)
     drawn, test = (
         examples(setting, "train", setting.train_examples, seed),
         examples(setting, "test", plan.test_examples, seed),
@@ -293,9 +303,8 @@ def table() -> None:
     rows: dict[tuple[str, ...], list[Run]] = {}
     for each in read_lines(RUNS, Run):
         shape = each.shape
-        gate = f"up to {shape.decay:g}" if shape.decay else f"{shape.a:g}", "open" if shape.open_gate else "plain"
         sizes = f"{shape.heads} x {shape.key}, {shape.value}"
-        key = short_name(each.name), each.task, f"{each.protocol} {each.setting}", sizes, ", ".join(gate)
+        key = short_name(each.name), each.task, f"{each.protocol} {each.setting}", sizes, ", ".join(shape.start)
         rows.setdefault((*key, f"{each.parameters:,}"), []).append(each)
     for row, runs in sorted(rows.items(), key=lambda pair: (pair[0][1:3], pair[0])):
         found = [run.looks[-1].accuracy for run in sorted(runs, key=lambda run: run.seed)]
@@ -312,18 +321,12 @@ def memories() -> None:
     found = [(starts, run) for starts, run in found if starts]
     typer.echo("| setting | A | gate | seed | memory of each layer at the start, tokens | accuracy |")
     typer.echo("|---|---|---|---:|---|---:|")
-    for starts, run in sorted(found, key=lambda each: (each[1].setting, min(each[0]))):
-        shape, told = run.shape, ", ".join(f"{start:.1f}" for start in starts)
-        row = (
-            f"{run.task} {run.protocol} {run.setting}",
-            f"up to {shape.decay:g}" if shape.decay else f"{shape.a:g}",
-            "open" if shape.open_gate else "plain",
-            run.seed,
-            told,
-            f"{run.looks[-1].accuracy:.3f}",
-        )
+    found.sort(key=lambda each: (each[1].setting, min(each[0])))
+    for starts, run in found:
+        told, setting = ", ".join(f"{start:.1f}" for start in starts), f"{run.task} {run.protocol} {run.setting}"
+        row = (setting, *run.shape.start, run.seed, told, f"{run.looks[-1].accuracy:.3f}")
         typer.echo("| " + " | ".join(map(str, row)) + " |")
-    for setting, own in groupby(sorted(found, key=lambda each: each[1].setting), key=lambda each: each[1].setting):
+    for setting, own in groupby(found, key=lambda each: each[1].setting):
         shortest, accuracies = zip(*((min(starts), run.looks[-1].accuracy) for starts, run in own), strict=True)
         if len(shortest) > 3:
             rho = spearmanr(shortest, accuracies).statistic
@@ -334,20 +337,12 @@ def memories() -> None:
 
 def started_with(run: Run) -> list[float]:
     """Tokens of memory of each gated layer as the run's seed draws them; none where the layer has no decay."""
-    kernel, layer = kernel_of(run.name)
-    if layer is Layer.DELTA_NET:
-        return []
     protocol = PROTOCOLS[run.protocol]
-    vocabulary = next(each.vocabulary for each in protocol.tasks[run.task].settings if each.id == run.setting)
-    torch.manual_seed(run.seed)
-    mixers: list[Mixer] = []
-
-    def mixer() -> Mixer:
-        mixers.append(Mixer(protocol.width, run.shape, kernel, gated=True, chunk_size=CHUNK_SIZE))
-        return mixers[-1]
-
-    Judge(vocabulary, protocol.width, protocol.inner, protocol.blocks, mixer)
-    return [float(1 / (each.log_a.exp() * F.softplus(each.dt_bias)).detach().mean()) for each in mixers]
+    plan = protocol.tasks[run.task]
+    setting = next(each for each in plan.settings if each.id == run.setting)
+    judge = judge_of(plan, protocol, setting, run.name, run.shape, run.seed)
+    gated = [module for module in judge.modules() if isinstance(module, Mixer) and module.gate is not None]
+    return [float(1 / (each.log_a.exp() * F.softplus(each.dt_bias)).detach().mean()) for each in gated]
 
 
 if __name__ == "__main__":
