@@ -8,7 +8,7 @@
 The model is written from the papers (arXiv 2403.17844, 2406.06484, 2412.06464) with the modules of torch.nn, their own
 initialisation and autograd; of the evaluator it takes the examples, and the steps, rates and batches of a protocol's
 plan. It trains on the whole sequence and reads its accuracy off the whole test sequence: nobody checks whether a kernel
-looks ahead, and no sandbox is around it. Kernels are those of archer's own files. It has no autoencoder: not Compress.
+looks ahead, and no sandbox is around it. Kernels are those of archer's own files.
 
 A find that rests on a quirk of archer's layers, of its initialisation, of its scoring or of its training loop would
 fail here. Runs are written to `docs/results/second_judge.jsonl` as they end, and not run again.
@@ -135,12 +135,43 @@ class Judge(nn.Module):
         self.read_out = nn.Linear(width, vocabulary)
         nn.init.zeros_(self.read_out.bias)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Apply."""
-        hidden = self.embedding(tokens)
+    def encode(self, tokens: Tensor) -> Tensor:
+        """Tokens `[B, L]` -> hidden states `[B, L, W]`."""
+        hidden: Tensor = self.embedding(tokens)
         for norm, layer in zip(self.norms[:-1], self.layers, strict=True):
             hidden = hidden + layer(norm(hidden))
-        logits: Tensor = self.read_out(self.norms[-1](hidden))
+        return hidden
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Apply."""
+        logits: Tensor = self.read_out(self.norms[-1](self.encode(tokens)))
+        return logits
+
+
+class AutoEncoder(Judge):
+    """Tokens `[B, L]` -> logits `[B, L, V]`, all of them from the hidden state of the last position alone.
+
+    A sinusoid of each position is added to that state (arXiv 1706.03762) and two layers without residuals decode it.
+    """
+
+    positions: Tensor
+
+    def __init__(self, length: int, vocabulary: int, width: int, inner: int, blocks: int, mixer: Callable[[], Mixer]):
+        super().__init__(vocabulary, width, inner, blocks, mixer)
+        self.decoder = nn.Sequential(
+            *(nn.RMSNorm(width, eps=1e-5), nn.Linear(width, width, bias=False), nn.GELU()),
+            *(nn.RMSNorm(width, eps=1e-5), nn.Linear(width, width, bias=False), nn.GELU()),
+        )
+        angles = torch.arange(length)[:, None] / 10_000 ** (torch.arange(0, width, 2) / width)
+        self.register_buffer("positions", torch.cat([angles.sin(), angles.cos()], dim=1))
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=0.02)  # the published autoencoder's
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Apply."""
+        restored = self.decoder(self.encode(tokens)[:, -1:] + self.positions)
+        logits: Tensor = self.read_out(self.norms[-1](restored))
         return logits
 
 
@@ -172,14 +203,15 @@ class Run(Value):
 def judge_of(plan: TaskPlan, protocol: Protocol, setting: Setting, name: str, shape: Shape, seed: int) -> Judge:
     """The model of a run before its training."""
     kernel, layer = kernel_of(name)
+
+    def mixer() -> Mixer:
+        return Mixer(protocol.width, shape, kernel, layer is not Layer.DELTA_NET, plan.chunk_size)
+
     torch.manual_seed(seed)
-    return Judge(
-        setting.vocabulary,
-        protocol.width,
-        protocol.inner,
-        protocol.blocks,
-        lambda: Mixer(protocol.width, shape, kernel, layer is not Layer.DELTA_NET, plan.chunk_size),
-    )
+    sizes = setting.vocabulary, protocol.width, protocol.inner, protocol.blocks
+    if TASKS[setting.task].backbone == "autoencoder":
+        return AutoEncoder(setting.length, *sizes, mixer)
+    return Judge(*sizes, mixer)
 
 
 def train(plan: TaskPlan, protocol: Protocol, setting: Setting, name: str, shape: Shape, lr: float, seed: int) -> Run:
@@ -267,9 +299,8 @@ def run(
     """Train what is missing, and say what each run came to."""
     torch.set_num_threads(1)
     chosen = PROTOCOLS[protocol]
-    judged = [each for each in chosen.tasks if TASKS[each].backbone == "language_model"]
-    if task not in judged:
-        raise typer.BadParameter(f"not {task}: under {protocol} it judges {', '.join(judged)}", param_hint="TASK")
+    if task not in chosen.tasks:
+        raise typer.BadParameter(f"not {task}: {protocol} has {', '.join(chosen.tasks)}", param_hint="TASK")
     plan = chosen.tasks[task]
     setting = next(each for each in plan.settings if vocabulary in (None, each.vocabulary))
     keys = key or chosen.width // heads
