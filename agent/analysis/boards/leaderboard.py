@@ -78,8 +78,8 @@ class Leaderboard:
     """The rows of a protocol or of the published table, nearest to the challenge first. csv: the table as CSV text.
 
     controls: the scores of kernels that read no memory; empty where none was measured. ends: where scores begin and
-    end, in words, with the mark of those at the floor. sizes: what the columns of sizes are, in words. wide: the row of
-    the wide reference where it was trained, which nothing of this board can be compared with as an equal.
+    end, in words, with the mark of those at the floor. sizes: what the columns of sizes are, in words. references: the
+    gated reference in other layers, where they were trained.
     """
 
     title: str
