@@ -17,7 +17,15 @@ from archive.names import find_name
 from archive.records.folders import ORIGIN, read_record
 from archive.records.index import ArchiveIndex
 from archive.records.lines import History, ProposalLine
-from archive.records.places import PROPOSALS, VARIANTS, proposal_place, proposal_places, variant_place, variant_places
+from archive.records.places import (
+    PROPOSALS,
+    VARIANTS,
+    proposal_place,
+    proposal_places,
+    proposals_numbered,
+    variant_place,
+    variant_places,
+)
 from archive.records.record import Exchange, Origin, Record, moment
 from archive.records.runs import once
 from archive.tables.leaderboards import LEADERBOARDS
@@ -143,13 +151,10 @@ class Reader:
 
         Raises ArchiveError for a short name of several proposals.
         """
-        wanted = int(reference) if re.fullmatch("[0-9]{1,9}", reference) else None
-        by_name = {}
-        for identity in self.ids():
-            number, name = identity.split("-", 1)
-            if reference == identity or wanted == int(number):
-                return identity
-            by_name[name] = identity
+        if numbered := re.fullmatch("([0-9]{1,9})(-.*)?", reference):
+            there = proposals_numbered(self.root, int(numbered[1]))
+            return next((identity for identity in there if reference == identity or numbered[2] is None), None)
+        by_name = {identity.split("-", 1)[1]: identity for identity in self.ids()}
         found = find_name(reference, by_name)
         return None if found is None else by_name[found]
 

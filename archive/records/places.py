@@ -71,6 +71,13 @@ def proposal_places(root: Path) -> dict[str, str]:
     return {identity: place for identity, (_, place) in sorted(found.items(), key=itemgetter(1))}
 
 
+def proposals_numbered(root: Path, number: int) -> list[str]:
+    """Folder names of the proposals of this number, in the order of `proposal_places`, without listing all others."""
+    found = {name: place for _, name, place in (*_grouped(root, group_of(number)), *_flat(root))}
+    there = (name for name in found if int(name.partition("-")[0]) == number)
+    return sorted(there, key=lambda name: found[name])
+
+
 def newest_number(root: Path) -> int:
     """The largest number of a proposal that is there; 0 without any."""
     groups = sorted(filter(_GROUP.fullmatch, _names(f"{root}/{PROPOSALS}")), key=lambda name: int(name.split("-")[0]))
@@ -129,9 +136,12 @@ def _proposals(root: Path) -> Iterator[tuple[int, str, str]]:
 
 
 def _grouped(root: Path, group: str) -> Iterator[tuple[int, str, str]]:
+    first = int(group.partition("-")[0])
+    if group != group_of(first):
+        return
     for name in filter(_ID.fullmatch, _names(f"{root}/{PROPOSALS}/{group}")):
         number = int(name.partition("-")[0])
-        if group_of(number) == group:
+        if first <= number < first + GROUP:
             yield number, name, f"{PROPOSALS}/{group}/{name}"
 
 

@@ -9,7 +9,15 @@ import pytest
 from archive.errors import ArchiveError
 from archive.merging.merge import merge
 from archive.records import places
-from archive.records.places import newest_number, proposal_of, proposal_place, shard_of, variant_of, variant_place
+from archive.records.places import (
+    newest_number,
+    proposal_of,
+    proposal_place,
+    proposals_numbered,
+    shard_of,
+    variant_of,
+    variant_place,
+)
 from archive.records.record import Record
 from archive.store import Archive
 from archive.verified import Verified, note_verified, state_of
@@ -63,6 +71,18 @@ def test_the_newest_number_is_found_in_the_last_folder_that_has_any(over: Archiv
     (over.root / "proposals" / "0999-flat").mkdir()
     assert newest_number(over.root) == 999
     assert newest_number(tmp_path / "nothing") == 0
+
+
+def test_a_number_or_folder_name_is_found_in_both_places(over: Archive):
+    for reference, wanted in {
+        "2": "0002-second", "0002": "0002-second", "0004-fourth": "0004-fourth", "fourth": "0004-fourth",
+        "4": "0004-fourth", "5": None, "4-fourth": None, "0004-first": None, "104": None,
+    }.items():  # fmt: skip
+        assert over.identity(reference) == wanted, reference
+    for another in ("0000-0099/0004-earlier", "0100-0199/0004-elsewhere", "0004-alike"):
+        (over.root / "proposals" / another).mkdir(parents=True)
+    assert proposals_numbered(over.root, 4) == [i for i in over.ids() if i.startswith("0004-")]
+    assert over.identity("4") == over.ids()[3] == "0004-earlier"
 
 
 def test_the_first_lie_side_by_side_and_later_ones_in_folders(over: Archive):
