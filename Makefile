@@ -1,4 +1,4 @@
-# `make propose` and `make test` are all that a fresh machine with Python 3.11, git and make needs.
+# `make propose` and `make test` are all that a fresh machine with Python 3.11 (and its venv), git and make needs.
 PYTHON ?= python3
 VENV ?= .venv
 N ?= 5
@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
+.DELETE_ON_ERROR:
 .PHONY: propose test test-fast types tests browser clean
 
 propose: $(READY)
