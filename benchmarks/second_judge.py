@@ -335,7 +335,8 @@ def table() -> None:
     for each in read_lines(RUNS, Run):
         shape = each.shape
         sizes = f"{shape.heads} x {shape.key}, {shape.value}"
-        key = short_name(each.name), each.task, f"{each.protocol} {each.setting}", sizes, ", ".join(shape.start)
+        starts = ", ".join(shape.start) if kernel_of(each.name)[1] is not Layer.DELTA_NET else ""
+        key = short_name(each.name), each.task, f"{each.protocol} {each.setting}", sizes, starts
         rows.setdefault((*key, f"{each.parameters:,}"), []).append(each)
     for row, runs in sorted(rows.items(), key=lambda pair: (pair[0][1:3], pair[0])):
         found = [run.looks[-1].accuracy for run in sorted(runs, key=lambda run: run.seed)]
