@@ -43,6 +43,8 @@ from variants.seeds import seed_variants
 RUNS = Path(__file__).parent.parent / "docs/results/second_judge.jsonl"
 LOOKS = 20
 BATCH_IN_TEST = 64
+FEWEST = 10
+"""Runs of a setting below which a rank correlation is not told."""
 
 app = typer.Typer(add_completion=False)
 
@@ -60,6 +62,11 @@ class Shape(Value):
     decay: float = 0.0
     open_gate: bool = True
     a: float = 1.0
+
+    @property
+    def sizes(self) -> str:
+        """In words: heads x key, value."""
+        return f"{self.heads} x {self.key}, {self.value}"
 
     @property
     def start(self) -> tuple[str, str]:
@@ -199,6 +206,11 @@ class Run(Value):
     parameters: int
     cpu_seconds: float
 
+    @property
+    def trained_on(self) -> str:
+        """In words: task, protocol and setting."""
+        return f"{self.task} {self.protocol} {self.setting}"
+
 
 def judge_of(plan: TaskPlan, protocol: Protocol, setting: Setting, name: str, shape: Shape, seed: int) -> Judge:
     """The model of a run before its training."""
@@ -334,9 +346,8 @@ def table() -> None:
     rows: dict[tuple[str, ...], list[Run]] = {}
     for each in read_lines(RUNS, Run):
         shape = each.shape
-        sizes = f"{shape.heads} x {shape.key}, {shape.value}"
         starts = ", ".join(shape.start) if kernel_of(each.name)[1] is not Layer.DELTA_NET else ""
-        key = short_name(each.name), each.task, f"{each.protocol} {each.setting}", sizes, starts
+        key = short_name(each.name), each.task, f"{each.protocol} {each.setting}", shape.sizes, starts
         rows.setdefault((*key, f"{each.parameters:,}"), []).append(each)
     for row, runs in sorted(rows.items(), key=lambda pair: (pair[0][1:3], pair[0])):
         found = [run.looks[-1].accuracy for run in sorted(runs, key=lambda run: run.seed)]
@@ -351,20 +362,18 @@ def memories() -> None:
     """
     found = [(started_with(run), run) for run in read_lines(RUNS, Run) if run.shape.heads == 1]
     found = [(starts, run) for starts, run in found if starts]
-    typer.echo("| setting | A | gate | seed | memory of each layer at the start, tokens | accuracy |")
-    typer.echo("|---|---|---|---:|---|---:|")
-    found.sort(key=lambda each: (each[1].setting, min(each[0])))
+    typer.echo("| setting | key, value | A | gate | seed | memory of each layer at the start, tokens | accuracy |")
+    typer.echo("|---|---|---|---|---:|---|---:|")
+    found.sort(key=lambda each: (each[1].trained_on, min(each[0])))
     for starts, run in found:
-        told, setting = ", ".join(f"{start:.1f}" for start in starts), f"{run.task} {run.protocol} {run.setting}"
-        row = (setting, *run.shape.start, run.seed, told, f"{run.looks[-1].accuracy:.3f}")
+        told, sizes = ", ".join(f"{start:.1f}" for start in starts), run.shape.sizes.removeprefix("1 x ")
+        row = (run.trained_on, sizes, *run.shape.start, run.seed, told, f"{run.looks[-1].accuracy:.3f}")
         typer.echo("| " + " | ".join(map(str, row)) + " |")
-    for setting, own in groupby(found, key=lambda each: each[1].setting):
+    for trained_on, own in groupby(found, key=lambda each: each[1].trained_on):
         shortest, accuracies = zip(*((min(starts), run.looks[-1].accuracy) for starts, run in own), strict=True)
-        if len(shortest) > 3:
-            rho = spearmanr(shortest, accuracies).statistic
-            typer.echo(
-                f"\n{setting}: the shorter of the two against the accuracy, Spearman {rho:.2f}, {len(shortest)} runs"
-            )
+        if len(shortest) >= FEWEST:
+            rho, runs = spearmanr(shortest, accuracies).statistic, len(shortest)
+            typer.echo(f"\n{trained_on}: the shorter of the two against the accuracy, Spearman {rho:.2f}, {runs} runs")
 
 
 def started_with(run: Run) -> list[float]:
