@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
+# A virtual environment that could not be made whole is made anew.
 .DELETE_ON_ERROR:
 .PHONY: propose test test-fast types tests browser clean
 
