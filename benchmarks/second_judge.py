@@ -35,7 +35,7 @@ from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.protocols.protocol import Protocol
 from evaluator.tasks.examples import IGNORED
 from evaluator.tasks.registry import TASKS, examples
-from evaluator.tasks.task import Setting, TaskPlan
+from evaluator.tasks.task import Setting
 from evaluator.values import Value
 from variants.contract import Layer, short_name
 from variants.seeds import seed_variants
@@ -207,17 +207,22 @@ class Run(Value):
     cpu_seconds: float
 
     @property
+    def gated(self) -> bool:
+        """Whether the kernel has a decay, and its layer an output gate."""
+        return seed_variants()[self.name].layer is not Layer.DELTA_NET
+
+    @property
     def trained_on(self) -> str:
         """In words: task, protocol and setting."""
         return f"{self.task} {self.protocol} {self.setting}"
 
 
-def judge_of(plan: TaskPlan, protocol: Protocol, setting: Setting, name: str, shape: Shape, seed: int) -> Judge:
+def judge_of(protocol: Protocol, setting: Setting, name: str, shape: Shape, seed: int) -> Judge:
     """The model of a run before its training."""
-    kernel, layer = kernel_of(name)
+    (kernel, layer), chunk_size = kernel_of(name), protocol.tasks[setting.task].chunk_size
 
     def mixer() -> Mixer:
-        return Mixer(protocol.width, shape, kernel, layer is not Layer.DELTA_NET, plan.chunk_size)
+        return Mixer(protocol.width, shape, kernel, layer is not Layer.DELTA_NET, chunk_size)
 
     torch.manual_seed(seed)
     sizes = setting.vocabulary, protocol.width, protocol.inner, protocol.blocks
@@ -226,10 +231,10 @@ def judge_of(plan: TaskPlan, protocol: Protocol, setting: Setting, name: str, sh
     return Judge(*sizes, mixer)
 
 
-def train(plan: TaskPlan, protocol: Protocol, setting: Setting, name: str, shape: Shape, lr: float, seed: int) -> Run:
+def train(protocol: Protocol, setting: Setting, name: str, shape: Shape, lr: float, seed: int) -> Run:
     """One run. Looks at the test set as it goes, and chooses nothing by it."""
-    began = time.process_time()
-    model = judge_of(plan, protocol, setting, name, shape, seed)
+    began, plan = time.process_time(), protocol.tasks[setting.task]
+    model = judge_of(protocol, setting, name, shape, seed)
     drawn, test = (
         examples(setting, "train", setting.train_examples, seed),
         examples(setting, "test", plan.test_examples, seed),
@@ -326,7 +331,7 @@ def run(
             wanted = (seed_variants()[each].source_hash, chosen.hash, setting.id, task, shape, rate, number)
             if any(wanted == _asked(done) for done in read_lines(RUNS, Run)):
                 continue
-            found = train(plan, chosen, setting, each, shape, rate, number)
+            found = train(chosen, setting, each, shape, rate, number)
             write_lines(RUNS, [*read_lines(RUNS, Run), found])
             typer.echo(
                 f"{each} {task} {setting.id} seed {number} {shape}: {found.looks[-1].accuracy:.3f} "
@@ -346,7 +351,7 @@ def table() -> None:
     rows: dict[tuple[str, ...], list[Run]] = {}
     for each in read_lines(RUNS, Run):
         shape = each.shape
-        starts = ", ".join(shape.start) if kernel_of(each.name)[1] is not Layer.DELTA_NET else ""
+        starts = ", ".join(shape.start) if each.gated else ""
         key = short_name(each.name), each.task, f"{each.protocol} {each.setting}", shape.sizes, starts
         rows.setdefault((*key, f"{each.parameters:,}"), []).append(each)
     for row, runs in sorted(rows.items(), key=lambda pair: (pair[0][1:3], pair[0])):
@@ -360,8 +365,7 @@ def memories() -> None:
 
     A memory is 1 / (A softplus(dt)) tokens: after so many a layer keeps 1/e of its state. Runs of one head.
     """
-    found = [(started_with(run), run) for run in read_lines(RUNS, Run) if run.shape.heads == 1]
-    found = [(starts, run) for starts, run in found if starts]
+    found = [(started_with(run), run) for run in read_lines(RUNS, Run) if run.shape.heads == 1 and run.gated]
     typer.echo("| setting | key, value | A | gate | seed | memory of each layer at the start, tokens | accuracy |")
     typer.echo("|---|---|---|---|---:|---|---:|")
     found.sort(key=lambda each: (each[1].trained_on, min(each[0])))
@@ -377,13 +381,12 @@ def memories() -> None:
 
 
 def started_with(run: Run) -> list[float]:
-    """Tokens of memory of each gated layer as the run's seed draws them; none where the layer has no decay."""
+    """Tokens of memory of each layer of a gated run, as its seed draws them."""
     protocol = PROTOCOLS[run.protocol]
-    plan = protocol.tasks[run.task]
-    setting = next(each for each in plan.settings if each.id == run.setting)
-    judge = judge_of(plan, protocol, setting, run.name, run.shape, run.seed)
-    gated = [module for module in judge.modules() if isinstance(module, Mixer) and module.gate is not None]
-    return [float(1 / (each.log_a.exp() * F.softplus(each.dt_bias)).detach().mean()) for each in gated]
+    setting = next(each for each in protocol.tasks[run.task].settings if each.id == run.setting)
+    judge = judge_of(protocol, setting, run.name, run.shape, run.seed)
+    mixers = [module for module in judge.modules() if isinstance(module, Mixer)]
+    return [float(1 / (each.log_a.exp() * F.softplus(each.dt_bias)).detach().mean()) for each in mixers]
 
 
 if __name__ == "__main__":

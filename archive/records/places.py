@@ -73,9 +73,9 @@ def proposal_places(root: Path) -> dict[str, str]:
 
 def proposals_numbered(root: Path, number: int) -> list[str]:
     """Folder names of the proposals of this number, in the order of `proposal_places`, without listing all others."""
-    found = {name: place for _, name, place in (*_grouped(root, group_of(number)), *_flat(root))}
-    there = (name for name in found if int(name.partition("-")[0]) == number)
-    return sorted(there, key=lambda name: found[name])
+    everyone = (*_grouped(root, group_of(number)), *_flat(root))
+    found = {name: place for its_number, name, place in everyone if its_number == number}
+    return sorted(found, key=found.__getitem__)
 
 
 def newest_number(root: Path) -> int:
