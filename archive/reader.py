@@ -93,6 +93,11 @@ class Reader:
         self._moment.depth += 1
         return self
 
+    def look_anew(self) -> None:
+        """Look at all files now, also those of a large archive that was looked at a moment ago."""
+        self._index.refresh()
+        self._moment.looked = self._moment.depth > 0
+
     def ids(self) -> list[str]:
         """Folder names of all proposals, oldest first."""
         return list(proposal_places(self.root))
@@ -196,8 +201,8 @@ class Reader:
     def trials(self, protocol: str) -> dict[str, Sequence[Trial]]:
         """Trials under one protocol, by variant: of seed variants, of `evaluate --add` and of scored proposals.
 
-        For a protocol that archer knows, only trials of the current version are returned, because others do not
-        compare. Trials of a proposal are read on first access. Unreadable proposals are left out.
+        Of a protocol that archer knows, they are of its current version, because others do not compare. Trials of a
+        proposal are read on first access. Unreadable proposals are left out.
         """
         found: dict[str, Sequence[Trial]] = dict(self.further_trials(protocol))
         for name, own in self._proposed_trials(protocol, Status.SCORED).items():
@@ -207,12 +212,13 @@ class Reader:
         return {name: lazy_trials(own) for name, own in comparable(found, PROTOCOLS[protocol].hash).items()}
 
     def pruned_trials(self, protocol: str, newest: int | None = None) -> dict[str, Sequence[Trial]]:
-        """Trials of pruned proposals under one protocol, of any version, by variant. newest: of so many alone."""
+        """Trials of pruned proposals, by variant, of the versions that `trials` has. newest: of so many alone."""
         return dict(self._proposed_trials(protocol, Status.PRUNED, newest))
 
     def _proposed_trials(self, protocol: str, status: Status, newest: int | None = None) -> dict[str, LazyTrials]:
-        index = self._refreshed()
-        lines = [line for line in index.lines() if line.status is status and line.protocol == protocol]
+        index, version = self._refreshed(), PROTOCOLS[protocol].hash if protocol in PROTOCOLS else None
+        its = (line for line in index.lines() if line.status is status and line.protocol == protocol)
+        lines = [line for line in its if version in (None, line.protocol_hash)]
         names = {line.id: line.name for line in lines[-newest if newest else None :]}
         return {names[identity]: own for identity, own in index.trials_of(list(names)).items()}
 

@@ -24,6 +24,7 @@ def problems(archive: Archive, since: Verified | None = None) -> Iterator[str]:
     A clone without problems is as complete as the archive that it was cloned from. since: a state without problems;
     then of the proposals, the kernels and git's objects only those are read that came or changed after it.
     """
+    archive.look_anew()
     late: list[str] = []
     with ThreadPoolExecutor(1) as beside:  # git checks its objects in a process of its own, while the records are read
         of_git = beside.submit(list, archive.git_problems() if since is None else since.git_problems())

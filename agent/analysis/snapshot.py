@@ -4,8 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from agent.analysis.measured_changes import LEARNT, MeasuredChange, PairNoise, measured_changes, pair_noise
 from agent.catalogue import SEED_GENOMES, Genome, known_genome
@@ -19,11 +18,14 @@ from archive.tables.leaderboard_csv import read_leaderboard
 from archive.tables.leaderboards import LEADERBOARDS, scorecards
 from evaluator.outcomes import Score, Status, Trial
 from evaluator.protocols.built_in import JUDGING, PROTOCOLS, tasks_of
-from evaluator.statistics.lazy_trials import LazyTrials, comparable
+from evaluator.statistics.lazy_trials import LazyTrials
 from evaluator.statistics.scorecards import squares_between_seeds
 from evaluator.tasks.names import TaskName
 from evaluator.tasks.registry import MAD_TASKS
 from variants.contract import Variant
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class ArchiveSnapshot:
     protocol: str
     standings: Mapping[str, Mapping[TaskName, Score]]
     """Scores by variant name, measured under the protocol: seeds and proposals."""
-    published: pd.DataFrame
+    published: "pd.DataFrame"
     """The published leaderboard: one seed, another protocol; index of names, six task columns."""
     noise: Mapping[TaskName, float]
     """Standard deviation of one seed under the protocol; a task without replicates is absent."""
@@ -107,8 +109,8 @@ def take_snapshot(
     with archive.at_one_moment():
         archive.require_sound()
         history, trials = archive.history(), archive.trials(protocol)
-        pruned, confirmations, above = (
-            _given_up(archive, protocol),
+        pruned, confirmations, above = (  # what racing gave up is on no board, but known not to help
+            archive.pruned_trials(protocol, LEARNT),
             _confirmations(archive, protocol),
             _above(archive, protocol),
         )
@@ -134,8 +136,10 @@ def take_snapshot(
     )
 
 
-def published(archive: Archive) -> pd.DataFrame:
+def published(archive: Archive) -> "pd.DataFrame":
     """The archive's published leaderboard, indexed by name; without rows where the archive has none."""
+    import pandas as pd
+
     path = archive.root / LEADERBOARDS / "published.csv"
     return read_leaderboard(path) if path.exists() else pd.DataFrame(columns=list(MAD_TASKS), dtype=float)
 
@@ -144,15 +148,6 @@ def genomes(lines: Iterable[ProposalLine]) -> dict[str, Genome]:
     """Genomes by variant name, of the seed variants and of the scored proposals that the catalogue can express."""
     own = {line.name: known_genome(line.mechanisms) for line in lines if line.status is Status.SCORED}
     return SEED_GENOMES | {name: genome for name, genome in own.items() if genome is not None}
-
-
-def _given_up(archive: Archive, protocol: str) -> dict[str, Sequence[Trial]]:
-    """Trials under today's version of the protocol of what racing gave up: on no board, but known not to help.
-
-    Of the newest alone, as `measured_changes` learns from them.
-    """
-    current = PROTOCOLS[protocol].hash if protocol in PROTOCOLS else None
-    return comparable(archive.pruned_trials(protocol, LEARNT), current)
 
 
 def _confirmations(archive: Archive, protocol: str) -> dict[str, Confirmation]:

@@ -95,7 +95,7 @@ def leaderboard(
         return
     board = _board(protocol, archive, limit)
     if csv or form:
-        _write(speech, write_board(form, board) if form else board.csv, out)
+        _write(speech, write_board(form, board) if form else board.csv(), out)
         name_damage(archive.damage() if archive else {})
         return
     if as_json:

@@ -42,7 +42,8 @@ def show(
     archive = existing_archive(archive_path).held()
     record = archive.record(reference)
     report, commit = archive.report(record), archive.commit_of(record)
-    name, test_families = record.proposal.variant.name, families(archive, record.protocol, single=False)
+    name = record.proposal.variant.name
+    test_families = families(archive, record.protocol, single=False, only=(name,))
     confirmation = archive.confirmations(record.protocol).get(name)
     climbed = rungs(archive, name, dict.fromkeys((record.proposal.parent, BASELINE, REFERENCE)))
     if as_json:

@@ -274,8 +274,9 @@ def inherited_text(report: CheckReport) -> str:
 def summaries(archive: Archive, lines: Sequence[ProposalLine]) -> list[dict[str, Any]]:
     """Proposals as `--json` prints them, each with its tests."""
     tests: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
+    names = {line.name for line in lines}
     for protocol in {line.protocol for line in lines}:
-        for rival, family in families(archive, protocol, single=False).items():
+        for rival, family in families(archive, protocol, single=False, only=names).items():
             for test in family.means:
                 tests[protocol, test.name][rival] = test.model_dump(mode="json")
     commits = archive.commits()

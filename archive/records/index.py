@@ -12,7 +12,7 @@ from pydantic import BeforeValidator
 
 from archive.errors import ArchiveError
 from archive.files import read_lines
-from archive.records.kept import Kept, Known, Texts
+from archive.records.kept import Kept, Known, Look, Texts
 from archive.records.lines import History, ProposalLine, line_of
 from archive.records.outline import Outline, read_outline
 from archive.records.places import proposal_place, proposal_places
@@ -20,8 +20,8 @@ from evaluator.outcomes import CurvePoint, Status, Trial
 from evaluator.statistics.lazy_trials import Digest, LazyTrials
 from evaluator.statistics.scorecards import lazy_trials
 
-LONG, SELDOM = 0.1, 20
-"""Where a look at all proposals takes longer than LONG seconds, it is done once in SELDOM times as long."""
+LARGE, SELDOM = 3_000, 20
+"""All files of an archive of so many proposals are looked at once in SELDOM times as long as that takes."""
 _FILES = ("proposal.json", "scorecard.json", "check.json", "trials.jsonl")
 
 
@@ -56,8 +56,22 @@ class ArchiveIndex:
         Whoever tells the archive something commits it. What is changed without git, or by a user's git at the very
         moment of a commit of ours, is seen a while later.
         """
-        if not self.is_current():
+        if not self.is_current() and not self._was_looked():
             self.refresh()
+
+    def _was_looked(self) -> bool:
+        """Take over what another archer saw of a large archive, if that was a moment ago and nothing was damaged."""
+        with self._lock:
+            if self._known is not None or (look := self._kept.look()) is None:
+                return False
+            now = time.time()
+            if look.git != self._git_stamp() or not look.since <= now < look.until:  # a clock may be set back
+                return False
+            if len(known := self._kept.load()) != look.proposals:  # it cannot be read
+                return False
+            self._known = dict(sorted(known.items(), key=lambda item: (item[1].line.number, item[0])))
+            self._looked = look.git, time.monotonic() + look.until - now
+            return True
 
     def is_current(self) -> bool:
         """Whether the last look does."""
@@ -81,15 +95,16 @@ class ArchiveIndex:
         """Read new and changed proposals, and drop removed proposals."""
         with self._lock:  # also while looking: what another thread tells meanwhile would be missing, and dropped
             known = self._kept.load() if self._known is None else self._known
-            began, git = time.monotonic(), self._git_stamp()
+            began, since, git = time.monotonic(), time.time(), self._git_stamp()
             stamps = {identity: self.stamp(place) for identity, place in proposal_places(self._root).items()}
-            took = time.monotonic() - began
-            self._looked = (git, began + SELDOM * took) if git and took > LONG else None
+            lasts = SELDOM * (time.monotonic() - began)
+            self._looked = (git, began + lasts) if git and len(stamps) >= LARGE else None
             fresh = {i: old for i, stamp in stamps.items() if (old := known.get(i)) is not None and old.stamp == stamp}
             self.damage = {}
             changed = self._take({i: stamp for i, stamp in stamps.items() if i not in fresh})
             gone = known.keys() - fresh.keys() - changed.keys()
-            self._keep(changed, gone)
+            if self._keep(changed, gone) and git and self._looked and not self.damage:
+                self._kept.keep_look(Look(git, len(stamps), since, since + lasts))
             if changed or gone or self._known is None:
                 entries = fresh | changed
                 self._known = {i: entries[i] for i in stamps if i in entries}
@@ -163,10 +178,12 @@ class ArchiveIndex:
             self._runs.pop(identity, None)
         return changed
 
-    def _keep(self, changed: Mapping[str, Known], gone: Collection[str]) -> None:
+    def _keep(self, changed: Mapping[str, Known], gone: Collection[str]) -> bool:
+        """Keep what changed; whether all is kept now."""
         if (changed or gone) and self._kept.keep([(entry, self._texts[i]) for i, entry in changed.items()], gone):
             for identity in changed:
                 del self._texts[identity]
+        return not self._texts
 
     def _entry(self, identity: str) -> Known:
         if (found := (self._known or {}).get(identity)) is None:
@@ -177,7 +194,7 @@ class ArchiveIndex:
         """One text of each of the proposals, by folder name: as kept, if that is of the same files, else read again."""
         here = {entry.id: self._texts[entry.id] for entry in entries if entry.id in self._texts}
         asked = [entry for entry in entries if entry.id not in here]
-        kept = self._kept.column(name, {entry.id for entry in asked}) if asked else {}
+        kept = self._kept.texts(name, {entry.id for entry in asked}) if asked else {}
         found = {identity: getattr(texts, name) for identity, texts in here.items()}
         for identity, stamp, _ in asked:
             if identity in kept and kept[identity][0] == stamp:

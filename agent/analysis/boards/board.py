@@ -4,8 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, median
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from agent.analysis.replicates import (
     SHARED_FREEDOM,
@@ -26,6 +25,9 @@ from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.intervals import quantile
 from evaluator.statistics.over_tasks import mean_over_tasks
 from evaluator.tasks.names import TaskName
+
+if TYPE_CHECKING:  # a command that shows a protocol's scores reads no table
+    import pandas as pd
 
 PUBLISHED_PROTOCOL = "mad"
 PUBLISHED_NAME = "published"
@@ -119,7 +121,7 @@ def best_board(snapshot: ArchiveSnapshot) -> Board:
     return measured if len(measured.whole) > 1 else published_board(snapshot)
 
 
-def board_of_table(table: pd.DataFrame, known: Mapping[str, Genome]) -> Board:
+def board_of_table(table: "pd.DataFrame", known: Mapping[str, Genome]) -> Board:
     """The board of a leaderboard that was published elsewhere. known: genomes of rows, as far as there are."""
     rows = measured_rows(table)
     scores = {name: {task: Score(mean=x, low=x, high=x, n=1) for task, x in row.items()} for name, row in rows.items()}

@@ -1,11 +1,10 @@
 """A leaderboard for readers: one row for each variant, with its verdict against the gated reference."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from agent.analysis.boards.board import PUBLISHED_NAME, Board, board_of_table, open_board
 from agent.analysis.boards.challenge import distances
@@ -25,6 +24,9 @@ from evaluator.tasks.names import TaskName
 from evaluator.tasks.registry import MAD_TASKS
 from variants.contract import REFERENCE, short_name
 from variants.outside_archives import DRAWN_DECAY_REFERENCE, WIDE_REFERENCE
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 AT_FLOOR = "°"
 """Marks a score that does not exceed the floor by more than noise."""
@@ -75,17 +77,17 @@ class BoardRow:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """The rows of a protocol or of the published table, nearest to the challenge first. csv: the table as CSV text.
+    """The rows of a protocol or of the published table, nearest to the challenge first.
 
-    controls: the scores of kernels that read no memory; empty where none was measured. ends: where scores begin and
-    end, in words, with the mark of those at the floor. sizes: what the columns of sizes are, in words. references: the
-    gated reference in other layers, where they were trained.
+    csv: makes the table as CSV text, of all rows. controls: the scores of kernels that read no memory; empty where none
+    was measured. ends: where scores begin and end, in words, with the mark of those at the floor. sizes: what the
+    columns of sizes are, in words. references: the gated reference in other layers, where they were trained.
     """
 
     title: str
     tasks: tuple[TaskName, ...]
     rows: tuple[BoardRow, ...]
-    csv: str
+    csv: Callable[[], str]
     controls: tuple[BoardRow, ...] = ()
     ends: str = ""
     sizes: str = ""
@@ -100,7 +102,7 @@ class Leaderboard:
 def measured_leaderboard(protocol: str, archive: Archive | None, limit: int | None = None) -> Leaderboard:
     """The leaderboard of a protocol, from an archive or, without an archive, from the files of archer.
 
-    limit: how many rows it has at most; its `csv` has all.
+    limit: how many rows it has at most; its CSV has all.
     """
     trials = archive.trials(protocol) if archive else shipped_by_variant(protocol)
     cards, tasks = scorecards(protocol, trials), tasks_of(protocol)
@@ -130,10 +132,10 @@ def measured_leaderboard(protocol: str, archive: Archive | None, limit: int | No
     controls = tuple(
         BoardRow(name, tasks, dict(scores), size=sizes.of(name)) for name, scores in control_scores(protocol).items()
     )
-    csv, ends = leaderboard_csv(cards, tasks), _ends(protocol, rows, controls)
+    ends = _ends(protocol, rows, controls)
     others = _references(protocol, {name: trials[name] for name in cards})
     legend = "; ".join([sizes.legend, *(f"{short_name(row.name)}: {REFERENCE_WORDS[row.name]}" for row in others)])
-    return Leaderboard(title, tasks, tuple(rows), csv, controls, ends, legend, others)
+    return Leaderboard(title, tasks, tuple(rows), lambda: leaderboard_csv(cards, tasks), controls, ends, legend, others)
 
 
 def published_leaderboard(archive: Archive | None) -> Leaderboard:
@@ -170,9 +172,9 @@ def _rows_of_table(board: Board) -> list[BoardRow]:
     ]
 
 
-def _told(table: pd.DataFrame, title: str, rows: Sequence[BoardRow], sizes: str) -> Leaderboard:
+def _told(table: "pd.DataFrame", title: str, rows: Sequence[BoardRow], sizes: str) -> Leaderboard:
     ends = _ends(PUBLISHED_NAME, rows, ())
-    return Leaderboard(title, MAD_TASKS, tuple(rows), format_leaderboard(table), ends=ends, sizes=sizes)
+    return Leaderboard(title, MAD_TASKS, tuple(rows), lambda: format_leaderboard(table), ends=ends, sizes=sizes)
 
 
 def _ends(protocol: str, rows: Sequence[BoardRow], controls: Sequence[BoardRow]) -> str:

@@ -1,6 +1,6 @@
 """Which proposals of an archive are better than their parent or a reference, corrected for all proposals tried."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from archive.store import Archive
@@ -8,22 +8,26 @@ from evaluator.outcomes import Status
 from evaluator.protocols.built_in import PROTOCOLS, tasks_of
 from evaluator.statistics.false_discovery import LEVELS, Discoveries, Tested, TriedProposal, discoveries
 from evaluator.statistics.lazy_trials import comparable
-from variants.contract import BASELINE, REFERENCE
+from evaluator.statistics.moderated_t_test import mean_noise
+from variants.contract import BASELINE, REFERENCE, VariantName
 
 PARENT = "parent"
 RIVALS = (PARENT, BASELINE, REFERENCE)
 _TRAINED = (Status.SCORED, Status.PRUNED)
 
 
-def families(archive: Archive, protocol: str, *, single: bool = True) -> dict[str, Discoveries]:
+def families(
+    archive: Archive, protocol: str, *, single: bool = True, only: Collection[VariantName] | None = None
+) -> dict[str, Discoveries]:
     """Discoveries by the variant that proposals are compared with. Only trials of the current protocol version count.
 
-    single: whether to test the single tasks too.
+    single: whether to test the single tasks too. only: whose tests to return; all are counted.
     """
     if protocol not in PROTOCOLS:
         return {}
     current = PROTOCOLS[protocol].hash
-    trials = comparable(archive.trials(protocol), current)
+    trials, tasks = comparable(archive.trials(protocol), current), tasks_of(protocol)
+    noise = mean_noise(trials, tasks)
     lines = [line for line in archive.lines() if line.protocol_hash == current and line.status in _TRAINED]
     found = {}
     for rival in RIVALS:
@@ -34,7 +38,7 @@ def families(archive: Archive, protocol: str, *, single: bool = True) -> dict[st
                 pruned += 1
             elif against in trials and line.name in trials:  # not so of a proposal whose trials cannot be read
                 tried.append(TriedProposal(line.name, against, trials[line.name], trials[against]))
-        found[rival] = discoveries(tried, trials, tasks_of(protocol), pruned=pruned, single=single)
+        found[rival] = discoveries(tried, noise, tasks, pruned=pruned, single=single, only=only)
     return found
 
 

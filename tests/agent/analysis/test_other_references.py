@@ -55,7 +55,7 @@ def test_exports_show_them_and_the_csv_has_variants_only(older: bool) -> None:
         text = write_board(form, board).replace("\\_", "_")
         assert (text.count(f"{WIDE_REFERENCE}:"), text.count(WIDE_REFERENCE)) == ((0, 0) if older else (1, 2)), form
     assert WIDE_REFERENCE not in write_board(BoardFormat.CSV, board)
-    assert WIDE_REFERENCE not in board.csv
+    assert WIDE_REFERENCE not in board.csv()
 
 
 def test_the_floor_is_that_of_the_controls_alone(older: bool) -> None:

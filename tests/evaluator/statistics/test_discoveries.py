@@ -16,6 +16,7 @@ from evaluator.outcomes import Trial
 from evaluator.statistics.false_discovery import TriedProposal, benjamini_hochberg, discoveries
 from evaluator.statistics.moderated_t_test import (
     Noise,
+    chances,
     common_noise,
     effect,
     mean_noise,
@@ -72,7 +73,9 @@ def simulate(draw: Callable[[np.random.Generator], Array], gains: list[float]) -
         everyone = {f"v{index}": one_task(f"v{index}", row) for index, row in enumerate(values)}
         names = [f"v{index}" for index in range(SEED_VARIANTS, len(values))]
         family = discoveries(
-            [TriedProposal(n, "v0", everyone[n], everyone["v0"]) for n in names], everyone, ["Memorize"]
+            [TriedProposal(n, "v0", everyone[n], everyone["v0"]) for n in names],
+            mean_noise(everyone, ["Memorize"]),
+            ["Memorize"],
         )
         tests = {test.name: test for test in family.means}
         found.append(([tests[name].p for name in names], [tests[name].adjusted for name in names]))
@@ -147,6 +150,16 @@ def test_without_common_noise_an_effect_is_scipys_paired_test():
     assert effect([], Noise(1.0, 9)) is None
 
 
+def test_the_chances_of_many_are_those_of_each():
+    noise, chance = Noise(0.01, 40), np.random.default_rng(3)
+    found = [effect(chance.normal(size=n).tolist(), noise) for n in (1, 2, 3, 3, 5)]
+    found += [effect([0.5, 0.5], None), effect([-0.5, -0.5], None), effect([0.0, 0.0], None)]
+    known = [each for each in found if each is not None]
+    assert len(known) == 8
+    assert chances(known).tolist() == [each.p_greater for each in known]
+    assert chances([]).tolist() == []
+
+
 def test_one_seed_is_judged_by_the_noise_of_others():
     found = effect([0.3], Noise(variance=0.01, freedom=40))
     assert found is not None
@@ -204,19 +217,31 @@ def test_pruned_proposals_count_as_tried_and_inert_ones_do_not():
     everyone = shipped_by_variant("quick")
     parent, better = everyone[BASELINE], make_trials("x", [0.95, 0.95, 0.96])
     family = [TriedProposal("x", BASELINE, better, parent)]
-    alone = discoveries(family, everyone, MAD_TASKS)
+    alone = discoveries(family, mean_noise(everyone, MAD_TASKS), MAD_TASKS)
     assert [test.name for test in alone.better(0.05)] == ["x"]
     assert alone.tried == 1
     inert = TriedProposal("y", BASELINE, make_trials("y", [0.7, 0.7, 0.7], inherited_from=BASELINE), parent)
-    among = discoveries([*family, inert], everyone, MAD_TASKS, pruned=9)
+    among = discoveries([*family, inert], mean_noise(everyone, MAD_TASKS), MAD_TASKS, pruned=9)
     assert (among.tried, among.pruned) == (10, 9)
     assert among.means[0].adjusted == pytest.approx(10 * alone.means[0].adjusted)
     assert {test.n for test in among.tasks} == {3}
 
 
+def test_the_tests_of_some_are_those_among_all():
+    everyone = shipped_by_variant("quick")
+    noise, names = mean_noise(everyone, MAD_TASKS), [name for name in everyone if name != BASELINE]
+    family = [TriedProposal(name, BASELINE, everyone[name], everyone[BASELINE]) for name in names]
+    every = discoveries(family, noise, MAD_TASKS, pruned=2)
+    some = discoveries(family, noise, MAD_TASKS, pruned=2, only=names[1:3])
+    assert (some.tried, some.pruned, some.untestable) == (every.tried, every.pruned, every.untestable)
+    assert some.means == tuple(test for test in every.means if test.name in names[1:3])
+    assert some.tasks == tuple(test for test in every.tasks if test.name in names[1:3])
+    assert {test.name for test in some.means} == {*names[1:3]}
+
+
 def test_one_seed_each_is_not_testable():
     family = [TriedProposal("x", "a", make_trials("x", [0.9]), make_trials("a", [0.1]))]
-    found = discoveries(family, {"a": make_trials("a", [0.1])}, MAD_TASKS)
+    found = discoveries(family, mean_noise({"a": make_trials("a", [0.1])}, MAD_TASKS), MAD_TASKS)
     assert (found.tried, found.untestable, found.means) == (0, 1, ())
 
 
