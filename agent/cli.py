@@ -19,8 +19,7 @@ from agent.errors import BUG, DONE, INTERRUPTED, USAGE, UserError
 from agent.terminal.console import clean
 from agent.terminal.plain_ascii import speak_ascii
 from archive.errors import ArchiveError, LeaderboardError
-from evaluator.sandbox import SandboxUnavailable
-from evaluator.sandbox import prestart as early
+from evaluator.sandbox import SandboxUnavailable, prestart
 
 
 class _Teller(logging.Handler):
@@ -91,11 +90,11 @@ def main() -> None:
     name = _at_work(sys.argv[1:])
     gc.set_threshold(*SELDOM)
     if name in SANDBOXED:
-        early.begin()
+        prestart.begin()
     if name in WITH_TORCH:
         _import_torch()
     code = run(sys.argv[1:])
-    early.drop()
+    prestart.drop()
     if code == INTERRUPTED or sys.argv[1:2] == ["check"]:
         # threads that wait for a model's reply would hold up an orderly exit, and torch holds up that of a check
         sys.stdout.flush()

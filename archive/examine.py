@@ -1,6 +1,5 @@
 """Examines proposals one by one, in as many processes as there are processors where there are many. It keeps none."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from archive.records.folders import read_record
 from archive.records.places import VARIANTS, proposal_place
 from archive.records.record import Record
 from archive.store import Archive
+from evaluator.cores import usable_cores
 from evaluator.outcomes import Score, Scorecard, Status, Trial
 from evaluator.statistics.scorecards import scorecard
 
@@ -68,7 +68,7 @@ class Examiner:
 
 def examine_all(reader: Reader, identities: Sequence[str]) -> Iterator[Examined]:
     """Examine proposals, in their order."""
-    workers = min(len(os.sched_getaffinity(0)), len(identities) // MANY + 1)
+    workers = min(usable_cores(), len(identities) // MANY + 1)
     if workers == 1 or not isinstance(reader, Archive):
         yield from map(Examiner(reader).examine, identities)
         return

@@ -6,8 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -24,12 +23,6 @@ _SETTINGS = (
     *("-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null", "-c", "core.autocrlf=false"),
     *("-c", "index.version=4"),  # of a new archive: half as large, and every commit reads and writes it a few times
 )
-
-PATIENCE = 10.0
-"""Seconds to wait for a git that works in the archive, as one does whose archer was killed."""
-FRESH = 1.0
-"""Seconds for which a lock is taken to be of a program that is no git and ends soon."""
-_PROCESSES = Path("/proc")
 
 
 class GitFolder:
@@ -229,52 +222,6 @@ class GitFolder:
             with contextlib.suppress(ArchiveError):
                 self._git("checkout", "--quiet", "--", path)
 
-    def settle(self) -> None:
-        """Wait for a git that still works here, and remove the locks that a killed one left.
-
-        Only where it can be seen whether one works here, on Linux: elsewhere locks stay, and git's error names them.
-        """
-        deadline = time.monotonic() + PATIENCE
-        for upkeep in ("*.lock", "info/commit-graphs/*.lock"):  # for which nobody need wait
-            self._remove_left((self.folder / "objects").glob(upkeep))
-        while (locks := self._locks()) and _PROCESSES.is_dir() and time.monotonic() < deadline:
-            self._remove_left(locks)
-            time.sleep(0.05)
-
-    def _remove_left(self, locks: Iterable[Path]) -> None:
-        """Remove locks, unless they are fresh or a git works here."""
-        old = []
-        for lock in locks:
-            with contextlib.suppress(OSError):
-                old += [lock] if abs(time.time() - lock.stat().st_mtime) > FRESH else []
-        if old and _PROCESSES.is_dir() and not self._works_here():
-            for lock in old:
-                lock.unlink(missing_ok=True)
-
-    def await_git(self) -> None:
-        """Wait until no git works here any more, PATIENCE at most: one outlives its killed archer for a moment."""
-        deadline = time.monotonic() + PATIENCE
-        while self._works_here() and time.monotonic() < deadline:
-            time.sleep(0.05)
-
-    def _locks(self) -> list[Path]:
-        own = [path for path in self.folder.glob("*.lock") if not path.name.startswith("archer")]
-        return own + [path for path in (self.folder / "refs").rglob("*.lock") if path.is_file()]
-
-    def _works_here(self) -> bool:
-        """Whether a process called git has its working directory in this work tree, or one that cannot be seen."""
-        root = str(Path(self._repo.working_dir).resolve())
-        for process in _PROCESSES.glob("[0-9]*"):
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                if (process / "comm").read_text().startswith("git"):
-                    try:
-                        where = os.readlink(process / "cwd")  # noqa: PTH115, a Path would resolve it
-                    except PermissionError:
-                        return True
-                    if where == root or where.startswith(f"{root}/"):
-                        return True
-        return False
-
     def problems(self) -> Iterator[str]:
         """One line per problem: a shallow history, missing or damaged objects, links among the files."""
         if (self.folder / "shallow").exists():
@@ -342,7 +289,8 @@ class GitFolder:
         return {path: about.split()[2] for about, _, path in found}
 
     def _identity(self) -> tuple[str, ...]:
-        if self._git("config", "--default", "", "--get", "user.email") or "GIT_COMMITTER_EMAIL" in os.environ:
+        """Who commits where the user's git does not know; what the environment names goes before it."""
+        if self._git("config", "--default", "", "--get", "user.email"):
             return ()
         return ("-c", "user.name=archer", "-c", "user.email=archer@localhost")
 

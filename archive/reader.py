@@ -190,9 +190,9 @@ class Reader:
         return list(variant_places(self.root))
 
     def variant(self, name: str) -> Variant | None:
-        """The variant of this name; None if the archive has no code of it."""
+        """The variant of this name; None if the archive has no code of it. Raises ArchiveError."""
         path = self.root / variant_place(self.root, name)
-        return Variant(name=name, source=read_text(path)) if path.exists() else None
+        return _read_variant(path) if path.exists() else None
 
     def variants(self) -> Mapping[str, Variant]:
         """All variants by name. The code of each is read when it is looked at, which raises ArchiveError."""
@@ -289,11 +289,7 @@ class _Variants(Mapping[str, Variant]):
 
     def __getitem__(self, name: str) -> Variant:
         """The variant. Raises KeyError for an unknown one."""
-        path = self._root / self._places[name]
-        try:
-            return Variant(name=name, source=read_text(path))
-        except ValidationError as error:
-            raise ArchiveError(f"{path.parent}: {first_problem(error)}; rename or remove the file") from error
+        return _read_variant(self._root / self._places[name])
 
     def __contains__(self, name: object) -> bool:
         """Whether there is a file of it, without reading."""
@@ -306,6 +302,14 @@ class _Variants(Mapping[str, Variant]):
     def __len__(self) -> int:
         """Their number."""
         return len(self._places)
+
+
+def _read_variant(path: Path) -> Variant:
+    """The variant of a file. Raises ArchiveError for a name or a code that no variant can have."""
+    try:
+        return Variant(name=path.stem, source=read_text(path))
+    except ValidationError as error:
+        raise ArchiveError(f"{path}: {first_problem(error)}; rename or remove the file") from error
 
 
 def _moment(path: Path) -> datetime:

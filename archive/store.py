@@ -23,6 +23,7 @@ from archive.confirmations import (
 from archive.errors import ArchiveError
 from archive.files import read_lines, write_lines, write_text
 from archive.git import GitFolder
+from archive.git_at_work import GitAtWork
 from archive.predictions import BRANCH, Committed, commit_predictions, prediction_problems
 from archive.reader import ASKS, TRIALS, Reader
 from archive.records.folders import read_record, rewrite_record, write_record
@@ -60,6 +61,7 @@ class Archive(Reader):
         """Open the archive at `root`, and clean up after an archer that was killed while it wrote there."""
         super().__init__(root)
         self._git = GitFolder(root)
+        self._git_at_work = GitAtWork(root, self._git.folder)
         self._index = ArchiveIndex(root, self._git.folder)
         self._git.adopt_branch(BRANCH)
         self._lock = FileLock(self._git.folder / "archer.lock", timeout=PATIENCE)
@@ -90,7 +92,7 @@ class Archive(Reader):
 
     def _take_back(self) -> None:
         """What a killed writer left: drafts go, paths that it had not committed are as in the last commit again."""
-        self._git.await_git()
+        self._git_at_work.wait()
         folders = [self.root / name for name in (PROPOSALS, VARIANTS, TRIALS, CONFIRMATIONS, ASKS, LEADERBOARDS)]
         of_notes = self._git.folder.glob(".tmp-*")
         for draft in chain(of_notes, *(folder.rglob(".tmp-*") for folder in folders)):
@@ -197,7 +199,7 @@ class Archive(Reader):
             return self._tell(record, report, None)
 
     def retell(self, record: Record, report: str, origin: Origin | None = None) -> Record:
-        """Archive how a proposal that was interrupted has ended, under its number, in a further commit.
+        """Archive anew a proposal that has ended, or has further results, under its number, in a further commit.
 
         origin: where it ended, if in another archive; `rebuild_leaderboards` is then to be called after all of them.
         """
@@ -414,7 +416,7 @@ class Archive(Reader):
             self._lock.acquire()
 
     def _begin_writing(self) -> None:
-        self._git.settle()
+        self._git_at_work.settle()
         killed = self._note.exists()
         self._note.begin()
         if killed:

@@ -21,6 +21,7 @@ from variants.contract import Variant
 def problems(archive: Archive, since: Verified | None = None) -> Iterator[str]:
     """Every contradiction in the archive, one line each. Without problems, every row can be traced to its trials.
 
+    Leaderboards are derived from the contents, and looked at only where these are sound.
     A clone without problems is as complete as the archive that it was cloned from. since: a state without problems;
     then of the proposals, the kernels and git's objects only those are read that came or changed after it.
     """
@@ -29,7 +30,8 @@ def problems(archive: Archive, since: Verified | None = None) -> Iterator[str]:
     with ThreadPoolExecutor(1) as beside:  # git checks its objects in a process of its own, while the records are read
         of_git = beside.submit(list, archive.git_problems() if since is None else since.git_problems())
         found = list(_content_problems(archive, since, late))
-        yield from found or (*late, *_leaderboard_problems(archive))
+        yield from (*found, *late)
+        yield from _leaderboard_problems(archive) if not found else ()
         yield from of_git.result()
     yield from (
         f"{path} differs from the last commit; commit it or `git checkout` it" for path in archive.dirty_paths()

@@ -16,7 +16,6 @@ code and protocol, scored or diverged, is not run again, so the command can be s
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Collection, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
@@ -29,6 +28,7 @@ from archive.tables.leaderboard_csv import PUBLISHED
 from archive.tables.leaderboards import leaderboard_csv, scorecards
 from evaluator.checks.fingerprint import PROBES_HASH, fingerprint
 from evaluator.checks.state import measure_state
+from evaluator.cores import usable_cores
 from evaluator.outcomes import StateSize, Trial
 from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.protocols.protocol import Protocol, trial_specs
@@ -54,7 +54,7 @@ def main() -> None:
     instead.add_argument("--references", action="store_true", help="the reference in other layers instead")
     parser.add_argument("--name", nargs="+", help="train only these seeds or controls; the table keeps the others")
     parser.add_argument("--seeds", type=int, nargs="+", help="train on these seeds; else on those of the protocol")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--jobs", type=int, default=usable_cores())
     parser.add_argument(
         "--table", action="store_true", help="train nothing; write the table of the trials that are there"
     )

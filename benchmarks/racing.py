@@ -26,10 +26,10 @@ import numpy as np
 from agent.analysis.boards.board import open_board
 from agent.analysis.boards.challenge import Challenge
 from agent.analysis.replicates import binomial
+from agent.analysis.trial_work import weights
 from agent.search import racing
 from agent.search.forecast import Experience, Measured, Table
 from agent.search.racing import LAST_LOOK, Race, target_of
-from agent.terminal.time_left import weights
 from archive.seeding import shipped_by_variant
 from archive.store import Archive
 from evaluator.outcomes import Status

@@ -170,10 +170,14 @@ class Scorecard(Value):
     scores: dict[TaskName, Score]
 
 
+Outcome = Literal["better", "worse", "indistinguishable", "inert"]
+"""What a comparison says: inert is where the two cannot differ."""
+
+
 class Comparison(Value):
     """Paired difference to another variant on one task, over the seeds both have."""
 
-    outcome: Literal["better", "worse", "indistinguishable", "inert"]
+    outcome: Outcome
     difference: float
     low: float
     high: float

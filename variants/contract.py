@@ -44,9 +44,8 @@ class KernelContract:
     """What archer demands of a kernel, and who calls it. docs/contracts.md says what else depends on it.
 
     layer: the mixer that calls it; all gated ones have one contract. function: its name. kinds: its tensor arguments
-    in order, by name; `chunk_size` always follows them. has_parameters: whether it has trained weights of its
-    own. may_change: what a variant may change of its parent's file. prefix: what names of its variants begin with.
-    operator: its folder in a checkout of flash-linear-attention.
+    in order, by name; `chunk_size` always follows them. prefix: what names of its variants begin with. operator: its
+    folder in a checkout of flash-linear-attention.
     """
 
     layer: Layer
@@ -54,8 +53,6 @@ class KernelContract:
     kinds: Mapping[str, InputKind]
     prefix: str
     operator: str
-    has_parameters: bool = False
-    may_change: str = "the for-loop over chunks, and what initialises the state that it carries"
 
     @property
     def inputs(self) -> tuple[str, ...]:

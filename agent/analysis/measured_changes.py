@@ -120,7 +120,7 @@ def _differences(
     found = {}
     for task in sorted(ours.keys() & theirs.keys()):
         seeds = sorted(ours[task].keys() & theirs[task].keys())
-        levels = [fmean(row[task][seed] for seed in seeds) for row in (ours, theirs)] if seeds else []
+        levels = [fmean([row[task][seed] for seed in seeds]) for row in (ours, theirs)] if seeds else []
         common = noise.get(task)
         pooled = Noise(common.variance(*levels), common.freedom) if common and levels else None
         if (known := effect([ours[task][seed] - theirs[task][seed] for seed in seeds], pooled)) is not None:

@@ -18,8 +18,9 @@ from archive.tables.leaderboard_csv import read_leaderboard
 from archive.tables.leaderboards import LEADERBOARDS, scorecards
 from evaluator.outcomes import Score, Status, Trial
 from evaluator.protocols.built_in import JUDGING, PROTOCOLS, tasks_of
-from evaluator.statistics.lazy_trials import LazyTrials
-from evaluator.statistics.scorecards import squares_between_seeds
+from evaluator.statistics.intervals import sum_of_squares
+from evaluator.statistics.moderated_t_test import trained_accuracies
+from evaluator.statistics.scorecards import seed_accuracies
 from evaluator.tasks.names import TaskName
 from evaluator.tasks.registry import MAD_TASKS
 from variants.contract import Variant
@@ -45,7 +46,7 @@ class ArchiveSnapshot:
     standings: Mapping[str, Mapping[TaskName, Score]]
     """Scores by variant name, measured under the protocol: seeds and proposals."""
     published: "pd.DataFrame"
-    """The published leaderboard: one seed, another protocol; index of names, six task columns."""
+    """The published leaderboard: one seed, another protocol; index of names, a column a task."""
     noise: Mapping[TaskName, float]
     """Standard deviation of one seed under the protocol; a task without replicates is absent."""
     history: Sequence[Record | Outline]
@@ -168,8 +169,8 @@ def noise(trials: Mapping[str, Sequence[Trial]]) -> dict[TaskName, float]:
     squares: dict[TaskName, float] = defaultdict(float)
     freedom: dict[TaskName, int] = defaultdict(int)
     for own in trials.values():
-        known = own.digest.spreads if isinstance(own, LazyTrials) else squares_between_seeds(own)
-        for task, (more, degrees) in known.items():
-            squares[task] += more
-            freedom[task] += degrees
+        for task in seed_accuracies(own):
+            if found := list(trained_accuracies(own, task).values()):
+                squares[task] += sum_of_squares(found)
+                freedom[task] += len(found) - 1
     return {task: (squares[task] / freedom[task]) ** 0.5 for task in freedom if freedom[task]}

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from agent.commands.open_archive import archive_to_compare_with
 from agent.commands.options import (
     DEFAULT_ARCHIVE,
     DEFAULT_PROTOCOL,
@@ -15,7 +16,7 @@ from agent.commands.options import (
 )
 from agent.commands.running_options import SandboxOption, UnsandboxedOption, open_sandbox
 from agent.errors import DONE, UserError
-from agent.search.find_variant import archive_to_compare_with, find_variant, recorded_parent, variant_from_file
+from agent.search.find_variant import find_variant, recorded_parent, variant_from_file
 from agent.search.fingerprint_index import FingerprintIndex
 from agent.terminal.speech import Speech
 from agent.terminal.view import allowed_lines, check_lines

@@ -176,7 +176,7 @@ def _run(
     archive: Archive, bench: SearchResources, budget: ProposerBudget, jobs: int, seed: int, speech: Speech
 ) -> bool:
     """Spend what is left of the budget; false if interrupted. Every proposal is trained in full and none confirmed."""
-    made, spent = budget.spent(archive)
+    made, spent = budget.spent(archive, bench.protocol)
     left = budget.proposals - made
     minutes = None if budget.minutes is None else budget.minutes - spent
     if left < 1 or (minutes is not None and minutes <= 0):

@@ -23,6 +23,7 @@ from agent.terminal.speech import Speech
 from agent.words import counted, listed
 from archive.errors import ArchiveError, GitMissingError
 from archive.store import Archive
+from evaluator.cores import usable_cores
 from evaluator.device import best_device
 from evaluator.outcomes import Grade
 from evaluator.protocols.built_in import PROTOCOLS
@@ -72,7 +73,7 @@ def doctor(
 
 
 def _python() -> Sign:
-    return Sign("python", "ok", f"{platform.python_version()} on {platform.machine()}, {os.cpu_count()} cores")
+    return Sign("python", "ok", f"{platform.python_version()} on {platform.machine()}, {usable_cores()} cores")
 
 
 def _torch() -> Sign:

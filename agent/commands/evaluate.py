@@ -8,6 +8,7 @@ import typer
 from rich.status import Status as Spinner
 
 from agent.analysis.boards.floors import floor
+from agent.commands.open_archive import archive_to_compare_with, existing_archive
 from agent.commands.options import (
     DEFAULT_ARCHIVE,
     DEFAULT_PROTOCOL,
@@ -31,7 +32,7 @@ from agent.search.by_hand.add_to_archive import add_by_hand
 from agent.search.by_hand.evaluate_variant import VariantRequest, VariantResult
 from agent.search.engine import DEFAULT_SHARE, EngineName, at_once_here, open_engine
 from agent.search.ensemble_size import members_of, require_memory
-from agent.search.find_variant import archive_to_compare_with, existing_archive, find_variant
+from agent.search.find_variant import find_variant
 from agent.search.pipeline import Pipeline
 from agent.terminal.discoveries import fresh_lines
 from agent.terminal.interrupt import interruptible

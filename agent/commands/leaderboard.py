@@ -19,6 +19,7 @@ from agent.analysis.boards.leaderboard import (
 )
 from agent.analysis.differences.false_discovery import families, families_json
 from agent.commands.front import print_front
+from agent.commands.open_archive import name_damage
 from agent.commands.options import (
     DEFAULT_ARCHIVE,
     DEFAULT_PROTOCOL,
@@ -30,7 +31,6 @@ from agent.commands.options import (
 )
 from agent.errors import UserError
 from agent.reports.board_export import BoardFormat, write_board
-from agent.search.find_variant import name_damage
 from agent.terminal.board import board_view
 from agent.terminal.discoveries import archive_lines
 from agent.terminal.speech import Speech
@@ -128,7 +128,7 @@ def leaderboard(
 
 
 def _board(protocol: str, archive: Archive | None, limit: int | None) -> Leaderboard:
-    if protocol in PROTOCOLS or (archive is None and protocol != PUBLISHED_NAME):
+    if protocol in PROTOCOLS:
         return measured_leaderboard(protocol, archive, limit)
     whole = imported_leaderboard(archive, protocol) if archive and protocol != PUBLISHED_NAME else None
     found = whole or published_leaderboard(archive)

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 from rich.console import RenderableType
 
+from agent.commands.open_archive import existing_archive, name_damage
 from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption
-from agent.search.find_variant import existing_archive, name_damage
 from agent.terminal.console import Fitting, Grid
 from agent.terminal.speech import Speech
 from agent.terminal.view import mean_text, protocol_text, stacked, status_cell, summaries

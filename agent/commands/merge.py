@@ -6,8 +6,8 @@ import typer
 from rich.status import Status as Spinner
 
 from agent.catalogue import Genome
+from agent.commands.open_archive import existing_archive
 from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption
-from agent.search.find_variant import existing_archive
 from agent.terminal.progress import Heartbeat
 from agent.terminal.speech import Speech
 from agent.terminal.view import protocol_text

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agent.commands.open_archive import archive_if_any
 from agent.errors import UserError
-from agent.search.find_variant import archive_if_any
 from agent.terminal.speech import Speech
 from evaluator.protocols.built_in import JUDGING, PROTOCOLS
 from evaluator.protocols.protocol import Protocol

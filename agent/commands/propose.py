@@ -25,7 +25,6 @@ from agent.commands.options import (
     DEFAULT_PROTOCOL,
     ArchiveOption,
     JsonOption,
-    JudgingProtocolOption,
     QuietOption,
     find_judging_protocol,
 )
@@ -73,7 +72,13 @@ def propose(
             metavar="|".join(CHOICES), help="Ask this proposer; auto asks a language model if one is configured."
         ),
     ] = "auto",
-    protocol: JudgingProtocolOption = DEFAULT_PROTOCOL,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            show_default=f"{DEFAULT_PROTOCOL}, or where the ladder begins",
+            help=f"Judge the search by this protocol: {', '.join(each.name for each in JUDGING)}.",
+        ),
+    ] = None,
     parent: Annotated[
         str | None, typer.Option(metavar="NAME", help="Build on this variant; else the proposer chooses.")
     ] = None,
@@ -175,16 +180,16 @@ def propose(
     return NO if n > 0 and search.made == 0 else DONE
 
 
-def _rungs(ladder: str | None, protocol: str) -> list[Protocol]:
+def _rungs(ladder: str | None, protocol: str | None) -> list[Protocol]:
     """The protocol that judges the search, then those above it. Raises UserError for a ladder that does not rise."""
     if ladder is None:
-        return [find_judging_protocol(protocol)]
+        return [find_judging_protocol(protocol or DEFAULT_PROTOCOL)]
     found = [find_judging_protocol(name.strip()) for name in ladder.split(",")]
     places = [JUDGING.index(each) for each in found]
     if len(places) < 2 or places != sorted(set(places)):
         rising = ", ".join(each.name for each in JUDGING)
         raise UserError(f"--ladder {ladder}: name two protocols or more, from the smaller to the larger of {rising}")
-    if protocol not in (DEFAULT_PROTOCOL, found[0].name):
+    if protocol not in (None, found[0].name):
         raise UserError(f"--ladder {ladder} begins with {found[0].name}, and --protocol says {protocol}: leave one out")
     return found
 

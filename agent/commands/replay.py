@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from agent.commands.open_archive import existing_archive
 from agent.commands.options import (
     DEFAULT_ARCHIVE,
     DEFAULT_PROTOCOL,
@@ -21,7 +22,7 @@ from agent.commands.options import (
     find_protocol,
 )
 from agent.commands.running_options import SandboxOption, UnsandboxedOption, open_sandbox
-from agent.errors import DONE, INTERRUPTED, NO
+from agent.errors import DONE, INTERRUPTED, NO, UserError
 from agent.replaying.machine import environment, environment_lines
 from agent.replaying.measured import Training, check_steps, protocol_step
 from agent.replaying.noise import ReplayNoise
@@ -29,7 +30,6 @@ from agent.replaying.original import Original, find_original
 from agent.replaying.rebuilt import rebuilt_steps
 from agent.replaying.steps import Answer, ReplayStep, worst
 from agent.search.engine import at_once_here
-from agent.search.find_variant import existing_archive
 from agent.search.pipeline import Pipeline
 from agent.terminal.interrupt import interruptible
 from agent.terminal.speech import Speech
@@ -70,6 +70,8 @@ def replay(
     Example: archer replay 1 --evaluate
     """
     speech = Speech(as_json, quiet)
+    if tasks is not None and not evaluate:
+        raise UserError(f"--tasks {tasks} says what to train: add --evaluate")
     archive = existing_archive(archive_path)
     original = find_original(archive, reference, protocol)
     stop = Event()

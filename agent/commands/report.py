@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from agent.commands.open_archive import existing_archive, name_damage
 from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption
-from agent.search.find_variant import existing_archive, name_damage
 from agent.site.build import build
 from agent.terminal.speech import Speech
 from agent.words import counted

@@ -11,14 +11,15 @@ from rich.text import Text
 from agent.analysis.boards.rungs import rungs
 from agent.analysis.boards.sizes import record_size
 from agent.analysis.differences.false_discovery import families, tests_json
+from agent.commands.open_archive import existing_archive
 from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, NoPagerOption, QuietOption
-from agent.search.find_variant import existing_archive
 from agent.terminal.console import clean
 from agent.terminal.discoveries import confirmation_lines, rung_lines, task_lines, tests_lines
 from agent.terminal.measurements import measurements
 from agent.terminal.speech import Speech
 from agent.terminal.view import check_lines, protocol_text, record_summary, status_cell
 from archive.records.record import Proposal, Record
+from evaluator.statistics.lazy_trials import of_version
 from evaluator.statistics.scorecards import losses_by_task, scorecard
 from variants.contract import BASELINE, REFERENCE, short_name
 
@@ -66,7 +67,8 @@ def show(
         if record.scorecard
         else []
     )
-    if record.scorecard and (fresh_trials := archive.fresh_trials(record.protocol).get(name)):
+    fresh_trials = of_version(archive.fresh_trials(record.protocol).get(name, ()), record.protocol_hash)
+    if record.scorecard and fresh_trials:
         lines += task_lines(record.scorecard.scores, scorecard(fresh_trials).scores)
     lines += rung_lines(climbed, record.protocol)
     tests = map(Text.from_markup, lines)

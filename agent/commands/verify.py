@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
+from agent.commands.open_archive import existing_archive
 from agent.commands.options import DEFAULT_ARCHIVE, ArchiveOption, JsonOption, QuietOption
-from agent.search.find_variant import existing_archive
 from agent.terminal.speech import Speech
 from agent.words import counted
 from archive.verified import Verified, note_verified, state_of

@@ -19,12 +19,12 @@ class ProposerBudget:
     proposals: int
     minutes: float | None
 
-    def spent(self, archive: Archive) -> tuple[int, float]:
-        """Proposals made, and CPU-minutes. What was interrupted is asked for again, and costs when it has ended.
+    def spent(self, archive: Archive, protocol: Protocol) -> tuple[int, float]:
+        """Proposals made under the protocol, and CPU-minutes. What was interrupted costs when it has ended.
 
         An ask that gave no proposal counts as one without a score: else who fails to answer would have more tries.
         """
-        ended = [record for record in archive.records() if record.status is not Status.INTERRUPTED]
+        ended = [record for record in archive.records() if _counts(record, protocol)]
         return len(ended) + len(archive.failed_asks()), sum(record.cost.cpu_seconds for record in ended) / 60
 
 
@@ -47,7 +47,7 @@ class Arm:
         spent = asking = 0.0
         for _, record in sorted(ended, key=lambda item: item[0]):
             if record is not None:
-                if record.status is Status.INTERRUPTED or record.protocol_hash != protocol.hash:
+                if not _counts(record, protocol):
                     continue
                 spent += record.cost.cpu_seconds / 60
             if len(scores) == budget.proposals or (budget.minutes is not None and spent > budget.minutes):
@@ -67,3 +67,8 @@ class Arm:
     def within(self, minutes: float) -> int:
         """How many proposals had ended by then."""
         return sum(each <= minutes for each in self.minutes)
+
+
+def _counts(record: Record, protocol: Protocol) -> bool:
+    """Whether it came to its end under this version of the protocol. What was interrupted is asked for again."""
+    return record.status is not Status.INTERRUPTED and record.protocol_hash == protocol.hash

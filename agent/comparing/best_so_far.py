@@ -85,7 +85,7 @@ def _bootstrap(arm: Arm, count: int) -> tuple[float | None, float | None]:
 
 
 def differences(arms: dict[str, Sequence[Arm]]) -> list[dict[str, Any]]:
-    """Best at the end of the budget, each proposer less the first, paired by repeat."""
+    """Best at the end of the budget, the first proposer less each other one, paired by repeat."""
     first, *others = arms
     rows = []
     for other in others:

@@ -27,7 +27,7 @@ def reasons(before: Trial, now: Trial) -> tuple[str, ...]:
 
 
 def environment(trials: tuple[Trial, ...]) -> dict[str, dict[str, str | None]]:
-    """Versions, by name: of the newest trial that was trained for the record, not inherited, and those of here."""
+    """Versions, by name: of the last trial that was trained for the record, not inherited, and those of here."""
     own = [trial for trial in trials if trial.inherited_from is None]
     then = (own or trials)[-1].versions if trials else {}
     now = versions()

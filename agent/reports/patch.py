@@ -43,7 +43,8 @@ def replacement_patch(variant: Variant, path: str, old: str, given: str = "") ->
     ]
     lines, ending = old.splitlines(), "\r\n" if "\r\n" in old else "\n"
     begin, end = _span(kernels[0])
-    own = "\n\n\n".join(_text(variant.source, node) for node in moved).splitlines()
+    ours = variant.source.splitlines()
+    own = "\n\n\n".join("\n".join(ours[slice(*_span(node))]) for node in moved).splitlines()
     lines[begin:end] = own
     place = max((node.end_lineno or 0 for node in target.body if _single(node)), default=0)
     if place == 0 and target.body and _is_text(target.body[0]):
@@ -90,11 +91,6 @@ def _span(node: ast.stmt) -> tuple[int, int]:
     """First line and line after the last, from 0, decorators included."""
     decorators = getattr(node, "decorator_list", [])
     return min([node.lineno, *(found.lineno for found in decorators)]) - 1, node.end_lineno or node.lineno
-
-
-def _text(source: str, node: ast.stmt) -> str:
-    begin, end = _span(node)
-    return "\n".join(source.splitlines()[begin:end])
 
 
 def _patch(path: str, old: str | None, new: str) -> str:

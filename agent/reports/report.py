@@ -3,13 +3,14 @@
 import difflib
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from agent.analysis.boards.board import Board, measured_board, published_board
 from agent.analysis.boards.leaderboard_facts import ends, leaderboard_facts
 from agent.analysis.boards.sizes import record_size, sizes_of
-from agent.analysis.predictions.calibration import CONFIDENCE, NEGLIGIBLE
+from agent.analysis.predictions.calibration import CONFIDENCE, NEGLIGIBLE, Sign, direction, sign_of
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.reports.claims.contradictions import contradictions
 from agent.reports.tables import (
@@ -20,7 +21,7 @@ from agent.reports.tables import (
     verdict_rows,
 )
 from agent.templates import templates
-from agent.words import NO_EFFECT, TOLD, counted, number, verdict_words
+from agent.words import NO_EFFECT, TOLD, counted, listed, number, verdict_words
 from archive.records.record import Record
 from evaluator.outcomes import Finding, Status, Verdict
 from evaluator.protocols.built_in import tasks_of
@@ -75,7 +76,7 @@ def fenced(text: str, language: str) -> str:
 
 
 def calibration(record: Record, board: Board) -> str:
-    """How many intervals held, and how often the direction was right where one was predicted."""
+    """How many intervals held, and how often the direction was right, beyond noise, where one was predicted."""
     if record.scorecard is None or not record.proposal.predictions:
         return ""
     scores = record.scorecard.scores
@@ -88,16 +89,26 @@ def calibration(record: Record, board: Board) -> str:
     exact = [predicted.holds(score.mean) for predicted, score in both.values() if predicted.low == predicted.high]
     if exact:
         told += f" {sum(exact)} of {len(exact)} predicted exactly came out exactly."
-    signs = [
-        (predicted.mean - parent) * (score.mean - parent) > 0
-        for task, (predicted, score) in both.items()
-        if (parent := board.mean(record.proposal.parent, task)) is not None
-        and abs(predicted.mean - parent) >= NEGLIGIBLE
-    ]
+    name = record.proposal.parent
+    against = next((verdict.tasks for verdict in record.verdicts if verdict.against == name), {})
+    ways = {
+        task: direction(predicted.mean - parent)
+        for task, (predicted, _) in both.items()
+        if (parent := board.mean(name, task)) is not None and task in against
+    }
+    signs = Counter(sign_of(way, against[task].outcome) for task, way in ways.items() if way in ("up", "down"))
     if signs:
-        told += f" A change of at least {NEGLIGIBLE} was predicted on {len(signs)}; "
-        told += f"its direction was right on {sum(signs)}."
+        told += f" A change of at least {NEGLIGIBLE} was predicted on {signs.total()}: "
+        told += f"{listed([f'{signs[sign]} {words}' for sign, words in _SIGNS.items() if sign in signs])}."
     return told
+
+
+_SIGNS: dict[Sign, str] = {
+    "right": "came so beyond noise",
+    "wrong": "came the other way beyond noise",
+    "open": "stayed within noise",
+    "ruled out": "cannot come",
+}
 
 
 def headline(verdict: Verdict, every: Sequence[TaskName]) -> str:

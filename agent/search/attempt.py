@@ -13,6 +13,7 @@ from rich.markup import escape
 from agent.analysis.boards.board import best_board, measured_board
 from agent.analysis.boards.challenge import Challenge
 from agent.analysis.snapshot import ArchiveSnapshot
+from agent.analysis.trial_work import weights
 from agent.errors import UserError
 from agent.listener import Listener, heard_by
 from agent.proposer import Ask, AskFailed, Proposer, Repairer
@@ -22,7 +23,6 @@ from agent.search.pipeline import Evaluated, FindTwin, Pipeline
 from agent.search.racing import Race, target_of
 from agent.terminal.ideas import idea_line
 from agent.terminal.progress import Progress
-from agent.terminal.time_left import weights
 from archive.records.record import Cost, Exchange, Proposal, Record
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.protocol import Protocol, TrialSpec, trial_specs

@@ -56,7 +56,8 @@ class Climb:
         for protocol in ladder[1:]:
             trials, variants = comparable(archive.trials(protocol.name), protocol.hash), archive.variants()
             specs = set(trial_specs(protocol))
-            whole = [name for name in climbing if specs <= {spec_of(t) for t in trials.get(name, ())}]
+            ended = {name for name, own in trials.items() if specs <= {spec_of(trial) for trial in own}}
+            whole = [name for name, rival in climbing.items() if {name, rival} <= ended]
             board = open_board(protocol.name, archive)
             challenge = Challenge.of(board)
             found += [

@@ -1,6 +1,5 @@
 """Where the trials of a search or an evaluation run: on threads of this process, or on a Ray cluster."""
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from enum import StrEnum
 
 from agent.errors import UserError
 from agent.words import counted
+from evaluator.cores import usable_cores
 from evaluator.device import best_device
 from evaluator.outcomes import Grade
 from evaluator.trials.grouped import RunGroup, run_group
@@ -33,8 +33,8 @@ class Engine:
 
 
 def at_once_here(gpu_share: float = DEFAULT_SHARE) -> int:
-    """How many training runs the local engine runs at once: one per core, and at most as many as share the GPU."""
-    cores = os.cpu_count() or 1
+    """How many training runs the local engine runs at once: one per usable core, at most as many as share the GPU."""
+    cores = usable_cores()
     return cores if best_device() == "cpu" else min(cores, int(1 / gpu_share))
 
 

@@ -1,22 +1,20 @@
-"""Finds the variant that a command is about, from a file or a name, and the archive."""
+"""Finds the variant that a command is about, from a file or a name."""
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from agent.errors import UserError, readable
-from archive.errors import ArchiveError, GitMissingError
 from archive.files import read_given
 from archive.names import find_name
 from variants.contract import Variant
 from variants.seeds import seed_variants, seeds
 
-if TYPE_CHECKING:  # it brings git, pandas and scipy along, for which a check of a file need not wait
+if TYPE_CHECKING:  # it brings git along, for which a check of a file need not wait
     from archive.store import Archive
 
-MAX_SOURCE_BYTES = 1_000_000
+MAX_SOURCE_BYTES = 200_000
 NAMING = "it must begin with a lower-case letter and have only lower-case letters, digits and _, 120 at most"
 """Which names work. A file's name is its variant's, without the ending."""
 
@@ -73,37 +71,3 @@ def recorded_parent(variant: Variant, archive: "Archive | None") -> str | None:
         return None
     known = archive.record(identity).proposal
     return known.parent if known.variant == variant else None
-
-
-def archive_if_any(root: Path) -> "Archive | None":
-    """The archive at `root`; None if `root` does not exist. Raises ArchiveError if `root` is not an archive."""
-    return existing_archive(root) if root.exists() else None
-
-
-def archive_to_compare_with(root: Path, tell: Callable[[str], object]) -> "Archive | None":
-    """As `archive_if_any`, for what can do without: where git is missing, `tell` is told what is left out."""
-    try:
-        return archive_if_any(root)
-    except GitMissingError as error:
-        tell(f"{error}: nothing is compared with the variants of {root}")
-        return None
-
-
-def existing_archive(root: Path) -> "Archive":
-    """The archive at `root`. Raises ArchiveError when there is none."""
-    from archive.store import Archive
-
-    if not root.exists():
-        raise ArchiveError(f"no archive at {root}; make one with `archer init {root}` or `archer propose`")
-    return Archive(root)
-
-
-def name_damage(damage: Mapping[str, str]) -> None:
-    """Raise ArchiveError if some proposals cannot be read. Call it after the readable proposals were shown.
-
-    damage: what is wrong, by folder name.
-    """
-    if damage:
-        first, *others = damage.values()
-        more = f" (and {len(others)} more; `archer verify` lists them)" if others else ""
-        raise ArchiveError(f"{len(damage)} of the proposals cannot be read, all others are shown: {first}{more}")

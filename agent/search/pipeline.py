@@ -7,9 +7,9 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from agent.analysis.trial_work import weights
 from agent.search.no_effect import BesideParent
 from agent.search.racing import Race
-from agent.terminal.time_left import weights
 from agent.words import twin_words
 from evaluator.checks import check
 from evaluator.checks.fingerprint import Fingerprint, Twin

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from agent.analysis.boards.challenge import Challenge
 from agent.search.forecast import Cell, Experience, Measured, Table, foretell, without_a_difference
 from evaluator.outcomes import Trial
-from evaluator.protocols.protocol import Protocol, TrialSpec
+from evaluator.protocols.protocol import Protocol, TrialSpec, trial_specs
 from evaluator.statistics.lazy_trials import comparable
 from evaluator.tasks.names import TaskName
 
@@ -25,7 +25,7 @@ CHANCE = 0.01
 NOISE = 0.95
 """Ahead by more than noise: more than this share of proposals without a true difference."""
 LAST_LOOK = 0.8
-"""Share of the trials after which a proposal is trained to its end: little is left to save."""
+"""Share of the pairs of task and seed after which a proposal is trained to its end: little is left to save."""
 DRAWS = 2_000
 SHOWN = 3
 """Tasks whose differences a reason names."""
@@ -89,7 +89,8 @@ class Race:
         chance = self.chance(own)
         if chance >= CHANCE:
             return ""
-        trained, every = int((known & ~own.inherited).sum()), int((~own.inherited).sum())
+        inherited = sum(trial.inherited_from is not None for trial in trials)
+        trained, every = len(trials) - inherited, len(trial_specs(self.protocol)) - inherited
         return (
             f"stopped after {trained} of {every} trials: with all of them it would end ahead of its parent by more "
             f"than noise with a chance of {chance:.1%}, less than {CHANCE:.0%}; differences so far: {self._so_far(own)}"

@@ -3,8 +3,9 @@
 import time
 from collections.abc import Sequence
 
+from agent.analysis.trial_work import weights
 from agent.terminal.progress import Progress, minutes
-from agent.terminal.time_left import seconds_left, weights
+from agent.terminal.time_left import seconds_left
 from evaluator.protocols.protocol import Protocol, TrialSpec
 from evaluator.trials.evaluate import TrialProgress
 from variants.contract import Variant, short_name

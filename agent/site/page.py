@@ -1,6 +1,5 @@
 """One proposal's page, made from the archive's folder alone, so that any process can make it."""
 
-import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -21,6 +20,7 @@ from archive.files import read_bytes, read_lines
 from archive.reader import Reader
 from archive.records.folders import read_record
 from archive.records.places import proposal_place, variant_place
+from evaluator.cores import usable_cores
 from evaluator.outcomes import Trial
 
 MANY, BATCH = 200, 25
@@ -101,7 +101,7 @@ class PageMaker:
 
 def make_all(maker: PageMaker, jobs: Sequence[Job]) -> Iterator[tuple[Entry, bool]]:
     """Make the pages, in any order; in as many processes as there are processors where there are many pages."""
-    workers = min(len(os.sched_getaffinity(0)), len(jobs) // MANY + 1)
+    workers = min(usable_cores(), len(jobs) // MANY + 1)
     if workers == 1:
         yield from map(maker.make, jobs)
         return

@@ -32,7 +32,7 @@ def families_lines(families: Mapping[str, Discoveries], protocol: str) -> Iterat
         yield f"  than {whom}: {_better(family)} {_of(family)}"
     if not tested and PARENT in families and families[PARENT].untestable:
         count = families[PARENT].untestable
-        yield f"{counted(count, 'proposal')} of one seed each: nothing tells of noise, so none is called better"
+        yield f"{counted(count, 'proposal')} without a test: nothing tells of noise, so none is called better"
 
 
 def _better(family: Discoveries) -> str:

@@ -5,8 +5,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from agent.analysis.trial_work import weights
 from agent.terminal.durations import duration
-from agent.terminal.time_left import seconds_left, weights
+from agent.terminal.time_left import seconds_left
 from evaluator.protocols.protocol import Protocol, TrialSpec
 from evaluator.trials.evaluate import TrialProgress
 

@@ -73,7 +73,7 @@ def fetched(other: str) -> Iterator[Fetched]:
 def _tree(repository: Path, other: str) -> tuple[dict[str, str], int]:
     """Git object of each file of the archive, by path, and the number of other files."""
     wanted, ignored, total = {}, 0, 0
-    for count, entry in enumerate(_entries(repository)):
+    for entry in _entries(repository):
         meta, _, path = entry.partition("\t")
         mode, _, digest, size = meta.split()
         if mode in _LINKS:
@@ -82,7 +82,7 @@ def _tree(repository: Path, other: str) -> tuple[dict[str, str], int]:
             ignored += path not in ("README.md", ".gitattributes")
             continue
         total += int(size)
-        if int(size) > MAX_FILE or total > MAX_TOTAL or count > MAX_FILES:
+        if int(size) > MAX_FILE or total > MAX_TOTAL:
             raise ArchiveError(
                 f"{other}: {path} is {size} bytes, {total} with those before it; more than {MAX_FILE} a file or "
                 f"{MAX_TOTAL} in all is no archive, so nothing was merged"

@@ -68,7 +68,7 @@ def _trials(
 def _confirmations(
     archive: Archive, content: Reader, names: Mapping[str, str], merged: Merged
 ) -> Iterator[tuple[str, str]]:
-    """The merged confirmations. A local decision stays; a decision replaces an unfinished local confirmation."""
+    """The merged confirmations: of two, what decided under the protocol as it is now, then what decided; then ours."""
     for path in sorted((content.root / CONFIRMATIONS).glob("*/*.json")):
         theirs = Confirmation.model_validate(read_json(path))
         links = {"variant": names[theirs.variant], "against": names.get(theirs.against, theirs.against)}
@@ -76,11 +76,17 @@ def _confirmations(
         here = f"{CONFIRMATIONS}/{path.parent.name}/{theirs.variant}.json"
         if (archive.root / here).exists():
             ours = Confirmation.model_validate(read_json(archive.root / here))
-            if ours.outcome != "unfinished" or theirs.outcome == "unfinished":
+            if _says(theirs, path.parent.name) <= _says(ours, path.parent.name):
                 merged.conflicts += ours != theirs
                 continue
         merged.confirmations += 1
         yield here, as_json(theirs.model_dump(mode="json"))
+
+
+def _says(confirmation: Confirmation, protocol: str) -> tuple[bool, bool]:
+    """How much it says: whether it decided under the version of today, and whether it decided."""
+    decided = confirmation.outcome != "unfinished"
+    return protocol in PROTOCOLS and confirmation.decides(PROTOCOLS[protocol].hash), decided
 
 
 def _asks(archive: Archive, content: Reader) -> Iterator[tuple[str, str]]:

@@ -15,8 +15,8 @@ ORIGIN = "merged.json"
 _RESULT = ("status", "reason", "no_effect", "scorecard", "verdicts", "cost")
 
 
-def write_record(root: Path, record: Record, report: str, origin: Origin | None = None) -> list[str]:
-    """Write the record's folder and its variant's file; returns their paths relative to `root`. Raises OSError.
+def write_record(root: Path, record: Record, report: str, origin: Origin | None = None) -> None:
+    """Write the record's folder and its variant's file. Raises OSError.
 
     The folder appears whole, by a rename, or not at all.
     """
@@ -35,18 +35,16 @@ def write_record(root: Path, record: Record, report: str, origin: Origin | None 
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
-    return [str(folder.relative_to(root)), str(source.relative_to(root))]
 
 
-def rewrite_record(root: Path, record: Record, report: str, origin: Origin | None = None) -> list[str]:
-    """Write the files of a record that is there already anew; returns its path relative to `root`. Raises OSError.
+def rewrite_record(root: Path, record: Record, report: str, origin: Origin | None = None) -> None:
+    """Write the files of a record that is there already anew. Raises OSError.
 
     Its status is written last: a kill in between leaves a record that has not ended.
     """
     folder = root / proposal_place(root, record.id)
     for name, text in record_files(record, report, origin).items():
         write_text(folder / name, text)
-    return [str(folder.relative_to(root))]
 
 
 def record_files(record: Record, report: str, origin: Origin | None = None) -> dict[str, str]:

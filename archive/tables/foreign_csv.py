@@ -9,9 +9,9 @@ import io
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -30,6 +30,8 @@ _MISSING = {"", "nan", "na", "n/a", "none", "null", "-", "–", "—", "?", "#n/
 _MEASURE = re.compile(r"(?i)\b(?:test|accuracy|acc|score|mean|percent)\b|%")
 _CELL = re.compile(r"([+-]?[\d.,]+(?:e[+-]?\d+)?)\s*(%?)\s*(?:(?:±|\+/?-).*|\([\d.,\s%±]*\))?", re.IGNORECASE)
 
+MOST_ROWS = 500_000
+"""Rows of a table that is read whole: each takes some hundred bytes."""
 MOST_TOLD = 6
 """Names of ignored columns that are printed."""
 
@@ -86,19 +88,20 @@ def _sheet(text: str, source: str, tasks: Sequence[TaskName]) -> _Sheet:
     """The separator is the one by which the header names the most tasks."""
     text = re.sub(r"\Asep=.\r?\n", "", text)  # what Excel writes to tell itself the separator
 
-    def table(separator: str) -> list[list[str]]:
+    def rows_by(separator: str) -> Iterator[list[str]]:
         found = csv.reader(io.StringIO(text), delimiter=separator)
-        return [cells for row in found if any(cells := [cell.strip() for cell in row])]
+        return (cells for row in found if any(cells := [cell.strip() for cell in row]))
 
     def recognised(separator: str) -> int:
-        return sum(_task(cell, tasks) is not None for cell in next(iter(tables[separator]), []))
+        return sum(_task(cell, tasks) is not None for cell in next(rows_by(separator), []))
 
     try:
-        tables = {separator: table(separator) for separator in _SEPARATORS}
+        separator = max(_SEPARATORS, key=recognised)
+        header, *rows = list(islice(rows_by(separator), MOST_ROWS + 2)) or [[]]
     except csv.Error as error:
         raise LeaderboardError(f"{source}: not CSV ({error}); give a table of plain text cells") from None
-    separator = max(tables, key=recognised)
-    header, *rows = tables[separator] or [[]]
+    if len(rows) > MOST_ROWS:
+        raise LeaderboardError(f"{source}: more than {MOST_ROWS:,} rows; give a table with a row per variant")
     if header and _task(header[0], tasks) and rows and all(len(row) == len(header) + 1 for row in rows):
         header = ["", *header]  # as R writes a table: the names have no header
     width = len(header)
@@ -193,7 +196,7 @@ def _accuracies(sheet: _Sheet, names: list[str], columns: dict[TaskName, int]) -
     signed = [
         task
         for task, column in columns.items()
-        if "%" in sheet.header[column] or any("%" in cell for cell in sheet.column(column))
+        if "%" in sheet.header[column] or any(_in_percent(cell) for cell in sheet.column(column))
     ]
     others = [abs(x) for task in cells if task not in signed for x in cells[task] if not math.isnan(x)]
     percent = [task for task in cells if task in signed or (others and median(others) > 1)]
@@ -231,6 +234,12 @@ def _number(cell: str, comma: bool, where: str) -> float:
     except ValueError:
         hint = "give an accuracy, or leave the cell empty"
         raise LeaderboardError(f"{where}: {cell!r} is not a number; {hint}") from None
+
+
+def _in_percent(cell: str) -> bool:
+    """Whether a percent sign follows its number; behind ± or in brackets it is of the error."""
+    found = _CELL.fullmatch(cell)
+    return bool(found and found[2])
 
 
 def _gaps(table: "pd.DataFrame", names: list[str]) -> list[str]:

@@ -2,9 +2,10 @@
 
 python -m benchmarks.bad_files
 python -m benchmarks.bad_files --examples 5000 reply journal
+python -m benchmarks.bad_files --large
 
 KIND: kinds whose name holds that text; else all. `--examples`: for each kind; those that run whole commands have a
-fraction of it. `--seed`: other examples.
+fraction of it. `--seed`: other examples. `--large`: instead, inputs as large as what is let in.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from benchmarks.bad_files import answers, archives
+from benchmarks.bad_files import answers, archives, large
 from benchmarks.bad_files import given as given_files
 from benchmarks.bad_files.rule import FINDING, READ, REFUSED, Kind, with_memory, without_settings
 
@@ -31,9 +32,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--examples", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--large", action="store_true")
     parser.add_argument("kind", nargs="*", metavar="KIND")
     options = parser.parse_args()
     without_settings()
+    if options.large:
+        sys.exit(not large.look_at_all())
     with_memory(MEMORY)
     with tempfile.TemporaryDirectory() as folder:
         tempfile.tempdir = folder

@@ -53,7 +53,9 @@ class Discoveries(Value):
     tried: int
     pruned: int
     untestable: int
-    """Number of proposals without a test: they lack a task, or their noise is not known. They do not count as tried."""
+    """Of proposals that have every task, those without a test: their rival lacks one, or nothing tells of noise.
+
+    They do not count as tried."""
     means: tuple[Tested, ...]
     tasks: tuple[Tested, ...]
 

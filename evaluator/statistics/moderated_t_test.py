@@ -121,13 +121,18 @@ def mean_noise(
 
 def task_noise(trials: Mapping[str, Sequence[Trial]], task: TaskName) -> Noise | None:
     """Noise of one task, from the variants that were trained on it. Inherited scores repeat a run and are left out."""
-    own = {name: _trained(found, task) for name, found in trials.items()}
+    own = {name: trained_accuracies(found, task) for name, found in trials.items()}
     return common_noise({name: found for name, found in own.items() if found})
 
 
-def _trained(trials: Sequence[Trial], task: TaskName) -> Mapping[int, float]:
-    if isinstance(trials, LazyTrials) and set(trials.digest.other_sources.get(task, ())) <= {trials.digest.variant}:
-        return trials.digest.accuracies.get(task, {})
+def trained_accuracies(trials: Sequence[Trial], task: TaskName) -> Mapping[int, float]:
+    """The task's accuracy of each seed that the variant was trained on, and did not inherit."""
+    if isinstance(trials, LazyTrials):
+        variant, sources = trials.digest.variant, trials.digest.other_sources.get(task, ())
+        if set(sources) <= {variant}:
+            return trials.digest.accuracies.get(task, {})
+        if variant not in sources:
+            return {}
     own = [trial for trial in trials if trial.task == task and trial.inherited_from is None]
     return seed_accuracies(own).get(task, {})
 

@@ -52,7 +52,8 @@ def train(
     for step in range(1, run.steps + 1):
         index = next(order)
         loss = training_step(model, optimiser, run, step, data["inputs"][index], data["targets"][index])
-        done = step == run.steps or (best is not None and best.look(model, run, step))
+        mastered = best is not None and best.look(model, run, step)
+        done = mastered or step == run.steps
         if done or step % curve_interval(run.steps) == 0 or time.monotonic() - reported >= REPORT_SECONDS:
             report({"step": step, "steps": run.steps, "loss": loss})
             reported = time.monotonic()

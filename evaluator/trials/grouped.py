@@ -13,7 +13,7 @@ from evaluator.outcomes import Failure, Trial
 from evaluator.protocols.protocol import Protocol, TrialSpec
 from evaluator.sandbox import Sandbox, TrainingStopped, VariantFailed
 from evaluator.tasks.names import TaskName
-from evaluator.training.jobs import EnsembleJob, TrainingJob
+from evaluator.training.jobs import EnsembleJob, TrainingJob, own_part
 from evaluator.trials.run_trial import Ending, Isolation, TrainingLog, TrialRequest, ended_trial, limits_of, run_trial
 from variants.contract import Variant
 
@@ -114,7 +114,7 @@ def _ending(weights: Mapping[str, Tensor] | None, number: int, heard: "_Heard") 
     """The weights of one member; a failure if the member diverged; None if the training was stopped."""
     if weights is None:
         return None
-    own = {name.partition("/")[2]: tensor for name, tensor in weights.items() if name.startswith(f"{number}/")}
+    own = own_part(weights, number)
     if not own and number in heard.diverged:
         return Failure(kind="diverged", message=heard.diverged[number])
     return own

@@ -88,6 +88,6 @@ def _early(trial: Trial) -> tuple[float, ...]:
 
 
 def of_specs(trials: Iterable[Trial], specs: Iterable[TrialSpec]) -> list[Trial]:
-    """The scored trials at these specs, each by its first."""
+    """The scored trials at these specs, the last of each."""
     found: Mapping[TrialSpec, Trial] = {spec_of(t): t for t in trials if t.status is Status.SCORED}
     return [found[spec] for spec in specs if spec in found]

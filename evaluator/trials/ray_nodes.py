@@ -122,7 +122,8 @@ class Nodes:
                     self._say(f"Ray cluster: no more trials for node {self._left_out[id_]}")
             self._known = nodes
             if not self._room():
-                raise ClusterError(f"no node can run trials: {'; '.join(self._left_out.values())}") from error
+                which = "no node with a GPU" if self._has_gpus() else "no node"
+                raise ClusterError(f"{which} can run trials: {'; '.join(self._left_out.values())}") from error
 
     def _is_out(self, address: str) -> bool:
         return any(why.startswith(f"{address}: ") for why in self._left_out.values())

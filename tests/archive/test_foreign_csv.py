@@ -36,6 +36,8 @@ FRACTIONS, PERCENT = "0.1,0.2,0.3,0.4,0.5,0.6", "10,20,30,40,50,60"
         (f"model,{OURS.replace('Memorize', 'Memorize (%)')}\nx,0.1,0.2,0.3,40,0.5,0.6", ("Memorize in percent",)),
         (f"model,{OURS},Average\nx,{FRACTIONS},0.35", ("ignored: Average",)),
         (f"model,{OURS}\nx,{FRACTIONS.replace('0.1', '0.1 ± 0.02')}", ("what stands beside a number",)),
+        (f"model,{OURS}\nx,{FRACTIONS.replace('0.1', '0.1 ± 2%')}", ("what stands beside a number",)),
+        (f"model,{OURS}\nx,{FRACTIONS.replace('0.2', '0.2 (3%)')}", ("what stands beside a number",)),
         (f"model,{OURS}\nx,{FRACTIONS}\nempty,,,,,,", ("without any score, left out: empty",)),
     ],
 )

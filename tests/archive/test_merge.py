@@ -21,7 +21,7 @@ from archive.seeding import create
 from archive.store import Archive
 from archive.verify import problems
 from evaluator.outcomes import Status
-from evaluator.protocols.built_in import SMOKE
+from evaluator.protocols.built_in import QUICK, SMOKE
 from evaluator.tasks.registry import MAD_TASKS
 from tests.builders import NAME, SOURCE, make_comparison, make_record, make_trials, make_variant, make_verdict
 from tests.git_command import commit_all, git
@@ -444,13 +444,13 @@ def test_predictions_are_found_after_two_merges_that_rename(archive: Archive, ot
     assert sound(archive)
 
 
-def confirm(archive: Archive, name: str, outcome: str, accuracy: float = 0.7) -> None:
+def confirm(archive: Archive, name: str, outcome: str, accuracy: float = 0.7, version: str = "") -> None:
     """Archive a decision on fresh seeds, with its trials."""
     record = archive.record(name)
     trials = [trial.model_copy(update={"seed": trial.seed + 100, "accuracy": accuracy}) for trial in record.trials]
     difference = Difference(mean=0.1, low=0.05, high=0.15, n=3)
     found = Confirmation.model_validate({
-        "variant": name, "against": BASELINE, "protocol": "quick", "protocol_hash": record.protocol_hash,
+        "variant": name, "against": BASELINE, "protocol": "quick", "protocol_hash": version or record.protocol_hash,
         "outcome": outcome, "first": difference, "fresh": difference, "created": "2026-01-01T00:00:00Z",
     })  # fmt: skip
     archive.tell_confirmation(found, trials)
@@ -495,6 +495,16 @@ def test_a_decision_here_stays_and_an_unfinished_one_gives_way(pair: tuple[Archi
     assert done.conflicts > 0
     assert Archive(ours.root).confirmations("quick")["both_had_this"].outcome == "confirmed"
     assert sound(ours)
+
+
+@pytest.mark.parametrize("older", ["ours", "theirs"])
+def test_a_decision_of_the_version_of_today_counts(pair: tuple[Archive, Archive], older: str):
+    ours, theirs = pair
+    confirm(ours, "both_had_this", "confirmed", version="0" * 16 if older == "ours" else "")
+    confirm(theirs, "both_had_this", "refuted", version="0" * 16 if older == "theirs" else "")
+    bring(ours, theirs.root)
+    kept = Archive(ours.root).confirmations("quick")["both_had_this"]
+    assert (kept.outcome, kept.protocol_hash) == ("refuted" if older == "ours" else "confirmed", QUICK.hash)
 
 
 def test_a_confirmation_of_something_else_is_refused(pair: tuple[Archive, Archive]):

@@ -16,6 +16,7 @@ from archive import seeding
 from archive.confirmations import Confirmation, Difference
 from archive.errors import ArchiveError
 from archive.git import GitFolder
+from archive.git_at_work import GitAtWork
 from archive.records.record import Exchange, Origin
 from archive.seeding import make_if_none
 from archive.store import Archive
@@ -170,8 +171,8 @@ def test_a_lock_of_a_git_that_works_stays(archive: Archive, monkeypatch: pytest.
     lock = archive.root / ".git" / "index.lock"
     lock.touch()
     os.utime(lock, (1e9, 1e9))
-    monkeypatch.setattr("archive.git.PATIENCE", 0.1)
-    monkeypatch.setattr(GitFolder, "_works_here", lambda _: True)
+    monkeypatch.setattr("archive.git_at_work.PATIENCE", 0.1)
+    monkeypatch.setattr(GitAtWork, "works_here", lambda _: True)
     with pytest.raises(ArchiveError, match=r"index\.lock"):
         archive.tell(make_record(), "r")
     assert lock.exists()

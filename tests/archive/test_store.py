@@ -39,6 +39,16 @@ def test_gits_index_of_a_new_archive_is_of_the_small_kind(archive: Archive):
     assert (archive.root / ".git" / "index").read_bytes()[:8] == b"DIRC\0\0\0\4"
 
 
+@pytest.mark.parametrize("named", ["GIT_COMMITTER_EMAIL", "GIT_AUTHOR_EMAIL"])
+def test_who_has_half_a_name_for_git_can_archive(archive: Archive, monkeypatch: pytest.MonkeyPatch, named: str):
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv(named, "somebody@here")
+    archive.tell(make_record(), "r")
+    who = git(archive.root, "log", "-1", "--format=%ae %ce").split()
+    assert who == ["somebody@here" if part in named else "archer@localhost" for part in ("AUTHOR", "COMMITTER")]
+
+
 def test_scored_proposal_enters_the_leaderboard_and_rejected_does_not(archive: Archive):
     archive.tell(make_record(), "r")
     archive.tell(make_record(Status.REJECTED, name="other"), "r")
@@ -138,6 +148,8 @@ def test_code_is_read_when_it_is_looked_at(archive: Archive):
     assert "bad name" in variants
     with pytest.raises(ArchiveError, match="rename or remove"):
         variants["bad name"]
+    with pytest.raises(ArchiveError, match="rename or remove"):
+        archive.variant("bad name")
     assert variants.get("another") is None
 
 

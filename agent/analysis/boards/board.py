@@ -1,7 +1,7 @@
 """A leaderboard as values: the scores, and how large a difference between two scores must be to exceed noise."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import fmean, median
 from typing import TYPE_CHECKING
@@ -16,11 +16,11 @@ from agent.analysis.replicates import (
 )
 from agent.analysis.snapshot import ArchiveSnapshot, genomes, noise, published
 from agent.catalogue import SEED_GENOMES, Genome
-from archive.seeding import shipped_trials
+from archive.seeding import shipped_by_variant
 from archive.store import Archive
 from archive.tables.leaderboard_csv import PUBLISHED, measured_rows, read_leaderboard
 from archive.tables.leaderboards import scorecards
-from evaluator.outcomes import Score, Trial
+from evaluator.outcomes import Score
 from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.intervals import quantile
 from evaluator.statistics.over_tasks import mean_over_tasks
@@ -105,12 +105,7 @@ def open_board(protocol: str, archive: Archive | None) -> Board:
     known = genomes(archive.lines() if archive is not None else ())
     if protocol == PUBLISHED_NAME:
         return board_of_table(published(archive) if archive is not None else read_leaderboard(PUBLISHED), known)
-    trials: dict[str, Sequence[Trial]] = {}
-    if archive is not None:
-        trials.update(archive.trials(protocol))
-    else:
-        for trial in shipped_trials(protocol):
-            trials[trial.variant] = [*trials.get(trial.variant, ()), trial]
+    trials = archive.trials(protocol) if archive is not None else shipped_by_variant(protocol)
     scores = {name: card.scores for name, card in scorecards(protocol, trials).items()}
     return _board_of_scores(protocol, scores, noise({name: trials[name] for name in scores}), known)
 

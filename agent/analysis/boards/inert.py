@@ -88,7 +88,7 @@ class Inert:
 
 
 def inert_legend(marked: Iterable[Inert]) -> str:
-    """The legend of the marks that occur in `found`; empty without marks."""
+    """The legend of the marks that occur among `marked`; empty without marks."""
     marks = list(marked)
     ways = [
         f"{BASELINE} (a difference is chance)" if any(each.share == 1 and not each.inherited for each in marks) else "",

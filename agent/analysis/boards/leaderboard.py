@@ -151,8 +151,8 @@ def published_leaderboard(archive: Archive | None) -> Leaderboard:
 
 def imported_leaderboards(archive: Archive) -> list[str]:
     """The names of leaderboards that `archer import-csv --name` made."""
-    names = (path.stem for path in (archive.root / LEADERBOARDS).glob("*.csv"))
-    return sorted(name for name in names if name not in (*PROTOCOLS, PUBLISHED_NAME))
+    names = {path.stem for path in (archive.root / LEADERBOARDS).glob("*.csv")}
+    return sorted(names - {*PROTOCOLS, PUBLISHED_NAME, *archive.protocols()})
 
 
 def imported_leaderboard(archive: Archive, name: str) -> Leaderboard:

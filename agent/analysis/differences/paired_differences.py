@@ -50,8 +50,10 @@ class Gap:
 
     @property
     def p(self) -> float:
-        """Two-sided p-value; 1 if the two rows cannot differ."""
-        return 1.0 if self.cannot_differ else 2 * float(chance_above(abs(self.difference) / self.error, self.freedom))
+        """Two-sided p-value; 1 if the two rows cannot differ, or do not."""
+        if self.cannot_differ or self.difference == 0:
+            return 1.0
+        return 2 * float(chance_above(abs(self.difference) / self.error, self.freedom)) if self.error else 0.0
 
 
 @dataclass(frozen=True)

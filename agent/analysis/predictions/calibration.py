@@ -9,16 +9,15 @@ from typing import Literal
 from agent.analysis.boards.board import Board
 from archive.records.outline import Outline
 from archive.records.record import ROUNDING, Prediction, Record
-from evaluator.outcomes import Comparison
+from evaluator.outcomes import Comparison, Outcome
 from evaluator.tasks.names import TaskName
 
 CONFIDENCE = 0.8
-"""Confidence of every predicted interval (`archive.record.Prediction`), also of published reports that state none."""
+"""Confidence of every predicted interval (see `Prediction`), also of published reports that state none."""
 NEGLIGIBLE = 0.005
 """A predicted change smaller than this predicts that nothing changes."""
 
 Direction = Literal["up", "not down", "unchanged", "down"]
-Outcome = Literal["better", "worse", "indistinguishable", "inert"]
 Sign = Literal["right", "wrong", "open", "ruled out"]
 SIGNS: dict[Sign, str] = {
     "right": "a change beyond noise, as predicted",
@@ -73,15 +72,8 @@ class Forecast:
 
     @property
     def sign(self) -> Sign | None:
-        """Whether the direction was right, wrong, open or ruled out, given noise and structure."""
-        if self.direction is None or self.outcome is None:
-            return None
-        if self.outcome in ("inert", "indistinguishable"):
-            if self.direction in ("unchanged", "not down"):
-                return "right"
-            return "ruled out" if self.outcome == "inert" else "open"
-        allowed = ("up", "not down") if self.outcome == "better" else ("down",)
-        return "right" if self.direction in allowed else "wrong"
+        """Whether the direction was right; None if none was predicted, or nothing was compared."""
+        return None if self.direction is None or self.outcome is None else sign_of(self.direction, self.outcome)
 
     @property
     def claims_change(self) -> bool:
@@ -92,6 +84,16 @@ class Forecast:
     def exact(self) -> bool:
         """Whether a single value was predicted: it is right by structure, so it does not test the proposer."""
         return self.interval is not None and self.interval.low == self.interval.high
+
+
+def sign_of(predicted: Direction, outcome: Outcome) -> Sign:
+    """Whether a predicted direction was right, wrong, open or ruled out, given noise and structure."""
+    if outcome in ("inert", "indistinguishable"):
+        if predicted in ("unchanged", "not down"):
+            return "right"
+        return "ruled out" if outcome == "inert" else "open"
+    allowed = ("up", "not down") if outcome == "better" else ("down",)
+    return "right" if predicted in allowed else "wrong"
 
 
 def direction(change: float) -> Direction:

@@ -14,10 +14,11 @@ from pydantic import Field, model_validator
 
 from agent.analysis.boards.board import PUBLISHED_NAME, PUBLISHED_PROTOCOL, Board, open_board
 from agent.analysis.differences.paired_differences import Gap, PairedDifferences, open_paired_differences
-from agent.analysis.predictions.calibration import Forecast, Interval, Outcome, by_proposer, forecasts, no_change
+from agent.analysis.predictions.calibration import Forecast, Interval, by_proposer, forecasts, no_change
 from archive.files import read_shipped
 from archive.store import Archive
 from archive.tables.leaderboard_csv import PUBLISHED
+from evaluator.outcomes import Outcome
 from evaluator.tasks.names import TaskName
 from evaluator.values import Value
 from variants.contract import BASELINE, VariantName

@@ -9,6 +9,7 @@ from agent.analysis.boards.board import Board, best_board, published_board
 from agent.analysis.boards.challenge import Challenge
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import SEED_GENOMES, Genome, known_genome, render_variant
+from agent.catalogue.render import title
 from agent.proposer import Ask, AskFailed
 from agent.proposers.evolution import wording
 from agent.proposers.evolution.estimate import Estimate, Estimator, estimator_of
@@ -127,7 +128,7 @@ def _proposal(
     return Proposal(
         variant=render_variant(child),
         parent=parent,
-        title=wording.heading(child),
+        title=title(child),
         insights=(
             *wording.why_this_parent(board, parent, on_front=parent != snapshot.forced_parent, candidates=candidates),
             *mute.sentences(),

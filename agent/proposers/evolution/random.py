@@ -5,6 +5,7 @@ import random
 from agent.analysis.boards.board import measured_board
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import CATALOGUE, SEED_GENOMES, SLOTS, Genome, render_variant
+from agent.catalogue.render import title
 from agent.proposer import Ask, AskFailed
 from agent.proposers.evolution import wording
 from agent.proposers.evolution.estimate import estimator_of
@@ -51,7 +52,7 @@ def _proposal(child: Genome, parent: str, snapshot: ArchiveSnapshot, genomes: di
     return Proposal(
         variant=render_variant(child),
         parent=parent,
-        title=wording.heading(child),
+        title=title(child),
         insights=("Drawn blindly from the catalogue: no score was looked at.",),
         motivation=wording.full_motivation(parent, made, child),
         mathematics=wording.mathematics(child),

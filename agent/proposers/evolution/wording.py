@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from agent.analysis.boards.board import Board
 from agent.analysis.boards.leaderboard_facts import gaps
 from agent.catalogue import Genome, Mechanism
-from agent.catalogue.render import formulas, motivation, title
+from agent.catalogue.render import formulas, motivation
 from agent.words import number, signed
 from evaluator.tasks.names import TaskName
 from variants.contract import BASELINE, REFERENCE, short_name
@@ -53,11 +53,6 @@ def full_motivation(parent: str, made: Sequence[Change], child: Genome) -> str:
 def mathematics(child: Genome) -> str:
     """One formula a line."""
     return "\n".join(formulas(child))
-
-
-def heading(child: Genome) -> str:
-    """The title, in full."""
-    return title(child)
 
 
 def differences(

@@ -23,6 +23,7 @@ from agent.reports.claims.mentions import (
     statements,
     variant_aliases,
 )
+from evaluator.protocols.built_in import PROTOCOLS
 from evaluator.tasks.names import TaskName
 
 _NUMBER = r"(?<![\w.+\-−±<>≤≥~≈/^])(\d{1,3}(?:\.\d+)?\s?%|[01]?\.\d+|[01])(?![\w%]|\.\d)"
@@ -36,7 +37,7 @@ _OTHER_FIGURES = re.compile(
     rf"(?i)\b({EXPECTATION}|means?|average|gap|margin|gains?|lacks?|units?|noise|smoke|interval)\b|→|=>|->|Δ"
 )
 """Words beside which a number may be no accuracy of the task."""
-_PROTOCOL = re.compile(r"\b(?:under|at|protocol)\s+[`*]*(smoke|quick|standard|mad|extra)\b")
+_PROTOCOL = re.compile(rf"\b(?:under|at|protocol)\s+[`*]*({'|'.join(PROTOCOLS)})\b")
 """Scores of another protocol are on another board."""
 _JOIN = r"(?:\s*(?:\(|=|:|is|was|of|at|to|score|accuracy|reaches|with|stands|has)){0,3}\s*"
 

@@ -12,7 +12,7 @@ from agent.words import NO_EFFECT
 from archive.confirmations import Confirmation, Difference
 from archive.records.record import Record
 from archive.records.runs import once
-from evaluator.outcomes import Comparison, Score, Status, Trial, Verdict
+from evaluator.outcomes import Comparison, Outcome, Score, Status, Trial, Verdict
 from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.intervals import student_interval
 from evaluator.statistics.over_tasks import mean_over_tasks
@@ -32,7 +32,6 @@ Kind = Literal["proposal", "seed", "reference", "control"]
 Role = Literal["reference", "baseline", "parent"]
 Span = tuple[int, int, int, int]
 """Mean, low, high, number of seeds."""
-Outcome = Literal["better", "worse", "indistinguishable", "inert"]
 Against = tuple[Outcome, int, int, int, int]
 """Outcome, difference, low, high, number of seeds."""
 

@@ -67,6 +67,7 @@ def test_where_nothing_shows_any_noise_a_difference_is_sure_and_a_tie_is_none() 
     made = single({"a": [0.5] * 6, "b": [0.5] * 6, "c": [0.6] + [0.5] * 5})
     board = replace(made.board, spreads={task: SeedDeviation(0.0, 1000) for task in MAD_TASKS})
     lead = PairedDifferences(board, {}).lead("a")
+    assert [lead.gap(row, MAD_TASKS[0]).p for row in range(3)] == [1.0, 1.0, 0.0]
     assert lead.p_above().tolist() == [[1.0] * 6, [0.5] * 6, [1.0] + [0.5] * 5]
     assert lead.p_below().tolist() == [[1.0] * 6, [0.5] * 6, [0.0] + [0.5] * 5]
     assert lead.p_either().tolist() == [[1.0] * 6, [1.0] * 6, [0.0] + [1.0] * 5]

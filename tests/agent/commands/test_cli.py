@@ -44,6 +44,7 @@ def test_every_command_has_help_with_an_example(archer: Run, command: str):
         (["evaluate", "nobody"], "no variant is called 'nobody'"),
         (["evaluate", BASELINE, "--tasks", "Memorise"], "Memorise"),
         (["evaluate", BASELINE, "--confirm", "--add"], "leave out one of the two"),
+        (["replay", "1", "--tasks", "Memorize"], "add --evaluate"),
         (["compare", "--proposers", "oracle"], "none of evolve, random, openai"),
         (["list"], "make one with `archer init"),
         (["show", "1", "--archive", "no-archive"], "is no archive"),

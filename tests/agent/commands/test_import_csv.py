@@ -7,12 +7,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from agent.analysis.boards.leaderboard import imported_leaderboards
 from agent.errors import DONE, USAGE
 from archive.store import Archive
-from archive.tables.leaderboard_csv import read_leaderboard
+from archive.tables.leaderboard_csv import PUBLISHED, format_leaderboard, read_leaderboard
 from archive.verify import problems
+from evaluator.protocols.built_in import QUICK
 from evaluator.tasks.registry import MAD_TASKS
 from tests.agent.commands.conftest import Run
+from tests.builders import make_record
 from variants.contract import BASELINE
 
 TASKS = "compression;in-context-recall;fuzzy-in-context-recall;memorization;noisy-in-context-recall;selective-copying"
@@ -67,6 +70,13 @@ def test_a_leaderboard_of_another_name_is_shown_by_its_name(archer: Run, tmp_pat
     code, _, err = archer("leaderboard", "--protocol", "yours")
     assert (code, "published, mine" in err) == (USAGE, True)
     assert archer("leaderboard", "--protocol", "mine", "--front")[0] == USAGE
+
+
+def test_a_table_that_was_derived_from_trials_is_no_import(archive: Archive):
+    archive.tell(make_record(protocol=QUICK.model_copy(update={"name": "older"})), "r")
+    archive.tell_leaderboard("mine", format_leaderboard(read_leaderboard(PUBLISHED)))
+    assert (archive.root / "leaderboards" / "older.csv").exists()
+    assert imported_leaderboards(archive) == ["mine"]
 
 
 def test_two_imports_at_once_keep_the_rows_of_both(archer: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

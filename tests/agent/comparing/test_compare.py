@@ -9,14 +9,18 @@ import pytest
 from agent.analysis.snapshot import take_snapshot
 from agent.catalogue import SEED_GENOMES
 from agent.cli import run
-from agent.comparing.arms import Arm
+from agent.comparing.arms import Arm, ProposerBudget
 from agent.comparing.best_so_far import curve, differences
 from agent.comparing.plot import plot_curves
 from agent.errors import DONE, USAGE
 from agent.proposers.evolution.random import RandomProposer, drawn
 from agent.proposers.evolution.variation import MAX_MECHANISMS
 from archive.seeding import make_archive
+from archive.store import Archive
+from evaluator.outcomes import Status
+from evaluator.protocols.built_in import QUICK
 from evaluator.tasks.registry import MAD_TASKS
+from tests.builders import make_record
 from variants.contract import BASELINE
 
 ONE = Arm(minutes=(1.0, 2.0, 4.0), scores=((0.5, 0.7), (), (0.8, 0.9)))
@@ -53,6 +57,14 @@ def test_differences_are_paired_by_repeat():
     (row,) = differences({"evolve": [ONE, ONE], "random": [OTHER, OTHER]})
     assert (row["proposer"], row["against"], row["n"]) == ("evolve", "random", 2)
     assert row["difference"] == pytest.approx(0.25)
+
+
+def test_a_budget_is_of_the_protocol_that_is_compared_under(archive: Archive):
+    archive.tell(make_record(name="one"), "r")
+    archive.tell(make_record(name="two", protocol_hash="0" * 16), "r")
+    archive.tell(make_record(Status.INTERRUPTED, name="three"), "r")
+    budget = ProposerBudget(2, None)
+    assert budget.spent(archive, QUICK)[0] == len(Arm.of(archive, QUICK, budget).scores) == 1
 
 
 def test_plot_is_a_figure(tmp_path: Path):

@@ -138,6 +138,22 @@ def test_calibration_counts_intervals_and_exact_predictions_apart():
     assert told.startswith("5 of 5 measured means lie inside their 80 % interval (expected: 4.0). 1 of 1 predicted")
 
 
+def test_calibration_calls_a_direction_right_only_beyond_noise():
+    board, scores = best_board(snapshot()), by_hand().parent
+    parents = {task: board.mean(scores, task) or 0.0 for task in MAD_TASKS}
+    ways = dict(zip(MAD_TASKS, ("worse", "better", "indistinguishable", "inert", "worse", "better"), strict=True))
+    predictions = {
+        task: Prediction(mean=mean if task == "Selective Copy" else max(mean - 0.05, 0.0), low=0.0, high=1.0)
+        for task, mean in parents.items()
+    }
+    verdict = make_verdict({task: make_comparison(outcome, 0.1) for task, outcome in ways.items()}, scores)
+    shown = scored(by_hand(predictions=predictions)).model_copy(update={"verdicts": (verdict,)})
+    assert calibration(shown, board).endswith(
+        "A change of at least 0.005 was predicted on 5: 2 came so beyond noise, 1 came the other way beyond noise, "
+        "1 stayed within noise and 1 cannot come."
+    )
+
+
 def test_insights_of_the_published_board():
     told = "\n".join(leaderboard_facts(published_board(snapshot())))
     for fact in (

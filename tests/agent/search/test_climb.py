@@ -104,7 +104,7 @@ def with_two_proposals(folder: Path) -> Archive:
     return archive
 
 
-def decide(archive: Archive, name: str, against: str, outcome: str = "confirmed") -> None:
+def decide(archive: Archive, name: str, against: str, outcome: str = "confirmed", fresh: Sequence[Trial] = ()) -> None:
     lead = Difference(mean=0.05, low=0.02, high=0.08, n=3)
     archive.tell_confirmation(
         Confirmation.model_validate(
@@ -119,7 +119,7 @@ def decide(archive: Archive, name: str, against: str, outcome: str = "confirmed"
                 "created": "2026-11-29T00:00:00+00:00",
             }
         ),
-        (),
+        fresh,
     )
 
 
@@ -165,6 +165,14 @@ def test_a_rival_whose_trials_ship_is_not_trained(tmp_path: Path):
     archive = with_two_proposals(tmp_path)
     decide(archive, NAME, BASELINE)
     assert climb(archive, {NAME: 0.8}) == (Status.SCORED, [NAME] * len(trial_specs(STANDARD)))
+
+
+def test_a_rival_that_was_never_trained_above_is(archive: Archive):
+    archive.tell_trials(trials(archive.variants()[NAME], STANDARD, 0.8))
+    decide(archive, NAME, BASELINE)
+    status, ran = climb(archive, {NAME: 0.8, BASELINE: 0.7})
+    assert (status, ran) == (Status.SCORED, [BASELINE] * len(trial_specs(STANDARD)))
+    assert Climb.all_of(archive, LADDER) == []
 
 
 def test_no_chance_above_stops_the_climb_and_says_so(archive: Archive):
@@ -224,6 +232,14 @@ def test_show_says_how_far_up_a_proposal_has_come(archive: Archive, capsys: pyte
     assert "mean under standard: 0.800; delta_net_4layer 0.700" in capsys.readouterr().out
 
 
+def test_show_leaves_out_fresh_seeds_of_another_version(archive: Archive, capsys: pytest.CaptureFixture[str]):
+    own = trials(archive.variants()[NAME], QUICK, 0.75)
+    older = [trial.model_copy(update={"protocol_hash": "0" * 16, "accuracy": 0.1}) for trial in own]
+    decide(archive, NAME, BASELINE, fresh=[*own, *older])
+    assert run(["show", NAME, "--archive", str(archive.root)]) == 0
+    assert "fresh 0.750" in capsys.readouterr().out
+
+
 def test_what_stopped_short_is_said(archive: Archive):
     board = open_board("standard", archive)
     line = climb_line(NAME, BASELINE, Status.INTERRUPTED, f"{NAME}: stopped", board)
@@ -237,6 +253,7 @@ def test_what_stopped_short_is_said(archive: Archive):
         (["--ladder", "standard,quick"], "from the smaller to the larger"),
         (["--ladder", "quick,extra"], "no search is judged by extra"),
         (["--protocol", "smoke", "--ladder", "quick,standard"], "--protocol says smoke: leave one out"),
+        (["--protocol", "quick", "--ladder", "standard,mad"], "--protocol says quick: leave one out"),
     ],
 )
 def test_a_ladder_that_does_not_rise_is_an_error(options: list[str], told: str, capsys: pytest.CaptureFixture[str]):

@@ -9,9 +9,9 @@ import pytest
 
 from agent.analysis.boards.board import open_board
 from agent.analysis.boards.challenge import Challenge
+from agent.analysis.trial_work import weights
 from agent.search.forecast import Experience, Measured, foretell
 from agent.search.racing import CHANCE, Race, target_of
-from agent.terminal.time_left import weights
 from archive.seeding import shipped_by_variant
 from benchmarks.racing import chances
 from evaluator.outcomes import Status, Trial

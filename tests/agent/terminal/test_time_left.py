@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from agent.terminal.time_left import RACED, UNRACED, expected_end, seconds_left, weights
+from agent.analysis.trial_work import weights
+from agent.terminal.time_left import RACED, UNRACED, expected_end, seconds_left
 from archive.seeding import shipped_by_variant
 from evaluator.outcomes import Trial
 from evaluator.protocols.built_in import QUICK

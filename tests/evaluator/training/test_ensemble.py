@@ -135,6 +135,19 @@ def each_selects_and_stops_as_alone(train_all: Train) -> None:
     assert len(set(last.values())) > 1
 
 
+def test_the_last_step_is_looked_at_like_any_other() -> None:
+    """The held-out loss still falls when a training ends, so the weights of the end are the best."""
+    setting = SETTINGS["Compress"]
+    sets = [drawn(setting, seed, held=True) for seed in (0, 1)]
+    asked = jobs(setting, steps=7, selection={"every": 3, "stop_at_accuracy": 2.0})
+    found, _ = together(asked, sets)
+    for number, job in enumerate(asked):
+        weights = alone(job, sets[job.seed])
+        close(found[number], weights, job.lr, job.steps)
+        last = alone(job.model_copy(update={"selection": None}), sets[job.seed])
+        assert all(torch.equal(weights[name], last[name]) for name in last)
+
+
 def test_a_member_that_diverges_does_not_poison_the_others() -> None:
     """A rate of 1e30 makes one member's loss infinite at the second step."""
     setting = SETTINGS["Memorize"]

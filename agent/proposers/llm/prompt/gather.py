@@ -71,7 +71,7 @@ def gather(
         attempts=attempts,
         calibration=calibration_lines(snapshot, model),
         under_way=_under_way(snapshot, busy),
-        focus=focus_sentence(snapshot, focus),
+        focus=focus_sentence(focus),
         moved=moved_lines(snapshot, focus.task),
         mechanisms=mechanism_facts(snapshot, parent.name, focus.slot) if form == "structured" else (),
         notebook=notebook_lines(snapshot) if by_code else (),

@@ -112,7 +112,7 @@ def changed_places(diff: Iterable[str]) -> set[str]:
     return {slot for slot in found if slot is not None}
 
 
-def focus_sentence(snapshot: ArchiveSnapshot, focus: Focus) -> str:
+def focus_sentence(focus: Focus) -> str:
     """What to look at first, to follow `Look first at`."""
     place = FOCUSES[focus.slot] if focus.slot is not None else ""
     if focus.task is None:
