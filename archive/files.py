@@ -143,4 +143,5 @@ def read_shipped(path: Path, model: type[M], mend: str) -> M:
 def first_problem(error: ValidationError) -> str:
     """The first problem of a validation error, as one line."""
     problem = error.errors(include_url=False)[0]
-    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+    where = ".".join(map(str, problem["loc"]))
+    return f"{where}: {problem['msg']}" if where else str(problem["msg"])

@@ -14,7 +14,7 @@ from agent.commands.options import (
     QuietOption,
     archive_or_shipped,
 )
-from agent.search.find_variant import find_variant, recorded_parent
+from agent.search.find_variant import find_variant, recorded_parent, require_two
 from agent.terminal.console import clean
 from agent.terminal.speech import Speech
 from variants.contract import BASELINE
@@ -43,6 +43,7 @@ def diff(
     ours = find_variant(variant, archive)
     parent = recorded_parent(ours, archive)
     theirs = find_variant(other or parent or BASELINE, archive)
+    require_two(ours.name, theirs.name, other)
     part = (lambda source: source) if full else loop_source
     lines = difflib.unified_diff(
         part(theirs.source).splitlines(), part(ours.source).splitlines(), theirs.name, ours.name, lineterm=""

@@ -56,8 +56,9 @@ def _table(contrasts: PairedDifferences, found: tuple[Place, ...], sizes: Sizes)
         row = (short_name(place.name), accuracy(place.mean), *cells, *told, size.parameters_text, size.state_text)
         standing = _standing(place, contrasts)
         rows.append([(cell, style) for cell in (*row, standing)])
-        head = (accuracy(place.mean), (short_name(place.name), "bold"), f"above on {told[0]}", f"to goal {told[1]}")
-        blocks.append((head, [*task_pairs(tasks, cells), f"{size.words}; {standing}"]))
+        above = f"above on {told[0]}" if place.gaps else told[0]
+        head = (accuracy(place.mean), (short_name(place.name), "bold"), above, f"to goal {told[1]}")
+        blocks.append((head, [*task_pairs(tasks, cells), "; ".join(filter(None, (size.words, standing)))]))
     wide = Grid(("variant", "mean", *tasks, "above on", "to goal", "params", "state", "standing"), rows)
     return Group(Text(heading, "italic"), Fitting(((wide.width, lambda: wide), (0, lambda: stacked(blocks)))))
 

@@ -64,7 +64,8 @@ from evaluator.trials.trial_log import TrialLog
 
 def propose(
     n: Annotated[
-        int, typer.Option("--n", min=0, help="Make so many proposals; 0 only finishes a confirmation that waits.")
+        int,
+        typer.Option("--n", min=0, help="Make so many proposals; 0 only finishes what was interrupted."),
     ] = 5,
     proposer: Annotated[
         str,
@@ -196,10 +197,10 @@ def _rungs(ladder: str | None, protocol: str | None) -> list[Protocol]:
 
 def _say_how_to_go_on(speech: Speech, archive: Archive, protocol: Protocol) -> None:
     if left := len(interrupted_proposals(archive, protocol)):
-        whom = "it" if left == 1 else "them"
+        whom, command = "it" if left == 1 else "them", f"archer propose{_options(archive, protocol.name)}"
         speech.progress.print(
-            f"{counted(left, 'proposal')} INTERRUPTED: the next `archer propose` starts by finishing {whom}; "
-            f"`archer propose --n 0` finishes {whom} and proposes nothing new",
+            f"{counted(left, 'proposal')} INTERRUPTED: the next `{command}` starts by finishing {whom}; "
+            f"`{command} --n 0` finishes {whom} and proposes nothing new",
             markup=False,
         )
 
@@ -221,14 +222,19 @@ def _answer(speech: Speech, archive: Archive, records: Sequence[Record], protoco
         learnt = learnt_lines(records, open_board(protocol, archive))
         for line in (*_lines(records, tasks_of(protocol)), *archive_lines(archive, protocol), *learnt):
             speech.out.print(line)
-        first = records[0].number
-        where = "" if archive.root == DEFAULT_ARCHIVE else f" --archive {archive.root}"
-        board = where if protocol == DEFAULT_PROTOCOL else f" --protocol {protocol}{where}"
-        speech.out.print(f"read one: archer show {first}{where}; all scores: archer leaderboard{board}", markup=False)
+        show = f"archer show {records[0].number}{_options(archive)}"
+        board = f"archer leaderboard{_options(archive, protocol)}"
+        speech.out.print(f"read one: {show}; all scores: {board}", markup=False)
     else:
         speech.out.print("nothing was proposed")
         for line in archive_lines(archive, protocol):
             speech.out.print(line)
+
+
+def _options(archive: Archive, protocol: str = DEFAULT_PROTOCOL) -> str:
+    """What to add to a command so that it is of this archive and protocol: nothing where they are the usual ones."""
+    of_protocol = "" if protocol == DEFAULT_PROTOCOL else f" --protocol {protocol}"
+    return of_protocol + ("" if archive.root == DEFAULT_ARCHIVE else f" --archive {archive.root}")
 
 
 def _lines(records: Sequence[Record], tasks: Sequence[TaskName]) -> Iterator[str]:

@@ -64,7 +64,7 @@ def _list(speech: Speech) -> None:
     for protocol in PROTOCOLS.values():
         settings = sum(len(plan.settings) for plan in protocol.tasks.values())
         rows.append((protocol.name, protocol.hash, f"{settings}", f"{_trials(protocol)}", f"{len(protocol.seeds)}"))
-    speech.show(fitted(("protocol", "hash", "settings", "trials a variant", "seeds"), rows))
+    speech.show(fitted(("protocol", "hash", "settings", "trials a variant", "seeds"), rows), pager=False)
 
 
 def _show(speech: Speech, protocol: Protocol, cost: bool) -> None:
@@ -74,7 +74,7 @@ def _show(speech: Speech, protocol: Protocol, cost: bool) -> None:
     if speech.as_json:
         speech.answer(_document(protocol) | {"settings": _settings(protocol, costs), **_total(costs)})
     else:
-        speech.show(_heading(protocol), _table(protocol, costs), _closing(protocol, costs))
+        speech.show(_heading(protocol), _table(protocol, costs), _closing(protocol, costs), pager=False)
 
 
 def _trials(protocol: Protocol) -> int:

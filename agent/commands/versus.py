@@ -18,7 +18,7 @@ from agent.commands.options import (
 )
 from agent.commands.options import find_protocol as protocol_named
 from agent.errors import UserError
-from agent.search.find_variant import named_variant, recorded_parent
+from agent.search.find_variant import named_variant, recorded_parent, require_two
 from agent.terminal.speech import Speech
 from agent.terminal.versus import versus_view
 from agent.terminal.view import scores_json
@@ -59,6 +59,7 @@ def versus(
     ours = named_variant(variant, archive)
     rival = other or recorded_parent(ours, archive) or BASELINE
     theirs = outside_archives().get(rival) or named_variant(rival, archive)
+    require_two(ours.name, theirs.name, other)
     settings = protocol_named(protocol or _highest_protocol(ours.name, theirs.name, archive))
     trials = _trials(settings.name, theirs.name, archive)
     for name in (ours.name, theirs.name):

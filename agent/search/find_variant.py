@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from agent.errors import UserError, readable
 from archive.files import read_given
 from archive.names import find_name
-from variants.contract import Variant
+from variants.contract import BASELINE, Variant
+from variants.outside_archives import outside_archives
 from variants.seeds import seed_variants, seeds
 
 if TYPE_CHECKING:  # it brings git along, for which a check of a file need not wait
@@ -58,6 +59,8 @@ def named_variant(reference: str, archive: "Archive | None") -> Variant:
             return archive.variant(name) or shipped[name]
     elif (name := find_name(reference, shipped)) is not None:
         return shipped[name]
+    if find_name(reference, outside_archives()) is not None:
+        raise UserError(f"{reference} is in no archive; compare with it: `archer versus {BASELINE} {reference}`")
     if Path(reference).is_dir():
         raise UserError(f"{reference} is a folder, and no variant is called so; name a file or a variant")
     raise UserError(f"no variant is called {reference!r}; `archer leaderboard` and `archer list` show the names")
@@ -71,3 +74,9 @@ def recorded_parent(variant: Variant, archive: "Archive | None") -> str | None:
         return None
     known = archive.record(identity).proposal
     return known.parent if known.variant == variant else None
+
+
+def require_two(name: str, rival: str, given: str | None) -> None:
+    """Raise UserError where a variant would be compared with itself for want of a parent. given: as a second name."""
+    if given is None and name == rival:
+        raise UserError(f"{name} has no parent to be compared with; name a second variant")

@@ -92,6 +92,7 @@ class Search:
     def run(self) -> Iterator[Record]:
         """Yield each record after it is archived. After `stop`, running proposals are archived as INTERRUPTED."""
         self._archive.recover()
+        self._archive.require_sound()
         running: dict[Future[Outcome], int] = {}
         waiting = [*self._resumptions(), *self._attempts()]
         with ThreadPoolExecutor(self._at_once, thread_name_prefix="proposal") as pool:

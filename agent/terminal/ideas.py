@@ -13,9 +13,6 @@ from evaluator.outcomes import Status
 from evaluator.tasks.names import TaskName
 from variants.contract import REFERENCE
 
-LONGEST = 160
-"""Characters of a step for the next search; a report has all of it."""
-
 
 def idea_line(proposal: Proposal, board: Board) -> str:
     """The idea, its parent, and the task on which the parent lacks most to beat the reference. With Rich's markup."""
@@ -54,7 +51,7 @@ def learnt_lines(records: Sequence[Record], board: Board) -> Iterator[str]:
     if best_own is not None and best_own != ranked[0]:
         yield f"  nearest of this search: {_standing(best_own, board, challenge)}"
     if best_own is not None and own[best_own].proposal.next_steps:
-        yield f"[bold]to try next[/]: {escape(_short(own[best_own].proposal.next_steps[0]))}"
+        yield f"[bold]to try next[/]: {escape(own[best_own].proposal.next_steps[0])}"
 
 
 def _against_parent(record: Record) -> str:
@@ -90,7 +87,3 @@ def _standing(name: str, board: Board, challenge: Challenge | None) -> str:
     far = f"to goal {sum(lacking.values()):.1f}, " if challenge else ""
     rest = f"; it lacks {', '.join(f'{task} {lacking[task]:.1f}' for task in most)}" if most else ""
     return f"{name_markup(name)}, {far}mean {accuracy(mean)}{rest}"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST else text[: LONGEST - 1].rsplit(" ", 1)[0] + " …"

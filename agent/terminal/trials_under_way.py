@@ -18,18 +18,20 @@ class UnderWay:
     def __init__(
         self, protocol: Protocol, specs: Sequence[TrialSpec], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Begin now."""
+        """The time is counted from the first step that is told: before that, checks run."""
         self._work = weights(protocol, specs)
         self._open = Counter(specs)
         self._total = len(specs)
         self._spent = 0.0
         self._running: dict[TrialSpec, float] = {}
-        self._clock, self._began = clock, clock()
+        self._clock = clock
+        self._began: float | None = None
         self._lock = threading.Lock()
 
     def told(self, step: TrialProgress) -> str:
         """Note a step, from any thread, and say where all of it stands."""
         with self._lock:
+            self._began = self._clock() if self._began is None else self._began
             if step.trial is None:
                 self._running[step.spec] = step.done
             elif step.spec in self._work:  # else it was known, and is none of those that may be run
@@ -48,6 +50,6 @@ class UnderWay:
     def _left(self) -> str:
         spent = self._spent + sum(done * self._work[spec] for spec, done in self._running.items())
         everything = self._spent + sum(count * self._work[spec] for spec, count in self._open.items())
-        elapsed = self._clock() - self._began
+        elapsed = self._clock() - (self._began or 0.0)
         left = seconds_left(spent, everything, elapsed)
         return f"{duration(elapsed)} so far" + ("" if left is None else f", about {duration(left)} left")

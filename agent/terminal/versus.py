@@ -6,8 +6,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from agent.analysis.differences.versus import Versus
-from agent.terminal.console import Cell, Fitting, Grid
-from agent.terminal.view import OUTCOME_STYLE, difference_text, score_text, stacked
+from agent.terminal.console import Cell
+from agent.terminal.view import OUTCOME_STYLE, difference_text, fitted, score_text
 from agent.words import accuracy, number, signed, signed_interval
 from evaluator.tasks.names import TaskName
 from variants.contract import short_name
@@ -19,9 +19,7 @@ def versus_view(found: Versus, protocol: str) -> Iterator[RenderableType]:
     yield Text(f"{ours} against {theirs}, protocol {protocol}; differences are of the seeds of both", "italic")
     rows = [_row(found, task) for task in found.tasks]
     rows.append(("mean", *("–" if mean is None else accuracy(mean) for mean in found.means), _mean(found)))
-    wide = Grid(("task", ours, theirs, "difference"), rows)
-    stack = ((row[:1], row[1:]) for row in rows)
-    yield Fitting(((wide.width, lambda: wide), (0, lambda: stacked(stack))))
+    yield fitted(("task", ours, theirs, "difference"), rows)
     if None in found.means:
         yield Text(f"no mean: one of the two lacks a score on some of the {number(len(found.tasks))} tasks", "dim")
 

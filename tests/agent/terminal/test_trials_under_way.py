@@ -44,7 +44,9 @@ def test_what_had_ended_before_says_nothing_of_the_time():
 def test_a_spec_that_two_variants_run_counts_twice():
     clock = Clock()
     under_way = UnderWay(MAD, SPECS[:1] * 2, clock)
-    clock.now = 10.0
+    clock.now = 5.0  # checks run until here
+    under_way.told(TrialProgress(SPECS[0], 0.0))
+    clock.now = 15.0
     under_way.told(TrialProgress(SPECS[0], 0.9))
     assert under_way.told(ended(SPECS[0])).endswith("10 s so far, about 10 s left")
 
