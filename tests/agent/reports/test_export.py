@@ -168,5 +168,5 @@ def test_csv_is_read_back_by_any_reader_and_by_archer():
     assert {row["name"]: row["state times baseline"] for row in read}[MOMENTUM] == "2.0"
     assert {row["mixer parameters"] for row in read if row["name"] != REFERENCE} == {"17280"}
     assert all(row["Memorize verdict"] for row in read if row["name"] != REFERENCE)
-    both = [parse_leaderboard(form, "x").sort_index() for form in (text, board.csv)]
+    both = [parse_leaderboard(form, "x").sort_index() for form in (text, board.csv())]
     assert both[0].equals(both[1])
