@@ -1,6 +1,5 @@
 """The archive snapshot that a proposer gets: scores under the protocol, noise of one seed, code and genomes."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,7 +17,7 @@ from archive.tables.leaderboard_csv import read_leaderboard
 from archive.tables.leaderboards import LEADERBOARDS, scorecards
 from evaluator.outcomes import Score, Status, Trial
 from evaluator.protocols.built_in import JUDGING, PROTOCOLS, tasks_of
-from evaluator.statistics.intervals import sum_of_squares
+from evaluator.statistics.intervals import pooled_deviations, sum_of_squares
 from evaluator.statistics.moderated_t_test import trained_accuracies
 from evaluator.statistics.scorecards import seed_accuracies
 from evaluator.tasks.names import TaskName
@@ -166,11 +165,10 @@ def _above(archive: Archive, protocol: str) -> dict[str, dict[str, Mapping[TaskN
 
 def noise(trials: Mapping[str, Sequence[Trial]]) -> dict[TaskName, float]:
     """Standard deviation of one seed's accuracy per task, pooled within variants. A task without it is absent."""
-    squares: dict[TaskName, float] = defaultdict(float)
-    freedom: dict[TaskName, int] = defaultdict(int)
-    for own in trials.values():
-        for task in seed_accuracies(own):
-            if found := list(trained_accuracies(own, task).values()):
-                squares[task] += sum_of_squares(found)
-                freedom[task] += len(found) - 1
-    return {task: (squares[task] / freedom[task]) ** 0.5 for task in freedom if freedom[task]}
+    return pooled_deviations(map(_between_seeds, trials.values()))
+
+
+def _between_seeds(trials: Sequence[Trial]) -> dict[TaskName, tuple[float, int]]:
+    """Per task that the variant was trained on, sum of squares between its seeds, and its degrees of freedom."""
+    found = {task: list(trained_accuracies(trials, task).values()) for task in seed_accuracies(trials)}
+    return {task: (sum_of_squares(own), len(own) - 1) for task, own in found.items() if own}

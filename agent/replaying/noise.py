@@ -1,11 +1,11 @@
 """How far an accuracy may be from the recorded one and still be the same training, rounded otherwise."""
 
 import math
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from evaluator.outcomes import Trial
+from evaluator.statistics.intervals import pooled_deviations
 from evaluator.statistics.lazy_trials import LazyTrials
 from evaluator.statistics.scorecards import squares_between_seeds
 from evaluator.tasks.names import TaskName
@@ -26,14 +26,12 @@ class ReplayNoise:
     @classmethod
     def of(cls, trials: Mapping[str, Sequence[Trial]]) -> "ReplayNoise":
         """From all trials under a protocol, by variant."""
-        squares: dict[TaskName, float] = defaultdict(float)
-        freedom: dict[TaskName, int] = defaultdict(int)
-        for own in trials.values():
-            known = own.digest.spreads if isinstance(own, LazyTrials) else squares_between_seeds(own)
-            for task, (more, degrees) in known.items():
-                squares[task] += more
-                freedom[task] += degrees
-        return cls({task: math.sqrt(squares[task] / freedom[task]) for task in freedom if freedom[task]})
+        return cls(
+            pooled_deviations(
+                own.digest.spreads if isinstance(own, LazyTrials) else squares_between_seeds(own)
+                for own in trials.values()
+            )
+        )
 
     def interval(self, trial: Trial, runs: int = 1) -> tuple[float, float]:
         """95 % interval for the mean of `runs` accuracies made again, around the recorded accuracy of `trial`."""

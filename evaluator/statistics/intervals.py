@@ -1,13 +1,16 @@
 """Student's t: intervals of a mean, quantiles, sums of squares. The distribution is scipy's."""
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from statistics import fmean
 
 import numpy as np
 import scipy
 from numpy.typing import NDArray
+
+from evaluator.tasks.names import TaskName
 
 CONFIDENCE = 0.95
 
@@ -27,6 +30,20 @@ def sum_of_squares(values: Sequence[float]) -> float:
     """Sum of squared deviations from the mean."""
     mean = fmean(values)
     return math.fsum((value - mean) ** 2 for value in values)
+
+
+def pooled_deviations(spreads: Iterable[Mapping[TaskName, tuple[float, int]]]) -> dict[TaskName, float]:
+    """Standard deviation of one value per task, from sums of squares within variants and their degrees of freedom.
+
+    A task without any freedom is absent.
+    """
+    squares: dict[TaskName, float] = defaultdict(float)
+    freedom: dict[TaskName, int] = defaultdict(int)
+    for own in spreads:
+        for task, (more, degrees) in own.items():
+            squares[task] += more
+            freedom[task] += degrees
+    return {task: math.sqrt(squares[task] / freedom[task]) for task in freedom if freedom[task]}
 
 
 @lru_cache(maxsize=4096)

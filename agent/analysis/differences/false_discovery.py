@@ -7,7 +7,6 @@ from archive.store import Archive
 from evaluator.outcomes import Status
 from evaluator.protocols.built_in import PROTOCOLS, tasks_of
 from evaluator.statistics.false_discovery import LEVELS, Discoveries, Tested, TriedProposal, discoveries
-from evaluator.statistics.lazy_trials import comparable
 from evaluator.statistics.moderated_t_test import mean_noise
 from variants.contract import BASELINE, REFERENCE, VariantName
 
@@ -26,7 +25,7 @@ def families(
     if protocol not in PROTOCOLS:
         return {}
     current = PROTOCOLS[protocol].hash
-    trials, tasks = comparable(archive.trials(protocol), current), tasks_of(protocol)
+    trials, tasks = archive.trials(protocol), tasks_of(protocol)
     noise = mean_noise(trials, tasks)
     lines = [line for line in archive.lines() if line.protocol_hash == current and line.status in _TRAINED]
     found = {}
