@@ -26,9 +26,9 @@ def tamed(value: Any) -> Any:
     level = [value]
     for _ in range(DEEPEST):
         level = [child for node in level for child in _children(node)]
-    if level:
-        raise ValueError(f"the brackets are nested more than {DEEPEST} deep")
-    return _tamed(value)
+        if not level:
+            return _tamed(value)
+    raise ValueError(f"the brackets are nested more than {DEEPEST} deep")
 
 
 def _children(value: Any) -> list[Any]:

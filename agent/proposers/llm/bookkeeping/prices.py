@@ -1,13 +1,12 @@
 """What a call costs: what the endpoint says it did, else a price table that the user edits, else unknown."""
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent.proposers.llm.errors import EndpointError
-from archive.files import read_given
+from agent.proposers.llm.toml_values import read_toml
 
 
 class Price(BaseModel):
@@ -39,8 +38,8 @@ class PriceTable(BaseModel):
         if path is None:
             return cls()
         try:
-            return cls.model_validate(tomllib.loads(read_given(path)))
-        except (OSError, ValueError, RecursionError) as error:  # tomllib's own errors, and what it lets pass
+            return cls.model_validate(read_toml(path))
+        except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise EndpointError(
                 f'price table {path}: {reason}; expected [models."NAME"] with input = and output = in USD per million'

@@ -1,12 +1,11 @@
 """The file of `--llm`: options of the language model that are set once, and not at every call."""
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
 from agent.proposers.llm.configuration.settings import KEY_VARIABLE, LLMSettings
 from agent.proposers.llm.errors import EndpointError
-from archive.files import read_given
+from agent.proposers.llm.toml_values import read_toml
 
 NOT_IN_A_FILE = ("key", "journal", "free")
 FILE_OPTIONS = tuple(name for name in LLMSettings.model_fields if name not in NOT_IN_A_FILE)
@@ -20,8 +19,8 @@ def read_options(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        found = tomllib.loads(read_given(path))
-    except (OSError, ValueError, RecursionError) as error:  # tomllib's own errors, and what it lets pass
+        found = read_toml(path)
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise EndpointError(f"--llm {path}: {reason}; a TOML file is expected, as in reply_tokens = 16000") from None
     if "key" in found or "api_key" in found:

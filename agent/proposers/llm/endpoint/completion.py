@@ -3,9 +3,12 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 DEEPEST_PARTS = 4
+MOST_CHOICES = 100
+"""More are not looked at; archer asks for one."""
 LONGEST_REASON = 300
 _CALL_PARTS = {"tool_use", "tool_call", "function_call", "function"}
 _THINKING_PARTS = {"thinking", "reasoning", "redacted_thinking", "summary"}
@@ -73,7 +76,7 @@ def _choices(body: dict[str, Any]) -> list[dict[str, Any]]:
         for result in _dicts(body.get("prompt_filter_results"))
         if any(_filtered(result))
     ]
-    return list(_dicts(choices))
+    return list(islice(_dicts(choices), MOST_CHOICES))
 
 
 def _dicts(values: object) -> Iterator[dict[str, Any]]:

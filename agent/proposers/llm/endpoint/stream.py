@@ -13,7 +13,7 @@ CHARACTERS_PER_TOKEN = 4
 _REPLACED = frozenset({"role", "type", "id", "index", "name"})
 """What servers repeat in every piece, and never split."""
 MOST_LINES = 1_000
-"""Of one event."""
+"""Of one event; what is longer is none that can be read."""
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
@@ -78,8 +78,8 @@ class CompletionStream:
             self._data, self._event = [], ""
         elif name == "event":
             self._event = value.strip()
-        elif name == "data":
-            self._data = [*self._data[-MOST_LINES:], value.removeprefix(" ")]
+        elif name == "data" and len(self._data) < MOST_LINES:
+            self._data.append(value.removeprefix(" "))
             self._read("\n".join(self._data))
 
     def _read(self, data: str) -> None:

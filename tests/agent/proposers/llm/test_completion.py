@@ -9,7 +9,7 @@ import pytest
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.proposer import AskFailed
 from agent.proposers.llm.configuration.settings import LLMSettings
-from agent.proposers.llm.endpoint.completion import completion_of, error_in, has_answer
+from agent.proposers.llm.endpoint.completion import MOST_CHOICES, completion_of, error_in, has_answer
 from agent.proposers.llm.proposer import OpenAIProposer
 
 Settings = Callable[..., LLMSettings]
@@ -169,6 +169,13 @@ def test_an_error_in_a_200_is_found(completion: dict[str, Any], error: str) -> N
 def test_a_completion_without_any_message_is_none(nothing: dict[str, Any]) -> None:
     assert not has_answer(nothing)
     assert completion_of(nothing).text == ""
+
+
+def test_of_endless_choices_the_first_are_looked_at() -> None:
+    choices = [{}] * (MOST_CHOICES - 1)
+    answer = body("fine")["choices"]
+    assert completion_of({"choices": [*choices, *answer]}).text == "fine"
+    assert not has_answer({"choices": [*choices, {}, *answer]})
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,8 @@ def test_options_come_from_the_file_and_the_command_line_overrides_them(tmp_path
         ('key = "sk-1"', "a key does not belong into a file; set OPENAI_API_KEY"),
         ('journal = "x"', "no option is called journal"),
         ("reply_tokens 900", "a TOML file is expected"),
+        (f"a{'.a' * 200_000} = 1", "line 1 has 400,005 characters, and at most 2,000 are read; a TOML file is"),
+        (f"a = {'[' * 1_500}", "the brackets are nested too deeply"),
         (None, "No such file"),
     ],
 )

@@ -269,3 +269,11 @@ def test_events_without_a_blank_line_between_them_and_over_several_lines_are_rea
     assert read(packed).body["choices"][0]["message"]["content"] == "ab"
     spread = 'data: {"choices": [{"index": 0,\ndata: "delta": {"content": "a"}}]}\n\n'
     assert read(spread).body["choices"][0]["message"]["content"] == "a"
+
+
+def test_an_event_of_too_many_lines_is_given_up_and_the_next_is_read() -> None:
+    endless = "data: x\n" * 200_000
+    began = time.process_time()
+    stream = read(endless, "\n", data(choice("stop", content="a")))
+    assert stream.body["choices"][0]["message"]["content"] == "a"
+    assert time.process_time() - began < 10, "a second; each line with all before it would be a hundred"
