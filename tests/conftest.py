@@ -49,3 +49,23 @@ def sandbox(slow_tier: None) -> "Iterator[Sandbox]":
 
     with Sandbox() as sandbox:
         yield sandbox
+
+
+class Lent:
+    """A sandbox that whoever takes it may close, and which stays open for others."""
+
+    def __init__(self, sandbox: "Sandbox") -> None:
+        self.sandbox = sandbox
+        self.grade, self.device = sandbox.grade, sandbox.device
+
+    def __enter__(self) -> "Sandbox":
+        return self.sandbox
+
+    def __exit__(self, *_: object) -> None:
+        """Leave it to its owner."""
+
+
+@pytest.fixture
+def lent_sandbox(sandbox: "Sandbox", monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands of this process take the sandbox of all tests: to start one of their own each costs seconds."""
+    monkeypatch.setattr("agent.commands.running_options.Sandbox", lambda **_: Lent(sandbox))

@@ -54,6 +54,7 @@ def test_nothing_is_put_beside_where_nothing_was_measured_before() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("lent_sandbox")
 def test_confirm_trains_the_parent_too_inherits_from_it_and_shows_both(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from agent.cli import run
 from agent.errors import DONE, NO, USAGE
+from evaluator.outcomes import CheckReport
 from variants.contract import BASELINE
 from variants.seeds import seed_variants
 
@@ -49,6 +50,7 @@ def test_without_a_file_it_says_what_is_missing(capfd: pytest.CaptureFixture[str
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("lent_sandbox")
 def test_a_refusal_names_the_list_and_comes_first(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, out, _ = call(capfd, write(tmp_path, f"import os\n{SOURCE}"), "--quiet")
     assert code == NO
@@ -59,16 +61,18 @@ def test_a_refusal_names_the_list_and_comes_first(capfd: pytest.CaptureFixture[s
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("lent_sandbox")
 def test_a_diff_is_short_and_whole_behind_verbose_and_in_json(
-    capfd: pytest.CaptureFixture[str], tmp_path: Path
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(tmp_path, OTHER_NAMES)
-    code, short, _ = call(capfd, path, "--quiet")
-    assert code == DONE
-    code, whole, _ = call(capfd, path, "--quiet", "--verbose")
     code, document, _ = call(capfd, path, "--quiet", "--json")
+    assert code == DONE
     (scope,) = [finding for finding in json.loads(document)["findings"] if finding["check"] == "scope"]
     diff = scope["evidence"]["diff"].splitlines()
+    report = CheckReport.model_validate_json(document)
+    monkeypatch.setattr("agent.commands.check.check_variant", lambda *_, **__: report)  # each takes seconds
+    short, whole = call(capfd, path, "--quiet")[1], call(capfd, path, "--quiet", "--verbose")[1]
     assert scope["status"] == "warn"
     assert all(line in whole for line in diff)
     assert f"--- {BASELINE}" in short

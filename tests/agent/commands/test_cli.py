@@ -179,6 +179,7 @@ def test_check_says_what_fails_and_where(archer: Run, tmp_path: Path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("lent_sandbox")
 def test_evaluate_scores_the_tasks_asked_for(archer: Run):
     code, out, _ = archer(
         "evaluate", BASELINE, "--protocol", "smoke", "--tasks", "memorize,Compress", "--json", "--quiet"
@@ -190,6 +191,7 @@ def test_evaluate_scores_the_tasks_asked_for(archer: Run):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("lent_sandbox")
 def test_proposal_is_archived_read_and_made_again(archer: Run):
     code, out, _ = archer("propose", "--n", "1", "--protocol", "smoke", "--proposer", "evolve", "--json", "--quiet")
     (record,) = json.loads(out)

@@ -23,7 +23,7 @@ from tests.git_command import git
 from variants.contract import BASELINE
 from variants.seeds import seed_variants
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("lent_sandbox")]
 
 NAME = "delta_net_4layer_mine_in_for_loop"
 SOURCE = seed_variants()[BASELINE].source

@@ -108,6 +108,7 @@ def test_a_short_name_works_wherever_a_variant_is_named(archer: Run, search: Arc
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("lent_sandbox")
 def test_a_short_name_works_as_a_parent_and_for_what_trains(archer: Run, search: Archive):
     assert len(json.loads(archer("list", "--parent", BASELINE, "--json")[1])) == 2
     search.tell(make_record(Status.REJECTED, name="child", parent=WHOLE), "# child\n")
@@ -170,6 +171,7 @@ def test_a_shell_completes_commands_without_waiting_for_them_and_options_of_one(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("lent_sandbox")
 def test_a_new_file_has_a_guide_passes_the_checks_and_names_its_parent(archer: Run, search: Archive):
     code, out, _ = archer("new", "gelu_on_prediction_error", "my_idea", "--json")
     assert (code, json.loads(out)["parent"]) == (DONE, GELU)
@@ -282,6 +284,7 @@ def test_the_file_named_is_the_file_that_is_wrong(archer: Run, search: Archive, 
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("lent_sandbox")
 def test_a_failed_check_ends_in_a_sentence_and_is_archived_with_add(archer: Run, search: Archive):
     Path("leaky.py").write_text(seed_variants()[BASELINE].source.replace(".triu(1)", ".triu(2)"))
     code, out, _ = archer("evaluate", "leaky.py", "--add", "--protocol", "smoke")
@@ -306,6 +309,7 @@ def test_one_is_not_several(archer: Run, tmp_path: Path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("lent_sandbox")
 def test_memory_is_not_said_to_be_nothing(archer: Run):
     err = archer("evaluate", BASELINE, "--protocol", "smoke", "--tasks", "Memorize")[2]
     assert "memory: " in err

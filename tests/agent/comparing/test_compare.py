@@ -84,7 +84,7 @@ def test_random_draws_every_number_of_mechanisms_and_no_seed_or_known_one(tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("tiny_smoke")
+@pytest.mark.usefixtures("tiny_smoke", "lent_sandbox")
 def test_a_comparison_is_made_resumed_and_read(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     command = ["compare", "--proposers", "random", "--protocol", "smoke", "--out", str(tmp_path / "duel"), "--json"]
     assert run([*command, "--budget-proposals", "1"]) == DONE

@@ -149,6 +149,7 @@ def test_checks_and_fingerprints_are_compared() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("lent_sandbox")
 def test_a_seed_is_replayed_from_what_ships(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
     root = tmp_path / "archive"
     make_archive(root)

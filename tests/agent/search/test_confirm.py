@@ -228,6 +228,7 @@ def test_a_protocol_of_one_seed_has_no_new_best(archive: Archive):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("lent_sandbox")
 def test_a_search_for_nothing_ends_what_waits_and_proposes_nothing(
     archive: Archive, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

@@ -76,6 +76,7 @@ def simulate(draw: Callable[[np.random.Generator], Array], gains: list[float]) -
             [TriedProposal(n, "v0", everyone[n], everyone["v0"]) for n in names],
             mean_noise(everyone, ["Memorize"]),
             ["Memorize"],
+            single=False,
         )
         tests = {test.name: test for test in family.means}
         found.append(([tests[name].p for name in names], [tests[name].adjusted for name in names]))

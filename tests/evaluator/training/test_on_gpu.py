@@ -15,6 +15,7 @@ from evaluator.training.jobs import EnsembleJob, TrainingJob
 from evaluator.training.static_step import StaticStep
 from tests.evaluator.delta_rule import chunkwise
 from tests.evaluator.training.test_ensemble import (
+    LAYERS_AND_TASKS,
     SETTINGS,
     STEPS,
     alone,
@@ -47,9 +48,8 @@ def on_device(
     return apart, reports
 
 
-@pytest.mark.parametrize("task", SETTINGS)
-@pytest.mark.parametrize("layer", ["delta_net", "gated_delta_net"])
-def test_weights_are_those_of_the_step_of_a_cpu_up_to_rounding(task: str, layer: str) -> None:
+@pytest.mark.parametrize(("layer", "task"), LAYERS_AND_TASKS)
+def test_weights_are_those_of_the_step_of_a_cpu_up_to_rounding(layer: str, task: str) -> None:
     """40 examples in batches of 16: the last of an epoch is filled up with a sequence that is not scored."""
     setting, kernel = SETTINGS[task], chunkwise if layer == "delta_net" else gated_delta_rule_chunkwise
     sets, asked = [drawn(setting, seed) for seed in (0, 1)], jobs(setting, layer)

@@ -50,9 +50,13 @@ def kernel_of(variant: Variant) -> Kernel:
     return AnyLength(load_kernel(variant.name, variant.source, variant.contract.function))
 
 
-def asked(spec: TrialSpec, variant: Variant, members: int = MEMBERS, **changes: Any) -> EnsembleJob:
-    """Members of a published setting; only the batch is smaller. Not validated: no job asks for `meta`."""
+def asked(spec: TrialSpec, variant: Variant, members: int = MEMBERS, blocks: int = 1, **changes: Any) -> EnsembleJob:
+    """Members of a published setting, with a smaller batch and, as both are alike, with one of its two blocks.
+
+    Not validated: no job asks for `meta`.
+    """
     job = MAD.job(spec, variant.layer, "cuda")
+    job = job.model_copy(update={"model": job.model.model_copy(update={"blocks": blocks})})
     changes = {"batch": BATCH, "selection": EpochSelection(every=2), "device": "meta", **changes}
     jobs = [job.model_copy(update={**changes, "seed": seed, "steps": 3}) for seed in range(members)]
     return EnsembleJob.model_construct(members=tuple(jobs), data=(0,) * members)
@@ -285,7 +289,8 @@ def test_the_estimate_of_memory_holds_for_the_live_bytes_of_a_step(task: TaskNam
     """In float32, at the published batch: parameters and moments, and the most bytes alive during a step."""
     spec = smallest(task)
     with meta_as_a_device():
-        state = on_meta(spec, data(spec), SEEDS[BASELINE], members=members, batch=MAD.tasks[task].batch)
+        size = {"members": members, "blocks": MAD.blocks, "batch": MAD.tasks[task].batch}
+        state = on_meta(spec, data(spec), SEEDS[BASELINE], **size)
         state.draw()
         state.step()
         kept = sum(x.nbytes for own in state.optimiser.state.values() for x in own.values())

@@ -319,6 +319,7 @@ def where(tmp_path: Path, faults: Any) -> list[str]:
     return [*place, "--protocol", "smoke", "--json", "--quiet"]
 
 
+@pytest.mark.usefixtures("lent_sandbox")
 def test_failed_asks_of_earlier_searches_count(
     faults: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reply: Reply
 ) -> None:
@@ -335,7 +336,7 @@ def test_failed_asks_of_earlier_searches_count(
         assert proposer._failed[0].seconds > 0
 
 
-@pytest.mark.usefixtures("tiny_smoke")
+@pytest.mark.usefixtures("tiny_smoke", "lent_sandbox")
 def test_propose_asks_two_models_in_one_search(
     faults: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reply: Reply, capsys: pytest.CaptureFixture[str]
 ) -> None:

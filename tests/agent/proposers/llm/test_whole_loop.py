@@ -17,7 +17,7 @@ from archive.records.record import Record
 from archive.store import Archive
 from tests.waiting import PATIENCE
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("lent_sandbox")]
 KEY = "sk-test-0123456789-secret"
 Propose = Callable[..., tuple[int, list[dict[str, Any]], str]]
 
