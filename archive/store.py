@@ -26,6 +26,7 @@ from archive.git import GitFolder
 from archive.git_at_work import GitAtWork
 from archive.predictions import BRANCH, Committed, commit_predictions, prediction_problems
 from archive.reader import ASKS, TRIALS, Reader
+from archive.records.changes import Commits
 from archive.records.folders import read_record, rewrite_record, write_record
 from archive.records.index import ArchiveIndex
 from archive.records.message import message
@@ -43,7 +44,7 @@ from archive.records.places import (
 from archive.records.record import BY_HAND, Exchange, Origin, Proposal, Record, moment
 from archive.records.runs import once, run_of
 from archive.tables.leaderboards import LEADERBOARDS, write_leaderboard
-from archive.unfinished import WritingNote
+from archive.unfinished import WRITING, WritingNote
 from evaluator.outcomes import Status, Trial
 
 PATIENCE = 3_600.0
@@ -62,11 +63,11 @@ class Archive(Reader):
         super().__init__(root)
         self._git = GitFolder(root)
         self._git_at_work = GitAtWork(root, self._git.folder)
-        self._index = ArchiveIndex(root, self._git.folder)
+        self._index = ArchiveIndex(root, self._git.folder, Commits(self._git.head, self._proposals_changed_since))
         self._git.adopt_branch(BRANCH)
         self._lock = FileLock(self._git.folder / "archer.lock", timeout=PATIENCE)
         self._claims = NameClaims(self._git.folder / "archer-names")
-        self._note = WritingNote(self._git.folder / "archer-writing.json")
+        self._note = WritingNote(self._git.folder / WRITING)
         if self._note.exists() and self.is_writable:
             with contextlib.suppress(ArchiveError, OSError), self.writing(wait=False):
                 pass
@@ -353,6 +354,9 @@ class Archive(Reader):
         if any(path in paths for path in self._derived(record)):
             self._derive(record.protocol)
         self._git.commit(message(record, origin), paths)
+
+    def _proposals_changed_since(self, commit: str) -> set[str]:
+        return {identity for path in self._git.changed_since(commit) if (identity := proposal_of(path)) is not None}
 
     def _derived(self, record: Record) -> list[str]:
         """Path of the leaderboard that the record enters, if it enters one."""

@@ -12,6 +12,9 @@ from typing import NamedTuple
 
 from archive.files import as_json, write_text
 
+WRITING = "archer-writing.json"
+"""The note's name."""
+
 
 class Unfinished(NamedTuple):
     """Paths, relative to the archive, whose writing has begun. whole: a folder that makes them stay once it exists."""

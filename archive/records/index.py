@@ -12,16 +12,18 @@ from pydantic import BeforeValidator
 
 from archive.errors import ArchiveError
 from archive.files import read_lines
+from archive.records.changes import Changes, Commits
 from archive.records.kept import Kept, Known, Look, Texts
 from archive.records.lines import History, ProposalLine, line_of
 from archive.records.outline import Outline, read_outline
-from archive.records.places import proposal_place, proposal_places
+from archive.records.places import group_named, proposal_place, proposal_places
 from evaluator.outcomes import CurvePoint, Status, Trial
 from evaluator.statistics.lazy_trials import Digest, LazyTrials
 from evaluator.statistics.scorecards import lazy_trials
 
-LARGE, SELDOM = 3_000, 20
-"""All files of an archive of so many proposals are looked at once in SELDOM times as long as that takes."""
+LARGE = 3_000
+"""An archive of so many proposals is looked at in whole once in LASTS seconds."""
+LASTS = 600.0
 _FILES = ("proposal.json", "scorecard.json", "check.json", "trials.jsonl")
 
 
@@ -34,13 +36,13 @@ class _Curveless(Trial):
 class ArchiveIndex:
     """All readable proposals of an archive's folder. Safe in threads."""
 
-    def __init__(self, root: Path, git: Path | None = None) -> None:
+    def __init__(self, root: Path, git: Path | None = None, commits: Commits | None = None) -> None:
         """Index the archive at `root`. git: its git's folder, where the index is kept; None: it is not kept."""
         self._root = root
+        self._changes = Changes(root, git, commits)
         self._kept = Kept(git and git / "archer-index.sqlite")
-        self._git_index = git and git / "index"
-        self._looked: tuple[str, float] | None = None
-        """What git's index was at the last look, and until when that look does where git's index stays so."""
+        self._look: Look | None = None
+        """The last look, where it does for the next, too."""
         self._known: dict[str, Known] | None = None
         self._texts: dict[str, Texts] = {}
         """Of proposals that were read here and could not be kept."""
@@ -51,70 +53,72 @@ class ArchiveIndex:
         """What is wrong with each proposal that cannot be read, by folder name."""
 
     def look(self) -> None:
-        """As `refresh`, but for a large archive not at once again, unless git wrote there since.
+        """As `refresh`, but of a large archive only at what has changed since it was looked at, if that can be told.
 
-        Whoever tells the archive something commits it. What is changed without git, or by a user's git at the very
-        moment of a commit of ours, is seen a while later.
+        What is changed without git, by writing into a file in its place, is seen a while later.
         """
-        if not self.is_current() and not self._was_looked():
+        if not self.is_current() and not self._catch_up():
             self.refresh()
 
-    def _was_looked(self) -> bool:
-        """Take over what another archer saw of a large archive, if that was a moment ago and nothing was damaged."""
-        with self._lock:
-            if self._known is not None or (look := self._kept.look()) is None:
-                return False
-            now = time.time()
-            if look.git != self._git_stamp() or not look.since <= now < look.until:  # a clock may be set back
-                return False
-            if len(known := self._kept.load()) != look.proposals:  # it cannot be read
-                return False
-            self._known = dict(sorted(known.items(), key=lambda item: (item[1].line.number, item[0])))
-            self._looked = look.git, time.monotonic() + look.until - now
-            return True
-
     def is_current(self) -> bool:
-        """Whether the last look does."""
-        looked = self._looked
-        return looked is not None and time.monotonic() < looked[1] and looked[0] == self._git_stamp()
+        """Whether nothing says that something changed since the last look."""
+        look = self._look
+        return look is not None and look.since <= time.time() < look.until and look.git == self._changes.git_stamp()
 
     def stays_current(self) -> None:
         """The last look does as long as it would have, though git wrote since: it was told what was committed."""
         with self._lock:
-            if self._looked is not None and (stamp := self._git_stamp()) is not None:
-                self._looked = stamp, self._looked[1]
-
-    def _git_stamp(self) -> str | None:
-        try:
-            found = os.stat(self._git_index) if self._git_index else None  # noqa: PTH116, as in `stamp`
-        except OSError:
-            return None
-        return f"{found.st_ino}.{found.st_mtime_ns:x}.{found.st_size:x}" if found else None
+            if self._look is not None:
+                git, head = self._changes.git_stamp(), self._changes.head()
+                self._look = self._look._replace(git=git, head=head) if git and head else None
 
     def refresh(self) -> None:
         """Read new and changed proposals, and drop removed proposals."""
         with self._lock:  # also while looking: what another thread tells meanwhile would be missing, and dropped
+            since, places, seen = time.time(), proposal_places(self._root), None
+            if len(places) >= LARGE:
+                seen, places = self._changes.seen(), proposal_places(self._root)
+            stamps = {identity: self.stamp(place) for identity, place in places.items()}
+            look = Look(*seen, len(stamps), since, since + LASTS) if seen else None
+            self._update(self._kept.load() if self._known is None else self._known, stamps, look)
+
+    def _catch_up(self) -> bool:
+        """Read what changed since the last look, at the beginning that of another archer. False: it cannot be told."""
+        with self._lock:
+            look = self._kept.look() if self._known is None else self._look
+            if look is None or not look.since <= time.time() < look.until:  # a clock may be set back
+                return False
+            seen = self._changes.seen()
+            if seen is None or (suspects := self._changes.suspects(look, seen)) is None:
+                return False
             known = self._kept.load() if self._known is None else self._known
-            began, since, git = time.monotonic(), time.time(), self._git_stamp()
-            stamps = {identity: self.stamp(place) for identity, place in proposal_places(self._root).items()}
-            lasts = SELDOM * (time.monotonic() - began)
-            self._looked = (git, began + lasts) if git and len(stamps) >= LARGE else None
-            fresh = {i: old for i, stamp in stamps.items() if (old := known.get(i)) is not None and old.stamp == stamp}
-            self.damage = {}
-            changed = self._take({i: stamp for i, stamp in stamps.items() if i not in fresh})
-            gone = known.keys() - fresh.keys() - changed.keys()
-            if self._keep(changed, gone) and git and self._looked and not self.damage:
-                self._kept.keep_look(Look(git, len(stamps), since, since + lasts))
-            if changed or gone or self._known is None:
-                entries = fresh | changed
-                self._known = {i: entries[i] for i in stamps if i in entries}
+            if len(known) < look.proposals:  # it cannot be read
+                return False
+            asked = suspects.proposals | {i for i in known if suspects.groups and group_named(i) in suspects.groups}
+            places = {identity: proposal_place(self._root, identity) for identity in asked}
+            there = {i: self.stamp(place) for i, place in places.items() if (self._root / place).exists()}
+            stamps = {i: old.stamp for i, old in known.items() if i not in asked} | there
+            self._update(known, stamps, look._replace(**seen._asdict(), proposals=len(stamps)))
+            return True
+
+    def _update(self, known: Mapping[str, Known], stamps: Mapping[str, str], look: Look | None) -> None:
+        """Take over what is known and has these stamps, read what has others, and drop what has none."""
+        fresh = {i: old for i, stamp in stamps.items() if (old := known.get(i)) is not None and old.stamp == stamp}
+        self.damage = {}
+        changed = self._take({i: stamp for i, stamp in stamps.items() if i not in fresh})
+        gone = known.keys() - fresh.keys() - changed.keys()
+        self._look = None if self.damage else look
+        self._keep(changed, gone, self._look)
+        if changed or gone or self._known is None:
+            entries = fresh | changed
+            self._known = dict(sorted(entries.items(), key=lambda item: (item[1].line.number, item[0])))
 
     def take(self, identity: str) -> None:
         """Read one proposal that was just written, as `refresh` would. Nothing is read before the first `refresh`."""
         with self._lock:
             if self._known is not None:
                 changed = self._take({identity: self.stamp(proposal_place(self._root, identity))})
-                self._keep(changed, ())
+                self._keep(changed, (), self._look)
                 self._known |= changed
 
     def stamp(self, place: str) -> str:
@@ -178,12 +182,15 @@ class ArchiveIndex:
             self._runs.pop(identity, None)
         return changed
 
-    def _keep(self, changed: Mapping[str, Known], gone: Collection[str]) -> bool:
-        """Keep what changed; whether all is kept now."""
-        if (changed or gone) and self._kept.keep([(entry, self._texts[i]) for i, entry in changed.items()], gone):
+    def _keep(self, changed: Mapping[str, Known], gone: Collection[str], look: Look | None) -> None:
+        """Keep what changed, and the look, if all is kept that was seen in it."""
+        if not changed and not gone and look is None:
+            return
+        unkept = self._texts.keys() - changed.keys()
+        rows = [(entry, self._texts[i]) for i, entry in changed.items()]
+        if self._kept.keep(rows, gone, None if unkept else look):
             for identity in changed:
                 del self._texts[identity]
-        return not self._texts
 
     def _entry(self, identity: str) -> Known:
         if (found := (self._known or {}).get(identity)) is None:

@@ -3,13 +3,13 @@
 import contextlib
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from archive.records.lines import ProposalLine, line_from
 
-SCHEMA = 5
+SCHEMA = 6
 """Version of the kept file's schema. A file of another version is made again."""
 _TABLES = ("line", "outline", "digest")
 """Each apart, with `id`, `stamp` and `text`: a line is a tenth of its outline, and is what most commands read."""
@@ -31,12 +31,16 @@ class Texts(NamedTuple):
 
 
 class Look(NamedTuple):
-    """When all files of an archive were looked at, and until when that does, by the clock on the wall.
+    """What an archive was when its proposals were looked at, all of which could be read.
 
-    git: what git's index was then. proposals: how many could be read, which was all.
+    git: what git's index was. head: git's last commit. folders: when something last came into, or left, each folder of
+    proposals; 0 where that was a moment before. proposals: how many there were. since, until: when all files were
+    looked at, and until when that does as far as nothing else has changed, by the clock on the wall.
     """
 
     git: str
+    head: str
+    folders: Mapping[str, int]
     proposals: int
     since: float
     until: float
@@ -65,18 +69,18 @@ class Kept:
 
     def look(self) -> Look | None:
         """The last look that was kept; None without one."""
-        with contextlib.suppress(sqlite3.Error, OSError, TypeError), self._opened() as kept:
-            return Look._make(kept.execute("SELECT git, proposals, since, until FROM looks").fetchone())
+        with contextlib.suppress(sqlite3.Error, OSError, ValueError, TypeError, AttributeError), self._opened() as kept:
+            row = kept.execute(f"SELECT {', '.join(Look._fields)} FROM looks").fetchone()
+            git, head, folders, proposals, since, until = row
+            times = {str(name): int(moment) for name, moment in json.loads(folders).items()}
+            return Look(str(git), str(head), times, int(proposals), float(since), float(until))
         return None
 
-    def keep_look(self, look: Look) -> None:
-        """Keep this look in place of the last."""
-        with contextlib.suppress(sqlite3.Error, OSError), self._opened() as kept:
-            kept.execute("DELETE FROM looks")
-            kept.execute("INSERT INTO looks VALUES (?, ?, ?, ?)", look)
+    def keep(self, changed: Iterable[tuple[Known, Texts]], gone: Iterable[str], look: Look | None) -> bool:
+        """Write changed rows, delete rows of removed proposals, and have this look, or none, in place of the last.
 
-    def keep(self, changed: Iterable[tuple[Known, Texts]], gone: Iterable[str]) -> bool:
-        """Write changed rows and delete rows of removed proposals. False if they cannot be kept."""
+        All at once: rows may be older than those of a look that another archer kept. False if they cannot be kept.
+        """
         if self._path is None:
             return False
         with contextlib.suppress(sqlite3.Error, OSError), self._opened() as kept:
@@ -85,6 +89,10 @@ class Kept:
                 kept.executemany(f"DELETE FROM {table} WHERE id = ?", [(identity,) for identity in gone])
                 own = ((identity, stamp, texts[place]) for identity, stamp, texts in rows)
                 kept.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", own)
+            kept.execute("DELETE FROM looks")
+            if look is not None:
+                row = (look.git, look.head, json.dumps(look.folders), look.proposals, look.since, look.until)
+                kept.execute(f"INSERT INTO looks VALUES ({', '.join('?' * len(row))})", row)
             return True
         return False
 
@@ -113,7 +121,7 @@ class Kept:
                         connection.execute(f"DROP TABLE IF EXISTS {table}")
                     for table in _TABLES:
                         connection.execute(f"CREATE TABLE {table} (id TEXT PRIMARY KEY, stamp TEXT, text TEXT)")
-                    connection.execute("CREATE TABLE looks (git TEXT, proposals INTEGER, since REAL, until REAL)")
+                    connection.execute(f"CREATE TABLE looks ({', '.join(Look._fields)})")
                     connection.execute(f"PRAGMA user_version = {SCHEMA}")
         except BaseException:
             connection.close()

@@ -85,6 +85,21 @@ def newest_number(root: Path) -> int:
     return max([*newest, *(number for number, *_ in _flat(root))], default=0)
 
 
+def folder_times(root: Path) -> dict[str, int]:
+    """When something last came into or left each folder that proposals lie in, in ns; "": where they lie side by side.
+
+    A file that is written anew in its place changes none of them.
+    """
+    with os.scandir(f"{root}/{PROPOSALS}") as inside:
+        groups = {each.name: each.stat().st_mtime_ns for each in inside if _GROUP.fullmatch(each.name)}
+    return {"": os.stat(f"{root}/{PROPOSALS}").st_mtime_ns, **groups}  # noqa: PTH116, as the others
+
+
+def proposals_in(root: Path, group: str) -> list[str]:
+    """Folder names of the proposals that lie in a folder in between."""
+    return [identity for _, identity, _ in _grouped(root, group)]
+
+
 def variant_places(root: Path) -> dict[str, str]:
     """Place of every variant that is there, by name, in alphabetical order."""
     found = {place.rpartition("/")[2].removesuffix(".py"): place for place in _variants(root)}
@@ -103,7 +118,7 @@ def proposal_of(path: str) -> str | None:
     """Folder name of the proposal that a path belongs to; None where it belongs to none."""
     top, *inner = path.split("/")
     if top == PROPOSALS and len(inner) > 1 and _GROUP.fullmatch(inner[0]):
-        inner = inner[1:] if inner[0] == _group_named(inner[1]) else []
+        inner = inner[1:] if inner[0] == group_named(inner[1]) else []
     return inner[0] if top == PROPOSALS and inner and _ID.fullmatch(inner[0]) else None
 
 
@@ -159,7 +174,7 @@ def _variants(root: Path) -> Iterator[str]:
     yield from (f"{VARIANTS}/{name}" for name in names if name.endswith(".py"))
 
 
-def _group_named(identity: str) -> str | None:
+def group_named(identity: str) -> str | None:
     """The folder in between for a proposal's folder name; None where that is none."""
     return group_of(int(identity.partition("-")[0])) if _ID.fullmatch(identity) else None
 

@@ -6,14 +6,14 @@ import math
 import shutil
 import sqlite3
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from archive.errors import ArchiveError
 from archive.reader import Reader
-from archive.records import index
+from archive.records import changes, index, places
 from archive.records.index import ArchiveIndex
 from archive.records.lines import line_of
 from archive.records.places import proposal_places
@@ -28,7 +28,7 @@ from evaluator.statistics.scorecards import lazy_trials, scorecard, seed_accurac
 from evaluator.statistics.verdicts import verdict
 from evaluator.tasks.registry import MAD_TASKS
 from tests.builders import make_record, make_trial, make_variant
-from tests.fake_time import FakeTime
+from tests.git_command import git
 from tests.waiting import PATIENCE
 from variants.contract import BASELINE
 
@@ -221,7 +221,6 @@ def test_a_line_says_of_a_proposal_what_its_record_says(told: Archive):
 
 def test_a_large_archive_is_looked_at_seldom_but_after_every_commit(told: Archive, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(index, "LARGE", 1)
-    monkeypatch.setattr(index, "SELDOM", 1e6)
     looked: list[int] = []
     refresh = ArchiveIndex.refresh
     monkeypatch.setattr(ArchiveIndex, "refresh", lambda self: looked.append(1) or refresh(self))
@@ -238,7 +237,7 @@ def test_a_large_archive_is_looked_at_seldom_but_after_every_commit(told: Archiv
     other.tell(make_record(name="f"), "r")
     reader.tell(make_record(Status.REJECTED, name="g"), "r")
     assert [line.name for line in reader.lines()] == [*NAMES, "c", "d", "e", "f", "g"], "told beside another's"
-    monkeypatch.setattr(index, "SELDOM", 0)
+    monkeypatch.setattr(index, "LASTS", 0)
     reader._index.refresh()
     looked.clear()
     reader.lines()
@@ -257,7 +256,7 @@ def test_the_newest_pruned_are_those_of_today_though_an_older_version_has_newer_
 def looked(told: Archive, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A mark for each look at all files of an archive that counts as large, after a first look that was kept."""
     monkeypatch.setattr(index, "LARGE", 1)
-    monkeypatch.setattr(index, "SELDOM", 1e6)
+    monkeypatch.setattr(changes, "RACY", 0)
     (told.root / ".git" / "archer-index.sqlite").unlink(missing_ok=True)
     Archive(told.root).lines()
     found: list[int] = []
@@ -313,20 +312,78 @@ def test_verify_looks_at_all_files_though_another_just_did(told: Archive, looked
     assert any("leaderboards/quick.csv" in line or "scorecard" in line for line in found), found
 
 
-def test_only_the_look_itself_counts_as_its_time(told: Archive, monkeypatch: pytest.MonkeyPatch):
-    time_, read = FakeTime(), ArchiveIndex._read
-    monkeypatch.setattr(index, "LARGE", 1)
-    monkeypatch.setattr(index, "time", SimpleNamespace(monotonic=time_.clock, time=time_.clock))
+@pytest.fixture
+def grouped(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Archive:
+    """The same proposals, in a folder in between, which all but the first thousand are."""
+    monkeypatch.setattr(places, "BORDER", 1)
+    archive: Archive = request.getfixturevalue("told")
+    request.getfixturevalue("looked")
+    return archive
 
-    def slowly(self: ArchiveIndex, identity: str, stamp: str) -> object:
-        time_.wait(0.25)
-        return read(self, identity, stamp)
 
-    monkeypatch.setattr(ArchiveIndex, "_read", slowly)
-    (told.root / ".git" / "archer-index.sqlite").unlink(missing_ok=True)
-    fresh = Archive(told.root)
-    assert len(fresh.lines()) == 3
-    assert not fresh._index.is_current(), "reading three proposals took long, looking did not"
+def test_what_changed_in_a_large_archive_is_found_without_looking_at_all_of_it(grouped: Archive, looked: list[int]):
+    root, other = grouped.root, Archive(grouped.root)
+    assert [line.name for line in other.lines()] == [*NAMES, "c"]
+    grouped.tell(make_record(name="d"), "r")
+    looked.clear()  # who told it has not looked at it as a large one
+    assert [line.name for line in other.lines()] == [*NAMES, "c", "d"]
+    first, second, *_ = proposal_places(root).values()
+    path = root / first / "proposal.json"
+    path.write_text(path.read_text().replace('"title": "', '"title": "Anew: '))
+    git(root, "commit", "--quiet", "--all", "--message", "a title")
+    shutil.rmtree(root / second)
+    git(root, "commit", "--quiet", "--all", "--message", "one less")
+    for archive in (other, Archive(root)):
+        assert [line.name for line in archive.lines()] == [NAMES[0], "c", "d"]
+        assert archive.history()[0].proposal.title.startswith("Anew: ")
+    (root / first / "proposal.json").write_text("{ not json\n")
+    git(root, "commit", "--quiet", "--all", "--message", "damage")
+    assert list(other.damage()) == [first.rpartition("/")[2]]
+    assert looked == []
+    assert list(other.damage()) == [first.rpartition("/")[2]]
+    assert looked == [1], "damage is looked for again"
+
+
+def git_wrote(root: Path) -> None:
+    (root / "notes.txt").write_text("mine")
+    git(root, "add", "notes.txt")
+
+
+def git_lost_the_commit(root: Path) -> None:
+    with contextlib.closing(sqlite3.connect(root / ".git" / "archer-index.sqlite")) as kept, kept:
+        kept.execute("UPDATE looks SET head = ?", ("0" * 40,))
+    git(root, "commit", "--quiet", "--allow-empty", "--message", "another")
+    git_wrote(root)
+
+
+def a_folder_is_new(root: Path) -> None:
+    (root / "proposals" / "0100-0199").mkdir()
+
+
+@pytest.mark.parametrize("happens", [git_wrote, git_lost_the_commit, a_folder_is_new])
+def test_where_it_cannot_be_told_what_changed_all_is_looked_at(
+    grouped: Archive, looked: list[int], happens: Callable[[Path], None]
+):
+    path = grouped.root / next(iter(proposal_places(grouped.root).values())) / "proposal.json"
+    path.write_text(path.read_text().replace('"title": "', '"title": "Anew: '))
+    assert not Archive(grouped.root).history()[0].proposal.title.startswith("Anew: "), "nothing tells of it yet"
+    assert looked == []
+    happens(grouped.root)
+    assert Archive(grouped.root).history()[0].proposal.title.startswith("Anew: ")
+    assert looked == [1]
+
+
+def test_what_is_seen_while_somebody_writes_is_looked_at_again(grouped: Archive, looked: list[int]):
+    """Who is killed then leaves files that the next archer takes back, without a commit that would tell."""
+    git_wrote(grouped.root)
+    with grouped.writing():
+        looked.clear()
+        Archive(grouped.root).lines()
+        Archive(grouped.root).lines()
+        assert looked == [1, 1]
+    for _ in range(2):
+        Archive(grouped.root).lines()
+        assert looked == [1, 1, 1], "and this look does for the next"
 
 
 def test_what_vanished_from_a_history_is_an_error_that_names_it(told: Archive):

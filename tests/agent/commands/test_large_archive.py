@@ -13,7 +13,7 @@ from tests.agent.commands.conftest import Run
 pytestmark = pytest.mark.slow  # trains
 
 
-@pytest.mark.usefixtures("tiny_smoke")
+@pytest.mark.usefixtures("tiny_smoke", "lent_sandbox")
 def test_a_search_over_the_border(archer: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(places, "BORDER", 2)
 

@@ -11,7 +11,7 @@ from agent.errors import DONE
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("tiny_smoke")
+@pytest.mark.usefixtures("tiny_smoke", "lent_sandbox")
 def test_an_ask_without_a_proposal_counts_and_is_not_made_again(
     faults: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
