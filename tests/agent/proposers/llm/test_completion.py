@@ -85,7 +85,9 @@ def test_an_answer_is_found_wherever_it_stands(place: str) -> None:
     assert error_in(said) is None
 
 
-@pytest.mark.parametrize("place", ["content", "reasoning_content, content null", "a part with JSON", "a call of a tool"])
+@pytest.mark.parametrize(
+    "place", ["content", "reasoning_content, content null", "a part with JSON", "a call of a tool"]
+)
 @pytest.mark.slow
 def test_a_proposal_is_made_of_an_answer_wherever_it_stands(
     faults: Any, settings: Settings, snapshot: Contexts, reply: Reply, place: str
