@@ -98,6 +98,7 @@ class ArchiveIndex:
             places = {identity: proposal_place(self._root, identity) for identity in asked}
             there = {i: self.stamp(place) for i, place in places.items() if (self._root / place).exists()}
             stamps = {i: old.stamp for i, old in known.items() if i not in asked} | there
+            self._look = look
             self._update(known, stamps, look._replace(**seen._asdict(), proposals=len(stamps)))
             return True
 
@@ -107,8 +108,9 @@ class ArchiveIndex:
         self.damage = {}
         changed = self._take({i: stamp for i, stamp in stamps.items() if i not in fresh})
         gone = known.keys() - fresh.keys() - changed.keys()
-        self._look = None if self.damage else look
-        self._keep(changed, gone, self._look)
+        kept, self._look = self._look, None if self.damage else look
+        if changed or gone or self._look != kept:
+            self._keep(changed, gone, self._look)
         if changed or gone or self._known is None:
             entries = fresh | changed
             self._known = dict(sorted(entries.items(), key=lambda item: (item[1].line.number, item[0])))
