@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain, islice
 from pathlib import Path
 from statistics import median
@@ -113,9 +114,12 @@ def _sheet(text: str, source: str, tasks: Sequence[TaskName]) -> _Sheet:
 
 def _task(header: str, tasks: Sequence[TaskName]) -> TaskName | None:
     """The task that a column is of: by archer's name, full or short, or by another project's."""
-    wanted = _letters(_MEASURE.sub("", re.sub(r"[_/]", " ", header)))
-    named = {_letters(name): task for task in tasks for name in (task, TASKS[task].short, *TASKS[task].elsewhere)}
-    return named.get(wanted)
+    return _known_names(tuple(tasks)).get(_letters(_MEASURE.sub("", re.sub(r"[_/]", " ", header))))
+
+
+@cache
+def _known_names(tasks: tuple[TaskName, ...]) -> dict[str, TaskName]:
+    return {_letters(name): task for task in tasks for name in (task, TASKS[task].short, *TASKS[task].elsewhere)}
 
 
 def _letters(name: str) -> str:
