@@ -70,7 +70,10 @@ class Changes:
         git, head, now = self.git_stamp(), self.head(), time.time_ns()
         if self._git is None or git is None or head is None or (self._git / WRITING).exists():
             return None
-        times = folder_times(self._root)
+        try:
+            times = folder_times(self._root)
+        except OSError:  # a folder was removed meanwhile
+            return None
         return Seen(git, head, {name: moment if moment < now - RACY * 1e9 else 0 for name, moment in times.items()})
 
     def suspects(self, look: Look, seen: Seen) -> Suspects | None:

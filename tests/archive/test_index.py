@@ -360,6 +360,12 @@ def a_folder_is_new(root: Path) -> None:
     (root / "proposals" / "0100-0199").mkdir()
 
 
+def test_an_archive_that_lost_its_proposals_has_none(grouped: Archive, looked: list[int]):
+    shutil.rmtree(grouped.root / "proposals")
+    assert Archive(grouped.root).lines() == []
+    assert looked == [1]
+
+
 @pytest.mark.parametrize("happens", [git_wrote, git_lost_the_commit, a_folder_is_new])
 def test_where_it_cannot_be_told_what_changed_all_is_looked_at(
     grouped: Archive, looked: list[int], happens: Callable[[Path], None]
