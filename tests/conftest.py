@@ -55,8 +55,7 @@ class Lent:
     """A sandbox that whoever takes it may close, and which stays open for others."""
 
     def __init__(self, sandbox: "Sandbox") -> None:
-        self.sandbox = sandbox
-        self.grade, self.device = sandbox.grade, sandbox.device
+        self.sandbox, self.grade = sandbox, sandbox.grade
 
     def __enter__(self) -> "Sandbox":
         return self.sandbox

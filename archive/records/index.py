@@ -109,8 +109,8 @@ class ArchiveIndex:
         changed = self._take({i: stamp for i, stamp in stamps.items() if i not in fresh})
         gone = known.keys() - fresh.keys() - changed.keys()
         kept, self._look = self._look, None if self.damage else look
-        if changed or gone or self._look != kept:
-            self._keep(changed, gone, self._look)
+        if changed or gone or self._look not in (None, kept):
+            self._keep(changed, gone)
         if changed or gone or self._known is None:
             entries = fresh | changed
             self._known = dict(sorted(entries.items(), key=lambda item: (item[1].line.number, item[0])))
@@ -120,7 +120,7 @@ class ArchiveIndex:
         with self._lock:
             if self._known is not None:
                 changed = self._take({identity: self.stamp(proposal_place(self._root, identity))})
-                self._keep(changed, (), self._look)
+                self._keep(changed, ())
                 self._known |= changed
 
     def stamp(self, place: str) -> str:
@@ -184,13 +184,11 @@ class ArchiveIndex:
             self._runs.pop(identity, None)
         return changed
 
-    def _keep(self, changed: Mapping[str, Known], gone: Collection[str], look: Look | None) -> None:
-        """Keep what changed, and the look, if all is kept that was seen in it."""
-        if not changed and not gone and look is None:
-            return
+    def _keep(self, changed: Mapping[str, Known], gone: Collection[str]) -> None:
+        """Keep what changed, and the last look, if all is kept that was seen in it."""
         unkept = self._texts.keys() - changed.keys()
         rows = [(entry, self._texts[i]) for i, entry in changed.items()]
-        if self._kept.keep(rows, gone, None if unkept else look):
+        if self._kept.keep(rows, gone, None if unkept else self._look):
             for identity in changed:
                 del self._texts[identity]
 

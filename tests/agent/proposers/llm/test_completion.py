@@ -92,10 +92,11 @@ def test_an_answer_is_found_wherever_it_stands(place: str) -> None:
 def test_a_proposal_is_made_of_an_answer_wherever_it_stands(
     faults: Any, settings: Settings, snapshot: Contexts, reply: Reply, place: str
 ) -> None:
+    """The test before has the text of every place; here it goes on from one of each kind."""
     faults.script = [lambda handler: handler.send(200, json.dumps(places(reply("correct"))[place]))]
     ask = OpenAIProposer(settings()).ask(snapshot())
     assert ask.proposal.variant.source == json.loads(reply("correct"))["code"]
-    assert len(ask.exchanges) == 1, "its text is the answer, as the test before has it for every place"
+    assert len(ask.exchanges) == 1
 
 
 def test_what_is_said_beside_a_call_is_kept_before_it() -> None:
