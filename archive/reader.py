@@ -111,7 +111,7 @@ class Reader:
         for path in sorted((self.root / ASKS).glob("*.jsonl")):
             yield read_lines(path, Exchange)
 
-    def lines(self) -> list[ProposalLine]:
+    def lines(self) -> Sequence[ProposalLine]:
         """Lines of all readable proposals, oldest first."""
         return self._refreshed().lines()
 
@@ -204,12 +204,14 @@ class Reader:
         Of a protocol that archer knows, they are of its current version, because others do not compare. Trials of a
         proposal are read on first access. Unreadable proposals are left out.
         """
-        found: dict[str, Sequence[Trial]] = dict(self.further_trials(protocol))
-        for name, own in self._proposed_trials(protocol, Status.SCORED).items():
-            found[name] = once((*found[name], *own)) if name in found else own
-        if protocol not in PROTOCOLS:
-            return found
-        return {name: lazy_trials(own) for name, own in comparable(found, PROTOCOLS[protocol].hash).items()}
+        proposed: dict[str, Sequence[Trial]] = dict(self._proposed_trials(protocol, Status.SCORED))
+        further: dict[str, Sequence[Trial]] = {
+            name: once((*own, *proposed.pop(name))) if name in proposed else own
+            for name, own in self.further_trials(protocol).items()
+        }
+        if protocol in PROTOCOLS:  # those of proposals are of its version already
+            further = {name: lazy_trials(own) for name, own in comparable(further, PROTOCOLS[protocol].hash).items()}
+        return {**further, **proposed}
 
     def pruned_trials(self, protocol: str, newest: int | None = None) -> dict[str, Sequence[Trial]]:
         """Trials of pruned proposals, by variant, of the versions that `trials` has. newest: of so many alone."""

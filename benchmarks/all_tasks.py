@@ -18,8 +18,8 @@ from collections.abc import Mapping, Sequence
 from archive.seeding import shipped_by_variant
 from evaluator.outcomes import Comparison, Trial
 from evaluator.protocols.built_in import JUDGING, tasks_of
-from evaluator.statistics.moderated_t_test import effect, paired
-from evaluator.statistics.verdicts import TaskNoise, noise_by_task, verdict
+from evaluator.statistics.moderated_t_test import effect, noise_by_task, paired
+from evaluator.statistics.verdicts import TaskNoise, verdict
 from evaluator.tasks.names import TaskName
 from variants.contract import BASELINE, REFERENCE, short_name
 

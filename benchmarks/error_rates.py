@@ -19,7 +19,7 @@ from scipy import stats
 from agent.analysis.boards.board import open_board
 from archive.seeding import shipped_by_variant
 from evaluator.protocols.built_in import PROTOCOLS
-from evaluator.statistics.moderated_t_test import Effect, Noise, common_noise, effect, seed_means, task_noise
+from evaluator.statistics.moderated_t_test import Effect, Noise, common_noise, effect, noise_by_task, seed_means
 from evaluator.statistics.scorecards import seed_accuracies
 from evaluator.tasks.registry import MAD_TASKS
 
@@ -97,8 +97,9 @@ def cells_table(protocol: str, draws: int = 2_000) -> Iterable[str]:
     trials, board, chance = shipped_by_variant(protocol), open_board(protocol, None), np.random.default_rng(2)
     yield "| task | noise of a paired difference, one seed | unpaired, p ≤ 0.05 | paired, p ≤ 0.05 | paired, p ≤ 0.01 |"
     yield "|---|---:|---:|---:|---:|"
+    noises = noise_by_task(trials, MAD_TASKS)
     for task in MAD_TASKS:
-        noise = task_noise(trials, task)
+        noise = noises.get(task)
         table = np.array([list(seed_accuracies(own)[task].values()) for own in trials.values()])
         residuals = table - table.mean(axis=1, keepdims=True)
         seeds, least = table.shape[1], board.least_difference(task, table.shape[1], table.shape[1])
@@ -124,7 +125,7 @@ def archives(
         size = SEED_VARIANTS + len(gains)
         values = chance.normal(size=(size, seeds)) * chance.choice(deviations, (size, 1))
         values[SEED_VARIANTS:] += np.array(gains)[:, None]
-        noise = prior(common_noise({str(index): dict(enumerate(row)) for index, row in enumerate(values.tolist())}))
+        noise = prior(common_noise(values))
         effects = [effect(list(row - values[0]), noise) for row in values[SEED_VARIANTS:]]
         yield [found for found in effects if found is not None]
 

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from functools import cache
 from statistics import fmean
 
+import numpy as np
+
 from agent.analysis.replicates import SHARED_FREEDOM, UNKNOWN_SCALE, binomial
 from agent.catalogue import SEED_GENOMES, Genome, known_genome
 from archive.records.lines import ProposalLine
 from evaluator.outcomes import Trial
-from evaluator.statistics.moderated_t_test import Noise, effect, task_noise
+from evaluator.statistics.moderated_t_test import Noise, effect, noise_by_task
 from evaluator.statistics.scorecards import seed_accuracies
+from evaluator.statistics.seed_table import seed_table
 from evaluator.tasks.names import TaskName
 from variants.contract import BASELINE
 
@@ -61,15 +64,16 @@ class MeasuredChange:
         return self.identical_trials > 0
 
 
-def pair_noise(trials: Mapping[str, Sequence[Trial]], tasks: Iterable[TaskName]) -> dict[TaskName, PairNoise]:
+def pair_noise(trials: Mapping[str, Sequence[Trial]], tasks: Sequence[TaskName]) -> dict[TaskName, PairNoise]:
     """Per task, from all variants; what published rows show, for a task on which nothing was replicated."""
+    known, levels = noise_by_task(trials, tasks), seed_table(trials, tasks).means
     found = {}
-    for task in tasks:
-        levels = [fmean(own[task].values()) for each in trials.values() if task in (own := seed_accuracies(each))]
-        if (known := task_noise(trials, task)) is None:
+    for task, own in zip(tasks, levels.T, strict=True):
+        if task not in known:
             found[task] = PairNoise(2 * UNKNOWN_SCALE**2, SHARED_FREEDOM)
         else:
-            found[task] = PairNoise(known.variance / fmean(map(binomial, levels)), known.freedom)
+            level = fmean(map(binomial, own[np.isfinite(own)].tolist()))
+            found[task] = PairNoise(known[task].variance / level, known[task].freedom)
     return found
 
 

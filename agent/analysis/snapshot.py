@@ -1,9 +1,12 @@
 """The archive snapshot that a proposer gets: scores under the protocol, noise of one seed, code and genomes."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from agent.analysis.measured_changes import LEARNT, MeasuredChange, PairNoise, measured_changes, pair_noise
 from agent.catalogue import SEED_GENOMES, Genome, known_genome
@@ -17,9 +20,7 @@ from archive.tables.leaderboard_csv import read_leaderboard
 from archive.tables.leaderboards import LEADERBOARDS, scorecards
 from evaluator.outcomes import Score, Status, Trial
 from evaluator.protocols.built_in import JUDGING, PROTOCOLS, tasks_of
-from evaluator.statistics.intervals import pooled_deviations, sum_of_squares
-from evaluator.statistics.moderated_t_test import trained_accuracies
-from evaluator.statistics.scorecards import seed_accuracies
+from evaluator.statistics.seed_table import seed_table
 from evaluator.tasks.names import TaskName
 from evaluator.tasks.registry import MAD_TASKS
 from variants.contract import Variant
@@ -119,7 +120,7 @@ def take_snapshot(
         protocol=protocol,
         standings={name: card.scores for name, card in scorecards(protocol, trials).items()},
         published=published(archive),
-        noise=noise(trials),
+        noise=noise(trials, tasks_of(protocol)),
         history=history,
         under_way=tuple(under_way),
         variants=archive.variants(),
@@ -163,12 +164,9 @@ def _above(archive: Archive, protocol: str) -> dict[str, dict[str, Mapping[TaskN
     return {name: {variant: card.scores for variant, card in cards.items()} for name, cards in found.items() if cards}
 
 
-def noise(trials: Mapping[str, Sequence[Trial]]) -> dict[TaskName, float]:
+def noise(trials: Mapping[str, Sequence[Trial]], tasks: Sequence[TaskName]) -> dict[TaskName, float]:
     """Standard deviation of one seed's accuracy per task, pooled within variants. A task without it is absent."""
-    return pooled_deviations(map(_between_seeds, trials.values()))
-
-
-def _between_seeds(trials: Sequence[Trial]) -> dict[TaskName, tuple[float, int]]:
-    """Per task that the variant was trained on, sum of squares between its seeds, and its degrees of freedom."""
-    found = {task: list(trained_accuracies(trials, task).values()) for task in seed_accuracies(trials)}
-    return {task: (sum_of_squares(own), len(own) - 1) for task, own in found.items() if own}
+    table = seed_table(trials, tasks, trained=True)
+    freedom = np.maximum(table.counts - 1, 0).sum(axis=0).tolist()
+    squares = table.squares.sum(axis=0).tolist()
+    return {task: math.sqrt(own / n) for task, own, n in zip(tasks, squares, freedom, strict=True) if n}

@@ -44,7 +44,7 @@ def show(
     record = archive.record(reference)
     report, commit = archive.report(record), archive.commit_of(record)
     name = record.proposal.variant.name
-    test_families = families(archive, record.protocol, single=False, only=(name,))
+    test_families = families(archive, record.protocol, single=False)
     confirmation = archive.confirmations(record.protocol).get(name)
     climbed = rungs(archive, name, dict.fromkeys((record.proposal.parent, BASELINE, REFERENCE)))
     if as_json:

@@ -16,8 +16,9 @@ from evaluator.checks.fingerprint import Fingerprint, Twin
 from evaluator.outcomes import CheckReport, Scorecard, Status, Trial, Verdict
 from evaluator.protocols.protocol import TrialSpec
 from evaluator.statistics.lazy_trials import comparable
+from evaluator.statistics.moderated_t_test import noise_by_task
 from evaluator.statistics.scorecards import scorecard
-from evaluator.statistics.verdicts import noise_by_task, verdict
+from evaluator.statistics.verdicts import verdict
 from evaluator.trials.evaluate import Evaluation, Evaluator, TrialProgress, kernel_shapes
 from variants.contract import BASELINE, REFERENCE, Variant
 

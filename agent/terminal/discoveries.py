@@ -47,8 +47,8 @@ def _better(family: Discoveries) -> str:
 
 def _of(family: Discoveries) -> str:
     pruned = f", {family.pruned} of them pruned" if family.pruned else ""
-    chance = [test for test in family.means if test.p <= LEVELS[0] and test.adjusted > LEVELS[-1]]
-    lost = f"; {len(chance)} with p < {LEVELS[0]} alone" if chance else ""
+    chance = family.by_chance(LEVELS[0], LEVELS[-1])
+    lost = f"; {chance} with p < {LEVELS[0]} alone" if chance else ""
     return f"[dim]({family.tried} tried{pruned}{lost})[/]"
 
 

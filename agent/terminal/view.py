@@ -276,8 +276,8 @@ def summaries(archive: Archive, lines: Sequence[ProposalLine]) -> list[dict[str,
     tests: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
     names = {line.name for line in lines}
     for protocol in {line.protocol for line in lines}:
-        for rival, family in families(archive, protocol, single=False, only=names).items():
-            for test in family.means:
+        for rival, family in families(archive, protocol, single=False).items():
+            for test in family.means.of(names):
                 tests[protocol, test.name][rival] = test.model_dump(mode="json")
     commits = archive.commits()
     return [

@@ -2,9 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, overload
-
-from pydantic_core import from_json
+from typing import Any, NamedTuple, overload
 
 from archive.records.outline import Outline, mean_of
 from archive.records.record import Record
@@ -59,11 +57,19 @@ def line_of(found: Record | Outline) -> ProposalLine:
     )
 
 
-def line_from(text: str) -> ProposalLine:
-    """The line from the JSON of its fields."""
-    identity, number, name, parent, status, *others, state = from_json(text)
-    fields = (identity, number, name, parent, _STATUS[status], *others, state and tuple(state))
-    return ProposalLine._make(fields)
+def as_columns(lines: Sequence[ProposalLine]) -> list[tuple[Any, ...]]:
+    """The lines as one list for each field, which JSON can hold."""
+    return list(zip(*lines, strict=True))
+
+
+def from_columns(columns: Sequence[Sequence[Any]]) -> list[ProposalLine]:
+    """What `as_columns` was made of. Raises ValueError, KeyError, TypeError for anything else."""
+    if not columns:
+        return []
+    identity, number, name, parent, status, *others, state = columns
+    statuses, states = [_STATUS[each] for each in status], [each and tuple(each) for each in state]
+    fields = (identity, number, name, parent, statuses, *others, states)
+    return list(map(ProposalLine._make, zip(*fields, strict=True)))
 
 
 class History(Sequence[Outline]):

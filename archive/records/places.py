@@ -24,9 +24,14 @@ _ID = re.compile(r"[0-9]{4,9}-[a-z][a-z0-9_]{0,119}")
 _GROUP, _SHARD = re.compile(r"[0-9]{4,9}-[0-9]{4,9}"), re.compile(r"[0-9a-f]{2}")
 
 
+def number_of(identity: str) -> int:
+    """The number of a proposal from its folder name, `0001-NAME`. Raises ValueError."""
+    return int(identity.partition("-")[0])
+
+
 def proposal_place(root: Path, identity: str) -> str:
     """Where the folder of a proposal lies; of one that is not there, where it goes. identity: `0001-NAME`."""
-    flat, number = f"{PROPOSALS}/{identity}", int(identity.partition("-")[0])
+    flat, number = f"{PROPOSALS}/{identity}", number_of(identity)
     return _there_or(root, flat, f"{PROPOSALS}/{group_of(number)}/{identity}", number)
 
 
@@ -42,9 +47,9 @@ def regrouped(root: Path) -> dict[str, str]:
     """
     found = {}
     for identity, place in proposal_places(root).items():
-        number, _, name = identity.partition("-")
-        if int(number) >= BORDER:
-            found[place] = f"{PROPOSALS}/{group_of(int(number))}/{identity}"
+        number, name = number_of(identity), identity.partition("-")[2]
+        if number >= BORDER:
+            found[place] = f"{PROPOSALS}/{group_of(number)}/{identity}"
             found[variant_place(root, name)] = f"{VARIANTS}/{shard_of(name)}/{name}.py"
     return {old: new for old, new in found.items() if old != new and (root / old).exists()}
 
@@ -155,14 +160,14 @@ def _grouped(root: Path, group: str) -> Iterator[tuple[int, str, str]]:
     if group != group_of(first):
         return
     for name in filter(_ID.fullmatch, _names(f"{root}/{PROPOSALS}/{group}")):
-        number = int(name.partition("-")[0])
+        number = number_of(name)
         if first <= number < first + GROUP:
             yield number, name, f"{PROPOSALS}/{group}/{name}"
 
 
 def _flat(root: Path) -> Iterator[tuple[int, str, str]]:
     for name in filter(_ID.fullmatch, _names(f"{root}/{PROPOSALS}")):
-        yield int(name.partition("-")[0]), name, f"{PROPOSALS}/{name}"
+        yield number_of(name), name, f"{PROPOSALS}/{name}"
 
 
 def _variants(root: Path) -> Iterator[str]:
@@ -176,7 +181,7 @@ def _variants(root: Path) -> Iterator[str]:
 
 def group_named(identity: str) -> str | None:
     """The folder in between for a proposal's folder name; None where that is none."""
-    return group_of(int(identity.partition("-")[0])) if _ID.fullmatch(identity) else None
+    return group_of(number_of(identity)) if _ID.fullmatch(identity) else None
 
 
 def _names(folder: str) -> list[str]:

@@ -40,8 +40,9 @@ from benchmarks.lookup import made_up
 from evaluator.checks.fingerprint import PROBES_HASH
 from evaluator.outcomes import CheckReport, Finding, Grade, Status, Trial, Verdict
 from evaluator.protocols.built_in import QUICK
+from evaluator.statistics.moderated_t_test import noise_by_task
 from evaluator.statistics.scorecards import scorecard
-from evaluator.statistics.verdicts import noise_by_task, verdict
+from evaluator.statistics.verdicts import verdict
 from variants.contract import BASELINE, REFERENCE, Variant, short_name
 
 SHARES = {Status.SCORED: 20, Status.PRUNED: 45, Status.REJECTED: 15, Status.DUPLICATE: 12, Status.FAILED: 8}

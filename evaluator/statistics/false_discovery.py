@@ -5,16 +5,17 @@ proposals that are called better are expected not to be better. There are two fa
 tasks, one hypothesis for each proposal, by `moderated_t_test`; and the single tasks, each by a paired t-test.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import takewhile
+from typing import NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluator.outcomes import Trial
-from evaluator.statistics.lazy_trials import LazyTrials, sources, variant_of
-from evaluator.statistics.moderated_t_test import Effect, Noise, chances, effect, paired
-from evaluator.statistics.scorecards import seed_accuracies
+from evaluator.statistics.moderated_t_test import Effects, Noise, effects
+from evaluator.statistics.seed_table import Array, SeedTable
 from evaluator.tasks.names import TaskName
 from evaluator.values import Value
 from variants.contract import VariantName
@@ -22,14 +23,12 @@ from variants.contract import VariantName
 LEVELS = (0.05, 0.10)
 
 
-@dataclass(frozen=True)
-class TriedProposal:
-    """A trained proposal and the rival that it is compared with."""
+class Hypothesis(NamedTuple):
+    """A proposal is better than its rival. task: on this one; None: in the mean over all tasks."""
 
     name: VariantName
     against: VariantName
-    trials: Sequence[Trial]
-    rival: Sequence[Trial]
+    task: TaskName | None = None
 
 
 class Tested(Value):
@@ -47,7 +46,58 @@ class Tested(Value):
     adjusted: float
 
 
-class Discoveries(Value):
+class Tests(Sequence[Tested]):
+    """Tests of a family, best first. Each is made when it is looked at: few of many thousands are."""
+
+    def __init__(self, hypotheses: Sequence[Hypothesis], found: Effects, ps: Array, adjusted: Array) -> None:
+        """found, ps, adjusted: of each hypothesis, in their order."""
+        self._hypotheses = hypotheses
+        self._effects = found
+        self._ps = ps.tolist()
+        self._adjusted = adjusted.tolist()
+
+    @cached_property
+    def _order(self) -> list[int]:
+        def key(place: int) -> tuple[float, str, str]:
+            name, _, task = self._hypotheses[place]
+            return self._ps[place], name, task or ""
+
+        return sorted(range(len(self._hypotheses)), key=key)
+
+    def of(self, names: Iterable[VariantName]) -> list[Tested]:
+        """The tests of these proposals alone, best first."""
+        wanted = set(names)
+        return [self._test(place) for place in self._order if self._hypotheses[place].name in wanted]
+
+    def _test(self, place: int) -> Tested:
+        (name, against, task), known = self._hypotheses[place], self._effects[place]
+        low, high = known.interval()
+        return Tested(
+            name=name, against=against, task=task, difference=known.mean, low=low, high=high, n=known.n,
+            p=self._ps[place], adjusted=self._adjusted[place],
+        )  # fmt: skip
+
+    @overload
+    def __getitem__(self, index: int) -> Tested: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Tested, ...]: ...
+    def __getitem__(self, index: int | slice) -> Tested | tuple[Tested, ...]:
+        """A test or some of them."""
+        if isinstance(index, slice):
+            return tuple(map(self._test, self._order[index]))
+        return self._test(self._order[index])
+
+    def __iter__(self) -> Iterator[Tested]:
+        """The tests, each made as it is reached."""
+        return map(self._test, self._order)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._hypotheses)
+
+
+@dataclass(frozen=True)
+class Discoveries:
     """A family of hypotheses, best first. A pruned proposal counts as tried, with p = 1, and is not listed."""
 
     tried: int
@@ -56,72 +106,65 @@ class Discoveries(Value):
     """Of proposals that have every task, those without a test: their rival lacks one, or nothing tells of noise.
 
     They do not count as tried."""
-    means: tuple[Tested, ...]
-    tasks: tuple[Tested, ...]
+    means: Tests
+    tasks: Tests
 
     def better(self, level: float) -> tuple[Tested, ...]:
         """Proposals whose mean is called better at this false discovery rate."""
-        return tuple(found for found in self.means if found.adjusted <= level)
+        return tuple(takewhile(lambda found: found.adjusted <= level, self.means))
+
+    def by_chance(self, p: float, level: float) -> int:
+        """How many have a p-value of at most `p` and are not called better at this rate."""
+        return sum(found.adjusted > level for found in takewhile(lambda found: found.p <= p, self.means))
 
 
 def discoveries(
-    tried: Sequence[TriedProposal],
+    table: SeedTable,
+    tried: Sequence[tuple[VariantName, VariantName]],
     noise: Noise | None,
-    tasks: Sequence[TaskName],
     *,
     pruned: int = 0,
     single: bool = True,
-    only: Collection[VariantName] | None = None,
 ) -> Discoveries:
     """Test every proposal.
 
-    noise: of the mean over the tasks, from all variants under the protocol. pruned: how many more were tried and
-    stopped by racing, without a chance. single: whether to test the single tasks too, which takes most of the time.
-    only: whose tests to return; all are counted.
+    table: proposals and rivals, with the tasks of the protocol. tried: names of each trained proposal, and of the rival
+    that it is compared with. noise: of the mean over the tasks, from all variants under the protocol. pruned: how many
+    more were tried and stopped by racing, without a chance. single: whether to test the single tasks too.
     """
-    live = [each for each in tried if _whole(each.trials, tasks) and not _inert(each.trials)]
-    found = [(each, effect(paired(each.trials, each.rival, tasks), noise)) for each in live]
-    means = [(each, None, known) for each, known in found if known is not None]
-    apart = live if single else []
-    alone = [(each, task, known) for each in apart for task, known in _per_task(each) if known is not None]
+    live = np.logical_and((table.counts > 0).all(axis=1), table.own.any(axis=1))
+    pairs = [Hypothesis(name, against) for name, against in tried if live[table.row[name]]]
+    ours = np.array([table.row[name] for name, _, _ in pairs], dtype=np.intp)
+    theirs = np.array([table.row[against] for _, against, _ in pairs], dtype=np.intp)
+    means = table.over_tasks()
+    found = effects(means[ours] - means[theirs], noise)
+    known = found.freedom > 0
     return Discoveries(
-        tried=len(means) + pruned,
+        tried=int(known.sum()) + pruned,
         pruned=pruned,
-        untestable=len(found) - len(means),
-        means=_adjusted(means, pruned, only),
-        tasks=_adjusted(alone, pruned * len(tasks), only),
+        untestable=int((~known).sum()),
+        means=_tests(pairs, found, known, pruned),
+        tasks=_on_tasks(table, pairs if single else [], ours, theirs, pruned),
     )
 
 
-def _per_task(each: TriedProposal) -> list[tuple[TaskName, Effect | None]]:
-    ours, theirs = seed_accuracies(each.trials), seed_accuracies(each.rival)
-    found = []
-    for task in sorted(ours.keys() & theirs.keys()):
-        if each.name in sources(each.trials)[task]:
-            shared = sorted(ours[task].keys() & theirs[task].keys())
-            found.append((task, effect([ours[task][seed] - theirs[task][seed] for seed in shared], None)))
-    return found
+def _on_tasks(
+    table: SeedTable, pairs: Sequence[Hypothesis], ours: NDArray[np.intp], theirs: NDArray[np.intp], pruned: int
+) -> Tests:
+    """Each task that a proposal was trained on, by a paired t-test of its own seeds."""
+    ours, theirs = ours[: len(pairs)], theirs[: len(pairs)]
+    differences = table.accuracies[ours] - table.accuracies[theirs]
+    found = effects(differences.reshape(-1, differences.shape[2]), None)
+    hypotheses = [pair._replace(task=task) for pair in pairs for task in table.tasks]
+    return _tests(hypotheses, found, (found.freedom > 0) & table.own[ours].reshape(-1), pruned * len(table.tasks))
 
 
-def _adjusted(
-    hypotheses: Sequence[tuple[TriedProposal, TaskName | None, Effect]],
-    hopeless: int,
-    only: Collection[VariantName] | None,
-) -> tuple[Tested, ...]:
-    """Adjusted p-values of a family that has `hopeless` further members with p = 1."""
-    ps = chances([known for _, _, known in hypotheses])
+def _tests(hypotheses: Sequence[Hypothesis], found: Effects, known: NDArray[np.bool_], hopeless: int) -> Tests:
+    """The tests of the known effects, in a family that has `hopeless` further members with p = 1."""
+    some = found.only(known)
+    ps = some.p_greater
     adjusted = benjamini_hochberg(np.append(ps, np.ones(hopeless)))
-    tests = []
-    for (each, task, known), p, q in zip(hypotheses, ps.tolist(), adjusted.tolist(), strict=False):
-        if only is None or each.name in only:
-            low, high = known.interval()
-            tests.append(
-                Tested(
-                    name=each.name, against=each.against, task=task, difference=known.mean,
-                    low=low, high=high, n=known.n, p=p, adjusted=q,
-                )
-            )  # fmt: skip
-    return tuple(sorted(tests, key=lambda test: (test.p, test.name)))
+    return Tests([hypotheses[place] for place in np.flatnonzero(known).tolist()], some, ps, adjusted[: len(ps)])
 
 
 def benjamini_hochberg(ps: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
@@ -135,13 +178,3 @@ def benjamini_hochberg(ps: Sequence[float] | NDArray[np.float64]) -> NDArray[np.
     found = np.empty_like(scaled)
     found[order] = np.minimum.accumulate(scaled[::-1])[::-1]
     return np.clip(found, 0, 1)
-
-
-def _whole(trials: Sequence[Trial], tasks: Sequence[TaskName]) -> bool:
-    return seed_accuracies(trials).keys() >= set(tasks)
-
-
-def _inert(trials: Sequence[Trial]) -> bool:
-    if isinstance(trials, LazyTrials) and not trials.digest.other_sources:
-        return False
-    return all(variant_of(trials) not in runs for runs in sources(trials).values())

@@ -1,10 +1,10 @@
 """Trials of one variant that are read from disk on first access. Statistics use a digest and need no reading."""
 
 import json
+import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import overload
+from functools import cached_property, lru_cache
+from typing import NamedTuple, overload
 
 from pydantic_core import from_json
 
@@ -13,20 +13,22 @@ from evaluator.tasks.names import TaskName
 from variants.contract import VariantName
 
 
-@dataclass(frozen=True, slots=True)
-class Digest:
+class Digest(NamedTuple):
     """The values that statistics need from the trials of one variant under one version of a protocol.
 
-    A search holds one of each trained proposal of its archive: so they are plain, small, and not validated.
+    A search holds one of each trained proposal of its archive: so they are plain, small, and read when they are asked
+    for.
     """
 
     variant: VariantName
     protocol: str
     protocol_hash: str
-    accuracies: Mapping[TaskName, Mapping[int, float]]
-    """Accuracy of each task for each complete seed."""
-    other_sources: Mapping[TaskName, Sequence[VariantName]]
-    """`sources` of the tasks that have inherited runs, and of those that have no complete seed."""
+    layout: str
+    """JSON of the complete seeds of each task; the same for most variants."""
+    packed: bytes
+    """Accuracies in the order of `layout`, each a float64, little-endian."""
+    others: str
+    """JSON of `sources` of the tasks that have inherited runs, and of those without a complete seed; empty if none."""
     late: str
     """JSON of the spreads, and of mean, low, high and n of each score: of most variants nobody asks for them."""
 
@@ -42,14 +44,32 @@ class Digest:
         own = (card.variant,)
         others = {task: names for task, names in sources.items() if tuple(names) != own or task not in accuracies}
         means = {task: (score.mean, score.low, score.high, score.n) for task, score in card.scores.items()}
-        identity = (card.variant, card.protocol, card.protocol_hash)
-        return cls(*identity, accuracies, others, json.dumps((spreads, means)))
+        values = [value for found in accuracies.values() for value in found.values()]
+        return cls(
+            variant=card.variant,
+            protocol=card.protocol,
+            protocol_hash=card.protocol_hash,
+            layout=json.dumps({task: list(found) for task, found in accuracies.items()}),
+            packed=struct.pack(f"<{len(values)}d", *values),
+            others=json.dumps(others) if others else "",
+            late=json.dumps((spreads, means)),
+        )
+
+    @property
+    def accuracies(self) -> dict[TaskName, dict[int, float]]:
+        """Accuracy of each task for each complete seed."""
+        values = iter(struct.unpack(f"<{len(self.packed) // 8}d", self.packed))
+        return {task: {seed: next(values) for seed in seeds} for task, seeds in seeds_of(self.layout).items()}
+
+    @property
+    def other_sources(self) -> dict[TaskName, tuple[VariantName, ...]]:
+        """`sources` of the tasks that have inherited runs, and of those that have no complete seed."""
+        return {task: tuple(names) for task, names in from_json(self.others).items()} if self.others else {}
 
     @property
     def sources(self) -> dict[TaskName, tuple[VariantName, ...]]:
         """Per task, the variants whose runs these are: the variant itself, or those that it inherited from."""
-        own = dict.fromkeys(self.accuracies, (self.variant,))
-        return own | {task: tuple(names) for task, names in self.other_sources.items()}
+        return dict.fromkeys(seeds_of(self.layout), (self.variant,)) | self.other_sources
 
     @property
     def spreads(self) -> dict[TaskName, tuple[float, int]]:
@@ -66,18 +86,11 @@ class Digest:
             variant=self.variant, protocol=self.protocol, protocol_hash=self.protocol_hash, scores=scores
         )
 
-    def to_json(self) -> str:
-        """As `from_json` reads it."""
-        accuracies = {task: (list(found), list(found.values())) for task, found in self.accuracies.items()}
-        identity = (self.variant, self.protocol, self.protocol_hash)
-        return json.dumps((*identity, accuracies, self.other_sources, self.late))
 
-    @classmethod
-    def from_json(cls, text: str) -> "Digest":
-        """What `to_json` wrote."""
-        variant, protocol, protocol_hash, accuracies, others, late = from_json(text, cache_strings="all")
-        by_seed = {task: dict(zip(*found, strict=True)) for task, found in accuracies.items()}
-        return cls(variant, protocol, protocol_hash, by_seed, others, late)
+@lru_cache(maxsize=4096)
+def seeds_of(layout: str) -> Mapping[TaskName, tuple[int, ...]]:
+    """The complete seeds of each task, from the layout of a digest."""
+    return {task: tuple(seeds) for task, seeds in json.loads(layout).items()}
 
 
 class LazyTrials(Sequence[Trial]):
@@ -87,14 +100,17 @@ class LazyTrials(Sequence[Trial]):
         """read: returns the trials."""
         self.digest = digest
         self._read = read
-        self.means: dict[tuple[TaskName, ...], dict[int, float]] = {}
-        """Of each seed over some tasks, as far as somebody has asked."""
         self._trials: Sequence[Trial] | None = None
 
     @cached_property
     def card(self) -> Scorecard:
         """The scorecard of the digest."""
         return self.digest.card()
+
+    @cached_property
+    def accuracies(self) -> Mapping[TaskName, Mapping[int, float]]:
+        """Accuracy of each task for each complete seed."""
+        return self.digest.accuracies
 
     @overload
     def __getitem__(self, index: int) -> Trial: ...

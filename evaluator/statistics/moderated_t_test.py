@@ -8,7 +8,6 @@ more, but variants differ in noise: docs/results/statistics.md. The distribution
 """
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -18,13 +17,11 @@ from numpy.typing import NDArray
 
 from evaluator.outcomes import Trial
 from evaluator.statistics.intervals import chance_above, quantile, sum_of_squares
-from evaluator.statistics.lazy_trials import LazyTrials
 from evaluator.statistics.scorecards import seed_accuracies
+from evaluator.statistics.seed_table import Array, Weights, seed_table
 from evaluator.tasks.names import TaskName
 
 PRIOR_FREEDOM = 8
-Weights = Mapping[TaskName, float]
-"""What each task counts in a mean over tasks."""
 
 
 @dataclass(frozen=True)
@@ -64,92 +61,121 @@ class Effect:
         return self.lower(0.5 + confidence / 2), self.upper(0.5 + confidence / 2)
 
 
+@dataclass(frozen=True)
+class Effects:
+    """Many effects, `[N]` each. freedom: 0 where the noise cannot be estimated; the effect is then unknown."""
+
+    mean: Array
+    error: Array
+    freedom: Array
+    n: NDArray[np.intp]
+
+    def __getitem__(self, place: int) -> Effect:
+        """One of them."""
+        freedom, n = float(self.freedom[place]), int(self.n[place])
+        return Effect(float(self.mean[place]), float(self.error[place]), freedom, n)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.mean)
+
+    def only(self, which: NDArray[np.bool_]) -> "Effects":
+        """Some of them."""
+        return Effects(self.mean[which], self.error[which], self.freedom[which], self.n[which])
+
+    @property
+    def p_greater(self) -> Array:
+        """One-sided p-values, as those of an `Effect`."""
+        certain = self.error == 0
+        ratios = np.divide(self.mean, self.error, out=np.zeros_like(self.mean), where=~certain)
+        return np.where(certain, np.where(self.mean > 0, 0.0, 1.0), chance_above(ratios, self.freedom))
+
+
 def effect(differences: Sequence[float], noise: Noise | None) -> Effect | None:
     """The effect of a variant, from differences paired by seed; None if the noise cannot be estimated.
 
     Without `noise` this is the paired t-test. With `noise`, a single seed is enough.
     """
     n = len(differences)
-    own_freedom = n - 1
-    prior_freedom = min(PRIOR_FREEDOM, noise.freedom) if noise is not None else 0
-    if n == 0 or own_freedom + prior_freedom == 0:
+    prior, variance = _prior(noise)
+    freedom = n - 1 + prior
+    if n == 0 or freedom == 0:
         return None
-    squares = sum_of_squares(differences)
-    pooled = (squares + prior_freedom * (noise.variance if noise else 0.0)) / (own_freedom + prior_freedom)
-    return Effect(fmean(differences), math.sqrt(pooled / n), own_freedom + prior_freedom, n)
+    pooled = (sum_of_squares(differences) + prior * variance) / freedom
+    return Effect(fmean(differences), math.sqrt(pooled / n), freedom, n)
 
 
-def chances(found: Sequence[Effect]) -> NDArray[np.float64]:
-    """One-sided p-values, as `Effect.p_greater` has them; at once, which takes a tenth of the time."""
-    means, errors = np.array([each.mean for each in found]), np.array([each.error for each in found])
-    certain, freedom = errors == 0, np.array([each.freedom for each in found])
-    ratios = np.divide(means, errors, out=np.zeros_like(means), where=~certain)
-    return np.where(certain, np.where(means > 0, 0.0, 1.0), chance_above(ratios, freedom))
+def effects(differences: Array, noise: Noise | None) -> Effects:
+    """As `effect`, of each row of `[N, seeds]`, NaN where a seed is not shared."""
+    n = np.isfinite(differences).sum(axis=1)
+    prior, variance = _prior(noise)
+    freedom = np.where(n > 0, n - 1.0 + prior, 0.0)
+    mean = np.nansum(differences, axis=1) / np.maximum(n, 1)
+    squares = np.nansum((differences - mean[:, None]) ** 2, axis=1)
+    pooled = (squares + prior * variance) / np.where(freedom > 0, freedom, np.nan)
+    return Effects(mean, np.sqrt(pooled / np.maximum(n, 1)), freedom, n)
 
 
-def common_noise(rows: Mapping[str, Mapping[int, float]]) -> Noise | None:
-    """Twice the residual variance of a block design, variants × seeds. Pairing removes the effect common to a seed.
+def _prior(noise: Noise | None) -> tuple[int, float]:
+    """The degrees of freedom that the common variance counts as, and the variance."""
+    return (0, 0.0) if noise is None else (min(PRIOR_FREEDOM, noise.freedom), noise.variance)
 
-    rows: a value for each seed, by variant. The seeds are those that give the most freedom: further ones of a few
-    variants are left out, and so is a variant that lacks one. None for fewer than two variants or seeds.
+
+def common_noise(values: Array) -> Noise | None:
+    """Twice the residual variance of a block design. Pairing removes the effect common to a seed.
+
+    values: `[variants, seeds]`, NaN where a variant lacks the seed. The seeds are those that give the most freedom:
+    further ones of a few variants are left out, and so is a variant that lacks one. None for fewer than two variants
+    or seeds.
     """
-    seeds = sorted(_most_telling(Counter(map(frozenset, rows.values()))))
-    table = np.array([[row[seed] for seed in seeds] for row in rows.values() if row.keys() >= set(seeds)])
-    if len(table) < 2 or len(seeds) < 2:
+    has = np.isfinite(values)
+    seeds = _most_telling(has[has.any(axis=1)])
+    table = values[has[:, seeds].all(axis=1)][:, seeds]
+    if len(table) < 2 or seeds.sum() < 2:
         return None
-    freedom = (len(table) - 1) * (len(seeds) - 1)
+    freedom = (len(table) - 1) * (table.shape[1] - 1)
     residual = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + table.mean()
     return Noise(2 * float((residual**2).sum()) / freedom, freedom)
 
 
-def _most_telling(counts: Mapping[frozenset[int], int]) -> frozenset[int]:
-    """Of the sets of seeds that variants have, that of the design with the most freedom. counts: of the variants."""
+def _most_telling(has: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Of the sets of seeds that variants have, that of the design with the most freedom. has: `[variants, seeds]`."""
+    if not len(has):
+        return np.zeros(has.shape[1], dtype=np.bool_)
+    sets, first, counts = np.unique(has, axis=0, return_index=True, return_counts=True)
 
-    def freedom(seeds: frozenset[int]) -> int:
-        return (sum(count for own, count in counts.items() if own >= seeds) - 1) * (len(seeds) - 1)
+    def telling(place: int) -> tuple[int, int, int]:
+        larger = (sets >= sets[place]).all(axis=1)
+        return int((counts[larger].sum() - 1) * (sets[place].sum() - 1)), int(counts[place]), -int(first[place])
 
-    return max(counts, key=lambda seeds: (freedom(seeds), counts[seeds]), default=frozenset())
+    best: NDArray[np.bool_] = sets[max(range(len(sets)), key=telling)]
+    return best
 
 
 def mean_noise(
     trials: Mapping[str, Sequence[Trial]], tasks: Sequence[TaskName], weights: Weights | None = None
 ) -> Noise | None:
     """Noise of the mean over `tasks`, from all variants that have every task."""
-    rows = {name: seed_means(own, tasks, weights) for name, own in trials.items()}
-    return common_noise({name: row for name, row in rows.items() if row})
+    return common_noise(seed_table(trials, tasks).over_tasks(weights))
 
 
-def task_noise(trials: Mapping[str, Sequence[Trial]], task: TaskName) -> Noise | None:
-    """Noise of one task, from the variants that were trained on it. Inherited scores repeat a run and are left out."""
-    own = {name: trained_accuracies(found, task) for name, found in trials.items()}
-    return common_noise({name: found for name, found in own.items() if found})
+def noise_by_task(trials: Mapping[str, Sequence[Trial]], tasks: Sequence[TaskName]) -> dict[TaskName, Noise]:
+    """Noise of each task, from the variants that were trained on it; a task where too few tell of it is absent.
 
-
-def trained_accuracies(trials: Sequence[Trial], task: TaskName) -> Mapping[int, float]:
-    """The task's accuracy of each seed that the variant was trained on, and did not inherit."""
-    if isinstance(trials, LazyTrials):
-        variant, sources = trials.digest.variant, trials.digest.other_sources.get(task, ())
-        if set(sources) <= {variant}:
-            return trials.digest.accuracies.get(task, {})
-        if variant not in sources:
-            return {}
-    own = [trial for trial in trials if trial.task == task and trial.inherited_from is None]
-    return seed_accuracies(own).get(task, {})
+    Inherited scores repeat a run and are left out.
+    """
+    table = seed_table(trials, tasks, trained=True)
+    found = {task: common_noise(table.accuracies[:, place]) for place, task in enumerate(tasks)}
+    return {task: noise for task, noise in found.items() if noise is not None}
 
 
 def seed_means(trials: Sequence[Trial], tasks: Sequence[TaskName], weights: Weights | None = None) -> dict[int, float]:
     """Mean accuracy over `tasks`, for each seed that has every task. weights: sum to 1; None: all tasks alike."""
-    asked = tuple(tasks)
-    if weights is None and isinstance(trials, LazyTrials) and asked in trials.means:
-        return trials.means[asked]
     found = seed_accuracies(trials)
-    seeds = set.intersection(*(set(found.get(task, {})) for task in asked)) if asked else set()
+    seeds = sorted(set.intersection(*(set(found.get(task, {})) for task in tasks))) if tasks else []
     if weights is not None:
-        return {seed: math.fsum(weights[task] * found[task][seed] for task in asked) for seed in sorted(seeds)}
-    means = {seed: fmean([found[task][seed] for task in asked]) for seed in sorted(seeds)}
-    if isinstance(trials, LazyTrials):
-        trials.means[asked] = means
-    return means
+        return {seed: math.fsum(weights[task] * found[task][seed] for task in tasks) for seed in seeds}
+    return {seed: fmean([found[task][seed] for task in tasks]) for seed in seeds}
 
 
 def paired(

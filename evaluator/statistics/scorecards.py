@@ -32,7 +32,7 @@ def scorecard(trials: Sequence[Trial], confidence: float = CONFIDENCE) -> Scorec
 def seed_accuracies(trials: Iterable[Trial]) -> Mapping[TaskName, Mapping[int, float]]:
     """Accuracy of each task for each complete seed: one that lacks no setting of the task."""
     if isinstance(trials, LazyTrials):
-        return trials.digest.accuracies
+        return trials.accuracies
     best: dict[TaskName, dict[int, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     named: dict[tuple[TaskName, str], set[str]] = defaultdict(set)
     for trial in trials:

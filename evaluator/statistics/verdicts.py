@@ -9,19 +9,13 @@ from collections.abc import Mapping, Sequence
 from evaluator.outcomes import Comparison, Trial, Verdict
 from evaluator.statistics.intervals import CONFIDENCE
 from evaluator.statistics.lazy_trials import sources, variant_of
-from evaluator.statistics.moderated_t_test import Noise, effect, task_noise
+from evaluator.statistics.moderated_t_test import Noise, effect
 from evaluator.statistics.scorecards import seed_accuracies
 from evaluator.tasks.names import TaskName
 from variants.contract import VariantName
 
 TaskNoise = Mapping[TaskName, Noise]
 """The noise of a difference between single seeds, for each task where enough variants tell of it."""
-
-
-def noise_by_task(trials: Mapping[str, Sequence[Trial]], tasks: Sequence[TaskName]) -> dict[TaskName, Noise]:
-    """The noise of each task, from all variants with trials under one version of a protocol."""
-    found = {task: task_noise(trials, task) for task in tasks}
-    return {task: noise for task, noise in found.items() if noise is not None}
 
 
 def verdict(

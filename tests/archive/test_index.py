@@ -21,10 +21,11 @@ from archive.store import Archive
 from archive.verify import problems
 from evaluator.outcomes import CurvePoint, Status
 from evaluator.protocols.built_in import QUICK
-from evaluator.statistics.false_discovery import TriedProposal, discoveries
+from evaluator.statistics.false_discovery import discoveries
 from evaluator.statistics.lazy_trials import LazyTrials
 from evaluator.statistics.moderated_t_test import mean_noise
 from evaluator.statistics.scorecards import lazy_trials, scorecard, seed_accuracies
+from evaluator.statistics.seed_table import seed_table
 from evaluator.statistics.verdicts import verdict
 from evaluator.tasks.registry import MAD_TASKS
 from tests.builders import make_record, make_trial, make_variant
@@ -68,12 +69,12 @@ def test_statistics_of_the_index_are_those_of_the_trials(told: Archive):
         assert scorecard(known[name]) == scorecard(trials)
         for rival in (BASELINE, *NAMES):
             assert verdict(known[name], known[rival], rival, {}) == verdict(trials, tuple(known[rival]), rival, {})
-    family = [TriedProposal(name, BASELINE, known[name], known[BASELINE]) for name in NAMES]
-    slow = [TriedProposal(name, BASELINE, own[name], tuple(known[BASELINE])) for name in NAMES]
     everyone = {name: tuple(trials) for name, trials in known.items()}
     noise = mean_noise(known, MAD_TASKS)
     assert noise == mean_noise(everyone, MAD_TASKS)
-    assert discoveries(family, noise, MAD_TASKS) == discoveries(slow, noise, MAD_TASKS)
+    pairs = [(name, BASELINE) for name in NAMES]
+    fast, slow = (discoveries(seed_table(each, MAD_TASKS), pairs, noise) for each in (known, everyone))
+    assert (list(fast.means), list(fast.tasks)) == (list(slow.means), list(slow.tasks))
 
 
 def test_trials_are_read_whole_when_looked_at(told: Archive):
@@ -289,7 +290,7 @@ def test_a_look_does_neither_for_long_nor_after_a_clock_was_set_back(
 
 def test_a_look_whose_lines_cannot_be_read_is_none(told: Archive, looked: list[int]):
     with contextlib.closing(sqlite3.connect(told.root / ".git" / "archer-index.sqlite")) as kept, kept:
-        kept.execute("DELETE FROM line WHERE id = ?", (told.ids()[1],))
+        kept.execute("DELETE FROM block")
     assert [line.name for line in Archive(told.root).lines()] == [*NAMES, "c"]
     assert looked == [1]
 
@@ -401,8 +402,11 @@ def test_what_vanished_from_a_history_is_an_error_that_names_it(told: Archive):
     assert [outline.number for outline in reversed(told.history())] == [3, 2]
 
 
-def test_a_kept_row_that_is_damaged_is_read_again(told: Archive):
+@pytest.mark.parametrize("damage", ["[1", "[[1]]", "{}", "3", json.dumps([["a"], [1]] + [["b"]] * 14)])
+def test_a_kept_block_that_is_damaged_is_read_again(told: Archive, damage: str):
     lines = told.lines()
     with contextlib.closing(sqlite3.connect(told.root / ".git" / "archer-index.sqlite")) as kept, kept:
-        kept.execute("UPDATE line SET text = '[1'")
+        kept.execute("UPDATE block SET columns = ?", (damage,))
     assert Archive(told.root).lines() == lines
+    with contextlib.closing(sqlite3.connect(told.root / ".git" / "archer-index.sqlite")) as kept:
+        assert kept.execute("SELECT columns FROM block").fetchone() != (damage,), "and mended"

@@ -107,7 +107,7 @@ def open_board(protocol: str, archive: Archive | None) -> Board:
         return board_of_table(published(archive) if archive is not None else read_leaderboard(PUBLISHED), known)
     trials = archive.trials(protocol) if archive is not None else shipped_by_variant(protocol)
     scores = {name: card.scores for name, card in scorecards(protocol, trials).items()}
-    return _board_of_scores(protocol, scores, noise({name: trials[name] for name in scores}), known)
+    return _board_of_scores(protocol, scores, noise({name: trials[name] for name in scores}, tasks_of(protocol)), known)
 
 
 def best_board(snapshot: ArchiveSnapshot) -> Board:

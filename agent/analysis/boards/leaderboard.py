@@ -18,8 +18,9 @@ from archive.tables.leaderboard_csv import PUBLISHED, format_leaderboard, read_l
 from archive.tables.leaderboards import LEADERBOARDS, leaderboard_csv, scorecards
 from evaluator.outcomes import Score, Trial, Verdict
 from evaluator.protocols.built_in import PROTOCOLS, tasks_of
+from evaluator.statistics.moderated_t_test import noise_by_task
 from evaluator.statistics.over_tasks import mean_over_tasks
-from evaluator.statistics.verdicts import TaskNoise, noise_by_task, verdict
+from evaluator.statistics.verdicts import TaskNoise, verdict
 from evaluator.tasks.names import TaskName
 from evaluator.tasks.registry import MAD_TASKS
 from variants.contract import REFERENCE, short_name

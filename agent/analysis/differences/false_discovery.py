@@ -1,43 +1,47 @@
 """Which proposals of an archive are better than their parent or a reference, corrected for all proposals tried."""
 
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from archive.store import Archive
 from evaluator.outcomes import Status
 from evaluator.protocols.built_in import PROTOCOLS, tasks_of
-from evaluator.statistics.false_discovery import LEVELS, Discoveries, Tested, TriedProposal, discoveries
-from evaluator.statistics.moderated_t_test import mean_noise
-from variants.contract import BASELINE, REFERENCE, VariantName
+from evaluator.statistics.false_discovery import LEVELS, Discoveries, Tested, discoveries
+from evaluator.statistics.moderated_t_test import common_noise
+from evaluator.statistics.seed_table import seed_table
+from variants.contract import BASELINE, REFERENCE
 
 PARENT = "parent"
 RIVALS = (PARENT, BASELINE, REFERENCE)
 _TRAINED = (Status.SCORED, Status.PRUNED)
 
 
-def families(
-    archive: Archive, protocol: str, *, single: bool = True, only: Collection[VariantName] | None = None
-) -> dict[str, Discoveries]:
+def families(archive: Archive, protocol: str, *, single: bool = True) -> dict[str, Discoveries]:
     """Discoveries by the variant that proposals are compared with. Only trials of the current protocol version count.
 
-    single: whether to test the single tasks too. only: whose tests to return; all are counted.
+    single: whether to test the single tasks too.
     """
     if protocol not in PROTOCOLS:
         return {}
     current = PROTOCOLS[protocol].hash
-    trials, tasks = archive.trials(protocol), tasks_of(protocol)
-    noise = mean_noise(trials, tasks)
-    lines = [line for line in archive.lines() if line.protocol_hash == current and line.status in _TRAINED]
+    trials = archive.trials(protocol)
+    table = seed_table(trials, tasks_of(protocol))
+    noise = common_noise(table.over_tasks())
+    trained = [line for line in archive.lines() if line.protocol_hash == current and line.status in _TRAINED]
+    pruned = Counter(line.parent for line in trained if line.status is Status.PRUNED)
+    parents = {line.name: line.parent for line in trained if line.status is Status.SCORED and line.name in trials}
     found = {}
-    for rival in RIVALS:
-        tried, pruned = [], 0
-        for line in lines:
-            against = line.parent if rival == PARENT else rival
-            if against in trials and line.status is Status.PRUNED:
-                pruned += 1
-            elif against in trials and line.name in trials:  # not so of a proposal whose trials cannot be read
-                tried.append(TriedProposal(line.name, against, trials[line.name], trials[against]))
-        found[rival] = discoveries(tried, noise, tasks, pruned=pruned, single=single, only=only)
+    for rival in RIVALS:  # a proposal in no list is one whose trials, or whose rival's, cannot be read
+        tried = [(name, parent if rival == PARENT else rival) for name, parent in parents.items()]
+        hopeless = pruned if rival == PARENT else {rival: pruned.total()}
+        found[rival] = discoveries(
+            table,
+            [(name, against) for name, against in tried if against in trials],
+            noise,
+            pruned=sum(count for against, count in hopeless.items() if against in trials),
+            single=single,
+        )
     return found
 
 
@@ -59,7 +63,7 @@ def families_json(families: Mapping[str, Discoveries]) -> dict[str, Any]:
 
 def tests_of(name: str, families: Mapping[str, Discoveries]) -> dict[str, Tested]:
     """The tests of one proposal's mean, by rival."""
-    return {rival: test for rival, family in families.items() for test in family.means if test.name == name}
+    return {rival: test for rival, family in families.items() for test in family.means.of([name])}
 
 
 def tests_json(name: str, families: Mapping[str, Discoveries]) -> dict[str, Any]:

@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 
 from agent.analysis.boards.challenge import Challenge, distances
 from agent.analysis.boards.sizes import Sizes
-from agent.analysis.differences.paired_differences import Array, Gap, Lead, PairedDifferences
+from agent.analysis.differences.paired_differences import Gap, Lead, PairedDifferences
 from evaluator.statistics.false_discovery import benjamini_hochberg
 from evaluator.statistics.pareto import dominate, undominated
+from evaluator.statistics.seed_table import Array
 from evaluator.tasks.names import TaskName
 from variants.contract import REFERENCE
 

@@ -16,12 +16,10 @@ from archive.seeding import shipped_by_variant
 from archive.store import Archive
 from evaluator.outcomes import Score, Trial
 from evaluator.statistics.intervals import chance_above, quantile
-from evaluator.statistics.moderated_t_test import PRIOR_FREEDOM, Noise, task_noise
-from evaluator.statistics.scorecards import seed_accuracies
+from evaluator.statistics.moderated_t_test import PRIOR_FREEDOM, Noise, noise_by_task
+from evaluator.statistics.seed_table import Array, Flags, seed_table
 from evaluator.tasks.names import TaskName
 
-Array = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 Rows = NDArray[np.intp] | slice
 EVERY = slice(None)
 CLOSE = 1e-9
@@ -254,7 +252,8 @@ class PairedDifferences:
     @cached_property
     def _known(self) -> tuple[Noise | None, ...]:
         """The noise of each task; None if the trials do not give it."""
-        return tuple(task_noise(self.trials, task) for task in self.board.tasks)
+        found = noise_by_task(self.trials, self.board.tasks)
+        return tuple(found.get(task) for task in self.board.tasks)
 
     @cached_property
     def _noise(self) -> Array:
@@ -269,11 +268,7 @@ class PairedDifferences:
     @cached_property
     def _table(self) -> Array:
         """Rows × tasks × seeds; NaN where a row has no such seed."""
-        found = [seed_accuracies(self.trials.get(name, ())) for name in self.names]
-        seeds = sorted({seed for own in found for row in own.values() for seed in row})
-        return np.array(
-            [[[own.get(task, {}).get(seed, np.nan) for seed in seeds] for task in self.board.tasks] for own in found]
-        )
+        return seed_table({name: self.trials.get(name, ()) for name in self.names}, self.board.tasks).accuracies
 
 
 def open_paired_differences(protocol: str, archive: Archive | None) -> PairedDifferences:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from archive.tables.leaderboards import scorecards
 from evaluator.outcomes import Score, Trial, Verdict
 from evaluator.protocols.built_in import tasks_of
-from evaluator.statistics.moderated_t_test import Effect, effect, mean_noise, paired
+from evaluator.statistics.moderated_t_test import Effect, effect, mean_noise, noise_by_task, paired
 from evaluator.statistics.over_tasks import mean_over_tasks
-from evaluator.statistics.verdicts import noise_by_task, verdict
+from evaluator.statistics.verdicts import verdict
 from evaluator.tasks.names import TaskName
 
 

@@ -26,8 +26,9 @@ from archive.tables.leaderboards import LEADERBOARDS
 from evaluator.outcomes import Comparison, Score, Trial, Verdict
 from evaluator.protocols.built_in import PROTOCOLS, protocol_of_today, tasks_of
 from evaluator.statistics.lazy_trials import comparable
+from evaluator.statistics.moderated_t_test import noise_by_task
 from evaluator.statistics.scorecards import scorecard
-from evaluator.statistics.verdicts import TaskNoise, noise_by_task
+from evaluator.statistics.verdicts import TaskNoise
 from evaluator.tasks.names import TaskName
 from variants.contract import BASELINE, REFERENCE
 from variants.seeds import seeds

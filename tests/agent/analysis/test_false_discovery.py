@@ -1,29 +1,22 @@
 """What the terminal says of a whole family of tests."""
 
+import numpy as np
+
 from agent.analysis.differences.false_discovery import families
 from agent.terminal.discoveries import NAMED, families_lines
 from archive.store import Archive
 from evaluator.statistics import false_discovery as discoveries
 from evaluator.statistics.false_discovery import Discoveries
+from evaluator.statistics.moderated_t_test import Effects
 from tests.builders import make_record
 from variants.contract import BASELINE
 
 
 def family(count: int, p: float, adjusted: float) -> Discoveries:
-    tests = tuple(
-        discoveries.Tested(
-            name=f"delta_net_4layer_v{number}_in_for_loop",
-            against=BASELINE,
-            difference=0.1,
-            low=0.0,
-            high=0.2,
-            n=3,
-            p=p,
-            adjusted=adjusted,
-        )
-        for number in range(count)
-    )
-    return Discoveries(tried=count, pruned=0, untestable=0, means=tests, tasks=())
+    names = [discoveries.Hypothesis(f"delta_net_4layer_v{number}_in_for_loop", BASELINE) for number in range(count)]
+    found = Effects(np.full(count, 0.1), np.full(count, 0.05), np.full(count, 8.0), np.full(count, 3))
+    tests = discoveries.Tests(names, found, np.full(count, p), np.full(count, adjusted))
+    return Discoveries(tried=count, pruned=0, untestable=0, means=tests, tasks=tests)
 
 
 def test_many_that_are_better_at_both_rates_are_counted_and_said_once():

@@ -10,7 +10,7 @@ from archive.seeding import SHIPPED, make_archive, shipped_by_variant, shipped_c
 from evaluator.outcomes import Status, Trial
 from evaluator.protocols.built_in import PROTOCOLS, tasks_of
 from evaluator.protocols.protocol import trial_specs
-from evaluator.statistics.verdicts import noise_by_task
+from evaluator.statistics.moderated_t_test import noise_by_task
 from evaluator.tasks.names import TaskName
 from evaluator.trials.run_trial import spec_of
 from variants.contract import BASELINE

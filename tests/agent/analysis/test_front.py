@@ -20,7 +20,7 @@ from agent.errors import DONE, USAGE
 from agent.proposers.evolution.evolve import EvolveProposer
 from archive.seeding import shipped_by_variant
 from archive.store import Archive
-from evaluator.statistics.moderated_t_test import effect, paired, task_noise
+from evaluator.statistics.moderated_t_test import effect, noise_by_task, paired
 from evaluator.tasks.registry import MAD_TASKS
 from tests.builders import make_provenance, make_record, make_scores, make_trial
 from variants.contract import BASELINE, REFERENCE
@@ -144,7 +144,7 @@ def test_a_paired_gap_is_the_moderated_effect(few: bool) -> None:
     for task in MAD_TASKS:
         own, other = ([t for t in trials[name] if t.task == task] for name in (DECAY, REFERENCE))
         expected, gap = (
-            effect(paired(own, other, (task,)), task_noise(trials, task)),
+            effect(paired(own, other, (task,)), noise_by_task(trials, MAD_TASKS)[task]),
             contrasts.gap(DECAY, REFERENCE, task),
         )
         assert expected is not None

@@ -40,7 +40,7 @@ def test_the_noise_of_a_seed_is_that_of_the_mean_over_a_tasks_settings():
     ]
     inherited = [trial.model_copy(update={"variant": "y", "inherited_from": "x"}) for trial in own]
     for known in ({"x": own}, {"x": own, "y": inherited}, {"x": lazy_trials(own), "y": lazy_trials(inherited)}):
-        assert noise(known) == {"Memorize": pytest.approx(table.mean(axis=1).std(ddof=1))}
+        assert noise(known, ["Memorize"]) == {"Memorize": pytest.approx(table.mean(axis=1).std(ddof=1))}
 
 
 def test_a_task_that_a_published_row_lacks_is_no_score_anywhere():

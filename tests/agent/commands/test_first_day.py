@@ -20,8 +20,9 @@ from evaluator.fence.advice import importable
 from evaluator.outcomes import Status
 from evaluator.protocols.built_in import QUICK, STANDARD
 from evaluator.protocols.protocol import trial_specs
+from evaluator.statistics.moderated_t_test import noise_by_task
 from evaluator.statistics.scorecards import scorecard
-from evaluator.statistics.verdicts import noise_by_task, verdict
+from evaluator.statistics.verdicts import verdict
 from evaluator.tasks.registry import MAD_TASKS
 from tests.builders import make_archive_of, make_record, make_trial, make_trials
 from variants.contract import BASELINE, REFERENCE

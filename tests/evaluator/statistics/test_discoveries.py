@@ -4,7 +4,7 @@ Simulated noise is that of the shipped trials of `quick`: each variant draws its
 those that the shipped variants show, so variants differ in noise as much as, or more than, they really do.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -13,17 +13,19 @@ from scipy import stats
 
 from archive.seeding import shipped_by_variant
 from evaluator.outcomes import Trial
-from evaluator.statistics.false_discovery import TriedProposal, benjamini_hochberg, discoveries
+from evaluator.statistics.false_discovery import benjamini_hochberg, discoveries
 from evaluator.statistics.moderated_t_test import (
     Noise,
-    chances,
     common_noise,
     effect,
+    effects,
     mean_noise,
+    noise_by_task,
     paired,
     seed_means,
-    task_noise,
 )
+from evaluator.statistics.scorecards import lazy_trials
+from evaluator.statistics.seed_table import seed_table
 from evaluator.statistics.verdicts import verdict
 from evaluator.tasks.registry import MAD_TASKS
 from tests.builders import make_trial, make_trials
@@ -58,6 +60,12 @@ def draw(deviations: Array) -> Callable[[np.random.Generator], Array]:
     return drawn
 
 
+def rows(*each: dict[int, float]) -> Array:
+    """Variants × seeds, NaN where one lacks a seed."""
+    seeds = sorted({seed for own in each for seed in own})
+    return np.array([[own.get(seed, np.nan) for seed in seeds] for own in each]).reshape(len(each), len(seeds))
+
+
 def one_task(variant: str, values: Array) -> list[Trial]:
     """The mean of six as a single task: a sixth of the work, and the same statistics."""
     return [make_trial(variant, "Memorize", seed, float(x)) for seed, x in enumerate(values)]
@@ -73,9 +81,9 @@ def simulate(draw: Callable[[np.random.Generator], Array], gains: list[float]) -
         everyone = {f"v{index}": one_task(f"v{index}", row) for index, row in enumerate(values)}
         names = [f"v{index}" for index in range(SEED_VARIANTS, len(values))]
         family = discoveries(
-            [TriedProposal(n, "v0", everyone[n], everyone["v0"]) for n in names],
+            seed_table(everyone, ["Memorize"]),
+            [(name, "v0") for name in names],
             mean_noise(everyone, ["Memorize"]),
-            ["Memorize"],
             single=False,
         )
         tests = {test.name: test for test in family.means}
@@ -128,7 +136,7 @@ def test_intervals_hold_as_often_as_they_say(draw: Callable[[np.random.Generator
     for _ in range(600):
         values = draw(chance)
         values[SEED_VARIANTS] += 0.1
-        noise = common_noise({str(index): dict(enumerate(row)) for index, row in enumerate(values.tolist())})
+        noise = common_noise(values)
         for name, known in (("moderated", noise), ("paired", None)):
             found = effect(list(values[SEED_VARIANTS] - values[0]), known)
             assert found is not None
@@ -151,14 +159,20 @@ def test_without_common_noise_an_effect_is_scipys_paired_test():
     assert effect([], Noise(1.0, 9)) is None
 
 
-def test_the_chances_of_many_are_those_of_each():
-    noise, chance = Noise(0.01, 40), np.random.default_rng(3)
-    found = [effect(chance.normal(size=n).tolist(), noise) for n in (1, 2, 3, 3, 5)]
-    found += [effect([0.5, 0.5], None), effect([-0.5, -0.5], None), effect([0.0, 0.0], None)]
-    known = [each for each in found if each is not None]
-    assert len(known) == 8
-    assert chances(known).tolist() == [each.p_greater for each in known]
-    assert chances([]).tolist() == []
+def test_the_effects_of_many_are_those_of_each():
+    chance = np.random.default_rng(3)
+    differences = [chance.normal(size=n).tolist() for n in (0, 1, 2, 3, 3, 5)] + [[0.5, 0.5], [-0.5, -0.5], [0.0, 0.0]]
+    for noise in (Noise(0.01, 40), Noise(0.01, 3), None):
+        many = effects(rows(*(dict(enumerate(own)) for own in differences)), noise)
+        for place, own in enumerate(differences):
+            if (one := effect(own, noise)) is None:
+                assert many.freedom[place] == 0
+            else:
+                assert (many[place].n, many[place].freedom) == (one.n, one.freedom)
+                assert (many[place].mean, many[place].error) == pytest.approx((one.mean, one.error), abs=1e-15)
+        known = many.only(many.freedom > 0)
+        assert known.p_greater.tolist() == pytest.approx([known[place].p_greater for place in range(len(known))])
+    assert effects(np.empty((0, 3)), None).p_greater.tolist() == []
 
 
 def test_one_seed_is_judged_by_the_noise_of_others():
@@ -170,20 +184,20 @@ def test_one_seed_is_judged_by_the_noise_of_others():
 def test_common_noise_pairs_away_what_a_seed_does_to_all():
     chance = np.random.default_rng(8)
     values = chance.normal(0, 0.05, (400, 4)) + chance.normal(0, 1, (400, 1)) + chance.normal(0, 1, (1, 4))
-    found = common_noise({str(index): dict(enumerate(row)) for index, row in enumerate(values.tolist())})
+    found = common_noise(values)
     assert found is not None
     assert found.variance == pytest.approx(2 * 0.05**2, rel=0.1)
     assert found.freedom == 399 * 3
-    assert common_noise({"alone": {0: 0.1, 1: 0.2}}) is None
-    assert common_noise({"a": {0: 0.1}, "b": {0: 0.2}}) is None
-    assert common_noise({}) is None
+    assert common_noise(rows({0: 0.1, 1: 0.2})) is None
+    assert common_noise(rows({0: 0.1}, {0: 0.2})) is None
+    assert common_noise(rows()) is None
 
 
 @pytest.mark.parametrize("own", [{0: 0.1, 1: 0.2, 2: 0.3, 3: 0.4, 4: 0.5}, {0: 0.1}])
 def test_one_variant_with_other_seeds_takes_the_noise_from_nobody(own: dict[int, float]):
     chance = np.random.default_rng(9)
-    others = {str(index): dict(enumerate(row)) for index, row in enumerate(chance.normal(0, 0.05, (20, 3)).tolist())}
-    found, last = common_noise({"first": own, **others}), common_noise({**others, "last": own})
+    others = [dict(enumerate(row)) for row in chance.normal(0, 0.05, (20, 3)).tolist()]
+    found, last = common_noise(rows(own, *others)), common_noise(rows(*others, own))
     assert found is not None
     assert last is not None
     assert found.variance == pytest.approx(last.variance)
@@ -197,53 +211,94 @@ def test_only_what_was_trained_tells_of_a_tasks_noise():
         "c": make_trials("c", [0.1, 0.2], inherited_from="a"),
     }
     without = {name: known[name] for name in ("a", "b")}
-    assert task_noise(known, "Memorize") == task_noise(without, "Memorize")
-    assert mean_noise(without, MAD_TASKS) == pytest.approx(task_noise(without, "Memorize"))
+    assert noise_by_task(known, MAD_TASKS) == noise_by_task(without, MAD_TASKS)
+    mean, own = mean_noise(without, MAD_TASKS), noise_by_task(without, MAD_TASKS)["Memorize"]
+    assert mean is not None
+    assert (mean.variance, mean.freedom) == (pytest.approx(own.variance), own.freedom)
 
 
 def test_variants_of_one_seed_take_no_noise_from_those_of_two():
-    two = {name: {0: 0.5 + place / 9, 1: 0.6 - place / 7} for place, name in enumerate("abc")}
-    one = {f"z{place}": {0: 0.3} for place in range(9)}
-    assert common_noise({**two, **one}) == common_noise(two)
-    assert common_noise(two) is not None
-    assert common_noise(one) is None
-    three = {name: own | {2: 0.4} for name, own in two.items()}
-    more = {f"m{place}": {0: 0.1, 1: 0.2, 2: 0.25 + place / 99, 3: 0.3, 4: 0.2} for place in range(2)}
-    assert common_noise({**three, **more}) == common_noise(
-        {**three, **{name: {seed: own[seed] for seed in range(3)} for name, own in more.items()}}
+    two = [{0: 0.5 + place / 9, 1: 0.6 - place / 7} for place in range(3)]
+    one = [{0: 0.3}] * 9
+    assert common_noise(rows(*two, *one)) == common_noise(rows(*two))
+    assert common_noise(rows(*two)) is not None
+    assert common_noise(rows(*one)) is None
+    three = [own | {2: 0.4} for own in two]
+    more = [{0: 0.1, 1: 0.2, 2: 0.25 + place / 99, 3: 0.3, 4: 0.2} for place in range(2)]
+    assert common_noise(rows(*three, *more)) == common_noise(
+        rows(*three, *({seed: own[seed] for seed in range(3)} for own in more))
     )
 
 
 def test_pruned_proposals_count_as_tried_and_inert_ones_do_not():
-    everyone = shipped_by_variant("quick")
-    parent, better = everyone[BASELINE], make_trials("x", [0.95, 0.95, 0.96])
-    family = [TriedProposal("x", BASELINE, better, parent)]
-    alone = discoveries(family, mean_noise(everyone, MAD_TASKS), MAD_TASKS)
+    everyone = {
+        **shipped_by_variant("quick"),
+        "x": make_trials("x", [0.95, 0.95, 0.96]),
+        "y": make_trials("y", [0.7, 0.7, 0.7], inherited_from=BASELINE),
+    }
+    table, noise = seed_table(everyone, MAD_TASKS), mean_noise(shipped_by_variant("quick"), MAD_TASKS)
+    alone = discoveries(table, [("x", BASELINE)], noise)
     assert [test.name for test in alone.better(0.05)] == ["x"]
     assert alone.tried == 1
-    inert = TriedProposal("y", BASELINE, make_trials("y", [0.7, 0.7, 0.7], inherited_from=BASELINE), parent)
-    among = discoveries([*family, inert], mean_noise(everyone, MAD_TASKS), MAD_TASKS, pruned=9)
+    among = discoveries(table, [("x", BASELINE), ("y", BASELINE)], noise, pruned=9)
     assert (among.tried, among.pruned) == (10, 9)
     assert among.means[0].adjusted == pytest.approx(10 * alone.means[0].adjusted)
     assert {test.n for test in among.tasks} == {3}
 
 
-def test_the_tests_of_some_are_those_among_all():
+def test_each_test_is_that_of_its_pair():
+    """Against the effects of single pairs, for variants that lack a seed or a task, or inherited some."""
+    everyone: dict[str, Sequence[Trial]] = dict(shipped_by_variant("quick"))
+    names = [name for name in everyone if name != BASELINE]
+    everyone[names[0]] = [trial for trial in everyone[names[0]] if trial.seed != 1]
+    everyone[names[1]] = [trial for trial in everyone[names[1]] if trial.task != "Compress"]
+    everyone[names[2]] = [
+        trial.model_copy(update={"inherited_from": BASELINE}) if trial.task == "Memorize" else trial
+        for trial in everyone[names[2]]
+    ]
+    for kept in ({}, {name: lazy_trials(own) for name, own in everyone.items()}):
+        known = {**everyone, **kept}
+        noise = mean_noise(known, MAD_TASKS)
+        found = discoveries(seed_table(known, MAD_TASKS), [(name, BASELINE) for name in names], noise)
+        expected = {
+            name: one
+            for name in names
+            if name != names[1] and (one := effect(paired(everyone[name], everyone[BASELINE], MAD_TASKS), noise))
+        }
+        assert {test.name for test in found.means} == expected.keys()
+        for test in found.means:
+            one = expected[test.name]
+            assert (test.difference, test.low, test.high) == pytest.approx((one.mean, *one.interval()), abs=1e-12)
+            assert (test.n, test.p) == (one.n, pytest.approx(one.p_greater, abs=1e-12))
+        tasks = {(test.name, test.task): test for test in found.tasks}
+        assert len(tasks) == len(found.tasks) == len(MAD_TASKS) * (len(names) - 1) - 1
+        assert (names[2], "Memorize") not in tasks
+        for (name, task), test in tasks.items():
+            one = effect(paired(everyone[name], everyone[BASELINE], [task or ""]), None)
+            assert one is not None
+            assert (test.difference, test.p) == pytest.approx((one.mean, one.p_greater), abs=1e-12)
+
+
+def test_tests_are_looked_up_by_name_and_come_best_first():
     everyone = shipped_by_variant("quick")
     noise, names = mean_noise(everyone, MAD_TASKS), [name for name in everyone if name != BASELINE]
-    family = [TriedProposal(name, BASELINE, everyone[name], everyone[BASELINE]) for name in names]
-    every = discoveries(family, noise, MAD_TASKS, pruned=2)
-    some = discoveries(family, noise, MAD_TASKS, pruned=2, only=names[1:3])
-    assert (some.tried, some.pruned, some.untestable) == (every.tried, every.pruned, every.untestable)
-    assert some.means == tuple(test for test in every.means if test.name in names[1:3])
-    assert some.tasks == tuple(test for test in every.tasks if test.name in names[1:3])
-    assert {test.name for test in some.means} == {*names[1:3]}
+    found = discoveries(seed_table(everyone, MAD_TASKS), [(name, BASELINE) for name in names], noise, pruned=2)
+    every = list(found.means)
+    assert every == sorted(every, key=lambda test: (test.p, test.name))
+    assert list(found.means[:3]) == every[:3]
+    assert found.means[-1] == every[-1]
+    assert found.means.of(names[1:3]) == [test for test in every if test.name in names[1:3]]
+    assert found.tasks.of(names[1:2]) == [test for test in found.tasks if test.name == names[1]]
+    called = found.better(0.10)
+    assert called == tuple(test for test in every if test.adjusted <= 0.10)
+    lost = [test for test in every if test.p <= 0.5 and test.adjusted > 0.10]
+    assert found.by_chance(0.5, 0.10) == len(lost)
 
 
 def test_one_seed_each_is_not_testable():
-    family = [TriedProposal("x", "a", make_trials("x", [0.9]), make_trials("a", [0.1]))]
-    found = discoveries(family, mean_noise({"a": make_trials("a", [0.1])}, MAD_TASKS), MAD_TASKS)
-    assert (found.tried, found.untestable, found.means) == (0, 1, ())
+    known = {"x": make_trials("x", [0.9]), "a": make_trials("a", [0.1])}
+    found = discoveries(seed_table(known, MAD_TASKS), [("x", "a")], mean_noise({"a": known["a"]}, MAD_TASKS))
+    assert (found.tried, found.untestable, list(found.means)) == (0, 1, [])
 
 
 def test_pairs_are_of_the_same_seed_and_of_all_tasks_that_are_asked_for():

@@ -34,8 +34,9 @@ from archive.records.record import Note, Prediction, Record
 from archive.seeding import shipped_by_variant
 from evaluator.outcomes import CurvePoint, Finding, Status, Trial
 from evaluator.protocols.built_in import QUICK
+from evaluator.statistics.moderated_t_test import noise_by_task
 from evaluator.statistics.scorecards import scorecard
-from evaluator.statistics.verdicts import noise_by_task, verdict
+from evaluator.statistics.verdicts import verdict
 from evaluator.tasks.registry import MAD_TASKS
 from tests.builders import (
     make_archive_of,
