@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from archive.errors import ArchiveError
 from archive.files import M, first_problem, read_bytes, read_json, read_lines, read_text
+from archive.lazy_mapping import LazyMapping
 from archive.names import find_name
 from archive.records.folders import ORIGIN, read_record
 from archive.records.index import ArchiveIndex
@@ -196,7 +197,8 @@ class Reader:
 
     def variants(self) -> Mapping[str, Variant]:
         """All variants by name. The code of each is read when it is looked at, which raises ArchiveError."""
-        return _Variants(self.root, variant_places(self.root))
+        places = variant_places(self.root)
+        return LazyMapping(places, lambda name: _read_variant(self.root / places[name]))
 
     def trials(self, protocol: str) -> dict[str, Sequence[Trial]]:
         """Trials under one protocol, by variant: of seed variants, of `evaluate --add` and of scored proposals.
@@ -281,29 +283,6 @@ def _forms(name: str) -> Iterator[str]:
     for number in count(2):
         end = f"_{number}{suffix}"
         yield f"{stem[: MAX_NAME - len(end)]}{end}"
-
-
-class _Variants(Mapping[str, Variant]):
-    """Variants of an archive: what is there by its name, and the code by reading it."""
-
-    def __init__(self, root: Path, places: Mapping[str, str]) -> None:
-        self._root, self._places = root, places
-
-    def __getitem__(self, name: str) -> Variant:
-        """The variant. Raises KeyError for an unknown one."""
-        return _read_variant(self._root / self._places[name])
-
-    def __contains__(self, name: object) -> bool:
-        """Whether there is a file of it, without reading."""
-        return name in self._places
-
-    def __iter__(self) -> Iterator[str]:
-        """Names, in alphabetical order."""
-        return iter(self._places)
-
-    def __len__(self) -> int:
-        """Their number."""
-        return len(self._places)
 
 
 def _read_variant(path: Path) -> Variant:

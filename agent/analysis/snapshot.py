@@ -17,7 +17,7 @@ from archive.records.outline import Outline
 from archive.records.record import Record
 from archive.store import Archive
 from archive.tables.leaderboard_csv import read_leaderboard
-from archive.tables.leaderboards import LEADERBOARDS, scorecards
+from archive.tables.leaderboards import LEADERBOARDS, standings
 from evaluator.outcomes import Score, Status, Trial
 from evaluator.protocols.built_in import JUDGING, PROTOCOLS, tasks_of
 from evaluator.statistics.seed_table import seed_table
@@ -118,7 +118,7 @@ def take_snapshot(
     known = pair_noise(trials, tasks_of(protocol))
     return ArchiveSnapshot(
         protocol=protocol,
-        standings={name: card.scores for name, card in scorecards(protocol, trials).items()},
+        standings=standings(protocol, trials),
         published=published(archive),
         noise=noise(trials, tasks_of(protocol)),
         history=history,
@@ -157,11 +157,11 @@ def _confirmations(archive: Archive, protocol: str) -> dict[str, Confirmation]:
     return {name: each for name, each in found.items() if current in (None, each.protocol_hash)}
 
 
-def _above(archive: Archive, protocol: str) -> dict[str, dict[str, Mapping[TaskName, Score]]]:
+def _above(archive: Archive, protocol: str) -> dict[str, Mapping[str, Mapping[TaskName, Score]]]:
     names = [each.name for each in JUDGING]
     higher = names[names.index(protocol) + 1 :] if protocol in names else []
-    found = {name: scorecards(name, archive.trials(name)) for name in higher}
-    return {name: {variant: card.scores for variant, card in cards.items()} for name, cards in found.items() if cards}
+    found = {name: standings(name, archive.trials(name)) for name in higher}
+    return {name: scores for name, scores in found.items() if scores}
 
 
 def noise(trials: Mapping[str, Sequence[Trial]], tasks: Sequence[TaskName]) -> dict[TaskName, float]:

@@ -79,8 +79,10 @@ class Kept:
     def load(self) -> dict[str, Known]:
         """What is kept of each proposal, oldest first; empty if the file is missing, damaged or of another schema."""
         with contextlib.suppress(*_UNREADABLE), self._opened() as kept:
-            blocks = kept.execute("SELECT stamps, columns FROM block ORDER BY number")
-            return {identity: known for block in blocks for identity, known in _block(*block).items()}
+            found: dict[str, Known] = {}
+            for block in kept.execute("SELECT stamps, columns FROM block ORDER BY number"):
+                found.update(_block(*block))
+            return found
         return {}
 
     def outlines(self, identities: Collection[str]) -> dict[str, tuple[str, str]]:
@@ -183,8 +185,9 @@ def in_order(known: Mapping[str, Known]) -> dict[str, Known]:
 
 def _block(stamps: str, columns: str) -> dict[str, Known]:
     """What is kept in one block, by proposal. Raises ValueError, TypeError, KeyError for one that is damaged."""
-    lines = from_columns(from_json(columns))
-    return {line.id: Known(stamp, line) for stamp, line in zip(from_json(stamps), lines, strict=True)}
+    by_field = from_json(columns)
+    known = map(Known._make, zip(from_json(stamps), from_columns(by_field), strict=True))
+    return dict(zip(by_field[0] if by_field else (), known, strict=True))
 
 
 def _there(row: tuple[str, str] | None) -> dict[str, Known]:

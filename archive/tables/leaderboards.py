@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from archive.files import write_text
+from archive.lazy_mapping import LazyMapping
 from archive.tables.leaderboard_csv import format_leaderboard
-from evaluator.outcomes import Scorecard, Trial
+from evaluator.outcomes import Score, Scorecard, Trial
 from evaluator.protocols.built_in import PROTOCOLS, tasks_of
 from evaluator.statistics.lazy_trials import comparable
 from evaluator.statistics.scorecards import scorecard
@@ -14,13 +15,20 @@ from evaluator.tasks.names import TaskName
 LEADERBOARDS = "leaderboards"
 
 
-def scorecards(protocol: str, trials: Mapping[str, Sequence[Trial]]) -> dict[str, Scorecard]:
-    """Scorecards of all variants that have trials under the current version of the protocol, by name.
+def scorecards(protocol: str, trials: Mapping[str, Sequence[Trial]]) -> Mapping[str, Scorecard]:
+    """Scorecards of all variants that have trials under the current version of the protocol, each when it is looked at.
 
     Trials of an older version (another hash) are left out: protocols never mix.
     """
     current = PROTOCOLS[protocol].hash if protocol in PROTOCOLS else None
-    return {name: scorecard(own) for name, own in comparable(trials, current).items()}
+    known = comparable(trials, current)
+    return LazyMapping(known, lambda name: scorecard(known[name]))
+
+
+def standings(protocol: str, trials: Mapping[str, Sequence[Trial]]) -> Mapping[str, Mapping[TaskName, Score]]:
+    """The scores of `scorecards`."""
+    cards = scorecards(protocol, trials)
+    return LazyMapping(cards, lambda name: cards[name].scores)
 
 
 def leaderboard_csv(cards: Mapping[str, Scorecard], tasks: Sequence[TaskName]) -> str:

@@ -1,10 +1,14 @@
 """A leaderboard as values: the scores, and how large a difference between two scores must be to exceed noise."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
+from itertools import compress
 from statistics import fmean, median
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from agent.analysis.replicates import (
     SHARED_FREEDOM,
@@ -16,14 +20,16 @@ from agent.analysis.replicates import (
 )
 from agent.analysis.snapshot import ArchiveSnapshot, genomes, noise, published
 from agent.catalogue import SEED_GENOMES, Genome
+from archive.lazy_mapping import LazyMapping
 from archive.seeding import shipped_by_variant
 from archive.store import Archive
 from archive.tables.leaderboard_csv import PUBLISHED, measured_rows, read_leaderboard
-from archive.tables.leaderboards import scorecards
+from archive.tables.leaderboards import standings
 from evaluator.outcomes import Score
 from evaluator.protocols.built_in import tasks_of
 from evaluator.statistics.intervals import quantile
 from evaluator.statistics.over_tasks import mean_over_tasks
+from evaluator.statistics.seed_table import Array, SeedTable, seed_table
 from evaluator.tasks.names import TaskName
 
 if TYPE_CHECKING:  # a command that shows a protocol's scores reads no table
@@ -45,6 +51,8 @@ class Board:
     """Noise of one seed, for every task on which some variant has a score."""
     one: Mapping[TaskName, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
     """Per task, groups of rows that are known to compute the same function there."""
+    table: SeedTable | None = field(default=None, compare=False)
+    """Of the trials that the scores are of, with the same rows; None where only scores are known."""
 
     @property
     def tasks(self) -> tuple[TaskName, ...]:
@@ -56,10 +64,31 @@ class Board:
         """Whether no row shows any noise, for want of seeds or replicates: nothing is then more than chance."""
         return all(known.freedom <= SHARED_FREEDOM for known in self.spreads.values())
 
-    @property
+    @cached_property
+    def means(self) -> Array:
+        """Mean accuracies, `[rows, tasks]`, NaN without a score."""
+        return self.table.means if self.table else self._of_all(lambda score: score.mean)
+
+    @cached_property
+    def counts(self) -> Array:
+        """How many seeds each score is of, `[rows, tasks]`, NaN without a score."""
+        counts: Array = np.where(self.table.counts, self.table.counts, np.nan) if self.table else self._of_all(_seeds)
+        return counts
+
+    def _of_all(self, value: Callable[[Score], float]) -> Array:
+        rows = [[value(row[task]) if task in row else np.nan for task in self.tasks] for row in self.scores.values()]
+        return np.array(rows, dtype=np.float64).reshape(len(rows), len(self.tasks))
+
+    @cached_property
+    def rows(self) -> Mapping[str, int]:
+        """The place of each row in the arrays."""
+        return {name: place for place, name in enumerate(self.scores)}
+
+    @cached_property
     def whole(self) -> tuple[str, ...]:
         """Names of the rows that have a score on every task, in alphabetical order."""
-        return tuple(sorted(name for name in self.scores if self.mean_of_all(name) is not None))
+        has = np.logical_and.reduce(np.isfinite(self.means), axis=1).tolist()
+        return tuple(sorted(compress(self.scores, has)))
 
     def mean_of_all(self, name: str) -> float | None:
         """Mean over all tasks; None where one was not measured."""
@@ -94,7 +123,10 @@ def measured_board(snapshot: ArchiveSnapshot) -> Board:
 
     Rows that compute the same function are no replicates here, because one row inherits the score of the other.
     """
-    return _board_of_scores(snapshot.protocol, snapshot.standings, snapshot.noise, _genomes(snapshot))
+    scores, trials = snapshot.standings, snapshot.trials
+    known = {name: trials[name] for name in scores if name in trials}
+    table = seed_table(known, tasks_of(snapshot.protocol)) if len(known) == len(scores) else None
+    return _measured(snapshot.protocol, scores, snapshot.noise, lambda: _genomes(snapshot), table)
 
 
 def open_board(protocol: str, archive: Archive | None) -> Board:
@@ -102,12 +134,19 @@ def open_board(protocol: str, archive: Archive | None) -> Board:
 
     Raises ArchiveError and LeaderboardError for files that cannot be read.
     """
-    known = genomes(archive.lines() if archive is not None else ())
     if protocol == PUBLISHED_NAME:
+        known = genomes(archive.lines() if archive is not None else ())
         return board_of_table(published(archive) if archive is not None else read_leaderboard(PUBLISHED), known)
     trials = archive.trials(protocol) if archive is not None else shipped_by_variant(protocol)
-    scores = {name: card.scores for name, card in scorecards(protocol, trials).items()}
-    return _board_of_scores(protocol, scores, noise({name: trials[name] for name in scores}, tasks_of(protocol)), known)
+    scores, tasks = standings(protocol, trials), tasks_of(protocol)
+    trials = {name: trials[name] for name in scores}
+    return _measured(
+        protocol,
+        scores,
+        noise(trials, tasks),
+        lambda: genomes(archive.lines() if archive is not None else ()),
+        seed_table(trials, tasks),
+    )
 
 
 def best_board(snapshot: ArchiveSnapshot) -> Board:
@@ -121,35 +160,39 @@ def board_of_table(table: "pd.DataFrame", known: Mapping[str, Genome]) -> Board:
     rows = measured_rows(table)
     scores = {name: {task: Score(mean=x, low=x, high=x, n=1) for task, x in row.items()} for name, row in rows.items()}
     found = deviations_of_replicates(rows, known, PUBLISHED_PROTOCOL)
-    scales = {task: binomial(median(levels)) for task, levels in _levels(scores).items()}  # replicates are no outliers
-    one = function_groups(rows, known, PUBLISHED_PROTOCOL)
-    return Board("published, one seed", PUBLISHED_PROTOCOL, scores, moderate(found, scales), one)
+    board = Board(
+        "published, one seed", PUBLISHED_PROTOCOL, scores, {}, function_groups(rows, known, PUBLISHED_PROTOCOL)
+    )
+    scales = {task: binomial(median(levels)) for task, levels in _levels(board).items()}  # replicates are no outliers
+    return replace(board, spreads=moderate(found, scales))
 
 
-def _board_of_scores(
+def _measured(
     protocol: str,
     scores: Mapping[str, Mapping[TaskName, Score]],
     deviations: Mapping[TaskName, float],
-    known: Mapping[str, Genome],
+    known: Callable[[], Mapping[str, Genome]],
+    table: SeedTable | None,
 ) -> Board:
-    found = {task: SeedDeviation(deviation, max(1, _freedom(scores, task))) for task, deviation in deviations.items()}
-    scales = {task: fmean(map(binomial, levels)) for task, levels in _levels(scores).items()}  # pooled over all rows
-    one = function_groups(scores, known, protocol)
-    return Board(f"protocol {protocol}", protocol, scores, moderate(found, scales), one)
+    """known: returns the genomes of rows; few who look at a board ask who computes the same function."""
+    tasks = tasks_of(protocol)
+    groups = cache(lambda: function_groups(scores, known(), protocol))
+    board = Board(f"protocol {protocol}", protocol, scores, {}, LazyMapping(tasks, lambda task: groups()[task]), table)
+    freedom = dict(zip(tasks, np.nansum(board.counts - 1, axis=0).astype(int).tolist(), strict=True))
+    found = {task: SeedDeviation(deviation, max(1, freedom[task])) for task, deviation in deviations.items()}
+    scales = {task: fmean(map(binomial, levels)) for task, levels in _levels(board).items()}  # pooled over all rows
+    return replace(board, spreads=moderate(found, scales))
+
+
+def _levels(board: Board) -> dict[TaskName, list[float]]:
+    """The scores of each task that any row has one of."""
+    columns = (column[np.isfinite(column)].tolist() for column in board.means.T)
+    return {task: levels for task, levels in zip(board.tasks, columns, strict=True) if levels}
+
+
+def _seeds(score: Score) -> float:
+    return score.n
 
 
 def _genomes(snapshot: ArchiveSnapshot) -> Mapping[str, Genome]:
     return {**SEED_GENOMES, **snapshot.genomes}
-
-
-def _levels(scores: Mapping[str, Mapping[TaskName, Score]]) -> dict[TaskName, list[float]]:
-    """The scores of each task."""
-    rows: dict[TaskName, list[float]] = {}
-    for row in scores.values():
-        for task, score in row.items():
-            rows.setdefault(task, []).append(score.mean)
-    return rows
-
-
-def _freedom(scores: Mapping[str, Mapping[TaskName, Score]], task: TaskName) -> int:
-    return sum(row[task].n - 1 for row in scores.values() if task in row)

@@ -10,6 +10,7 @@ reference. What a variant gains beyond a goal counts for nothing, so that no tas
 distance are ordered by their mean over the tasks.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -100,14 +101,23 @@ def means_of(scores: Mapping[TaskName, Score]) -> dict[TaskName, float]:
 
 def distances(board: Board, names: Iterable[str]) -> dict[str, float | None]:
     """The distance of each name, in the order of `nearest_first`; None where a score or the reference is missing."""
-    challenge = Challenge.of(board)
-    far = {name: challenge.distance(means_of(board.scores.get(name, {}))) if challenge else None for name in names}
+    asked, challenge = list(names), Challenge.of(board)
+    there = [place for place, name in enumerate(asked) if name in board.rows]
+    means = np.full((len(asked), len(board.tasks)), np.nan)
+    means[there] = board.means[[board.rows[asked[place]] for place in there]]
+    mean = _in_order(means) / len(board.tasks)
+    far = np.full(len(asked), np.nan)
+    if challenge:
+        goals, noise = (np.array(list(known.values())) for known in (challenge.goals, challenge.noise))
+        far = _in_order(np.maximum(0.0, (goals - means) / noise))
+    order = np.lexsort((-np.nan_to_num(mean), np.nan_to_num(far), np.isnan(mean)))
+    known = far.tolist()
+    return {asked[place]: None if math.isnan(known[place]) else known[place] for place in order.tolist()}
 
-    def key(name: str) -> tuple[bool, float, float]:
-        mean = board.mean_of_all(name)
-        return mean is None, far[name] or 0.0, -(mean or 0.0)
 
-    return {name: far[name] for name in sorted(far, key=key)}
+def _in_order(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The sum over the columns, one after the other as `sum` has it, so that the last bit is that of a single row."""
+    return sum(values.T, start=np.zeros(len(values)))
 
 
 def nearest_first(board: Board, names: Iterable[str]) -> list[str]:

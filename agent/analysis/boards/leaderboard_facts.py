@@ -1,6 +1,9 @@
 """Sentences about a leaderboard: the best of each task, the distance to the reference, the size of the noise."""
 
 from collections.abc import Mapping
+from itertools import compress
+
+import numpy as np
 
 from agent.analysis.boards.board import Board
 from agent.analysis.boards.challenge import Challenge, means_of, nearest_first
@@ -24,8 +27,9 @@ def ends(board: Board) -> tuple[str, ...]:
 
 def leader(board: Board, task: TaskName) -> str | None:
     """The best variant of a task; among equals, the variant with the shortest name. None without any score."""
-    scored = sorted((name for name in board.scores if task in board.scores[name]), key=lambda name: (len(name), name))
-    return max(scored, key=lambda name: board.scores[name][task].mean, default=None)
+    column = board.means[:, board.tasks.index(task)]
+    best = compress(board.scores, (column == np.fmax.reduce(column, initial=0.0)).tolist())
+    return min(best, key=lambda name: (len(name), name), default=None)
 
 
 def gaps(board: Board, name: str, other: str) -> dict[TaskName, float]:

@@ -101,7 +101,7 @@ def places(contrasts: PairedDifferences, reference: str = REFERENCE) -> tuple[Pl
     challenge, far = Challenge.of(contrasts.board), distances(contrasts.board, names)
     found = {}
     for own, (name, each) in enumerate(zip(names, looked, strict=True)):
-        scores = {task: contrasts.board.scores[name][task].mean for task in contrasts.board.tasks}
+        scores = dict(zip(contrasts.board.tasks, contrasts.means[own].tolist(), strict=True))
         found[name] = Place(
             name=name,
             mean=sum(scores.values()) / len(scores),
@@ -190,10 +190,8 @@ def surely_front(contrasts: PairedDifferences) -> frozenset[str]:
     """
     if contrasts.board.noise_is_assumed:
         return frozenset()
-    names, tasks = contrasts.names, contrasts.board.tasks
-    means = np.array([[contrasts.board.scores[name][task].mean for task in tasks] for name in names], dtype=np.float64)
-    ps = np.ones(len(names))
-    front = np.array(sorted(undominated(means.reshape(len(names), len(tasks)))), dtype=np.intp)
+    names, ps = contrasts.names, np.ones(len(contrasts.names))
+    front = np.array(sorted(undominated(contrasts.means)), dtype=np.intp)
     for place, row in enumerate(front):
         among = _p_front(contrasts.lead(names[row], front), place) if len(front) > 1 else 0.0
         ps[row] = _p_front(contrasts.lead(names[row]), row) if among <= RATE else 1.0  # more rivals only make it larger

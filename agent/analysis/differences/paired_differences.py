@@ -4,7 +4,7 @@ Paired rows: the moderated t-test of `evaluator.statistics`, with the noise of a
 published row has one unknown seed): the difference of the means, with the board's noise of one seed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from agent.analysis.boards.board import PUBLISHED_NAME, Board, open_board
 from archive.seeding import shipped_by_variant
 from archive.store import Archive
-from evaluator.outcomes import Score, Trial
+from evaluator.outcomes import Trial
 from evaluator.statistics.intervals import chance_above, quantile
 from evaluator.statistics.moderated_t_test import PRIOR_FREEDOM, Noise, noise_by_task
 from evaluator.statistics.seed_table import Array, Flags, seed_table
@@ -106,6 +106,11 @@ class PairedDifferences:
         return self.board.whole
 
     @cached_property
+    def means(self) -> Array:
+        """Mean accuracies, rows × tasks."""
+        return self.board.means[[self.board.rows[name] for name in self.names]]
+
+    @cached_property
     def paired(self) -> bool:
         """Whether the rows are paired by seed and have enough seeds to estimate the noise."""
         return bool(np.isfinite(self._noise).any())
@@ -117,7 +122,7 @@ class PairedDifferences:
     def lead(self, name: str, rows: Rows = EVERY) -> Lead:
         """The lead of one row over every row, or over some. rows: their places in `names`."""
         own, counts = self._index[name], self._counts
-        difference = self._means[own] - self._means[rows]
+        difference = self.means[own] - self.means[rows]
         error = self._deviation * np.sqrt(1 / counts[own] + 1 / counts[rows])
         freedom = np.broadcast_to(self._freedom, difference.shape)
         if self.paired:
@@ -126,7 +131,7 @@ class PairedDifferences:
 
     def difference(self, own: int, rows: Rows = EVERY) -> Array:
         """The differences of `lead` alone, which is much faster. own: the place of the row in `names`."""
-        difference: Array = self._means[own] - self._means[rows]
+        difference: Array = self.means[own] - self.means[rows]
         if not self.paired:
             return difference
         _, n, mean = self._pairs(own, rows)
@@ -219,27 +224,18 @@ class PairedDifferences:
         That is so for rows that lack a seed, whose difference is that of the seeds which both have.
         """
         if not self.paired:
-            return np.ascontiguousarray(self._means.T)
+            return np.ascontiguousarray(self.means.T)
         lacks = ~np.isfinite(self._table).all(axis=2) & np.isfinite(self._noise)
-        levels = np.where(np.isfinite(self._noise), np.nansum(self._table, axis=2) / self._table.shape[2], self._means)
+        levels = np.where(np.isfinite(self._noise), np.nansum(self._table, axis=2) / self._table.shape[2], self.means)
         return np.ascontiguousarray(np.where(lacks, np.inf, levels).T)
 
     @cached_property
     def _index(self) -> dict[str, int]:
         return {name: index for index, name in enumerate(self.names)}
 
-    def _of_all(self, value: Callable[[Score], float]) -> Array:
-        """Rows × tasks: a number of each score."""
-        scores = [[value(self.board.scores[name][task]) for task in self.board.tasks] for name in self.names]
-        return np.array(scores, dtype=np.float64).reshape(len(self.names), len(self.board.tasks))
-
-    @cached_property
-    def _means(self) -> Array:
-        return self._of_all(lambda score: score.mean)
-
     @cached_property
     def _counts(self) -> Array:
-        return self._of_all(lambda score: score.n)
+        return self.board.counts[[self.board.rows[name] for name in self.names]]
 
     @cached_property
     def _deviation(self) -> Array:

@@ -15,7 +15,6 @@ from statistics import fmean, median
 import numpy as np
 
 from agent.analysis.boards.board import Board, measured_board, published_board
-from agent.analysis.boards.leaderboard_facts import gaps
 from agent.analysis.measured_changes import Difference, MeasuredChange, PairNoise
 from agent.analysis.snapshot import ArchiveSnapshot
 from agent.catalogue import SEED_GENOMES, Genome, Mechanism
@@ -221,5 +220,8 @@ def unpaired_changes(board: Board, genomes: Mapping[str, Genome]) -> tuple[Measu
 
 
 def _from_baseline(board: Board, task: TaskName) -> list[float]:
-    found = (gaps(board, name, BASELINE).get(task) for name in board.scores if name != BASELINE)
-    return [gap for gap in found if gap is not None]
+    if BASELINE not in board.rows or task not in board.tasks:
+        return []
+    levels, origin = board.means[:, board.tasks.index(task)], board.rows[BASELINE]
+    gaps = np.delete(levels - levels[origin], origin)
+    return [float(gap) for gap in gaps[np.isfinite(gaps)]]

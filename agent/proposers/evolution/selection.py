@@ -41,7 +41,8 @@ class ParentPool:
 
     def __init__(self, board: Board, possible: Sequence[str]) -> None:
         """`possible`: names with the scores of all tasks; one or more."""
-        scores = {name: {task: board.scores[name][task].mean for task in board.tasks} for name in possible}
+        means = board.means[[board.rows[name] for name in possible]].tolist()
+        scores = {name: dict(zip(board.tasks, own, strict=True)) for name, own in zip(possible, means, strict=True)}
         self._board, self._front = board, pareto_front(scores)
         self._distance = crowding(scores, self._front)
 

@@ -20,6 +20,7 @@ _CONJUNCTION = re.compile(r"(?i);\s*|,?\s+(?:but|while|whereas|although|though|y
 _ANOTHER = re.compile(r"(?i)\bvariants\b|\bother\b|\bthan\b|\bversus\b|\bvs\b|\bcompared\b|\bbaseline\b|\bgated\b")
 _DASH = re.compile(r"\s*[–—•*-]\s+")
 _WORD = re.compile(r"[a-z0-9]+")
+_PLAIN = re.compile(r"[a-z0-9_]+")
 MOST_LETTERS_OF_A_HEADING = 14
 
 
@@ -102,16 +103,22 @@ def _is_claim(clause: str, aliases: Aliases) -> bool:
 def variant_aliases(snapshot: ArchiveSnapshot) -> Aliases:
     """Ways to name a variant of a snapshot. One-word ideas, such as decay, mean too much to count."""
     names = {*(str(name) for name in snapshot.published.index), *snapshot.standings}
-    aliases, parts = {re.escape(name): name for name in names}, {re.escape(name): name.split("_") for name in names}
+    aliases = {_pattern(name): name for name in names}
+    parts = {pattern: name.split("_") for pattern, name in aliases.items()}
     for name in names - {BASELINE, REFERENCE}:
         words = short_name(name).split("_")
         if len(words) > 1:
-            pattern = r"[\s_-]+".join(map(re.escape, words))
+            pattern = r"[\s_-]+".join(map(_pattern, words))
             aliases[pattern], parts[pattern] = name, words
     aliases[r"gated[\s_-]*delta[\s_-]*net"] = REFERENCE
     aliases[r"(?:vanilla|plain|baseline)[\s_-]+delta[\s_-]*net|delta[\s_-]*net[\s_-]+baseline|the baseline"] = BASELINE
     plain = {pattern: own for pattern, own in parts.items() if all(_WORD.fullmatch(word) for word in own)}
     return Aliases(aliases, plain)
+
+
+def _pattern(name: str) -> str:
+    """As `re.escape`, which takes some seconds for the names of a large archive."""
+    return name if _PLAIN.fullmatch(name) else re.escape(name)
 
 
 def mentions(

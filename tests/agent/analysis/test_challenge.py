@@ -3,7 +3,7 @@
 import pytest
 
 from agent.analysis.boards.board import PUBLISHED_NAME, Board, open_board
-from agent.analysis.boards.challenge import BEYOND, Challenge, means_of, nearest_first
+from agent.analysis.boards.challenge import BEYOND, Challenge, distances, means_of, nearest_first
 from variants.contract import BASELINE, REFERENCE, short_name
 from variants.seeds import seeds
 
@@ -77,3 +77,30 @@ def test_without_the_reference_the_mean_decides(board: Board):
     assert Challenge.of(alone) is None
     means = [alone.mean_of_all(name) or 0.0 for name in nearest_first(alone, alone.whole)]
     assert means == sorted(means, reverse=True)
+
+
+def test_the_distances_of_many_are_those_of_each(board: Board):
+    """One row lacks a task, and one is on no board."""
+    poor = next(name for name in board.whole if name not in (BASELINE, REFERENCE))
+    scores = {name: dict(own) for name, own in board.scores.items()}
+    del scores[poor]["Compress"]
+    found = Board(board.title, board.protocol, scores, board.spreads)
+    challenge, asked = Challenge.of(found), ["unknown", poor, *found.whole]
+    assert challenge is not None
+    far = distances(found, asked)
+    assert (far["unknown"], far[poor]) == (None, None)
+    for name in found.whole:
+        assert far[name] == pytest.approx(challenge.distance(means_of(scores[name])), abs=1e-12)
+    assert list(far)[-2:] == ["unknown", poor], "those without a distance keep their order"
+    order = [(far[name], -(found.mean_of_all(name) or 0)) for name in list(far)[:-2]]
+    assert order == sorted(order)
+
+
+def test_the_arrays_of_a_board_are_its_scores(board: Board):
+    told = Board(board.title, board.protocol, board.scores, board.spreads)
+    assert told.whole == board.whole
+    assert told.means == pytest.approx(board.means, nan_ok=True, abs=1e-12)
+    assert told.counts == pytest.approx(board.counts, nan_ok=True)
+    assert board.means[board.rows[REFERENCE]].tolist() == pytest.approx(
+        list(means_of(board.scores[REFERENCE]).values())
+    )
