@@ -127,8 +127,8 @@ class ArchiveIndex:
             known = self._known | {identity: row.known for identity, row in changed.items()}
             for identity in gone:
                 del known[identity]
-                self._outlines.pop(identity, None)
-                self._runs.pop(identity, None)
+                for held in (self._outlines, self._runs, self._unkept):
+                    held.pop(identity, None)
             self._known, self._lines = in_order(known), None
 
     def take(self, identity: str) -> None:
