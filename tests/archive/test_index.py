@@ -15,6 +15,7 @@ from archive.errors import ArchiveError
 from archive.reader import Reader
 from archive.records import changes, index, places
 from archive.records.index import ArchiveIndex
+from archive.records.kept import Further, Kept, Row
 from archive.records.lines import line_of
 from archive.records.places import proposal_places
 from archive.store import Archive
@@ -109,6 +110,19 @@ def test_a_damaged_index_is_made_anew(told: Archive):
     kept.write_bytes(b"no database" * 1000)
     assert Archive(told.root).lines() == lines
     assert Archive(told.root).lines() == lines
+
+
+def test_what_several_archers_keep_of_one_block_is_all_there(told: Archive, tmp_path: Path):
+    told.lines()
+    known = Kept(told.root / ".git" / "archer-index.sqlite").load()
+    assert [each.line for each in known.values()] == told.lines()
+    path = tmp_path / "index.sqlite"
+    for identity in reversed(known):
+        assert Kept(path).keep({identity: Row(known[identity], Further("{}", None))}, (), None)
+    assert list(Kept(path).load().items()) == list(known.items()), "oldest first, whoever came first"
+    first, *others = known
+    assert Kept(path).keep({}, [first], None)
+    assert list(Kept(path).load()) == others
 
 
 def test_what_is_gone_is_forgotten(told: Archive):

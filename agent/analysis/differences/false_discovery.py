@@ -32,7 +32,7 @@ def families(archive: Archive, protocol: str, *, single: bool = True) -> dict[st
     pruned = Counter(line.parent for line in trained if line.status is Status.PRUNED)
     parents = {line.name: line.parent for line in trained if line.status is Status.SCORED and line.name in trials}
     found = {}
-    for rival in RIVALS:  # a proposal in no list is one whose trials, or whose rival's, cannot be read
+    for rival in RIVALS:  # without those whose trials, or whose rival's, cannot be read
         tried = [(name, parent if rival == PARENT else rival) for name, parent in parents.items()]
         hopeless = pruned if rival == PARENT else {rival: pruned.total()}
         found[rival] = discoveries(
