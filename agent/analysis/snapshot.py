@@ -1,6 +1,5 @@
 """The archive snapshot that a proposer gets: scores under the protocol, noise of one seed, code and genomes."""
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,6 +19,7 @@ from archive.tables.leaderboard_csv import read_leaderboard
 from archive.tables.leaderboards import LEADERBOARDS, standings
 from evaluator.outcomes import Score, Status, Trial
 from evaluator.protocols.built_in import JUDGING, PROTOCOLS, tasks_of
+from evaluator.statistics.intervals import pooled_deviations
 from evaluator.statistics.seed_table import seed_table
 from evaluator.tasks.names import TaskName
 from evaluator.tasks.registry import MAD_TASKS
@@ -169,4 +169,4 @@ def noise(trials: Mapping[str, Sequence[Trial]], tasks: Sequence[TaskName]) -> d
     table = seed_table(trials, tasks, trained=True)
     freedom = np.maximum(table.counts - 1, 0).sum(axis=0).tolist()
     squares = table.squares.sum(axis=0).tolist()
-    return {task: math.sqrt(own / n) for task, own, n in zip(tasks, squares, freedom, strict=True) if n}
+    return pooled_deviations([dict(zip(tasks, zip(squares, freedom, strict=True), strict=True))])

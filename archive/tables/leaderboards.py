@@ -16,7 +16,7 @@ LEADERBOARDS = "leaderboards"
 
 
 def scorecards(protocol: str, trials: Mapping[str, Sequence[Trial]]) -> Mapping[str, Scorecard]:
-    """Scorecards of all variants that have trials under the current version of the protocol, each when it is looked at.
+    """Scorecards of all variants that have trials under the protocol's current version, made when they are looked at.
 
     Trials of an older version (another hash) are left out: protocols never mix.
     """

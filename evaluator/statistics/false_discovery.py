@@ -139,12 +139,13 @@ def discoveries(
     means = table.over_tasks()
     found = effects(means[ours] - means[theirs], noise)
     known = found.freedom > 0
+    apart = slice(None if single else 0)
     return Discoveries(
         tried=int(known.sum()) + pruned,
         pruned=pruned,
         untestable=int((~known).sum()),
         means=_tests(pairs, found, known, pruned),
-        tasks=_on_tasks(table, pairs if single else [], ours, theirs, pruned),
+        tasks=_on_tasks(table, pairs[apart], ours[apart], theirs[apart], pruned),
     )
 
 
@@ -152,7 +153,6 @@ def _on_tasks(
     table: SeedTable, pairs: Sequence[Hypothesis], ours: NDArray[np.intp], theirs: NDArray[np.intp], pruned: int
 ) -> Tests:
     """Each task that a proposal was trained on, by a paired t-test of its own seeds."""
-    ours, theirs = ours[: len(pairs)], theirs[: len(pairs)]
     differences = table.accuracies[ours] - table.accuracies[theirs]
     found = effects(differences.reshape(-1, differences.shape[2]), None)
     hypotheses = [pair._replace(task=task) for pair in pairs for task in table.tasks]

@@ -67,13 +67,14 @@ class Board:
     @cached_property
     def means(self) -> Array:
         """Mean accuracies, `[rows, tasks]`, NaN without a score."""
-        return self.table.means if self.table else self._of_all(lambda score: score.mean)
+        return self._of_all(lambda score: score.mean) if self.table is None else self.table.means
 
     @cached_property
     def counts(self) -> Array:
         """How many seeds each score is of, `[rows, tasks]`, NaN without a score."""
-        counts: Array = np.where(self.table.counts, self.table.counts, np.nan) if self.table else self._of_all(_seeds)
-        return counts
+        if self.table is None:
+            return self._of_all(lambda score: score.n)
+        return np.where(self.table.counts, self.table.counts, np.nan)
 
     def _of_all(self, value: Callable[[Score], float]) -> Array:
         rows = [[value(row[task]) if task in row else np.nan for task in self.tasks] for row in self.scores.values()]
@@ -188,10 +189,6 @@ def _levels(board: Board) -> dict[TaskName, list[float]]:
     """The scores of each task that any row has one of."""
     columns = (column[np.isfinite(column)].tolist() for column in board.means.T)
     return {task: levels for task, levels in zip(board.tasks, columns, strict=True) if levels}
-
-
-def _seeds(score: Score) -> float:
-    return score.n
 
 
 def _genomes(snapshot: ArchiveSnapshot) -> Mapping[str, Genome]:

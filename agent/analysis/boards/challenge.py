@@ -63,6 +63,11 @@ class Challenge:
         lacking = self.lacking(means)
         return sum(lacking.values()) if len(lacking) == len(self.goals) else None
 
+    def distances(self, means: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The distance of many variants, `[N]`, from their accuracies on all tasks, `[N, tasks]`; NaN as for None."""
+        goals, noise = (np.array(list(known.values())) for known in (self.goals, self.noise))
+        return _in_order(np.maximum(0.0, (goals - means) / noise))
+
     def worth(self, means: Means) -> float:
         """Minus the distance, with a little for what is beyond the goals, over the tasks that have a score."""
         tasks = [task for task in self.goals if task in means]
@@ -106,10 +111,7 @@ def distances(board: Board, names: Iterable[str]) -> dict[str, float | None]:
     means = np.full((len(asked), len(board.tasks)), np.nan)
     means[there] = board.means[[board.rows[asked[place]] for place in there]]
     mean = _in_order(means) / len(board.tasks)
-    far = np.full(len(asked), np.nan)
-    if challenge:
-        goals, noise = (np.array(list(known.values())) for known in (challenge.goals, challenge.noise))
-        far = _in_order(np.maximum(0.0, (goals - means) / noise))
+    far = challenge.distances(means) if challenge else np.full(len(asked), np.nan)
     order = np.lexsort((-np.nan_to_num(mean), np.nan_to_num(far), np.isnan(mean)))
     known = far.tolist()
     return {asked[place]: None if math.isnan(known[place]) else known[place] for place in order.tolist()}

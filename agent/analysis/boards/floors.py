@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 from archive.seeding import shipped_by_variant, shipped_controls
-from archive.tables.leaderboards import scorecards
+from archive.tables.leaderboards import standings
 from evaluator.outcomes import Score, Trial
 from evaluator.protocols.built_in import PROTOCOLS, protocol_of_today, tasks_of
 from evaluator.statistics.lazy_trials import comparable
@@ -27,7 +27,7 @@ def control_scores(protocol: str) -> Mapping[str, Mapping[TaskName, Score]]:
 
     Raises ArchiveError for a damaged file.
     """
-    return {name: card.scores for name, card in scorecards(protocol, shipped_controls(protocol)).items()}
+    return standings(protocol, shipped_controls(protocol))
 
 
 def floor(protocol: str, protocol_hash: str | None = None) -> dict[TaskName, float]:
@@ -47,8 +47,8 @@ def ceiling(protocol: str) -> Mapping[TaskName, float]:
     A variant at a ceiling can only tie or lose there. The other tasks are absent: nothing known has reached their end.
     Raises ArchiveError for a damaged file.
     """
-    cards = scorecards(protocol, shipped_by_variant(protocol)).values()
-    reached = {task for card in cards for task, score in card.scores.items() if score.mean >= REACHED}
+    rows = standings(protocol, shipped_by_variant(protocol)).values()
+    reached = {task for row in rows for task, score in row.items() if score.mean >= REACHED}
     return {task: 1.0 for task in TASKS if task in reached}
 
 

@@ -7,7 +7,7 @@ that a variant trains.
 from collections.abc import Iterable
 
 from archive.store import Archive
-from archive.tables.leaderboards import scorecards
+from archive.tables.leaderboards import standings
 from evaluator.protocols.built_in import JUDGING, SMOKE, tasks_of
 from evaluator.statistics.over_tasks import mean_over_tasks
 from evaluator.values import Value
@@ -30,8 +30,8 @@ def rungs(archive: Archive, name: VariantName, others: Iterable[VariantName]) ->
     names = dict.fromkeys((name, *others))
     for protocol in LADDER:
         trials = archive.trials(protocol)
-        cards = scorecards(protocol, {each: trials[each] for each in names if each in trials})
-        means = {each: mean_over_tasks(card.scores, tasks_of(protocol)) for each, card in cards.items()}
+        rows = standings(protocol, {each: trials[each] for each in names if each in trials})
+        means = {each: mean_over_tasks(scores, tasks_of(protocol)) for each, scores in rows.items()}
         known = {each: mean for each, mean in means.items() if mean is not None}
         if (mean := known.pop(name, None)) is not None:
             found.append(Rung(protocol=protocol, mean=mean, others=known))
