@@ -1,5 +1,5 @@
 """Checks of a variant before any training, all made in archer's process with the sandbox as a remote kernel."""
 
-from evaluator.checks.runner import check
+from evaluator.checks.runner import Checking, check
 
-__all__ = ["check"]
+__all__ = ["Checking", "check"]

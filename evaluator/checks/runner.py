@@ -49,13 +49,9 @@ def check(
     whether a change outside the for-loop fails, as it does in a search; else it warns.
     """
     began = time.monotonic()
-    findings, tree = static_findings(variant, parent, loop_only=loop_only)
-    inert: dict[TaskName, tuple[str, ...]] = {}
-    print_: Fingerprint = ()
-    if tree is not None:
-        running = _Running(variant, sandbox, tree, parent, shapes or {}, limits)
-        findings += list(running.findings())
-        inert, print_ = running.inert, running.fingerprint
+    checking = Checking(variant, sandbox, parent=parent, shapes=shapes, loop_only=loop_only, limits=limits)
+    findings = tuple(checking.findings())
+    inert, print_ = checking.inert, checking.fingerprint
     verdict: Literal["pass", "fail"] = "fail" if any(finding.status == "fail" for finding in findings) else "pass"
     wholly = tuple(task for task, own in (shapes or {}).items() if len(inert.get(task, ())) == len(own))
     no_op = parent is not None and shapes is not None and len(wholly) == len(shapes) and bool(shapes)
@@ -70,7 +66,7 @@ def check(
         inert_settings=inert,
         sandbox_grade=sandbox.grade,
         seconds=round(time.monotonic() - began, 3),
-        findings=tuple(findings),
+        findings=findings,
         fingerprint=print_,
         probes=PROBES_HASH if print_ else "",
     )
@@ -105,26 +101,35 @@ def _taken_off(compilers: Sequence[fence.Violation]) -> Finding:
     return warned("fence", message, {"taken_off": [{"line": line, "what": what} for line, what in compilers]})
 
 
-class _Running:
-    """The checks that call the kernel."""
+class Checking:
+    """The checks of one variant, each made when its finding is asked for. Arguments as of `check`."""
 
     def __init__(
         self,
         variant: Variant,
         sandbox: Sandbox,
-        tree: ast.Module,
-        parent: Variant | None,
-        shapes: Mapping[TaskName, Mapping[str, TaskShape]],
-        limits: Limits,
+        *,
+        parent: Variant | None = None,
+        shapes: Mapping[TaskName, Mapping[str, TaskShape]] | None = None,
+        loop_only: bool = False,
+        limits: Limits = LIMITS,
     ) -> None:
-        self.variant, self.sandbox, self.tree, self.parent, self.shapes = variant, sandbox, tree, parent, shapes
-        self.limits = limits
+        self.variant, self.sandbox, self.parent, self.shapes = variant, sandbox, parent, shapes or {}
+        self.loop_only, self.limits = loop_only, limits
         self.refused: dict[int, str] = {}
         self.inert: dict[TaskName, tuple[str, ...]] = {}
+        """Settings of tasks at which the variant cannot differ from its parent; known once all findings are."""
         self.fingerprint: Fingerprint = ()
+        """Known once all findings are, if none of them is a failure."""
 
     def findings(self) -> Iterator[Finding]:
-        """Findings in order. One that ends the process, or leaves nothing to judge, is the last."""
+        """Findings in order, cheapest first. One that ends the process, or leaves nothing to judge, is the last."""
+        static, tree = static_findings(self.variant, self.parent, loop_only=self.loop_only)
+        yield from static
+        if tree is not None:
+            yield from self._by_running(tree)
+
+    def _by_running(self, tree: ast.Module) -> Iterator[Finding]:
         with ExitStack() as stack:
             try:
                 bench = self._bench(stack, self.variant)
@@ -132,8 +137,8 @@ class _Running:
                 bench.finest = measured.dtype
                 self.refused = behaviour.refused_sizes(bench, self._sizes())
                 broken = no_numbers = False
-                for run in self._checks(stack, bench, measured):
-                    finding = pointed(run(), self.tree, no_numbers)
+                for run in self._checks(stack, bench, measured, tree):
+                    finding = pointed(run(), tree, no_numbers)
                     broken |= finding.status == "fail"
                     no_numbers |= is_of_outputs(finding)
                     yield finding
@@ -144,14 +149,16 @@ class _Running:
             except VariantFailed as error:
                 yield failed(FAILURES.get(error.failure.kind, "crash"), *message_and_evidence(error))
 
-    def _checks(self, stack: ExitStack, bench: Bench, measured: Precision) -> Iterator[Callable[[], Finding]]:
+    def _checks(
+        self, stack: ExitStack, bench: Bench, measured: Precision, tree: ast.Module
+    ) -> Iterator[Callable[[], Finding]]:
         longest = (max(own.values(), key=lambda found: found.shape[2]) for own in self.shapes.values())
         usable = {found: None for found in longest if found.chunk_size not in self.refused}
         yield lambda: behaviour.check_shapes(bench, measured)
         yield lambda: behaviour.check_lengths(bench, self.refused)
         yield lambda: behaviour.check_finite(bench)
         yield lambda: behaviour.check_mutation(bench, usable)
-        yield lambda: gradients.check_gradients(bench, self.tree)
+        yield lambda: gradients.check_gradients(bench, tree)
         yield lambda: independence.check_batch(bench)
         yield lambda: independence.check_heads(bench)
         yield lambda: prefix.check_prefix(bench, tuple(usable), self.refused)

@@ -85,7 +85,6 @@ class Template:
 
     def _spawn(self, order: dict[str, Any], fds: list[int]) -> None:
         if order["mode"] == "train":
-            importlib.import_module("torch._dynamo")  # AdamW imports it on first use, which takes a second
             importlib.import_module("evaluator.training.ensemble")
         limits = Limits(**order["limits"])
         parent = os.getpid()

@@ -23,6 +23,7 @@ from evaluator.training.jobs import (
     schedule,
     sequences_at_once,
 )
+from evaluator.training.optimiser import AdamW
 from evaluator.training.static_step import losses_at
 
 
@@ -49,7 +50,7 @@ class _Ensemble:
             {"params": own, "lr": each.lr, "weight_decay": each.weight_decay}
             for own, each in zip(self.members.parameters, self.jobs, strict=True)
         ]
-        self.optimiser = torch.optim.AdamW(groups, betas=self.run.betas, fused=True)
+        self.optimiser = AdamW(groups, betas=self.run.betas, fused=True)
         self.order = [batches(len(sets["inputs"]), each) for sets, each in zip(self.data, self.jobs, strict=True)]
         self.lowest = [math.inf] * len(self.jobs)
         self.weights: dict[str, Tensor] = {}

@@ -16,6 +16,7 @@ from evaluator.kernel import Kernel
 from evaluator.model.members import Members
 from evaluator.tasks.examples import IGNORED
 from evaluator.training.jobs import EnsembleJob, batches, own_part, schedule, sequences_at_once
+from evaluator.training.optimiser import AdamW
 
 BLOCK = 256
 """Steps whose batches are drawn, and copied to the device, at once."""
@@ -107,7 +108,7 @@ class StaticStep:
             {"params": own, "weight_decay": each.weight_decay}
             for own, each in zip(self.members.parameters, self.jobs, strict=True)
         ]
-        return torch.optim.AdamW(groups, lr=self.run.lr, betas=self.run.betas, fused=True, capturable=True)
+        return AdamW(groups, lr=self.run.lr, betas=self.run.betas, fused=True, capturable=True)
 
     def _connect_rates(self) -> None:
         """Give each living member's group a view of its rate: `step` sets them all at once."""

@@ -24,6 +24,7 @@ from evaluator.training.jobs import (
     schedule,
     sequences_at_once,
 )
+from evaluator.training.optimiser import AdamW
 
 
 def train(
@@ -43,9 +44,7 @@ def train(
         return on_gpu.train_one(run, data, kernel, report, eager)
     model = build(run.model, kernel)
     initialise(model, run.seed)
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=run.lr, betas=run.betas, weight_decay=run.weight_decay, fused=True
-    )
+    optimiser = AdamW(model.parameters(), lr=run.lr, betas=run.betas, weight_decay=run.weight_decay, fused=True)
     best = _Best(run.selection, data) if run.selection else None
     reported = time.monotonic()
     order = batches(len(data["inputs"]), run)

@@ -7,7 +7,7 @@ import torch
 
 from agent.search.fingerprint_index import FingerprintIndex
 from agent.terminal.view import check_lines
-from evaluator.checks import check
+from evaluator.checks import Checking, check
 from evaluator.checks.fingerprint import fingerprint, same
 from evaluator.checks.inputs import REGIMES, TaskShape, draw
 from evaluator.outcomes import CheckReport
@@ -32,10 +32,13 @@ def failing(report: CheckReport) -> list[str]:
 
 @pytest.mark.parametrize("name", [name for name, case in CHEATERS.items() if case.expected not in BY_READING])
 def test_cheater_is_caught(sandbox: Sandbox, name: str) -> None:
-    case = CHEATERS[name]
-    report = check(case.variant, sandbox, shapes=SHAPES if name.startswith("only_batch") else None, limits=TIGHT)
-    assert report.verdict == "fail"
-    assert case.expected in failing(report), report.findings
+    case, found = CHEATERS[name], []
+    checking = Checking(case.variant, sandbox, shapes=SHAPES if name.startswith("only_batch") else None, limits=TIGHT)
+    for finding in checking.findings():
+        found.append(finding)
+        if (finding.check, finding.status) == (case.expected, "fail"):
+            return
+    pytest.fail(f"{case.expected} does not stop it: {found}")
 
 
 @pytest.mark.parametrize("name", HONEST)
