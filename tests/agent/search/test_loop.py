@@ -126,7 +126,8 @@ def test_every_outcome_is_archived_with_its_reason_and_a_commit(archive: Archive
 
 def test_state_update_inherits_the_tasks_of_one_chunk(archive: Archive, sandbox: Sandbox):
     with ThreadPoolExecutor(1) as executor:
-        trials = Evaluator(SMOKE, sandbox, executor).evaluate(seed_variants()[BASELINE], trial_specs(SMOKE)).trials
+        specs = trial_specs(SMOKE, ["Memorize", "Selective Copy"])
+        trials = Evaluator(SMOKE, sandbox, executor).evaluate(seed_variants()[BASELINE], specs).trials
     archive.tell_trials(trials)
     (record,) = Run(archive, sandbox, Scripted(HONEST), n=1, protocol=SMOKE).records
     inherited = {trial.task for trial in record.trials if trial.inherited_from == BASELINE}

@@ -60,7 +60,7 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
-@pytest.fixture(params=["wide-light", "wide-dark", "phone-light", "phone-dark"])
+@pytest.fixture(params=["wide-light", "phone-dark"])
 def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A page that fails its test for any error, dialog or request that leaves the site's folder."""
     size, scheme = getattr(request, "param", "wide-light").split("-")

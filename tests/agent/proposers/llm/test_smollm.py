@@ -20,7 +20,7 @@ def test_a_real_model_proposes_a_variant_that_is_trained(
     archive = tmp_path / "archive"
     patient = tmp_path / "patient.toml"  # a reply takes a minute where nothing else runs
     patient.write_text("attempt_seconds = 7200\ndeadline_seconds = 7200\n")
-    options = ["--protocol", "smoke", "--archive", str(archive), "--context-tokens", "3500", "--json"]
+    options = ["--protocol", "smoke", "--archive", str(archive), "--context-tokens", "2200", "--json"]
     options += ["--llm", str(patient)]
     for seed in ("2", "5"):  # so small a model may choose what is known three times over
         code = run(["propose", "--n", "1", "--jobs", "1", "--gguf", str(smollm), "--seed", seed, *options])
