@@ -22,6 +22,7 @@ def main() -> None:
     params.offline = True
     params.n_ctx = options["context"]
     params.n_parallel = options["slots"]
+    params.cpuparams.n_threads = options["threads"]
     server = xllamacpp.Server(params)
     sys.stdout.write(f"{server.listening_address}\n")
     sys.stdout.flush()

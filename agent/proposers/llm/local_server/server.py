@@ -19,6 +19,7 @@ from typing import Any, Self
 
 from agent.proposers.llm.configuration.settings import Form, LLMSettings, form_for
 from agent.proposers.llm.errors import EndpointError
+from evaluator.cores import usable_cores
 
 START_SECONDS = 180.0
 STOP_SECONDS = 5.0
@@ -91,6 +92,7 @@ class LocalServer:
             "key": self._key,
             "context": context * self.slots,  # llama.cpp divides it among its slots
             "slots": self.slots,
+            "threads": usable_cores(),  # llama.cpp counts those of the machine, and each waits for the slowest
         }
         child.stdin.write(json.dumps(options) + "\n")
         child.stdin.flush()

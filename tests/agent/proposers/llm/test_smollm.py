@@ -15,8 +15,10 @@ from evaluator.tasks.registry import MAD_TASKS
 
 @pytest.mark.usefixtures("tiny_smoke")
 def test_a_real_model_proposes_a_variant_that_is_trained(
-    smollm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    smollm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # on two busy cores the threads of the model wait for each other, and take twice as long as one does
+    monkeypatch.setattr("agent.proposers.llm.local_server.server.usable_cores", lambda: 1)
     archive = tmp_path / "archive"
     patient = tmp_path / "patient.toml"  # a reply takes a minute where nothing else runs
     patient.write_text("attempt_seconds = 7200\ndeadline_seconds = 7200\n")
