@@ -25,7 +25,7 @@ def footprint(job: TrainingJob, members: int = 1) -> int:
     float32 (bfloat16 on a GPU needs less), for the sequences that go through the model together.
     """
     config = job.model
-    # not on the device `meta`, for whose `arange` torch imports its compiler, for three seconds; nothing is drawn here
+    # not on the device `meta`, for whose `arange` torch imports its compiler, for two seconds; nothing is drawn here
     parameters = sum(weight.numel() for weight in build(config, _no_kernel).parameters())
     projected = 2 * config.mixer.keys + config.mixer.values
     per_token = config.blocks * (
