@@ -53,8 +53,8 @@ def check(
     findings = tuple(checking.findings())
     inert, print_ = checking.inert, checking.fingerprint
     verdict: Literal["pass", "fail"] = "fail" if any(finding.status == "fail" for finding in findings) else "pass"
-    wholly = tuple(task for task, own in (shapes or {}).items() if len(inert.get(task, ())) == len(own))
-    no_op = parent is not None and shapes is not None and len(wholly) == len(shapes) and bool(shapes)
+    wholly = tuple(task for task, own in checking.shapes.items() if len(inert.get(task, ())) == len(own))
+    no_op = parent is not None and bool(checking.shapes) and len(wholly) == len(checking.shapes)
     twin = known(print_) if known and print_ and verdict == "pass" else None
     return CheckReport(
         name=variant.name,
